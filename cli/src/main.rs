@@ -1,0 +1,2 @@
+//! The command line: the local cloud up and down, requests, tables, timelines.
+fn main() {}

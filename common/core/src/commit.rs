@@ -1,0 +1,257 @@
+//! A commit: everything that one decision records and sends, written by one put.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::envelope::{Actor, CommandEnvelope, Envelope};
+use crate::ids::{
+    CausationId, CommandId, CommitId, CorrelationId, EventId, StreamId, StreamVersion, TimerId,
+};
+use crate::message::TimerFired;
+use crate::trace::TraceContext;
+
+/// The largest commit in bytes, as this crate counts them: DynamoDB's limit is 400 KB per item, and some of
+/// that is left for attribute names and keys.
+pub const COMMIT_BYTES_MAX: usize = 390_000;
+/// The largest event in bytes: 256 KB is what a PutEvents entry and the SQS message behind it may have in
+/// every partition and emulator, less what EventBridge wraps around it.
+pub const EVENT_BYTES_MAX: usize = 250_000;
+/// The largest command in bytes, for the same reason.
+pub const COMMAND_BYTES_MAX: usize = 250_000;
+
+/// One event inside its commit; what the events of a commit share is said once, by the commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedEvent {
+    /// Names the event.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// Its schema version.
+    pub schema_version: u32,
+    /// Its payload.
+    pub data: Value,
+}
+
+/// One command inside its commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedCommand {
+    /// Names the command.
+    pub command_id: CommandId,
+    /// Its type.
+    pub command_type: String,
+    /// Its schema version.
+    pub schema_version: u32,
+    /// The logical name of the queue it goes to.
+    pub queue: String,
+    /// Its payload.
+    pub data: Value,
+}
+
+/// One timer inside its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedTimer {
+    /// Names the timer.
+    pub timer_id: TimerId,
+    /// The owner's name for it.
+    pub name: String,
+    /// The earliest moment of delivery.
+    pub due_at: Timestamp,
+    /// The logical name of the queue that its owner reads.
+    pub deliver_to: String,
+}
+
+/// A cause that a stream has already committed, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenCause {
+    /// The cause.
+    #[serde(rename = "c")]
+    pub causation_id: CausationId,
+    /// The version of its commit.
+    #[serde(rename = "v")]
+    pub version: StreamVersion,
+    /// When it was committed.
+    #[serde(rename = "t")]
+    pub recorded_at: Timestamp,
+}
+
+/// The state after the commit that carries it, and the causes that must still be recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// The form of `state`; another form than the reader's is passed over.
+    pub state_version: u32,
+    /// The state.
+    pub state: Value,
+    /// Recent causes, oldest first.
+    pub seen: Vec<SeenCause>,
+}
+
+/// Everything that one decision records and sends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version this commit makes.
+    pub version: StreamVersion,
+    /// Names this attempt.
+    pub commit_id: CommitId,
+    /// What made it happen.
+    pub causation_id: CausationId,
+    /// The request it belongs to.
+    pub correlation_id: CorrelationId,
+    /// The trace it belongs to.
+    pub trace_context: Option<TraceContext>,
+    /// The length of the causal chain up to and including this commit.
+    pub hops: u16,
+    /// Who set it in motion.
+    pub actor: Actor,
+    /// The system that records it.
+    pub source: String,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// What happened.
+    pub events: Vec<RecordedEvent>,
+    /// What others are asked to do.
+    pub commands: Vec<RecordedCommand>,
+    /// When the owner wants to be woken.
+    pub timers: Vec<RecordedTimer>,
+    /// The state after it, on every Nth commit.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A commit that must not be written: it could not be stored, or not be published once stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Some part is over its limit.
+    #[error(
+        "{what} of {stream} is {bytes} bytes, and the limit is {limit}: nothing was written; send less data, or keep the bulk elsewhere and send a reference"
+    )]
+    TooLarge {
+        /// The stream.
+        stream: StreamId,
+        /// The part: the commit, or an event or command by its type.
+        what: String,
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl Commit {
+    /// The commit's events in their envelopes, as they are published.
+    pub fn envelopes(&self) -> impl Iterator<Item = Envelope> + '_ {
+        self.events.iter().map(|event| Envelope {
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version,
+            timestamp: self.recorded_at,
+            source: self.source.clone(),
+            stream: self.stream.clone(),
+            stream_version: self.version,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id.clone(),
+            trace_context: self.trace_context.clone(),
+            hops: self.hops,
+            actor: self.actor.clone(),
+            data: event.data.clone(),
+            signature: None,
+        })
+    }
+
+    /// The commit's commands in their envelopes, each with its queue.
+    pub fn command_envelopes(&self) -> impl Iterator<Item = (&str, CommandEnvelope)> + '_ {
+        self.commands.iter().map(|command| {
+            let envelope = CommandEnvelope {
+                command_id: command.command_id,
+                command_type: command.command_type.clone(),
+                schema_version: command.schema_version,
+                timestamp: self.recorded_at,
+                source: self.source.clone(),
+                correlation_id: self.correlation_id,
+                causation_id: self.causation_id.clone(),
+                trace_context: self.trace_context.clone(),
+                hops: self.hops,
+                actor: self.actor.clone(),
+                data: command.data.clone(),
+            };
+            (command.queue.as_str(), envelope)
+        })
+    }
+
+    /// The commit's timers as messages.
+    pub fn timer_messages(&self) -> impl Iterator<Item = TimerFired> + '_ {
+        self.timers.iter().map(|timer| TimerFired {
+            timer_id: timer.timer_id,
+            stream: self.stream.clone(),
+            deliver_to: timer.deliver_to.clone(),
+            due_at: timer.due_at,
+            name: timer.name.clone(),
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id.clone(),
+            trace_context: self.trace_context.clone(),
+            hops: self.hops,
+            actor: self.actor.clone(),
+        })
+    }
+
+    /// Checks that what would be stored can be stored, and can be published afterwards.
+    ///
+    /// # Errors
+    /// [`CommitError::TooLarge`] with the part, its size and the limit.
+    pub fn check_size(&self) -> Result<(), CommitError> {
+        let too_large = |what: String, bytes: usize, limit: usize| CommitError::TooLarge {
+            stream: self.stream.clone(),
+            what,
+            bytes,
+            limit,
+        };
+        let mut total = 1_000;
+        for (event, envelope) in self.events.iter().zip(self.envelopes()) {
+            total += json_bytes(event);
+            let bytes = json_bytes(&envelope);
+            if bytes > EVENT_BYTES_MAX {
+                return Err(too_large(format!("event {}", event.event_type), bytes, EVENT_BYTES_MAX));
+            }
+        }
+        for (command, (_, envelope)) in self.commands.iter().zip(self.command_envelopes()) {
+            total += json_bytes(command);
+            let bytes = json_bytes(&envelope);
+            if bytes > COMMAND_BYTES_MAX {
+                let what = format!("command {}", command.command_type);
+                return Err(too_large(what, bytes, COMMAND_BYTES_MAX));
+            }
+        }
+        total += self.timers.iter().map(json_bytes).sum::<usize>();
+        total += self.snapshot.as_ref().map_or(0, json_bytes);
+        if total > COMMIT_BYTES_MAX {
+            return Err(too_large("the commit".to_owned(), total, COMMIT_BYTES_MAX));
+        }
+        Ok(())
+    }
+}
+
+/// The size of a value as JSON in bytes, counted without building the text.
+fn json_bytes(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        // A value that does not serialise cannot be stored either; the largest size refuses it.
+        Err(_) => usize::MAX / 4,
+    }
+}

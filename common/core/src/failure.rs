@@ -1,0 +1,116 @@
+//! The two kinds of failure, and the categories that say who deals with them.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who deals with a failure, and how soon (SLA).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Time-outs, throttles, refused connections: retried by the system, within an hour.
+    Transient,
+    /// The input cannot be read or breaks its contract: quarantined, alerted, 24 hours.
+    Validation,
+    /// The input is well-formed and the business cannot take it: quarantined, 48 hours.
+    Business,
+    /// Anything else: quarantined, escalated at once, 4 hours.
+    Unknown,
+}
+
+impl Category {
+    /// The name in metrics, attributes and views.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Validation => "validation",
+            Self::Business => "business",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Any error, kept whole as a source.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// Why a message could not be handled. A refusal by the domain is neither: it is an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// May well work later. The message goes back to its queue, and is seen again after `after` where given.
+    #[error("may work later: {source}")]
+    Retryable {
+        /// How long to leave it, when that is known; else the queue's visibility timeout decides.
+        after: Option<Duration>,
+        /// What went wrong.
+        source: BoxError,
+    },
+    /// Will never work. The message goes to the dead-letter queue at once, with this reason.
+    #[error("will not work ({category}): {source}")]
+    Terminal {
+        /// Who deals with it.
+        category: Category,
+        /// What went wrong.
+        source: BoxError,
+    },
+}
+
+impl Failure {
+    /// May work later, at the queue's own pace.
+    pub fn retryable(source: impl Into<BoxError>) -> Self {
+        Self::Retryable { after: None, source: source.into() }
+    }
+
+    /// May work after this long.
+    pub fn retry_after(after: Duration, source: impl Into<BoxError>) -> Self {
+        Self::Retryable { after: Some(after), source: source.into() }
+    }
+
+    /// Will never work.
+    pub fn terminal(category: Category, source: impl Into<BoxError>) -> Self {
+        Self::Terminal { category, source: source.into() }
+    }
+
+    /// The static label for metrics and log fields.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Retryable { .. } => "retryable",
+            Self::Terminal { category, .. } => category.as_str(),
+        }
+    }
+
+    /// The error and all its sources on one line, outermost first.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        match self {
+            Self::Retryable { source, .. } | Self::Terminal { source, .. } => error_chain(&**source),
+        }
+    }
+}
+
+/// An error and all its sources on one line, outermost first; a source already quoted by its parent is not
+/// said twice.
+#[must_use]
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = inner.source();
+    }
+    text
+}

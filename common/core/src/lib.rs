@@ -1,0 +1,24 @@
+//! The vocabulary: envelope, ids, versions, deciders, sagas, timers and failure kinds. Pure and domain-free.
+//!
+//! What lives here has no I/O, reads no clock and draws no random number: time and ids come in from outside.
+
+pub mod cloudevents;
+pub mod commit;
+pub mod decider;
+pub mod envelope;
+pub mod failure;
+pub mod ids;
+pub mod message;
+pub mod payload;
+pub mod trace;
+
+pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
+pub use decider::{Decider, Decision, NoCommand, SetTimer};
+pub use envelope::{Actor, CommandEnvelope, Envelope};
+pub use failure::{Category, Failure};
+pub use ids::{
+    CausationId, CommandId, CommitId, CorrelationId, EventId, InvalidId, StreamId, StreamVersion, TimerId,
+};
+pub use message::{Incoming, TimerFired};
+pub use payload::{Addressed, ContractError, Payload};
+pub use trace::TraceContext;

@@ -1,0 +1,169 @@
+//! What a queue delivers: an event, a command, or a timer that came due.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::envelope::{Actor, CommandEnvelope, Envelope};
+use crate::failure::{Category, Failure};
+use crate::ids::{CausationId, CorrelationId, StreamId, TimerId};
+use crate::trace::TraceContext;
+
+/// A timer on its way, and the message its owner gets once it is due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TimerFired {
+    /// Names this timer.
+    pub timer_id: TimerId,
+    /// The stream that set it.
+    pub stream: StreamId,
+    /// The logical name of the queue where it is to be delivered.
+    pub deliver_to: String,
+    /// The earliest moment of delivery.
+    pub due_at: Timestamp,
+    /// What the owner called it; the owner knows by this name whether it still matters.
+    pub name: String,
+    /// The request that it belongs to.
+    pub correlation_id: CorrelationId,
+    /// What made the owner set it.
+    pub causation_id: CausationId,
+    /// The trace that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_context: Option<TraceContext>,
+    /// The length of the causal chain so far.
+    pub hops: u16,
+    /// Who set things in motion.
+    pub actor: Actor,
+}
+
+/// A message as it was read off a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    /// Something that happened.
+    Event(Box<Envelope>),
+    /// Something to do.
+    Command(Box<CommandEnvelope>),
+    /// A timer of this consumer's that came due.
+    Timer(Box<TimerFired>),
+}
+
+/// A message body that is not one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON at all.
+    #[error("the message is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// JSON, with none of the fields that tell the kinds apart.
+    #[error(
+        "the message has none of eventType, commandType and timerId, so it is no event, command or timer: send the whole envelope"
+    )]
+    NoKind,
+    /// An envelope of a known kind that lacks something.
+    #[error("the {kind} envelope is not complete: {source}")]
+    Envelope {
+        /// Event, command or timer.
+        kind: &'static str,
+        /// Which field, and why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::terminal(Category::Validation, error)
+    }
+}
+
+impl Incoming {
+    /// Reads a message body. An EventBridge event is unwrapped: its `detail` is the envelope.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says what the body lacks.
+    pub fn decode(body: &str) -> Result<Self, DecodeError> {
+        let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
+        if value.get("detail-type").is_some()
+            && let Some(detail) = value.get_mut("detail")
+        {
+            value = detail.take();
+        }
+        fn read<T: serde::de::DeserializeOwned>(
+            kind: &'static str,
+            value: Value,
+        ) -> Result<Box<T>, DecodeError> {
+            serde_json::from_value(value)
+                .map(Box::new)
+                .map_err(|source| DecodeError::Envelope { kind, source })
+        }
+        if value.get("eventType").is_some() {
+            Ok(Self::Event(read("event", value)?))
+        } else if value.get("commandType").is_some() {
+            Ok(Self::Command(read("command", value)?))
+        } else if value.get("timerId").is_some() {
+            Ok(Self::Timer(read("timer", value)?))
+        } else {
+            Err(DecodeError::NoKind)
+        }
+    }
+
+    /// The type's name, for logs and errors.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::Event(event) => &event.event_type,
+            Self::Command(command) => &command.command_type,
+            Self::Timer(timer) => &timer.name,
+        }
+    }
+
+    /// The length of the causal chain that led here.
+    #[must_use]
+    pub fn hops(&self) -> u16 {
+        match self {
+            Self::Event(event) => event.hops,
+            Self::Command(command) => command.hops,
+            Self::Timer(timer) => timer.hops,
+        }
+    }
+
+    /// The request that it belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> CorrelationId {
+        match self {
+            Self::Event(event) => event.correlation_id,
+            Self::Command(command) => command.correlation_id,
+            Self::Timer(timer) => timer.correlation_id,
+        }
+    }
+
+    /// The id by which this message is handled at most once on a stream.
+    #[must_use]
+    pub fn cause(&self) -> CausationId {
+        match self {
+            Self::Event(event) => event.event_id.into(),
+            Self::Command(command) => command.command_id.into(),
+            Self::Timer(timer) => timer.timer_id.into(),
+        }
+    }
+
+    /// The trace that it belongs to.
+    #[must_use]
+    pub fn trace_context(&self) -> Option<&TraceContext> {
+        match self {
+            Self::Event(event) => event.trace_context.as_ref(),
+            Self::Command(command) => command.trace_context.as_ref(),
+            Self::Timer(timer) => timer.trace_context.as_ref(),
+        }
+    }
+
+    /// Who set things in motion.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        match self {
+            Self::Event(event) => &event.actor,
+            Self::Command(command) => &command.actor,
+            Self::Timer(timer) => &timer.actor,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a contract's payload must be able to say of itself.
+
+use serde_json::Value;
+
+use crate::failure::{Category, Failure};
+
+/// A closed set of payload types, each with a name and a schema version, such as all events of one stream.
+pub trait Payload: Sized + Send + Sync {
+    /// The type's name on the wire, such as `host.deploy-completed`.
+    fn type_name(&self) -> &'static str;
+
+    /// The schema version that this code writes.
+    fn schema_version(&self) -> u32;
+
+    /// The payload as JSON.
+    fn to_data(&self) -> Value;
+
+    /// Reads a payload of the given type and version; older versions are upcast.
+    ///
+    /// # Errors
+    /// [`ContractError`] for a type this set does not have, a version newer than this code, or data that
+    /// breaks the contract.
+    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError>;
+}
+
+/// A payload that has one queue where it is handled.
+pub trait Addressed {
+    /// The logical name of the queue, such as `deploy-host`.
+    fn queue(&self) -> &'static str;
+}
+
+/// A payload that this code cannot take.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// Nothing here handles the type. The sender is newer, or the message was sent to the wrong place.
+    #[error("type {type_name:?} is not known here; known types: {known}")]
+    UnknownType {
+        /// The name that came.
+        type_name: String,
+        /// The names that would have been taken.
+        known: String,
+    },
+    /// The sender is newer than this code: deploy this side first.
+    #[error(
+        "{type_name} has schema version {found}, and this code reads versions 1 to {newest}: deploy a newer reader, or send an older version"
+    )]
+    Version {
+        /// The payload's type.
+        type_name: String,
+        /// The version that came.
+        found: u32,
+        /// The newest version this code reads.
+        newest: u32,
+    },
+    /// The data does not have the form that its contract asks for.
+    #[error("{type_name} v{schema_version} does not fit its schema: {source}")]
+    Data {
+        /// The payload's type.
+        type_name: String,
+        /// The payload's version.
+        schema_version: u32,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl From<ContractError> for Failure {
+    fn from(error: ContractError) -> Self {
+        Self::terminal(Category::Validation, error)
+    }
+}

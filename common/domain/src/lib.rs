@@ -1,0 +1,1 @@
+//! The data centre's deciders and sagas: pure state machines and policies.

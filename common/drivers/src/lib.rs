@@ -1,0 +1,31 @@
+//! The outside world: BMCs over Redfish, configuration and monitoring.
+//!
+//! Every port here is a small trait with an implementation that talks to the real thing and one that lives in
+//! memory. Operations are idempotent: whoever calls them may die at any point and call again. What was really
+//! changed is told in the answer, so that effects can be counted.
+
+pub mod bmc;
+pub mod configuration;
+pub mod error;
+pub mod image;
+pub mod memory;
+pub mod monitoring;
+mod operations;
+pub mod redfish;
+pub mod simulate;
+pub mod state;
+pub mod token;
+
+pub use bmc::{
+    Bmc, BmcEndpoint, Bmcs, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState, Rested,
+    SystemFacts, TlsTrust,
+};
+pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, Reapply};
+pub use error::{At, BoxError, DriverError};
+pub use image::{BootImage, ImageUrlError};
+pub use monitoring::{
+    Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered,
+};
+pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
+pub use state::StateStore;
+pub use token::{CallbackKey, WeakKey};

@@ -1,0 +1,167 @@
+//! Whole operations on a BMC, made of its single ones so that they can be repeated after a crash at any point.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::bmc::{Bmc, BootStarted, Patience, PowerGoal, PowerState, Rested};
+use crate::error::{At, DriverError};
+
+/// How often the host is prepared anew when somebody else switches it meanwhile.
+const ROUNDS_MAX: u32 = 2;
+
+/// The time left for a whole operation. Dropping a step half-way is what a crash does, and is survived alike.
+struct TimeLeft<'a> {
+    system: &'a str,
+    started: Instant,
+    patience: &'a Patience,
+}
+
+impl<'a> TimeLeft<'a> {
+    fn new(system: &'a str, patience: &'a Patience) -> Self {
+        Self {
+            system,
+            started: Instant::now(),
+            patience,
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        self.patience
+            .deadline
+            .saturating_sub(self.started.elapsed())
+    }
+
+    /// The patience that is left for a step that takes its own.
+    fn patience(&self) -> Patience {
+        Patience {
+            deadline: self.remaining(),
+            poll_interval: self.patience.poll_interval,
+        }
+    }
+
+    /// Runs a step that has no patience of its own.
+    async fn within<T>(
+        &self,
+        doing: &'static str,
+        step: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, DriverError> {
+        match timeout(self.remaining(), step).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(DriverError::OutOfTime {
+                at: At {
+                    system: self.system.to_owned(),
+                    doing,
+                },
+                seconds: self.patience.deadline.as_secs_f64(),
+            }),
+        }
+    }
+}
+
+/// See [`Bmc::boot_from_image`].
+pub(crate) async fn boot_from_image<B: Bmc + ?Sized>(
+    bmc: &B,
+    image_url: &str,
+    patience: &Patience,
+) -> Result<BootStarted, DriverError> {
+    let time = TimeLeft::new(bmc.address(), patience);
+    let mut done = BootStarted::default();
+    if inserted(bmc, &time).await?.as_deref() == Some(image_url)
+        && bmc.settled_power_state(&time.patience()).await? == PowerState::On
+    {
+        done.already_running = true;
+        return Ok(done);
+    }
+    for _round in 0..ROUNDS_MAX {
+        let prepared = prepare(bmc, image_url, &time, &mut done).await?;
+        let change = bmc.set_power(PowerGoal::On, &time.patience()).await?;
+        if change.changed {
+            done.power_changes.push(PowerState::On);
+        }
+        // On without our order: fine if all was prepared by an earlier call that died after its order, but if
+        // something was still missing then the host may have started without it.
+        if change.changed || !prepared {
+            return Ok(done);
+        }
+    }
+    Err(interference(&time, "starting from an image", PowerState::On))
+}
+
+/// Switches the host off and prepares its boot. Returns whether anything had to be changed for it.
+async fn prepare<B: Bmc + ?Sized>(
+    bmc: &B,
+    image_url: &str,
+    time: &TimeLeft<'_>,
+    done: &mut BootStarted,
+) -> Result<bool, DriverError> {
+    let off = bmc.set_power(PowerGoal::ForceOff, &time.patience()).await?;
+    if off.changed {
+        done.power_changes.push(PowerState::Off);
+    }
+    let mut image_changed = false;
+    let present = inserted(bmc, time).await?;
+    if present.as_deref() != Some(image_url) {
+        if present.is_some() {
+            done.ejected |= time
+                .within("ejecting another image", bmc.eject_media())
+                .await?;
+        }
+        image_changed = time
+            .within("inserting the image", bmc.insert_media(image_url))
+            .await?;
+        done.inserted |= image_changed;
+    }
+    let target_changed = time
+        .within("setting the boot target", bmc.set_boot_once_cd())
+        .await?;
+    done.boot_target_set |= target_changed;
+    Ok(off.changed || image_changed || target_changed)
+}
+
+async fn inserted<B: Bmc + ?Sized>(
+    bmc: &B,
+    time: &TimeLeft<'_>,
+) -> Result<Option<String>, DriverError> {
+    time.within("reading the virtual drive", bmc.inserted_media())
+        .await
+}
+
+/// See [`Bmc::return_to_rest`].
+pub(crate) async fn return_to_rest<B: Bmc + ?Sized>(
+    bmc: &B,
+    patience: &Patience,
+) -> Result<Rested, DriverError> {
+    let time = TimeLeft::new(bmc.address(), patience);
+    let mut done = Rested::default();
+    for _round in 0..ROUNDS_MAX {
+        let off = bmc.set_power(PowerGoal::ForceOff, &time.patience()).await?;
+        if off.changed {
+            done.power_changes.push(PowerState::Off);
+        }
+        done.ejected |= match time.within("emptying the drive", bmc.eject_media()).await {
+            // A BMC without a drive has nothing in it.
+            Err(DriverError::Unsupported { .. }) => false,
+            outcome => outcome?,
+        };
+        done.boot_restored |= time
+            .within("restoring the boot target", bmc.restore_boot())
+            .await?;
+        // An order to switch on that was given before may take effect only now.
+        if bmc.settled_power_state(&time.patience()).await? == PowerState::Off {
+            return Ok(done);
+        }
+    }
+    Err(interference(&time, "returning to rest", PowerState::On))
+}
+
+fn interference(time: &TimeLeft<'_>, doing: &'static str, found: PowerState) -> DriverError {
+    DriverError::Interference {
+        at: At {
+            system: time.system.to_owned(),
+            doing,
+        },
+        found,
+    }
+}

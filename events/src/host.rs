@@ -1,0 +1,374 @@
+//! What happens to a host: events on the stream `host#<id>`.
+
+use hostler_core::Category;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, Role, Sku, StepId};
+use crate::macros::contracts;
+use crate::policy::HostPolicy;
+
+contracts! {
+    /// What happens to a host.
+    pub enum HostEvent as Event {
+        "host.enrolled" v 1 => Enrolled(HostEnrolled),
+        "host.verified" v 1 => Verified(HostVerified),
+        "host.inspected" v 1 => Inspected(HostInspected),
+        "host.verification-failed" v 1 => VerificationFailed(VerificationFailed),
+        "host.labelled" v 1 => Labelled(HostLabelled),
+        "host.cleaning-started" v 1 => CleaningStarted(CleaningStarted),
+        "host.cleaning-booted" v 1 => CleaningBooted(CleaningBooted),
+        "host.cleaning-failed" v 1 => CleaningFailed(CleaningFailed),
+        "host.cleaned" v 1 => Cleaned(HostCleaned),
+        "host.reserved" v 1 => Reserved(HostReserved),
+        "host.released" v 1 => Released(HostReleased),
+        "host.deploy-started" v 1 => DeployStarted(DeployStarted),
+        "host.power-state-changed" v 1 => PowerStateChanged(PowerStateChanged),
+        "host.deploy-completed" v 1 => DeployCompleted(DeployCompleted),
+        "host.configuration-applied" v 1 => ConfigurationApplied(ConfigurationApplied),
+        "host.monitoring-registered" v 1 => MonitoringRegistered(MonitoringRegistered),
+        "host.in-service" v 1 => InService(HostInService),
+        "host.step-failed" v 1 => StepFailed(StepFailed),
+        "host.monitoring-deregistered" v 1 => MonitoringDeregistered(MonitoringDeregistered),
+        "host.undeploy-started" v 1 => UndeployStarted(UndeployStarted),
+        "host.undeployed" v 1 => Undeployed(HostUndeployed),
+        "host.quarantined" v 1 => Quarantined(HostQuarantined),
+        "host.requalified" v 1 => Requalified(HostRequalified),
+    }
+}
+
+/// Where a host's BMC answers. Credentials are never part of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BmcAddress {
+    /// The Redfish system resource, such as `https://10.0.0.7/redfish/v1/Systems/1`.
+    #[schemars(regex(pattern = "^https?://"))]
+    pub system_url: String,
+}
+
+/// Whether a host has power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerState {
+    /// Powered.
+    On,
+    /// Not powered.
+    Off,
+}
+
+/// A host was made known. It is verified, inspected and cleaned before it can be reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostEnrolled {
+    /// The host.
+    pub host: HostId,
+    /// The pool it serves.
+    pub pool: PoolId,
+    /// Its model.
+    pub sku: Sku,
+    /// What it fails together with.
+    pub fault_domain: FaultDomain,
+    /// Where its BMC answers.
+    pub bmc: BmcAddress,
+    /// Free labels.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Deadlines of its own life.
+    #[serde(default)]
+    pub policy: HostPolicy,
+    /// The verification that was asked for.
+    pub step: StepId,
+}
+
+/// The BMC answered, and is the one of this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostVerified {
+    /// The host.
+    pub host: HostId,
+    /// The verification.
+    pub step: StepId,
+    /// The power state that two reads agreed on.
+    pub power_state: PowerState,
+}
+
+/// What the BMC says of the hardware. Not observed is not absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostInspected {
+    /// The host.
+    pub host: HostId,
+    /// The verification.
+    pub step: StepId,
+    /// Manufacturer, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// Model, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Serial number, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Processors, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<u32>,
+    /// Memory in GiB, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_gib: Option<f64>,
+}
+
+/// The BMC could not be verified in this try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerificationFailed {
+    /// The host.
+    pub host: HostId,
+    /// The verification.
+    pub step: StepId,
+    /// Which try it was, from 1.
+    pub attempt: u32,
+    /// Why.
+    pub reason: String,
+}
+
+/// Labels were set or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostLabelled {
+    /// The host.
+    pub host: HostId,
+    /// All its labels from now on.
+    pub labels: Labels,
+}
+
+/// The host is being wiped; until it is clean nobody gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleaningStarted {
+    /// The host.
+    pub host: HostId,
+    /// The cleaning.
+    pub step: StepId,
+    /// Which try it is, from 1.
+    pub attempt: u32,
+}
+
+/// The cleaning image reported from the host that it is done; the host is now put to rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleaningBooted {
+    /// The host.
+    pub host: HostId,
+    /// The cleaning.
+    pub step: StepId,
+}
+
+/// A try at cleaning failed. After the last one the host is quarantined, never returned to the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleaningFailed {
+    /// The host.
+    pub host: HostId,
+    /// The cleaning.
+    pub step: StepId,
+    /// Which try it was, from 1.
+    pub attempt: u32,
+    /// Why.
+    pub reason: String,
+}
+
+/// The host is clean and at rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostCleaned {
+    /// The host.
+    pub host: HostId,
+    /// The cleaning.
+    pub step: StepId,
+    /// The saga that still holds the host, when it was cleaned on the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningId>,
+}
+
+/// A saga holds the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostReserved {
+    /// The host.
+    pub host: HostId,
+    /// The saga that holds it.
+    pub provisioning: ProvisioningId,
+    /// The step that asked.
+    pub step: StepId,
+}
+
+/// The host is back in its pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostReleased {
+    /// The host.
+    pub host: HostId,
+    /// The saga that held it.
+    pub provisioning: ProvisioningId,
+    /// The step that asked.
+    pub step: StepId,
+}
+
+/// The host is about to be booted from its image; from here on it counts as dirty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployStarted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+    /// The image.
+    pub image: Image,
+}
+
+/// The power state changed, as two matching reads agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerStateChanged {
+    /// The host.
+    pub host: HostId,
+    /// The step that changed it.
+    pub step: StepId,
+    /// The state now.
+    pub power_state: PowerState,
+}
+
+/// The host itself called back from its new system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployCompleted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The role's configuration is on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationApplied {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+    /// The role.
+    pub role: Role,
+    /// The configuration's revision.
+    pub revision: String,
+    /// Whether anything on the host had to change.
+    pub changed: bool,
+}
+
+/// The host is known to monitoring and its first sample was healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitoringRegistered {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The host serves its pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostInService {
+    /// The host.
+    pub host: HostId,
+    /// The saga that brought it there.
+    pub provisioning: ProvisioningId,
+    /// The step that was the last one.
+    pub step: StepId,
+    /// The pool it serves.
+    pub pool: PoolId,
+    /// Its role.
+    pub role: Role,
+}
+
+/// A step on the host did not work. The saga decides whether to try again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepFailed {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+    /// Transient failures are worth another try, others are not.
+    pub category: Category,
+    /// What happened, and what to do.
+    pub reason: String,
+}
+
+/// Monitoring no longer knows the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitoringDeregistered {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The deployment is being undone; whatever the deployment still reports is late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UndeployStarted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The host is powered off, its media ejected and its boot target restored; cleaning follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostUndeployed {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The host is out of use until an operator has looked at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostQuarantined {
+    /// The host.
+    pub host: HostId,
+    /// The saga that held it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningId>,
+    /// Why.
+    pub reason: String,
+}
+
+/// An operator sends a quarantined host through verification and cleaning again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostRequalified {
+    /// The host.
+    pub host: HostId,
+    /// The verification that was asked for.
+    pub step: StepId,
+}

@@ -1,0 +1,98 @@
+//! Deadlines and attempts. A running saga keeps the policy that it started with.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How long one step may take, and how often it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepPolicy {
+    /// Seconds from asking until the answer is given up for lost.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub deadline_seconds: u32,
+    /// Tries in all, the first one included.
+    #[schemars(range(min = 1, max = 20))]
+    pub attempts: u32,
+    /// Seconds before the second try; doubled for each one after it, up to 15 minutes.
+    #[schemars(range(min = 0, max = 900))]
+    pub retry_seconds: u32,
+}
+
+impl StepPolicy {
+    const fn new(deadline_seconds: u32, attempts: u32, retry_seconds: u32) -> Self {
+        Self { deadline_seconds, attempts, retry_seconds }
+    }
+
+    /// Seconds to wait after the given attempt (1 for the first) has failed.
+    #[must_use]
+    pub fn delay_seconds(&self, attempt: u32) -> u32 {
+        let doublings = attempt.saturating_sub(1).min(10);
+        self.retry_seconds.saturating_mul(1 << doublings).min(900)
+    }
+}
+
+/// The policy of a provisioning saga. Fields that are left out have their defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ProvisioningPolicy {
+    /// Names this set of numbers in the events that were decided by it.
+    pub version: u32,
+    /// Finding and holding a host: 30 s.
+    pub reserve_host: StepPolicy,
+    /// From power-on to the host's own callback: 30 min.
+    pub deploy_image: StepPolicy,
+    /// Role-based configuration: 15 min.
+    pub apply_role: StepPolicy,
+    /// Registration and the first healthy sample: 5 min.
+    pub register_monitoring: StepPolicy,
+    /// Undoing the registration: 5 min.
+    pub deregister_monitoring: StepPolicy,
+    /// Undoing the deployment, with all tries at cleaning: 100 min.
+    pub undeploy_host: StepPolicy,
+    /// Giving the host back: 30 s.
+    pub release_reservation: StepPolicy,
+}
+
+impl Default for ProvisioningPolicy {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            reserve_host: StepPolicy::new(30, 4, 2),
+            deploy_image: StepPolicy::new(30 * 60, 2, 5),
+            apply_role: StepPolicy::new(15 * 60, 3, 5),
+            register_monitoring: StepPolicy::new(5 * 60, 3, 5),
+            deregister_monitoring: StepPolicy::new(5 * 60, 5, 5),
+            undeploy_host: StepPolicy::new(100 * 60, 3, 30),
+            release_reservation: StepPolicy::new(30, 10, 2),
+        }
+    }
+}
+
+/// The policy of a host's own life: verification and cleaning. Fields that are left out have their defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct HostPolicy {
+    /// Reaching the BMC and reading the hardware: 5 min.
+    pub verify: StepPolicy,
+    /// Cleaning: 30 min, 3 tries, then quarantine.
+    pub clean: StepPolicy,
+}
+
+impl Default for HostPolicy {
+    fn default() -> Self {
+        Self { verify: StepPolicy::new(5 * 60, 3, 10), clean: StepPolicy::new(30 * 60, 3, 10) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_twice_as_long_each_time_and_never_over_fifteen_minutes() {
+        let policy = StepPolicy::new(60, 20, 5);
+        let delays: Vec<u32> = (1..=10).map(|attempt| policy.delay_seconds(attempt)).collect();
+        assert_eq!(delays, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
+        assert_eq!(policy.delay_seconds(u32::MAX), 900);
+    }
+}

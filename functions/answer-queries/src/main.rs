@@ -1,0 +1,2 @@
+//! Starts the function.
+fn main() {}

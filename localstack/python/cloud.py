@@ -1,0 +1,67 @@
+"""Runs ministack on loopback, tied to the process that started it, with three corrections.
+
+1. Nagle's algorithm is off in the function runtime API, and a function that prints nothing is not waited
+   for: a warm call takes 5 ms instead of 50 to 100.
+2. An API id is found whatever the account of the caller. Ids are unique across accounts on AWS too, and there
+   an unsigned call reaches every account's API; without this it reaches account 000000000000 only.
+3. The listening socket is bound before ministack is imported, so that the port is ours.
+"""
+
+import asyncio
+import os
+import socketserver
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import lifetime
+
+
+def correct_runtime():
+    """Makes warm calls quick."""
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+    from ministack.core import lambda_runtime
+
+    drain = lambda_runtime.Worker._drain_stderr_bounded
+    # first_line_wait, idle_confirm, hard_cap, in seconds.
+    drain.__defaults__ = (0.004, 0.002, 0.050)
+
+
+def correct_api_lookup():
+    """Finds an HTTP API in the account that owns it."""
+    from ministack.services import apigateway
+
+    find_in_own_account = apigateway.find_api_scope
+
+    def find_api_scope(api_id):
+        found = find_in_own_account(api_id)
+        if found is None:
+            for account, region, stored_id in (key for key, _ in apigateway._apis.all_items()):
+                if stored_id == api_id:
+                    return account, region
+        return found
+
+    apigateway.find_api_scope = find_api_scope
+
+
+def main():
+    lifetime.watch_parent()
+    server = lifetime.listen()
+    port = server.getsockname()[1]
+    os.environ["GATEWAY_PORT"] = str(port)
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+
+    correct_runtime()
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    correct_api_lookup()
+    config = Config()
+    config.bind = [f"fd://{server.fileno()}"]
+    config.keep_alive_timeout = 75
+    lifetime.announce(port)
+    asyncio.run(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+
+
+main()

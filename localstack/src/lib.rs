@@ -1,0 +1,33 @@
+//! The local cloud: starts an AWS endpoint, deploys template.yaml into it, starts a fleet of BMCs.
+//!
+//! - [`Cloud`] is an AWS endpoint: by default a local one that needs no Docker.
+//! - [`Account`] is one tenant of it; give each test its own.
+//! - [`Cloud::deploy`] brings the template up in an account and gives a [`Stack`].
+//! - [`Fleet`] is a number of simulated hosts with Redfish BMCs, and faults on demand.
+//!
+//! Nothing outlives its owner: what is started here ends when its handle is dropped, and also when the
+//! process dies without dropping anything.
+
+mod account;
+mod deploy;
+mod endpoint;
+mod error;
+pub mod fleet;
+mod http;
+mod package;
+mod process;
+mod progress;
+mod stack;
+pub mod template;
+mod venv;
+
+pub use account::Account;
+pub use deploy::{DeployOptions, Edit};
+pub use endpoint::{Cloud, CloudOptions, EndpointKind};
+pub use error::Error;
+pub use fleet::{Fleet, FleetOptions};
+pub use http::{CallbackRoute, HttpApi};
+pub use process::group_members;
+pub use progress::Progress;
+pub use stack::Stack;
+pub use venv::ensure_python;

@@ -1,0 +1,173 @@
+//! Servers of ours: each in its own process group, tied to us by a pipe, so that nothing stays running.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::error::Error;
+use crate::venv;
+
+const START_SECONDS_MAX: u64 = 60;
+
+/// What to run.
+pub(crate) struct ServerSpec<'a> {
+    /// For messages.
+    pub(crate) name: &'static str,
+    pub(crate) python: &'a Path,
+    /// One of our modules, as `cloud.py`.
+    pub(crate) module: &'static str,
+    /// The whole environment besides PATH and HOME.
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) log_dir: &'a Path,
+}
+
+/// A running server. Dropping it ends its whole process group.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+    stopped: bool,
+    // Removed last, when nobody writes there any more.
+    _work_dir: TempDir,
+}
+
+impl Server {
+    /// Starts the server and waits until it listens.
+    pub(crate) async fn start(spec: ServerSpec<'_>) -> Result<Self, Error> {
+        let work_dir = tempfile::Builder::new()
+            .prefix("hostler-")
+            .tempdir()
+            .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
+        venv::write_modules(work_dir.path())?;
+        fs::create_dir_all(spec.log_dir).map_err(Error::file("create", spec.log_dir))?;
+        let log = spec.log_dir.join(spec.module).with_extension("log");
+        let output = File::create(&log).map_err(Error::file("create", &log))?;
+        let errors = output.try_clone().map_err(Error::file("open", &log))?;
+
+        let mut command = Command::new(spec.python);
+        command
+            .arg(work_dir.path().join(spec.module))
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
+            .envs(&spec.env)
+            .env("TMPDIR", work_dir.path())
+            .env("HOSTLER_WORK_DIR", work_dir.path())
+            .env("PYTHONUNBUFFERED", "1")
+            .current_dir(work_dir.path())
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0);
+        let child = command.spawn().map_err(|source| Error::Spawn {
+            program: spec.python.display().to_string(),
+            source,
+        })?;
+        let address = work_dir.path().join("address.json");
+        // From here on the drop of `server` ends what was started.
+        let mut server = Self { child, port: 0, log, stopped: false, _work_dir: work_dir };
+        server.port = server.wait_for_port(spec.name, &address).await?;
+        Ok(server)
+    }
+
+    async fn wait_for_port(&mut self, name: &'static str, address: &Path) -> Result<u16, Error> {
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
+        loop {
+            if let Ok(text) = fs::read(address)
+                && let Ok(address) = serde_json::from_slice::<Address>(&text)
+            {
+                return Ok(address.port);
+            }
+            let reason = match self.child.try_wait() {
+                Ok(None) if Instant::now() < deadline => None,
+                Ok(None) => Some(format!("no answer in {START_SECONDS_MAX} s")),
+                Ok(Some(status)) => {
+                    self.stopped = true;
+                    Some(format!("it ended with {status}"))
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(reason) = reason {
+                return Err(Error::NotReady { name, reason, output: venv::tail(&self.log) });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The loopback port on which it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The id of its process group.
+    pub(crate) fn group(&self) -> i32 {
+        // Process ids fit: the kernel's are positive 32-bit numbers.
+        i32::try_from(self.child.id()).unwrap_or(i32::MAX)
+    }
+
+    /// Ends the process group and waits for its leader. Doing it twice is harmless.
+    pub(crate) fn stop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        // The group's id stays ours until its leader, killed here, is waited for below. Our servers keep
+        // nothing that an orderly end would save.
+        if let Err(error) = killpg(Pid::from_raw(self.group()), Signal::SIGKILL) {
+            tracing::warn!(group = self.group(), %error, "could not end a process group");
+        }
+        drop(self.child.stdin.take());
+        if let Err(error) = self.child.wait() {
+            tracing::warn!(group = self.group(), %error, "could not wait for a server");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Address {
+    port: u16,
+}
+
+/// The live processes of a process group, as `/proc` shows them (Linux; elsewhere always empty).
+///
+/// For tests that nothing stays running.
+pub fn group_members(group: i32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| is_live_member(*pid, group))
+        .collect()
+}
+
+fn is_live_member(pid: u32, group: i32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // `pid (name) state ppid pgrp …`: the name may hold spaces and brackets.
+    let Some((_, rest)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    let fields: Vec<&str> = rest.split(' ').collect();
+    fields.first() != Some(&"Z") && fields.get(2).and_then(|text| text.parse().ok()) == Some(group)
+}
