@@ -25,9 +25,9 @@ pub use account::Account;
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions, EndpointKind};
 pub use error::Error;
-pub use fleet::{Fleet, FleetOptions};
+
 pub use http::{CallbackRoute, HttpApi};
 pub use process::group_members;
 pub use progress::Progress;
-pub use stack::Stack;
+pub use stack::{Resource, Stack};
 pub use venv::ensure_python;

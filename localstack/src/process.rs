@@ -25,7 +25,8 @@ pub(crate) struct ServerSpec<'a> {
     pub(crate) module: &'static str,
     /// The whole environment besides PATH and HOME.
     pub(crate) env: BTreeMap<String, String>,
-    pub(crate) log_dir: &'a Path,
+    /// Where its log goes; without one into its work directory, which goes with it.
+    pub(crate) log_dir: Option<&'a Path>,
 }
 
 /// A running server. Dropping it ends its whole process group.
@@ -47,8 +48,9 @@ impl Server {
             .tempdir()
             .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
         venv::write_modules(work_dir.path())?;
-        fs::create_dir_all(spec.log_dir).map_err(Error::file("create", spec.log_dir))?;
-        let log = spec.log_dir.join(spec.module).with_extension("log");
+        let log_dir = spec.log_dir.unwrap_or(work_dir.path());
+        fs::create_dir_all(log_dir).map_err(Error::file("create", log_dir))?;
+        let log = log_dir.join(spec.module).with_extension("log");
         let output = File::create(&log).map_err(Error::file("create", &log))?;
         let errors = output.try_clone().map_err(Error::file("open", &log))?;
 

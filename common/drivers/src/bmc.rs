@@ -157,10 +157,7 @@ pub struct Patience {
 impl Default for Patience {
     /// 60 s, looking every second.
     fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(60),
-            poll_interval: Duration::from_secs(1),
-        }
+        Self { deadline: Duration::from_secs(60), poll_interval: Duration::from_secs(1) }
     }
 }
 
@@ -252,11 +249,7 @@ pub trait Bmc: Send + Sync {
 
     /// Brings the host to a power state, and returns once two readings in a row show it. Orders nothing when the
     /// settled state is already the wanted one.
-    async fn set_power(
-        &self,
-        goal: PowerGoal,
-        patience: &Patience,
-    ) -> Result<PowerChange, DriverError>;
+    async fn set_power(&self, goal: PowerGoal, patience: &Patience) -> Result<PowerChange, DriverError>;
 
     /// Lets the next boot be from the virtual CD. Returns whether anything was changed.
     async fn set_boot_once_cd(&self) -> Result<bool, DriverError>;

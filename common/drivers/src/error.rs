@@ -26,8 +26,10 @@ impl fmt::Display for At {
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
     /// Nobody answers at the address. Transient: a BMC that restarts does this for minutes.
-    #[error("{at}: no connection to the BMC; check its address, that it has power and that the network \
-             lets this function through")]
+    #[error(
+        "{at}: no connection to the BMC; check its address, that it has power and that the network \
+             lets this function through"
+    )]
     Unreachable {
         /// Where it happened.
         at: At,
@@ -35,8 +37,20 @@ pub enum DriverError {
         #[source]
         source: BoxError,
     },
+    /// The connection broke before the whole answer was there. Transient; whether the request was carried out is
+    /// not known.
+    #[error("{at}: the connection to the BMC broke; try again")]
+    ConnectionLost {
+        /// Where it happened.
+        at: At,
+        /// What the connection said.
+        #[source]
+        source: BoxError,
+    },
     /// The connection was made, but no whole answer came in time. Transient.
-    #[error("{at}: no answer within {seconds:.1} s; the BMC may be hung: try later, restart it if this goes on")]
+    #[error(
+        "{at}: no answer within {seconds:.1} s; the BMC may be hung: try later, restart it if this goes on"
+    )]
     TimedOut {
         /// Where it happened.
         at: At,
@@ -54,7 +68,9 @@ pub enum DriverError {
         retry_after_seconds: Option<u64>,
     },
     /// The BMC failed by itself (5xx). Transient.
-    #[error("{at}: the BMC failed with HTTP {status}: {message}; try later, look into its log if this goes on")]
+    #[error(
+        "{at}: the BMC failed with HTTP {status}: {message}; try later, look into its log if this goes on"
+    )]
     Failed {
         /// Where it happened.
         at: At,
@@ -64,8 +80,10 @@ pub enum DriverError {
         message: String,
     },
     /// The user name or password is wrong, or may not do this. Terminal.
-    #[error("{at}: the BMC refuses the credentials (HTTP {status}); correct the user name and password kept \
-             for this host, or the user's role on the BMC")]
+    #[error(
+        "{at}: the BMC refuses the credentials (HTTP {status}); correct the user name and password kept \
+             for this host, or the user's role on the BMC"
+    )]
     Unauthorized {
         /// Where it happened.
         at: At,
@@ -81,8 +99,10 @@ pub enum DriverError {
         path: String,
     },
     /// The BMC does not accept the request (4xx, or a redirect elsewhere). Terminal.
-    #[error("{at}: the BMC refuses the request (HTTP {status}): {message}; this host's BMC may need another \
-             firmware or another way of being asked")]
+    #[error(
+        "{at}: the BMC refuses the request (HTTP {status}): {message}; this host's BMC may need another \
+             firmware or another way of being asked"
+    )]
     Refused {
         /// Where it happened.
         at: At,
@@ -92,8 +112,10 @@ pub enum DriverError {
         message: String,
     },
     /// The answer is not the JSON it should be. Transient, for overloaded BMCs cut answers short.
-    #[error("{at}: the answer can not be understood; try later, and if this goes on check that the address is \
-             a Redfish service")]
+    #[error(
+        "{at}: the answer can not be understood; try later, and if this goes on check that the address is \
+             a Redfish service"
+    )]
     Malformed {
         /// Where it happened.
         at: At,
@@ -134,8 +156,10 @@ pub enum DriverError {
         seconds: f64,
     },
     /// The BMC took the order to insert or eject, but the drive does not show it in time. Transient.
-    #[error("{at}: the virtual drive does not show the change within {seconds:.1} s; check that the BMC can \
-             reach the image server, and try again")]
+    #[error(
+        "{at}: the virtual drive does not show the change within {seconds:.1} s; check that the BMC can \
+             reach the image server, and try again"
+    )]
     MediaNotChanged {
         /// Where it happened.
         at: At,
@@ -151,8 +175,10 @@ pub enum DriverError {
         seconds: f64,
     },
     /// Somebody else changed the power of the host meanwhile, repeatedly. Transient.
-    #[error("{at}: the host is switched {found} by somebody else, each time it was prepared; find out who (a \
-             restore policy of the BMC, another controller), then try again")]
+    #[error(
+        "{at}: the host is switched {found} by somebody else, each time it was prepared; find out who (a \
+             restore policy of the BMC, another controller), then try again"
+    )]
     Interference {
         /// Where it happened.
         at: At,
@@ -222,6 +248,7 @@ impl DriverError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::ConnectionLost { .. }
             | Self::TimedOut { .. }
             | Self::Busy { .. }
             | Self::Failed { .. }
@@ -248,6 +275,7 @@ impl DriverError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
+            Self::ConnectionLost { .. } => "connection-lost",
             Self::TimedOut { .. } => "timed-out",
             Self::Busy { .. } => "busy",
             Self::Failed { .. } => "failed",
@@ -273,24 +301,16 @@ impl DriverError {
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
-            Self::Busy {
-                retry_after_seconds,
-                ..
-            } => *retry_after_seconds,
+            Self::Busy { retry_after_seconds, .. } => *retry_after_seconds,
             _ => None,
         }
     }
 }
 
 fn after(seconds: &Option<u64>) -> String {
-    seconds.map_or_else(
-        || " later".to_owned(),
-        |seconds| format!(" in {seconds} s, as it asks"),
-    )
+    seconds.map_or_else(|| " later".to_owned(), |seconds| format!(" in {seconds} s, as it asks"))
 }
 
 fn known(state: &Option<PowerState>) -> String {
-    state
-        .as_ref()
-        .map_or_else(|| "none".to_owned(), ToString::to_string)
+    state.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }

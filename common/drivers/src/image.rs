@@ -30,8 +30,10 @@ pub enum ImageUrlError {
         part: &'static str,
     },
     /// The whole is longer than BMCs take.
-    #[error("the image URL would have {chars} characters, and BMCs take {IMAGE_URL_CHARS_MAX}; shorten the image URL \
-             or the callback URL")]
+    #[error(
+        "the image URL would have {chars} characters, and BMCs take {IMAGE_URL_CHARS_MAX}; shorten the image URL \
+             or the callback URL"
+    )]
     TooLong {
         /// How long it would be.
         chars: usize,
@@ -111,12 +113,7 @@ impl BootImage {
         } else {
             url.query_pairs_mut().clear().extend_pairs(own);
         }
-        Ok(Self {
-            image: url.to_string(),
-            callback,
-            host,
-            step,
-        })
+        Ok(Self { image: url.to_string(), callback, host, step })
     }
 }
 
@@ -129,10 +126,8 @@ fn own_query(url: &Url) -> Vec<(String, String)> {
 }
 
 fn http_url(text: &str, part: &'static str) -> Result<Url, ImageUrlError> {
-    let url = Url::parse(text).map_err(|error| ImageUrlError::NotAUrl {
-        part,
-        source: Some(Box::new(error)),
-    })?;
+    let url =
+        Url::parse(text).map_err(|error| ImageUrlError::NotAUrl { part, source: Some(Box::new(error)) })?;
     if matches!(url.scheme(), "http" | "https") {
         Ok(url)
     } else {
@@ -170,47 +165,26 @@ mod tests {
 
     #[test]
     fn the_image_servers_own_query_stays() {
-        let with_query = BootImage {
-            image: "http://images.local/i?arch=x86+64&sum=a%26b".to_owned(),
-            ..image()
-        };
+        let with_query =
+            BootImage { image: "http://images.local/i?arch=x86+64&sum=a%26b".to_owned(), ..image() };
         let url = with_query.url().unwrap();
         assert!(url.starts_with("http://images.local/i?arch=x86+64&sum=a%26b&callback="));
         assert_eq!(BootImage::parse(&url).unwrap(), with_query);
-        let twice = BootImage {
-            image: url.clone(),
-            ..image()
-        };
-        assert_eq!(
-            twice.url().unwrap(),
-            url,
-            "a query of ours is replaced, not doubled"
-        );
+        let twice = BootImage { image: url.clone(), ..image() };
+        assert_eq!(twice.url().unwrap(), url, "a query of ours is replaced, not doubled");
     }
 
     #[test]
     fn bad_parts_are_named() {
-        let no_url = BootImage {
-            image: "debian.iso".to_owned(),
-            ..image()
-        };
+        let no_url = BootImage { image: "debian.iso".to_owned(), ..image() };
         assert!(no_url.url().unwrap_err().to_string().contains("image"));
-        let no_http = BootImage {
-            callback: "file:///etc/passwd".to_owned(),
-            ..image()
-        };
+        let no_http = BootImage { callback: "file:///etc/passwd".to_owned(), ..image() };
         assert!(no_http.url().unwrap_err().to_string().contains("callback"));
-        let no_host = BootImage {
-            host: String::new(),
-            ..image()
-        };
+        let no_host = BootImage { host: String::new(), ..image() };
         assert!(no_host.url().unwrap_err().to_string().contains("host"));
         let plain = BootImage::parse("http://images.local/debian.iso").unwrap_err();
         assert!(plain.to_string().contains("`callback`"));
-        let long = BootImage {
-            step: "s".repeat(2_001),
-            ..image()
-        };
+        let long = BootImage { step: "s".repeat(2_001), ..image() };
         assert!(matches!(long.url(), Err(ImageUrlError::TooLong { .. })));
     }
 

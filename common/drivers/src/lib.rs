@@ -23,9 +23,7 @@ pub use bmc::{
 pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, Reapply};
 pub use error::{At, BoxError, DriverError};
 pub use image::{BootImage, ImageUrlError};
-pub use monitoring::{
-    Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered,
-};
+pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use state::StateStore;
 pub use token::{CallbackKey, WeakKey};

@@ -20,25 +20,16 @@ struct TimeLeft<'a> {
 
 impl<'a> TimeLeft<'a> {
     fn new(system: &'a str, patience: &'a Patience) -> Self {
-        Self {
-            system,
-            started: Instant::now(),
-            patience,
-        }
+        Self { system, started: Instant::now(), patience }
     }
 
     fn remaining(&self) -> Duration {
-        self.patience
-            .deadline
-            .saturating_sub(self.started.elapsed())
+        self.patience.deadline.saturating_sub(self.started.elapsed())
     }
 
     /// The patience that is left for a step that takes its own.
     fn patience(&self) -> Patience {
-        Patience {
-            deadline: self.remaining(),
-            poll_interval: self.patience.poll_interval,
-        }
+        Patience { deadline: self.remaining(), poll_interval: self.patience.poll_interval }
     }
 
     /// Runs a step that has no patience of its own.
@@ -50,10 +41,7 @@ impl<'a> TimeLeft<'a> {
         match timeout(self.remaining(), step).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(DriverError::OutOfTime {
-                at: At {
-                    system: self.system.to_owned(),
-                    doing,
-                },
+                at: At { system: self.system.to_owned(), doing },
                 seconds: self.patience.deadline.as_secs_f64(),
             }),
         }
@@ -104,28 +92,18 @@ async fn prepare<B: Bmc + ?Sized>(
     let present = inserted(bmc, time).await?;
     if present.as_deref() != Some(image_url) {
         if present.is_some() {
-            done.ejected |= time
-                .within("ejecting another image", bmc.eject_media())
-                .await?;
+            done.ejected |= time.within("ejecting another image", bmc.eject_media()).await?;
         }
-        image_changed = time
-            .within("inserting the image", bmc.insert_media(image_url))
-            .await?;
+        image_changed = time.within("inserting the image", bmc.insert_media(image_url)).await?;
         done.inserted |= image_changed;
     }
-    let target_changed = time
-        .within("setting the boot target", bmc.set_boot_once_cd())
-        .await?;
+    let target_changed = time.within("setting the boot target", bmc.set_boot_once_cd()).await?;
     done.boot_target_set |= target_changed;
     Ok(off.changed || image_changed || target_changed)
 }
 
-async fn inserted<B: Bmc + ?Sized>(
-    bmc: &B,
-    time: &TimeLeft<'_>,
-) -> Result<Option<String>, DriverError> {
-    time.within("reading the virtual drive", bmc.inserted_media())
-        .await
+async fn inserted<B: Bmc + ?Sized>(bmc: &B, time: &TimeLeft<'_>) -> Result<Option<String>, DriverError> {
+    time.within("reading the virtual drive", bmc.inserted_media()).await
 }
 
 /// See [`Bmc::return_to_rest`].
@@ -145,9 +123,7 @@ pub(crate) async fn return_to_rest<B: Bmc + ?Sized>(
             Err(DriverError::Unsupported { .. }) => false,
             outcome => outcome?,
         };
-        done.boot_restored |= time
-            .within("restoring the boot target", bmc.restore_boot())
-            .await?;
+        done.boot_restored |= time.within("restoring the boot target", bmc.restore_boot()).await?;
         // An order to switch on that was given before may take effect only now.
         if bmc.settled_power_state(&time.patience()).await? == PowerState::Off {
             return Ok(done);
@@ -157,11 +133,5 @@ pub(crate) async fn return_to_rest<B: Bmc + ?Sized>(
 }
 
 fn interference(time: &TimeLeft<'_>, doing: &'static str, found: PowerState) -> DriverError {
-    DriverError::Interference {
-        at: At {
-            system: time.system.to_owned(),
-            doing,
-        },
-        found,
-    }
+    DriverError::Interference { at: At { system: time.system.to_owned(), doing }, found }
 }

@@ -10,9 +10,7 @@ pub const KEY_BYTES_MIN: usize = 16;
 
 /// The key is too short to protect anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the callback key has {bytes} bytes; give it at least {KEY_BYTES_MIN} random ones, better 32"
-)]
+#[error("the callback key has {bytes} bytes; give it at least {KEY_BYTES_MIN} random ones, better 32")]
 pub struct WeakKey {
     /// How many bytes it has.
     pub bytes: usize,
@@ -36,15 +34,11 @@ impl CallbackKey {
     /// # Errors
     /// [`WeakKey`] when it has fewer than [`KEY_BYTES_MIN`] bytes.
     pub fn new(secret: &[u8]) -> Result<Self, WeakKey> {
-        let weak = WeakKey {
-            bytes: secret.len(),
-        };
+        let weak = WeakKey { bytes: secret.len() };
         if secret.len() < KEY_BYTES_MIN {
             return Err(weak);
         }
-        Hmac::<Sha256>::new_from_slice(secret)
-            .map(|mac| Self { mac })
-            .map_err(|_| weak)
+        Hmac::<Sha256>::new_from_slice(secret).map(|mac| Self { mac }).map_err(|_| weak)
     }
 
     /// The token for one step of one host: 64 hexadecimal digits.
@@ -140,10 +134,7 @@ mod tests {
 
     #[test]
     fn a_short_key_is_refused_and_none_is_shown() {
-        assert_eq!(
-            CallbackKey::new(b"short").unwrap_err(),
-            WeakKey { bytes: 5 }
-        );
+        assert_eq!(CallbackKey::new(b"short").unwrap_err(), WeakKey { bytes: 5 });
         assert!(!format!("{:?}", key()).contains("0123"));
     }
 }

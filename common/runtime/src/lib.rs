@@ -1,1 +1,18 @@
 //! Ports and the imperative shell: load, decide, append, relay, batches, timers. Domain-free.
+
+pub mod batch;
+pub mod catch_up;
+pub mod history;
+pub mod pack;
+pub mod ports;
+pub mod relay;
+pub mod shell;
+pub mod timers;
+
+pub use batch::{Batch, Handler};
+pub use history::{Fold, HistoryError};
+pub use ports::{
+    Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
+    Queues, Row, StoreError, Views,
+};
+pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};

@@ -1,0 +1,147 @@
+//! The plain configuration and monitoring drivers, and the BMC in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests may fail loudly
+
+use std::collections::BTreeMap;
+
+use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
+use hostler_drivers::{
+    Applied, ApplyRole, Bmc, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration, PlainMonitoring,
+    PowerState, Reapply, RegisterHost,
+};
+
+fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn role(name: &str, revision: Option<u64>, simulate: &[(&str, &str)]) -> ApplyRole {
+    ApplyRole { host: "h-01".to_owned(), role: name.to_owned(), revision, labels: labels(simulate) }
+}
+
+fn watched(simulate: &[(&str, &str)]) -> RegisterHost {
+    RegisterHost { host: "h-01".to_owned(), role: "web".to_owned(), labels: labels(simulate) }
+}
+
+#[tokio::test]
+async fn a_role_is_applied_once_and_counted() {
+    let store = MemoryStore::default();
+    let driver = PlainConfiguration::new(store.clone());
+    let applied = driver.apply_role(&role("web", Some(7), &[])).await.unwrap();
+    assert_eq!(applied, Applied { role: "web".to_owned(), revision: 7, changed: true });
+    let again = driver.apply_role(&role("web", None, &[])).await.unwrap();
+    assert!(!again.changed && again.revision == 7);
+    let newer = driver.apply_role(&role("web", Some(8), &[])).await.unwrap();
+    assert!(newer.changed);
+    let other = driver.apply_role(&role("db", None, &[])).await.unwrap();
+    assert!(other.changed && other.revision == 1);
+    let row = driver.row("h-01").await.unwrap();
+    assert_eq!((row.runs, row.applied, row.reapplied), (4, 3, 0));
+    assert_eq!(store.rows()["configuration/h-01"]["applied"], 3);
+}
+
+#[tokio::test]
+async fn the_last_good_role_comes_back_although_the_new_one_fails() {
+    let driver = PlainConfiguration::new(MemoryStore::default());
+    let fail = [("simulate.configure", "fail")];
+    let again = Reapply { host: "h-01".to_owned(), labels: labels(&fail) };
+    assert_eq!(driver.reapply(&again).await.unwrap(), None, "there never was one");
+    driver.apply_role(&role("web", Some(3), &[])).await.unwrap();
+    let error = driver.apply_role(&role("db", None, &fail)).await;
+    let error = error.unwrap_err();
+    assert!(!error.is_transient() && error.label() == "step-failed");
+    let back = driver.reapply(&again).await.unwrap().unwrap();
+    assert_eq!((back.role.as_str(), back.revision), ("web", 3));
+    assert_eq!(driver.row("h-01").await.unwrap().reapplied, 1);
+}
+
+#[tokio::test]
+async fn labels_make_steps_fail_as_they_say() {
+    let driver = PlainConfiguration::new(MemoryStore::default());
+    let transient = role("web", None, &[("simulate.configure", "fail-transient")]);
+    for _ in 0..3 {
+        assert!(driver.apply_role(&transient).await.unwrap_err().is_transient());
+    }
+    let once = role("web", None, &[("simulate.configure", "fail-once")]);
+    assert!(driver.apply_role(&once).await.unwrap_err().is_transient());
+    assert!(driver.apply_role(&once).await.unwrap().changed);
+    let other_host = ApplyRole { host: "h-02".to_owned(), ..once };
+    assert!(driver.apply_role(&other_host).await.is_err());
+    let wrong = role("web", None, &[("simulate.configure", "explode")]);
+    let error = driver.apply_role(&wrong).await.unwrap_err();
+    assert_eq!(error.label(), "bad-label");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_step_takes_its_time() {
+    let driver = PlainConfiguration::new(MemoryStore::default());
+    let started = tokio::time::Instant::now();
+    let slow = role("web", None, &[("simulate.configure", "slow:90")]);
+    driver.apply_role(&slow).await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 90);
+}
+
+#[tokio::test]
+async fn a_host_is_watched_once_seen_once_and_let_go_once() {
+    let driver = PlainMonitoring::new(MemoryStore::default());
+    let error = driver.first_sample("h-01").await.unwrap_err();
+    assert!(!error.is_transient());
+    assert!(driver.register(&watched(&[])).await.unwrap().changed);
+    assert!(!driver.register(&watched(&[])).await.unwrap().changed);
+    let sample = driver.first_sample("h-01").await.unwrap();
+    assert!(sample.healthy);
+    assert_eq!(driver.first_sample("h-01").await.unwrap(), sample);
+    assert!(driver.deregister("h-01").await.unwrap().changed);
+    assert!(!driver.deregister("h-01").await.unwrap().changed);
+    assert!(!driver.deregister("h-unknown").await.unwrap().changed);
+    let row = driver.row("h-01").await.unwrap();
+    assert_eq!((row.runs, row.registered, row.deregistered), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn monitoring_fails_once_per_step() {
+    let driver = PlainMonitoring::new(MemoryStore::default());
+    let once = watched(&[("simulate.monitor", "fail-once")]);
+    assert!(driver.register(&once).await.unwrap_err().is_transient());
+    driver.register(&once).await.unwrap();
+    assert!(driver.first_sample("h-01").await.unwrap_err().is_transient());
+    driver.first_sample("h-01").await.unwrap();
+    let fail = watched(&[("simulate.monitor", "fail")]);
+    assert!(!driver.register(&fail).await.unwrap_err().is_transient());
+    assert!(driver.deregister("h-01").await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_row_of_somebody_else_is_named() {
+    use hostler_drivers::StateStore;
+    let store = MemoryStore::default();
+    let row = serde_json::json!({ "runs": "many" });
+    store.put("configuration/h-01", row).await.unwrap();
+    let driver = PlainConfiguration::new(store);
+    let error = driver.apply_role(&role("web", None, &[])).await.unwrap_err();
+    assert_eq!(error.label(), "corrupt-state");
+    assert!(error.to_string().contains("configuration/h-01"));
+}
+
+#[tokio::test]
+async fn the_bmc_in_memory_keeps_the_same_promises() {
+    let bmcs = MemoryBmcs::default();
+    let url = "http://bmc/redfish/v1/Systems/1";
+    let endpoint = hostler_drivers::BmcEndpoint {
+        system_url: url.to_owned(),
+        username: String::new(),
+        password: String::new(),
+        trust: hostler_drivers::TlsTrust::default(),
+    };
+    let driver = bmcs.connect(&endpoint).unwrap();
+    let patience = Patience::default();
+    bmcs.bmc(url).fail_next(busy(url));
+    let error = driver.boot_from_image("http://i/a.iso", &patience).await;
+    assert!(error.unwrap_err().is_transient());
+    let booted = driver.boot_from_image("http://i/a.iso", &patience).await;
+    assert_eq!(booted.unwrap().power_changes, [PowerState::On]);
+    let again = driver.boot_from_image("http://i/a.iso", &patience).await;
+    assert!(again.unwrap().already_running);
+    let rested = driver.return_to_rest(&patience).await.unwrap();
+    assert!(rested.ejected && rested.boot_restored);
+    let state = bmcs.bmc(url).state();
+    assert_eq!((state.resets, state.inserts), (2, 1));
+}

@@ -1,0 +1,224 @@
+//! A batch of queue records, each decoded and handled alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::StreamExt;
+use hostler_core::envelope::HOPS_MAX;
+use hostler_core::{Category, Failure, Incoming};
+use tracing::Instrument;
+
+use crate::ports::{EntryFailure, Ids, Outbound, Queues};
+
+/// How many records of one batch are handled at a time.
+const CONCURRENCY: usize = 10;
+/// What is kept of an invocation's time for answering.
+const MARGIN: Duration = Duration::from_millis(500);
+/// The longest wait before a record is tried again.
+const BACKOFF_SECONDS_MAX: u32 = 300;
+/// SQS takes ten attributes of a message, and we set seven.
+const REASON_CHARS_MAX: usize = 2_000;
+
+/// What a function does with one message.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Handles one message. It may come twice, late and out of order.
+    ///
+    /// # Errors
+    /// [`Failure::Retryable`] sends the message back to its queue, [`Failure::Terminal`] to the dead letters.
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure>;
+}
+
+/// The ground that a function's batches are handled on.
+#[derive(Clone)]
+pub struct Batch {
+    /// The function's name, which is its queue's logical name; its dead letters are `<name>-dlq`.
+    function: &'static str,
+    queues: Arc<dyn Queues>,
+    ids: Arc<dyn Ids>,
+}
+
+impl Batch {
+    /// The batches of one function.
+    pub fn new(function: &'static str, queues: Arc<dyn Queues>, ids: Arc<dyn Ids>) -> Self {
+        Self { function, queues, ids }
+    }
+
+    /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
+    /// group keep their order: after a failure the rest of the group is returned untouched.
+    pub async fn handle(
+        &self,
+        event: SqsEvent,
+        remaining: Duration,
+        handler: &dyn Handler,
+    ) -> SqsBatchResponse {
+        let ends = Instant::now() + remaining.saturating_sub(MARGIN);
+        let lanes = lanes(event.records);
+        let failed: Vec<String> = futures::stream::iter(lanes)
+            .map(|lane| self.run_lane(lane, ends, handler))
+            .buffer_unordered(CONCURRENCY)
+            .concat()
+            .await;
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failed.into_iter().map(item_failure).collect();
+        response
+    }
+
+    /// The ids of a lane's records that must be seen again.
+    async fn run_lane(&self, lane: Vec<SqsMessage>, ends: Instant, handler: &dyn Handler) -> Vec<String> {
+        let mut records = lane.into_iter();
+        while let Some(record) = records.next() {
+            if !self.run_record(&record, ends, handler).await {
+                let rest = std::iter::once(record).chain(records);
+                return rest.map(|record| record.message_id.unwrap_or_default()).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Whether a record is done with.
+    async fn run_record(&self, record: &SqsMessage, ends: Instant, handler: &dyn Handler) -> bool {
+        let decoded = decode(record);
+        let span = tracing::info_span!(
+            "message",
+            message_id = record.message_id.as_deref().unwrap_or_default(),
+            message_type = decoded.as_ref().map_or("undecodable", Incoming::type_name),
+            correlation_id = decoded.as_ref().map(|m| m.correlation_id().to_string()).unwrap_or_default(),
+        );
+        async {
+            let result = match decoded {
+                Ok(message) => within(ends, handler.handle(&message)).await,
+                Err(failure) => Err(failure),
+            };
+            match result {
+                Ok(()) => true,
+                Err(Failure::Retryable { after, source }) => {
+                    let failure = Failure::Retryable { after, source };
+                    let seconds = self.backoff_seconds(record, after);
+                    tracing::warn!(error = failure.chain(), retry_in_seconds = seconds, "message goes back");
+                    self.defer(record, seconds).await;
+                    false
+                }
+                Err(Failure::Terminal { category, source }) => {
+                    let reason = Failure::terminal(category, source).chain();
+                    tracing::error!(error = reason, category = category.as_str(), "message is a dead letter");
+                    self.bury(record, category, &reason).await
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Sends a record to the dead letters with its reason. When that fails the record goes back to its queue,
+    /// so that it is never lost.
+    async fn bury(&self, record: &SqsMessage, category: Category, reason: &str) -> bool {
+        let text = |text: &str| text.chars().take(REASON_CHARS_MAX).collect::<String>();
+        let mut attributes: BTreeMap<String, String> = [
+            ("reason", text(reason)),
+            ("category", category.as_str().to_owned()),
+            ("function", self.function.to_owned()),
+            ("attempts", receive_count(record).to_string()),
+            ("originalMessageId", record.message_id.clone().unwrap_or_default()),
+        ]
+        .map(|(name, text)| (name.to_owned(), text))
+        .into();
+        // SQS refuses empty attributes.
+        attributes.retain(|_, text| !text.is_empty());
+        let body = record.body.clone().unwrap_or_default();
+        // SQS refuses empty bodies, too; an empty message is told by its reason.
+        let body = if body.is_empty() { "{}".to_owned() } else { body };
+        let letter = Outbound { body, delay_seconds: 0, attributes };
+        let queue = dead_letter_queue(self.function);
+        match self.queues.send(&queue, &[letter]).await.into_iter().next() {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                tracing::error!(queue, error = %error, "the dead-letter queue did not take the message");
+                false
+            }
+            None => false,
+        }
+    }
+
+    async fn defer(&self, record: &SqsMessage, seconds: u32) {
+        let Some(receipt) = record.receipt_handle.as_deref() else { return };
+        let deferred: Result<(), EntryFailure> = self.queues.defer(self.function, receipt, seconds).await;
+        if let Err(error) = deferred {
+            tracing::warn!(error = %error, "the message comes back after the queue's own time-out instead");
+        }
+    }
+
+    /// Exponential backoff with full jitter, unless the failure says when.
+    fn backoff_seconds(&self, record: &SqsMessage, after: Option<Duration>) -> u32 {
+        if let Some(after) = after {
+            return u32::try_from(after.as_secs()).unwrap_or(u32::MAX).clamp(1, 43_200);
+        }
+        let span = 2u32.saturating_pow(receive_count(record).min(16)).min(BACKOFF_SECONDS_MAX);
+        // The low half of a UUIDv7 is random.
+        let random = self.ids.next().as_u64_pair().1;
+        1 + u32::try_from(random % u64::from(span)).unwrap_or(0)
+    }
+}
+
+/// The logical name of a queue's dead letters.
+#[must_use]
+pub fn dead_letter_queue(queue: &str) -> String {
+    format!("{queue}-dlq")
+}
+
+fn decode(record: &SqsMessage) -> Result<Incoming, Failure> {
+    let message = Incoming::decode(record.body.as_deref().unwrap_or_default())?;
+    if message.hops() > HOPS_MAX {
+        let reason = format!(
+            "the causal chain is {} hops long, and the limit is {HOPS_MAX}: this looks like a loop of events; find its two ends by the correlation id {}",
+            message.hops(),
+            message.correlation_id()
+        );
+        return Err(Failure::terminal(Category::Unknown, reason));
+    }
+    Ok(message)
+}
+
+async fn within(ends: Instant, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let left = ends.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Failure::retry_after(Duration::from_secs(1), "no time was left in this invocation"));
+    }
+    tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+        Err(Failure::retryable(
+            "the work would have outlived its invocation; if this repeats, raise the function's timeout",
+        ))
+    })
+}
+
+/// Records that must keep their order among themselves: one lane for each FIFO group, one for each other record.
+fn lanes(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
+    let mut lanes: Vec<Vec<SqsMessage>> = Vec::new();
+    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+    for record in records {
+        match record.attributes.get("MessageGroupId").cloned() {
+            Some(group) => {
+                let lane = *groups.entry(group).or_insert_with(|| {
+                    lanes.push(Vec::new());
+                    lanes.len() - 1
+                });
+                lanes[lane].push(record);
+            }
+            None => lanes.push(vec![record]),
+        }
+    }
+    lanes
+}
+
+fn receive_count(record: &SqsMessage) -> u32 {
+    record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+fn item_failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}

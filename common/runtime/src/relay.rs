@@ -1,0 +1,247 @@
+//! From the outbox to the bus and the queues.
+//!
+//! Everything that a commit says it publishes is published at least once. The relay answers for each record
+//! itself: a transient failure fails the whole stream batch, which is then delivered again (consumers are
+//! idempotent); a record that can never be published is sent to the relay's failure queue, and the rest goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_core::{Commit, Envelope, Failure, TimerFired};
+use jiff::Timestamp;
+
+use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
+use crate::timers::{TIMERS_QUEUE, delay_seconds};
+
+/// How often entries that the service did not take are sent again within one batch.
+const TRIES_MAX: u32 = 3;
+/// The pause before sending again; doubled for each further time.
+const PAUSE_MS: u64 = 50;
+
+/// One record of the outbox.
+#[derive(Debug)]
+pub struct OutboxRecord {
+    /// Where it is in the stream, for logs and the failure queue.
+    pub position: String,
+    /// The commit, or why the record cannot be read as one.
+    pub commit: Result<Commit, String>,
+    /// The record as it came.
+    pub raw: String,
+}
+
+/// What one batch came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Commits that were published whole.
+    pub commits: usize,
+    /// Events published.
+    pub events: usize,
+    /// Commands sent.
+    pub commands: usize,
+    /// Timers set.
+    pub timers: usize,
+    /// Records that went to the failure queue.
+    pub failed: usize,
+}
+
+/// Publishes what commits say.
+#[derive(Clone)]
+pub struct Relay {
+    bus: Arc<dyn EventBus>,
+    queues: Arc<dyn Queues>,
+    clock: Arc<dyn Clock>,
+    failure_queue: String,
+}
+
+/// A message and the record that it comes from.
+struct From<T> {
+    record: usize,
+    message: T,
+}
+
+impl Relay {
+    /// A relay that gives up on records into `failure_queue`.
+    pub fn new(
+        bus: Arc<dyn EventBus>,
+        queues: Arc<dyn Queues>,
+        clock: Arc<dyn Clock>,
+        failure_queue: impl Into<String>,
+    ) -> Self {
+        Self { bus, queues, clock, failure_queue: failure_queue.into() }
+    }
+
+    /// Publishes a batch of records.
+    ///
+    /// # Errors
+    /// [`Failure::Retryable`] when anything was not taken that may be taken later: the whole batch must be
+    /// delivered again.
+    pub async fn relay(&self, records: &[OutboxRecord]) -> Result<Relayed, Failure> {
+        let mut done = Relayed::default();
+        let mut given_up: BTreeMap<usize, String> = BTreeMap::new();
+        let mut events: Vec<From<Envelope>> = Vec::new();
+        let mut messages: BTreeMap<String, Vec<From<Outbound>>> = BTreeMap::new();
+        let now = self.clock.now();
+        for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
+            match commit {
+                Ok(commit) => {
+                    events.extend(commit.envelopes().map(|message| From { record, message }));
+                    if let Err(error) = collect_messages(record, commit, now, &mut messages) {
+                        given_up.insert(record, format!("cannot be written as JSON: {error}"));
+                    }
+                    done.commands += commit.commands.len();
+                    done.timers += commit.timers.len();
+                }
+                Err(reason) => {
+                    given_up.insert(record, reason.clone());
+                }
+            }
+        }
+        done.events = events.len();
+        self.publish(events, &mut given_up).await?;
+        for (queue, messages) in messages {
+            self.send(&queue, messages, &mut given_up).await?;
+        }
+        self.give_up(records, &given_up).await?;
+        done.failed = given_up.len();
+        done.commits = records.len() - done.failed;
+        Ok(done)
+    }
+
+    async fn publish(
+        &self,
+        mut pending: Vec<From<Envelope>>,
+        given_up: &mut BTreeMap<usize, String>,
+    ) -> Result<(), Failure> {
+        for tries in 1..=TRIES_MAX {
+            if pending.is_empty() {
+                return Ok(());
+            }
+            let batch: Vec<Envelope> = pending.iter().map(|from| from.message.clone()).collect();
+            let results = self.bus.publish(&batch).await;
+            pending = sort_out(pending, results, "the event bus", tries, given_up)?;
+            pause(tries, pending.len()).await;
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        queue: &str,
+        mut pending: Vec<From<Outbound>>,
+        given_up: &mut BTreeMap<usize, String>,
+    ) -> Result<(), Failure> {
+        for tries in 1..=TRIES_MAX {
+            if pending.is_empty() {
+                return Ok(());
+            }
+            let batch: Vec<Outbound> = pending.iter().map(|from| from.message.clone()).collect();
+            let results = self.queues.send(queue, &batch).await;
+            pending = sort_out(pending, results, queue, tries, given_up)?;
+            pause(tries, pending.len()).await;
+        }
+        Ok(())
+    }
+
+    async fn give_up(
+        &self,
+        records: &[OutboxRecord],
+        given_up: &BTreeMap<usize, String>,
+    ) -> Result<(), Failure> {
+        let failed: Vec<Outbound> = given_up
+            .iter()
+            .map(|(index, reason)| {
+                let record = &records[*index];
+                tracing::error!(position = record.position, reason, "outbox record cannot be published");
+                let attributes = [
+                    ("reason", reason.chars().take(1_000).collect()),
+                    ("category", "unknown".to_owned()),
+                    ("position", record.position.clone()),
+                ];
+                Outbound {
+                    body: record.raw.clone(),
+                    delay_seconds: 0,
+                    attributes: attributes.map(|(name, text)| (name.to_owned(), text)).into(),
+                }
+            })
+            .collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        // Not even the failure queue took it: keep the record in the stream.
+        match self.queues.send(&self.failure_queue, &failed).await.into_iter().find_map(Result::err) {
+            Some(error) => Err(Failure::retryable(error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn collect_messages(
+    record: usize,
+    commit: &Commit,
+    now: Timestamp,
+    messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
+) -> Result<(), serde_json::Error> {
+    for (queue, command) in commit.command_envelopes() {
+        let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
+        messages.entry(queue.to_owned()).or_default().push(From { record, message });
+    }
+    for timer in commit.timer_messages() {
+        let message = timer_message(&timer, now)?;
+        messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(From { record, message });
+    }
+    Ok(())
+}
+
+/// A timer's message, delayed by as much of its wait as one hop can take.
+pub(crate) fn timer_message(timer: &TimerFired, now: Timestamp) -> Result<Outbound, serde_json::Error> {
+    Ok(Outbound {
+        body: serde_json::to_string(timer)?,
+        delay_seconds: delay_seconds(timer.due_at, now),
+        ..Outbound::default()
+    })
+}
+
+/// Keeps what is worth sending again, and notes what is not.
+fn sort_out<T>(
+    sent: Vec<From<T>>,
+    results: EntryResults,
+    target: &str,
+    tries: u32,
+    given_up: &mut BTreeMap<usize, String>,
+) -> Result<Vec<From<T>>, Failure> {
+    let mut again = Vec::new();
+    // An adapter that answers for fewer entries than it was given has not said that the rest was taken.
+    let silent = || {
+        Err(EntryFailure {
+            retryable: true,
+            code: "NoAnswer".to_owned(),
+            message: "the service did not answer for this entry".to_owned(),
+        })
+    };
+    let results = results.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    for (from, result) in sent.into_iter().zip(results) {
+        match result.unwrap_or_else(silent) {
+            Ok(()) => {}
+            Err(error) if error.retryable && tries == TRIES_MAX => {
+                tracing::warn!(
+                    target_name = target,
+                    code = error.code,
+                    "outbox batch will be delivered again"
+                );
+                return Err(Failure::retryable(error));
+            }
+            Err(error) if error.retryable => again.push(from),
+            Err(error) => {
+                given_up.insert(from.record, format!("{target} refused it for good: {error}"));
+            }
+        }
+    }
+    Ok(again)
+}
+
+async fn pause(tries: u32, pending: usize) {
+    if pending > 0 {
+        tokio::time::sleep(Duration::from_millis(PAUSE_MS << tries)).await;
+    }
+}

@@ -1,0 +1,216 @@
+//! The endpoint and the deployment, against the real thing: the default endpoint, or what HOSTLER_TEST_CLOUD
+//! names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hostler_localstack::{
+    Account, Cloud, CloudOptions, DeployOptions, Error, Progress, ensure_python, group_members,
+};
+use serde_json::Value;
+
+const CHILD_FILE: &str = "HOSTLER_TEST_CHILD_FILE";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The function `write-note` as a binary: a script that runs the fixture with the environment's Python.
+async fn write_note(dir: &Path) -> BTreeMap<String, PathBuf> {
+    let python = ensure_python(&Progress::default()).await.unwrap();
+    let script = dir.join("write-note");
+    let text = format!("#!/bin/sh\nexec {} {}\n", python.display(), fixture("write_note.py").display());
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    BTreeMap::from([("write-note".to_owned(), script)])
+}
+
+async fn options(dir: &Path) -> DeployOptions {
+    DeployOptions {
+        template: fixture("tiny.yaml"),
+        functions: write_note(dir).await,
+        ..DeployOptions::default()
+    }
+}
+
+async fn post(url: &str, authorization: Option<String>) -> (u16, Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.post(url).json(&serde_json::json!({}));
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn wait_until_empty(group: i32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !group_members(group).is_empty() {
+        assert!(Instant::now() < deadline, "still running: {:?}", group_members(group));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn table_names(account: &Account) -> Vec<String> {
+    let client = aws_sdk_dynamodb::Client::new(&account.sdk_config());
+    client.list_tables().send().await.unwrap().table_names.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn stopping_ends_the_functions_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(CloudOptions::default()).await.unwrap();
+    let Some(group) = cloud.process_group() else { return };
+    let account = cloud.new_account();
+    let stack = cloud.deploy(&account, options(dir.path()).await).await.unwrap();
+    let (status, _) = post(&stack.http().unwrap().url("/callbacks/t"), None).await;
+    assert_eq!(status, 200);
+    assert!(group_members(group).len() >= 2, "the endpoint and its function");
+    cloud.stop().await;
+    wait_until_empty(group).await;
+}
+
+#[tokio::test]
+async fn nothing_survives_a_killed_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("group");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "owner_that_gets_killed", "--ignored"])
+        .env(CHILD_FILE, &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !file.exists() {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "the owner did not start");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (group, work_dirs) = {
+        let text = fs::read_to_string(&file).unwrap();
+        let (group, rest) = text.split_once('\n').unwrap();
+        (group.parse().unwrap(), rest.to_owned())
+    };
+    assert!(group_members(group).len() >= 2, "the endpoint and its function");
+    child.kill().unwrap(); // SIGKILL: nothing in the owner gets to run
+    child.wait().unwrap();
+    wait_until_empty(group).await;
+    assert!(!Path::new(&work_dirs).exists(), "{work_dirs} is left");
+}
+
+#[tokio::test]
+#[ignore = "runs as the child of nothing_survives_a_killed_owner"]
+async fn owner_that_gets_killed() {
+    let Some(file) = std::env::var_os(CHILD_FILE).map(PathBuf::from) else { return };
+    let cloud = Cloud::start(CloudOptions::default()).await.unwrap();
+    let dir = file.parent().unwrap();
+    let stack = cloud.deploy(&cloud.new_account(), options(dir).await).await.unwrap();
+    post(&stack.http().unwrap().url("/callbacks/t"), None).await;
+    let work_dir = cloud.log().unwrap().parent().unwrap().display().to_string();
+    let new = file.with_extension("new");
+    fs::write(&new, format!("{}\n{work_dir}", cloud.process_group().unwrap())).unwrap();
+    fs::rename(new, file).unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+}
+
+#[tokio::test]
+async fn accounts_do_not_see_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared().await.unwrap();
+    let (one, other) = (cloud.new_account(), cloud.new_account());
+    assert_ne!(one.id(), other.id());
+    let first = cloud.deploy(&one, options(dir.path()).await).await.unwrap();
+    assert_eq!(table_names(&other).await, Vec::<String>::new());
+    let second = cloud.deploy(&other, options(dir.path()).await).await.unwrap();
+    assert_eq!(table_names(&one).await, [first.outputs["Table"].clone()]);
+    assert_eq!(table_names(&other).await, [second.outputs["Table"].clone()]);
+    assert_ne!(first.api_url().unwrap(), second.api_url().unwrap());
+}
+
+#[tokio::test]
+async fn the_template_itself_is_deployed_and_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared().await.unwrap();
+    let account = cloud.new_account();
+    let mut deploy = options(dir.path()).await;
+    deploy.parameters.insert("Greeting".to_owned(), "good morning".to_owned());
+    let stack = cloud.deploy(&account, deploy).await.unwrap();
+    let http = stack.http().unwrap();
+
+    // Unsigned, as a booting host calls; by the address on AWS, which the function knows itself by.
+    let (status, seen) = post(&http.url("/callbacks/t"), None).await;
+    assert_eq!(status, 200, "{seen}");
+    assert_eq!(seen["wrote"], true, "{seen}");
+    assert_eq!(seen["greeting"], "good morning");
+    assert_eq!(seen["path"], "/callbacks/t");
+    let route = stack.callback_route();
+    let (url, _) = route.resolve(&format!("{}/callbacks/u", seen["own"].as_str().unwrap()));
+    assert_eq!(post(&url, None).await.0, 200);
+
+    // With the account's credential; without one the route refuses.
+    let (status, seen) = post(&http.url("/notes"), Some(http.authorization())).await;
+    assert_eq!(status, 200, "{seen}");
+    assert!(seen["caller"].as_str().unwrap().contains(account.id()), "{seen}");
+    assert_eq!(post(&http.url("/notes"), None).await.0, 403);
+}
+
+#[tokio::test]
+async fn deploying_again_updates() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared().await.unwrap();
+    let account = cloud.new_account();
+    let stack = cloud.deploy(&account, options(dir.path()).await).await.unwrap();
+    let url = stack.http().unwrap().url("/callbacks/t");
+    post(&url, None).await;
+    let mut changed = options(dir.path()).await;
+    changed.parameters.insert("Greeting".to_owned(), "again".to_owned());
+    let again = cloud.deploy(&account, changed).await.unwrap();
+    assert_eq!(again.outputs["Table"], stack.outputs["Table"], "the table stays");
+    assert_eq!(post(&url, None).await.1["greeting"], "again");
+    again.delete().await.unwrap();
+    assert_eq!(table_names(&account).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_permission_that_is_taken_away_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared_with_iam().await.unwrap();
+    if !cloud.enforces_iam() {
+        return;
+    }
+    let whole = cloud.deploy(&cloud.new_account(), options(dir.path()).await).await.unwrap();
+    let (_, seen) = post(&whole.http().unwrap().url("/callbacks/t"), None).await;
+    assert_eq!(seen["wrote"], true, "{seen}");
+    let http = whole.http().unwrap();
+    assert_eq!(post(&http.url("/notes"), Some(http.authorization())).await.0, 200);
+    assert_eq!(post(&http.url("/notes"), None).await.0, 403);
+
+    let mut less = options(dir.path()).await;
+    less.edit = Some(Box::new(|template| template["Resources"]["WriteNote"]["Properties"]["Policies"] = Value::Null));
+    let less = cloud.deploy(&cloud.new_account(), less).await.unwrap();
+    let (_, seen) = post(&less.http().unwrap().url("/callbacks/t"), None).await;
+    assert_eq!(seen["wrote"], false, "{seen}");
+    assert!(seen["error"].as_str().unwrap().contains("AccessDenied"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_failed_deployment_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared().await.unwrap();
+    let mut wrong = options(dir.path()).await;
+    wrong.edit = Some(Box::new(|template| {
+        template["Resources"]["Odd"] = serde_json::json!({"Type": "AWS::Nothing::AtAll", "Properties": {}});
+    }));
+    let error = cloud.deploy(&cloud.new_account(), wrong).await.unwrap_err();
+    let Error::Stack { events, .. } = &error else { panic!("{error}") };
+    assert!(events.contains("Odd"), "{error}");
+
+    let mut unbuilt = options(dir.path()).await;
+    unbuilt.functions.clear();
+    let error = cloud.deploy(&cloud.new_account(), unbuilt).await.unwrap_err();
+    assert!(error.to_string().contains("write-note"), "{error}");
+}
