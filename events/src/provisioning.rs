@@ -226,6 +226,9 @@ pub struct StepSucceeded {
     /// The host it was done to, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
+    /// Whether the host could not be cleaned and was quarantined, which ends the undoing of a deployment too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_quarantined: bool,
 }
 
 /// A step, or a compensation, did not work.

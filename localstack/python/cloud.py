@@ -46,6 +46,7 @@ def correct_api_lookup():
 
 def main():
     lifetime.watch_parent()
+    lifetime.raise_file_limit()
     server = lifetime.listen()
     port = server.getsockname()[1]
     os.environ["GATEWAY_PORT"] = str(port)

@@ -1,6 +1,6 @@
 """Runs sushy-emulator's Redfish service for many fake systems, tied to the process that started it.
 
-Reads its settings as JSON from HOSTLER_FLEET: `systems` (uuid, name), `notify_url`, `username`, `password`,
+Reads from settings.json in its work directory: `systems` (uuid, name), `notify_url`, `username`, `password`,
 `power_seconds` (shortest and longest delay of a power change). What differs from the stock emulator:
 
 1. The delay of power changes is a setting. As in stock, a change shows only when the system is read.
@@ -102,8 +102,10 @@ def hash_once(settings):
 
 def main():
     lifetime.watch_parent()
+    lifetime.raise_file_limit()
     logging.basicConfig(level=logging.WARNING)
-    settings = json.loads(os.environ["HOSTLER_FLEET"])
+    with open(os.path.join(os.environ["HOSTLER_WORK_DIR"], "settings.json"), encoding="utf-8") as file:
+        settings = json.load(file)
     keep_in_memory()
     mount_by_address()
     notify_in_order()

@@ -6,6 +6,7 @@ read end-of-file and kill our whole process group: this server and every functio
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -28,6 +29,15 @@ def watch_parent():
     if os.getpgrp() != os.getpid():
         sys.exit("refusing to run: not the leader of a process group, so stopping would hit others")
     threading.Thread(target=wait_for_end, name="watch-parent", daemon=True).start()
+
+
+def raise_file_limit():
+    """Each function process takes pipes and sockets here, each BMC client a connection."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        pass  # some systems refuse their own limit; the soft one will do
 
 
 def listen():

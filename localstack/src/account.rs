@@ -81,9 +81,9 @@ impl Account {
         aws_sdk_s3::Client::from_conf(config)
     }
 
-    /// How simulated hosts reach this account's HTTP API.
+    /// How simulated hosts, which have no credentials, reach HTTP APIs at this account's endpoint.
     #[must_use]
     pub fn callback_route(&self) -> CallbackRoute {
-        CallbackRoute::to(&self.endpoint, &self.id)
+        CallbackRoute::to(&self.endpoint)
     }
 }

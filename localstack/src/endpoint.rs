@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use testcontainers_modules::localstack::LocalStack;
+use testcontainers_modules::testcontainers::core::Mount;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
 use tokio::sync::OnceCell;
 
 use crate::account::Account;
 use crate::error::Error;
-use crate::process::{Server, ServerSpec};
+use crate::process::{Guard, Server, ServerSpec};
 use crate::progress::Progress;
 use crate::venv;
 
@@ -89,7 +90,7 @@ pub struct Cloud {
 #[derive(Debug)]
 enum Backend {
     Ministack(Server),
-    LocalStack(Option<Box<ContainerAsync<LocalStack>>>),
+    LocalStack { container: Option<Box<ContainerAsync<LocalStack>>>, _guard: Option<Guard> },
     Url,
 }
 
@@ -159,6 +160,7 @@ impl Cloud {
             name: "the AWS endpoint",
             python: &python,
             module: "cloud.py",
+            settings: serde_json::Value::Null,
             env,
             log_dir: options.log_dir.as_deref(),
         })
@@ -182,18 +184,21 @@ impl Cloud {
         }
         options.progress.tell("starting the LocalStack container");
         let docker = |error| Error::Docker(Box::new(error));
-        let mut image = LocalStack::default().with_tag(LOCALSTACK_TAG);
+        // LocalStack runs functions in containers of their own, beside its own.
+        let socket = Mount::bind_mount("/var/run/docker.sock", "/var/run/docker.sock");
+        let mut image = LocalStack::default().with_tag(LOCALSTACK_TAG).with_mount(socket);
         for (name, value) in options.env {
             image = image.with_env_var(name, value);
         }
         let container = image.start().await.map_err(docker)?;
+        let guard = Guard::over(container.id());
         let host = container.get_host().await.map_err(docker)?;
         let port = container.get_host_port_ipv4(LOCALSTACK_PORT).await.map_err(docker)?;
         Ok(Self {
             url: format!("http://{host}:{port}"),
             enforces_iam: false,
             runs_here: false,
-            backend: Backend::LocalStack(Some(Box::new(container))),
+            backend: Backend::LocalStack { container: Some(Box::new(container)), _guard: guard },
         })
     }
 
@@ -202,7 +207,7 @@ impl Cloud {
         let unreachable = |reason| Error::Unreachable { url: url.clone(), reason };
         wait_for_answer(&url).await.map_err(unreachable)?;
         // A ministack runs functions as processes of this machine, so it takes them by path.
-        let runs_here = is_loopback(&url) && wait_once(&format!("{url}/_ministack/health")).await.is_ok();
+        let runs_here = is_loopback(&url) && is_ministack(&url).await;
         Ok(Self { url: url.clone(), enforces_iam: enforce_iam, runs_here, backend: Backend::Url })
     }
 
@@ -223,7 +228,7 @@ impl Cloud {
     pub fn log(&self) -> Option<&std::path::Path> {
         match &self.backend {
             Backend::Ministack(server) => Some(server.log()),
-            Backend::LocalStack(_) | Backend::Url => None,
+            Backend::LocalStack { .. } | Backend::Url => None,
         }
     }
 
@@ -232,7 +237,7 @@ impl Cloud {
     pub fn process_group(&self) -> Option<i32> {
         match &self.backend {
             Backend::Ministack(server) => Some(server.group()),
-            Backend::LocalStack(_) | Backend::Url => None,
+            Backend::LocalStack { .. } | Backend::Url => None,
         }
     }
 
@@ -252,7 +257,7 @@ impl Cloud {
     pub async fn stop(mut self) {
         match &mut self.backend {
             Backend::Ministack(server) => server.stop(),
-            Backend::LocalStack(container) => {
+            Backend::LocalStack { container, .. } => {
                 if let Some(container) = container.take()
                     && let Err(error) = container.rm().await
                 {
@@ -266,23 +271,22 @@ impl Cloud {
 
 /// Waits until an address answers, whatever it answers.
 async fn wait_for_answer(url: &str) -> Result<(), String> {
+    let client = local_client(Duration::from_secs(5)).map_err(|error| format!("{error:?}"))?;
     let deadline = Instant::now() + Duration::from_secs(ANSWER_SECONDS_MAX);
     loop {
-        match wait_once(url).await {
-            Ok(()) => return Ok(()),
-            Err(reason) if Instant::now() >= deadline => return Err(reason),
+        match client.get(url).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(format!("{error:?}")),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn wait_once(url: &str) -> Result<(), String> {
-    let client = local_client(Duration::from_secs(5)).map_err(|error| error.to_string())?;
-    let answer = client.get(url).send().await.map_err(|error| format!("{error:?}"))?;
-    if answer.status().is_server_error() || answer.status() == 404 {
-        return Err(format!("it answers {}", answer.status()));
-    }
-    Ok(())
+/// Whether a ministack is at an address.
+async fn is_ministack(url: &str) -> bool {
+    let Ok(client) = local_client(Duration::from_secs(5)) else { return false };
+    let answer = client.get(format!("{url}/_ministack/health")).send().await;
+    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// A client for loopback addresses: it goes past any proxy of the user's environment.

@@ -103,10 +103,12 @@ pub enum Error {
         given: String,
     },
     /// A call of the AWS API failed.
-    #[error("{action} failed")]
+    #[error("{action} failed: {reason}")]
     Aws {
         /// What was called, and on what.
         action: String,
+        /// The innermost of the sources, which is where the SDK puts what the service said.
+        reason: String,
         /// What the SDK said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -172,6 +174,15 @@ impl Error {
         E: std::error::Error + Send + Sync + 'static,
     {
         let action = action.into();
-        move |source| Self::Aws { action, source: Box::new(source) }
+        move |source| Self::Aws { action, reason: innermost(&source), source: Box::new(source) }
     }
+}
+
+/// The text of the last error in a chain.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }

@@ -38,8 +38,12 @@ impl HttpApi {
     }
 
     /// A request with the authorization of [`HttpApi::authorization`].
-    #[must_use]
-    pub fn request(&self, client: &reqwest::Client, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+    pub fn request(
+        &self,
+        client: &reqwest::Client,
+        method: reqwest::Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
         client.request(method, self.url(path)).header("authorization", self.authorization())
     }
 }
@@ -59,23 +63,18 @@ pub struct CallbackRoute {
 }
 
 impl CallbackRoute {
-    /// The route to the APIs of an account at an endpoint.
-    ///
-    /// A booting host has no AWS credentials. The header says only whose API is meant, for endpoints that look in
-    /// the caller's account alone, and gives no right that the route of the API would ask for.
+    /// The route to an endpoint that this crate started. Calls stay unsigned: a booting host has no credentials.
     #[must_use]
-    pub fn to(endpoint: &str, account_id: &str) -> Self {
-        Self {
-            endpoint: Some(endpoint.trim_end_matches('/').to_owned()),
-            headers: vec![("authorization".to_owned(), root_authorization(account_id))],
-        }
+    pub fn to(endpoint: &str) -> Self {
+        Self { endpoint: Some(endpoint.trim_end_matches('/').to_owned()), headers: Vec::new() }
     }
 
-    /// The same route without the account's name: calls arrive unsigned, as a real host makes them. Works with
-    /// the endpoints that this crate starts.
+    /// The route to a ministack that lacks our correction and looks for an API in the caller's account only.
+    /// Calls then carry the name of the account's root user, which also opens routes that ask for IAM.
     #[must_use]
-    pub fn unsigned(endpoint: &str) -> Self {
-        Self { endpoint: Some(endpoint.trim_end_matches('/').to_owned()), headers: Vec::new() }
+    pub fn as_root(endpoint: &str, account_id: &str) -> Self {
+        let headers = vec![("authorization".to_owned(), root_authorization(account_id))];
+        Self { headers, ..Self::to(endpoint) }
     }
 
     /// The address to call for `url`, and the headers to send.
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_address_on_aws_leads_to_the_local_endpoint() {
-        let route = CallbackRoute::unsigned("http://127.0.0.1:4566/");
+        let route = CallbackRoute::to("http://127.0.0.1:4566/");
         let (url, headers) =
             route.resolve("https://ab12cd34.execute-api.us-east-1.amazonaws.com/callbacks/t?x=1");
         assert_eq!(url, "http://127.0.0.1:4566/_aws/execute-api/ab12cd34/callbacks/t?x=1");
@@ -130,7 +129,7 @@ mod tests {
 
     #[test]
     fn other_addresses_stay_and_get_no_credential() {
-        let route = CallbackRoute::to("http://127.0.0.1:4566", "123456789012");
+        let route = CallbackRoute::as_root("http://127.0.0.1:4566", "123456789012");
         let (url, headers) = route.resolve("http://127.0.0.1:9/callback");
         assert_eq!(url, "http://127.0.0.1:9/callback");
         assert!(headers.is_empty());

@@ -25,6 +25,7 @@ pub use account::Account;
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions, EndpointKind};
 pub use error::Error;
+pub use fleet::{Fleet, FleetOptions};
 
 pub use http::{CallbackRoute, HttpApi};
 pub use process::group_members;

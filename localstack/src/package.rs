@@ -119,9 +119,8 @@ fn archive(bootstrap: &[u8], binary: &Path) -> Result<Vec<u8>, Error> {
     let write = || -> zip::result::ZipResult<Vec<u8>> {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         // A fixed time: the same code makes the same archive.
-        let options = SimpleFileOptions::default()
-            .unix_permissions(0o755)
-            .last_modified_time(zip::DateTime::default());
+        let options =
+            SimpleFileOptions::default().unix_permissions(0o755).last_modified_time(zip::DateTime::default());
         zip.start_file("bootstrap", options)?;
         zip.write_all(bootstrap)?;
         Ok(zip.finish()?.into_inner())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -23,6 +23,8 @@ pub(crate) struct ServerSpec<'a> {
     pub(crate) python: &'a Path,
     /// One of our modules, as `cloud.py`.
     pub(crate) module: &'static str,
+    /// What the module reads from `settings.json` in its work directory.
+    pub(crate) settings: serde_json::Value,
     /// The whole environment besides PATH and HOME.
     pub(crate) env: BTreeMap<String, String>,
     /// Where its log goes; without one into its work directory, which goes with it.
@@ -48,6 +50,8 @@ impl Server {
             .tempdir()
             .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
         venv::write_modules(work_dir.path())?;
+        let settings = work_dir.path().join("settings.json");
+        fs::write(&settings, spec.settings.to_string()).map_err(Error::file("write", settings))?;
         let log_dir = spec.log_dir.unwrap_or(work_dir.path());
         fs::create_dir_all(log_dir).map_err(Error::file("create", log_dir))?;
         let log = log_dir.join(spec.module).with_extension("log");
@@ -68,10 +72,9 @@ impl Server {
             .stdout(output)
             .stderr(errors)
             .process_group(0);
-        let child = command.spawn().map_err(|source| Error::Spawn {
-            program: spec.python.display().to_string(),
-            source,
-        })?;
+        let child = command
+            .spawn()
+            .map_err(|source| Error::Spawn { program: spec.python.display().to_string(), source })?;
         let address = work_dir.path().join("address.json");
         // From here on the drop of `server` ends what was started.
         let mut server = Self { child, port: 0, log, stopped: false, _work_dir: work_dir };
@@ -140,6 +143,44 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Removes a container once we are gone, in whatever way: a shell that waits for the end of its input.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    shell: Child,
+    // Held open until we are dropped; the kernel closes it when we die.
+    input: Option<ChildStdin>,
+}
+
+impl Guard {
+    /// Guards a container. Without a `docker` command there is no guard, which is no reason to fail.
+    pub(crate) fn over(container_id: &str) -> Option<Self> {
+        let script = "cat >/dev/null; exec docker rm -f \"$0\" >/dev/null 2>&1";
+        let child = Command::new("sh")
+            .args(["-c", script, container_id])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        match child {
+            Ok(mut shell) => Some(Self { input: shell.stdin.take(), shell }),
+            Err(error) => {
+                tracing::warn!(%error, container_id, "nobody will remove the container if we are killed");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        if let Err(error) = self.shell.wait() {
+            tracing::warn!(%error, "could not wait for the guard of a container");
+        }
     }
 }
 

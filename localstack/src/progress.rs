@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+type Listener = dyn Fn(&str) + Send + Sync;
+
 /// A listener for progress: short sentences without a full stop, as "installing Python packages".
 ///
 /// The default one listens to nothing.
 #[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Progress(Option<Arc<Listener>>);
 
 impl Progress {
     /// Calls `listener` at each step.

@@ -13,6 +13,8 @@ use crate::http::{CallbackRoute, HttpApi};
 
 const WAIT_SECONDS_MAX: u64 = 300;
 const EVENT_PAGES_MAX: usize = 20;
+/// CloudFormation allows 500 resources in a stack, and lists 100 per page.
+const RESOURCE_PAGES_MAX: usize = 10;
 const EVENTS_SHOWN_MAX: usize = 30;
 
 /// A stack that is complete.
@@ -57,14 +59,7 @@ impl Stack {
             Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
         };
         let outputs = stack.outputs().iter().filter_map(output).collect();
-        let listed = client.describe_stack_resources().stack_name(name).send().await;
-        let listed = listed.map_err(Error::aws(format!("listing the resources of stack {name}")))?;
-        let resource = |resource: &aws_sdk_cloudformation::types::StackResource| {
-            let (kind, physical_id) = (resource.resource_type()?, resource.physical_resource_id()?);
-            let resource_of = Resource { kind: kind.to_owned(), physical_id: physical_id.to_owned() };
-            Some((resource.logical_resource_id()?.to_owned(), resource_of))
-        };
-        let resources = listed.stack_resources().iter().filter_map(resource).collect();
+        let resources = list_resources(client, name).await?;
         Ok(Self { name: name.to_owned(), account: account.clone(), outputs, resources })
     }
 
@@ -92,7 +87,7 @@ impl Stack {
         Ok(self.http()?.base_url)
     }
 
-    /// How simulated hosts reach this stack's HTTP API.
+    /// How simulated hosts reach this stack's HTTP API. See [`Account::callback_route`].
     #[must_use]
     pub fn callback_route(&self) -> CallbackRoute {
         self.account.callback_route()
@@ -105,6 +100,22 @@ impl Stack {
     pub async fn delete(self) -> Result<(), Error> {
         delete(&Client::new(&self.account.sdk_config()), &self.name).await
     }
+}
+
+/// All resources of a stack. The call that describes them stops at 100 without a word.
+async fn list_resources(client: &Client, name: &str) -> Result<BTreeMap<String, Resource>, Error> {
+    let mut pages = client.list_stack_resources().stack_name(name).into_paginator().send();
+    let mut resources = BTreeMap::new();
+    for _ in 0..RESOURCE_PAGES_MAX {
+        let Some(page) = pages.next().await else { break };
+        let page = page.map_err(Error::aws(format!("listing the resources of stack {name}")))?;
+        resources.extend(page.stack_resource_summaries().iter().filter_map(|resource| {
+            let (kind, physical_id) = (resource.resource_type()?, resource.physical_resource_id()?);
+            let found = Resource { kind: kind.to_owned(), physical_id: physical_id.to_owned() };
+            Some((resource.logical_resource_id()?.to_owned(), found))
+        }));
+    }
+    Ok(resources)
 }
 
 /// The stack's status, or none when there is no such stack.

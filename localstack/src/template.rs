@@ -67,10 +67,7 @@ impl Template {
     }
 
     /// The resources of a type, to change them.
-    pub fn resources_mut<'a>(
-        &'a mut self,
-        kind: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a mut Value)> {
+    pub fn resources_mut<'a>(&'a mut self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a mut Value)> {
         let resources = self.body.get_mut("Resources").and_then(Value::as_object_mut);
         resources
             .into_iter()
@@ -86,9 +83,7 @@ fn to_json(yaml: Yaml) -> Result<Value, String> {
         Yaml::Bool(value) => Value::Bool(value),
         Yaml::Number(number) => Value::Number(number_to_json(&number)?),
         Yaml::String(text) => Value::String(text),
-        Yaml::Sequence(items) => {
-            Value::Array(items.into_iter().map(to_json).collect::<Result<_, _>>()?)
-        }
+        Yaml::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect::<Result<_, _>>()?),
         Yaml::Mapping(entries) => {
             let mut object = Map::new();
             for (key, value) in entries {

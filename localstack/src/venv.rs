@@ -93,8 +93,10 @@ fn install(base: &Python, cache: &Path, dir: &Path, progress: &Progress) -> Resu
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(Error::file("remove", dir))?;
     }
+    let prefix = dir.file_name().unwrap_or_default().to_string_lossy().replace("python-", "new-");
+    remove_remains(cache, &prefix);
     let new = tempfile::Builder::new()
-        .prefix("python-new-")
+        .prefix(&prefix)
         .tempdir_in(cache)
         .map_err(Error::file("create a directory in", cache))?;
     let log = cache.join("install.log");
@@ -120,14 +122,20 @@ fn install(base: &Python, cache: &Path, dir: &Path, progress: &Progress) -> Resu
     fs::write(&marker, "").map_err(Error::file("write", marker))
 }
 
+/// Removes what an installation left that was killed. We hold its lock, so nobody else is at it.
+fn remove_remains(cache: &Path, prefix: &str) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "could not remove an old installation");
+        }
+    }
+}
+
 /// Runs a command to its end with its output in `log`, for at most [`INSTALL_SECONDS_MAX`].
 fn run(mut command: Command, step: &'static str, dir: &Path, log: &Path) -> Result<(), Error> {
-    let failed = |reason: String| Error::Install {
-        step,
-        dir: dir.to_owned(),
-        reason,
-        log: log.to_owned(),
-    };
+    let failed = |reason: String| Error::Install { step, dir: dir.to_owned(), reason, log: log.to_owned() };
     let file = File::create(log).map_err(Error::file("create", log))?;
     let errors = file.try_clone().map_err(Error::file("open", log))?;
     command.stdin(Stdio::null()).stdout(file).stderr(errors);
@@ -184,13 +192,12 @@ fn find_python() -> Result<Python, Error> {
 /// Asks an interpreter for its full version and base directory.
 fn inspect(program: &str) -> Result<String, String> {
     let code = "import sys, venv, ensurepip; print(*sys.version_info[:3], sys.base_prefix)";
-    let output = Command::new(program)
-        .args(["-I", "-c", code])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "not installed".to_owned(),
-            _ => error.to_string(),
+    let output =
+        Command::new(program).args(["-I", "-c", code]).stdin(Stdio::null()).output().map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => "not installed".to_owned(),
+                _ => error.to_string(),
+            }
         })?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);

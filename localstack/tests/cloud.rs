@@ -190,22 +190,32 @@ async fn a_permission_that_is_taken_away_is_missed() {
     assert_eq!(post(&http.url("/notes"), None).await.0, 403);
 
     let mut less = options(dir.path()).await;
-    less.edit = Some(Box::new(|template| template["Resources"]["WriteNote"]["Properties"]["Policies"] = Value::Null));
+    less.edit =
+        Some(Box::new(|template| template["Resources"]["WriteNote"]["Properties"]["Policies"] = Value::Null));
     let less = cloud.deploy(&cloud.new_account(), less).await.unwrap();
     let (_, seen) = post(&less.http().unwrap().url("/callbacks/t"), None).await;
     assert_eq!(seen["wrote"], false, "{seen}");
     assert!(seen["error"].as_str().unwrap().contains("AccessDenied"), "{seen}");
 }
 
+/// Deploys the template with one more resource, which must fail.
+async fn deploy_with(cloud: &Cloud, dir: &Path, odd: Value) -> Error {
+    let mut wrong = options(dir).await;
+    wrong.edit = Some(Box::new(move |template| template["Resources"]["Odd"] = odd.clone()));
+    cloud.deploy(&cloud.new_account(), wrong).await.unwrap_err()
+}
+
 #[tokio::test]
 async fn a_failed_deployment_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let cloud = Cloud::shared().await.unwrap();
-    let mut wrong = options(dir.path()).await;
-    wrong.edit = Some(Box::new(|template| {
-        template["Resources"]["Odd"] = serde_json::json!({"Type": "AWS::Nothing::AtAll", "Properties": {}});
-    }));
-    let error = cloud.deploy(&cloud.new_account(), wrong).await.unwrap_err();
+    let unknown = serde_json::json!({"Type": "AWS::Nothing::AtAll", "Properties": {}});
+    let error = deploy_with(cloud, dir.path(), unknown).await;
+    assert!(error.to_string().contains("AWS::Nothing::AtAll"), "{error}");
+
+    let dangling = serde_json::json!({"Type": "AWS::Lambda::Url",
+        "Properties": {"AuthType": "AWS_IAM", "TargetFunctionArn": "nobody"}});
+    let error = deploy_with(cloud, dir.path(), dangling).await;
     let Error::Stack { events, .. } = &error else { panic!("{error}") };
     assert!(events.contains("Odd"), "{error}");
 

@@ -1,1 +1,29 @@
 //! Adapters of the runtime's ports on the AWS SDK, and the start of a Lambda function.
+//!
+//! The only room where SDK types appear. A function's `main.rs` says [`Aws::from_env`] and asks it for the
+//! ports that the function needs; names of tables and attributes live in [`tables`].
+
+pub mod bus;
+pub mod connect;
+pub mod control;
+pub mod error;
+pub mod event_store;
+mod item;
+pub mod process;
+pub mod queues;
+pub mod settings;
+pub mod stream_image;
+pub mod tables;
+pub mod telemetry;
+pub mod views;
+
+pub use bus::EventBridgeBus;
+pub use connect::{Aws, sdk_config};
+pub use control::DynamoControl;
+pub use error::{AwsError, Class};
+pub use event_store::DynamoEventStore;
+pub use process::{SystemClock, UuidV7};
+pub use queues::{Received, SqsQueues};
+pub use settings::{Settings, SettingsError};
+pub use stream_image::{StreamEventError, outbox_records};
+pub use views::DynamoViews;

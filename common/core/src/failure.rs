@@ -80,6 +80,11 @@ impl Failure {
         Self::Terminal { category, source: source.into() }
     }
 
+    /// Will never work, for the input breaks a rule of form.
+    pub fn invalid(source: impl Into<BoxError>) -> Self {
+        Self::terminal(Category::Validation, source)
+    }
+
     /// The static label for metrics and log fields.
     #[must_use]
     pub fn label(&self) -> &'static str {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::envelope::{Actor, CommandEnvelope, Envelope};
 use crate::failure::{Category, Failure};
 use crate::ids::{CausationId, CorrelationId, StreamId, TimerId};
+use crate::payload::Payload;
 use crate::trace::TraceContext;
 
 /// A timer on its way, and the message its owner gets once it is due.
@@ -105,6 +106,32 @@ impl Incoming {
         } else {
             Err(DecodeError::NoKind)
         }
+    }
+
+    /// The command that this message is, as one of a set.
+    ///
+    /// # Errors
+    /// [`Failure::Terminal`] when it is no command, or none of the set.
+    pub fn command<C: Payload>(&self) -> Result<C, Failure> {
+        match self {
+            Self::Command(command) => {
+                Ok(C::from_data(&command.command_type, command.schema_version, command.data.clone())?)
+            }
+            Self::Event(_) | Self::Timer(_) => Err(self.misplaced("a command")),
+        }
+    }
+
+    /// The failure of a message that is well-formed and has no business on this queue.
+    #[must_use]
+    pub fn misplaced(&self, expected: &str) -> Failure {
+        let kind = match self {
+            Self::Event(_) => "event",
+            Self::Command(_) => "command",
+            Self::Timer(_) => "timer",
+        };
+        let name = self.type_name();
+        let reason = format!("the {kind} {name} came where {expected} is handled: send it to its own queue");
+        Failure::terminal(Category::Validation, reason)
     }
 
     /// The type's name, for logs and errors.

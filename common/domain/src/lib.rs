@@ -1,1 +1,24 @@
 //! The data centre's deciders and sagas: pure state machines and policies.
+//!
+//! One folder for each stream category. Time and ids arrive in the input; nothing here reads a clock, draws a
+//! random number or does I/O. Where an answer is late or repeated, the decision is empty.
+
+pub mod capacity;
+pub mod host;
+pub mod provisioning;
+pub mod reservation;
+mod support;
+#[cfg(test)]
+mod testing;
+
+pub use capacity::{CapacityDecider, CapacityInput, CapacityRefusal};
+pub use host::{
+    Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
+};
+pub use provisioning::{
+    Attempt, ProvisioningDecider, ProvisioningInput, ProvisioningRefusal, ProvisioningState, SAGA_EVENTS,
+    Status, Waiting, provisioning_of, provisioning_of_reservation,
+};
+pub use reservation::{
+    Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
+};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
 use hostler_drivers::{
-    Applied, ApplyRole, Bmc, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration, PlainMonitoring,
+    Applied, ApplyRole, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration, PlainMonitoring,
     PowerState, Reapply, RegisterHost,
 };
 

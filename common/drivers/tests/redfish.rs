@@ -416,11 +416,12 @@ async fn rest_waits_for_an_order_that_takes_effect_late() {
     let driver = fake.driver();
     // A start that was cut off right after its order: the host is still off, and comes on while it is put to rest.
     fake.state().reads_until_applied = 5;
-    let start = driver.set_power(PowerGoal::On, &patience());
+    let patience = patience();
+    let start = driver.set_power(PowerGoal::On, &patience);
     fake.state().cut = Some(Cut::AfterRequest(3));
     assert!(cut_off(&fake, start).await);
     assert_eq!(fake.state().resets, ["On"]);
-    driver.return_to_rest(&patience()).await.unwrap();
+    driver.return_to_rest(&patience).await.unwrap();
     assert_eq!(fake.state().power, "Off");
     assert_eq!(fake.state().resets, ["On", "ForceOff"]);
 }

@@ -35,16 +35,22 @@ pub trait Handler: Send + Sync {
 /// The ground that a function's batches are handled on.
 #[derive(Clone)]
 pub struct Batch {
-    /// The function's name, which is its queue's logical name; its dead letters are `<name>-dlq`.
     function: &'static str,
+    /// The logical name of the queue; its dead letters are `<queue>-dlq`.
+    queue: &'static str,
     queues: Arc<dyn Queues>,
     ids: Arc<dyn Ids>,
 }
 
 impl Batch {
-    /// The batches of one function.
-    pub fn new(function: &'static str, queues: Arc<dyn Queues>, ids: Arc<dyn Ids>) -> Self {
-        Self { function, queues, ids }
+    /// The batches that one function reads off one queue.
+    pub fn new(
+        function: &'static str,
+        queue: &'static str,
+        queues: Arc<dyn Queues>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        Self { function, queue, queues, ids }
     }
 
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
@@ -132,7 +138,7 @@ impl Batch {
         // SQS refuses empty bodies, too; an empty message is told by its reason.
         let body = if body.is_empty() { "{}".to_owned() } else { body };
         let letter = Outbound { body, delay_seconds: 0, attributes };
-        let queue = dead_letter_queue(self.function);
+        let queue = dead_letter_queue(self.queue);
         match self.queues.send(&queue, &[letter]).await.into_iter().next() {
             Some(Ok(())) => true,
             Some(Err(error)) => {
@@ -145,7 +151,7 @@ impl Batch {
 
     async fn defer(&self, record: &SqsMessage, seconds: u32) {
         let Some(receipt) = record.receipt_handle.as_deref() else { return };
-        let deferred: Result<(), EntryFailure> = self.queues.defer(self.function, receipt, seconds).await;
+        let deferred: Result<(), EntryFailure> = self.queues.defer(self.queue, receipt, seconds).await;
         if let Err(error) = deferred {
             tracing::warn!(error = %error, "the message comes back after the queue's own time-out instead");
         }

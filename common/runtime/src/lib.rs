@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod catch_up;
 pub mod history;
+pub mod http;
 pub mod pack;
 pub mod ports;
 pub mod relay;
@@ -11,6 +12,7 @@ pub mod timers;
 
 pub use batch::{Batch, Handler};
 pub use history::{Fold, HistoryError};
+pub use http::{HttpHandler, Request, Response};
 pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,

@@ -1,1 +1,18 @@
 //! For tests only: in-memory ports, given/when/then and one contract suite per port.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests use this crate, and a panic is how a test fails"
+)]
+
+pub mod clock;
+pub mod contract;
+pub mod faults;
+pub mod given;
+pub mod memory;
+pub mod sample;
+
+pub use clock::{SeededIds, TestClock};
+pub use faults::FaultPlan;
+pub use given::given;

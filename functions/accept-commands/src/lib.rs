@@ -1,1 +1,72 @@
-//! Handles.
+//! Takes operators' commands over HTTP and from the queue `commands`, and booting hosts' callbacks.
+
+mod accept;
+mod http;
+
+use async_trait::async_trait;
+use hostler_core::{Category, Failure, Incoming};
+use hostler_drivers::CallbackKey;
+use hostler_events::{HostPolicy, OperatorCommand, ProvisioningPolicy};
+use hostler_runtime::{Cause, Handler, HttpHandler, Request, Response, Shell};
+use serde::de::DeserializeOwned;
+
+pub use accept::{Accepted, Rejected};
+
+/// Authorises, validates, decides, appends.
+pub struct AcceptCommands {
+    /// Where streams are loaded and appended.
+    pub shell: Shell,
+    /// What hosts' tokens are checked with.
+    pub callback_key: CallbackKey,
+    /// Deadlines and attempts of new provisionings.
+    pub provisioning_policy: ProvisioningPolicy,
+    /// Deadlines and attempts of newly enrolled hosts.
+    pub host_policy: HostPolicy,
+}
+
+#[async_trait]
+impl Handler for AcceptCommands {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let command: OperatorCommand = message.command()?;
+        match self.accept(&Cause::of(message), command).await {
+            Ok(accepted) => tracing::info!(stream = %accepted.stream, version = accepted.version.0, "accepted"),
+            // There is nobody to answer: the dead letter tells the sender why.
+            Err(Rejected::Refused { reason, .. }) => return Err(Failure::terminal(Category::Business, reason)),
+            Err(Rejected::Failed(failure)) => return Err(failure),
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl HttpHandler for AcceptCommands {
+    async fn answer(&self, request: &Request) -> Response {
+        match http::read(request, &self.shell) {
+            Ok((cause, command)) => match self.accept(&cause, command).await {
+                Ok(accepted) => accepted.into(),
+                Err(rejected) => rejected.into(),
+            },
+            Err(response) => response,
+        }
+    }
+}
+
+/// A setting that does not read; the function does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {name} is no policy: {source}; give it JSON such as {{}} in template.yaml")]
+pub struct SettingError {
+    name: &'static str,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Reads a setting that is JSON; an empty one has its default.
+///
+/// # Errors
+/// [`SettingError`] names the variable.
+pub fn setting<T: DeserializeOwned + Default>(name: &'static str, text: &str) -> Result<T, SettingError> {
+    if text.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_str(text).map_err(|source| SettingError { name, source })
+}

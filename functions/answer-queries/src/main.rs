@@ -1,2 +1,11 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that answers questions.
+
+use answer_queries::AnswerQueries;
+use hostler_aws::lambda::{Error, Function};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("answer-queries").await?;
+    let handler = AnswerQueries { store: function.store()?, views: function.views()? };
+    function.serve_http(handler).await
+}

@@ -1,1 +1,72 @@
-//! Handles.
+//! Applies a role's configuration to a host, and records how it went.
+
+mod state;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
+use hostler_domain::host::{Host, HostInput};
+use hostler_drivers::{Configuration, DriverError};
+use hostler_events::commands::ApplyRole;
+use hostler_events::StepCommand;
+use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
+
+pub use state::ControlState;
+
+/// Applies roles.
+pub struct ConfigureHost {
+    /// Where hosts are loaded and appended.
+    pub shell: Shell,
+    /// What applies roles.
+    pub configuration: Arc<dyn Configuration>,
+}
+
+#[async_trait]
+impl Handler for ConfigureHost {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let StepCommand::ApplyRole(command) = message.command()? else {
+            return Err(message.misplaced("apply-role"));
+        };
+        let cause = Cause::of(message);
+        let stream = StreamId::new(Host::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
+        let host = self.shell.load::<Host>(&stream).await?;
+        if host.seen(&cause.id).is_some() || !host.state.is_held_by(&command.provisioning) {
+            tracing::info!(%stream, step = command.step.as_str(), "late or repeated command: nothing to do");
+            return Ok(());
+        }
+        let request = hostler_drivers::ApplyRole {
+            host: command.host.to_string(),
+            role: command.role.to_string(),
+            revision: None,
+            labels: host.state.labels(),
+        };
+        let outcome = outcome(command, self.configuration.apply_role(&request).await);
+        match self.shell.execute::<Host>(&stream, &cause, &outcome).await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => {
+                tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What the host's stream is told.
+fn outcome(command: ApplyRole, result: Result<hostler_drivers::Applied, DriverError>) -> HostInput {
+    let ApplyRole { provisioning, step, role, .. } = command;
+    match result {
+        Ok(applied) => HostInput::RecordConfiguration {
+            provisioning,
+            step,
+            role,
+            revision: applied.revision.to_string(),
+            changed: applied.changed,
+        },
+        Err(error) => {
+            let category = if error.is_transient() { Category::Transient } else { Category::Business };
+            HostInput::FailStep { provisioning, step, category, reason: error.to_string() }
+        }
+    }
+}

@@ -1,2 +1,15 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that applies roles.
+
+use std::sync::Arc;
+
+use configure_host::{ConfigureHost, ControlState};
+use hostler_aws::lambda::{Error, Function};
+use hostler_drivers::PlainConfiguration;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("configure-host").await?;
+    let configuration = PlainConfiguration::new(ControlState(function.control()?));
+    let handler = ConfigureHost { shell: function.shell()?, configuration: Arc::new(configuration) };
+    function.serve_queue("configure-host", handler).await
+}

@@ -1,1 +1,119 @@
-//! Handles.
+//! Everything that is done to a host through its BMC: reserve, verify, boot, clean, undo.
+
+mod boot;
+mod inspect;
+mod reserve;
+mod settings;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
+use hostler_domain::{HostDecider, HostInput, HostState};
+use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError};
+use hostler_events::{HostId, StepCommand};
+use hostler_runtime::{Cause, ExecuteError, Executed, Handler, Shell, Views};
+
+pub use settings::{DeploySettings, SettingError};
+
+/// Carries out the commands of the queue `deploy-host`.
+pub struct DeployHost {
+    /// Where hosts and reservations are loaded and appended.
+    pub shell: Shell,
+    /// Where candidates are found.
+    pub views: Arc<dyn Views>,
+    /// How BMCs are reached.
+    pub bmcs: Arc<dyn Bmcs>,
+    /// Addresses, secrets and patience.
+    pub settings: DeploySettings,
+}
+
+#[async_trait]
+impl Handler for DeployHost {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let cause = Cause::of(message);
+        if let Incoming::Timer(timer) = message {
+            let input = HostInput::Timer { name: timer.name.clone() };
+            return self.tell_stream(&timer.stream, &cause, &input).await.map(drop);
+        }
+        match message.command::<StepCommand>()? {
+            StepCommand::ReserveHost(command) => self.reserve(&cause, &command).await,
+            StepCommand::ReleaseReservation(command) => self.release(&cause, &command).await,
+            StepCommand::VerifyHost(command) => self.verify(&cause, command).await,
+            StepCommand::CleanHost(command) => self.clean(&cause, command).await,
+            StepCommand::FinishCleaning(command) => self.finish_cleaning(&cause, command).await,
+            StepCommand::DeployImage(command) => self.deploy(&cause, command).await,
+            StepCommand::UndeployHost(command) => self.undeploy(&cause, command).await,
+            StepCommand::StartProvisioning(_)
+            | StepCommand::ApplyRole(_)
+            | StepCommand::RegisterMonitoring(_)
+            | StepCommand::DeregisterMonitoring(_) => Err(message.misplaced("work on a host's BMC")),
+        }
+    }
+}
+
+impl DeployHost {
+    /// Tells a host something. A refusal means that the host has moved on: it is logged, and nothing is left to
+    /// do.
+    async fn tell(
+        &self,
+        host: &HostId,
+        cause: &Cause,
+        input: &HostInput,
+    ) -> Result<Option<Executed<HostDecider>>, Failure> {
+        self.tell_stream(&host_stream(host)?, cause, input).await
+    }
+
+    async fn tell_stream(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        input: &HostInput,
+    ) -> Result<Option<Executed<HostDecider>>, Failure> {
+        match self.shell.execute::<HostDecider>(stream, cause, input).await {
+            Ok(done) => Ok(Some(done)),
+            Err(ExecuteError::Refused(refusal)) => {
+                tracing::info!(%stream, %refusal, "the host has moved on");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A driver for the host's BMC.
+    fn bmc(&self, host: &HostId, state: &HostState) -> Result<Arc<dyn Bmc>, DriverFailure> {
+        let profile = state.profile.as_ref().ok_or_else(|| DriverFailure {
+            category: Category::Business,
+            reason: format!("host {host} is not enrolled: enrol it with its BMC's address first"),
+        })?;
+        let endpoint = BmcEndpoint {
+            system_url: profile.bmc.system_url.clone(),
+            username: self.settings.bmc_username.clone(),
+            password: self.settings.bmc_password.clone(),
+            trust: self.settings.bmc_trust.clone(),
+        };
+        Ok(self.bmcs.connect(&endpoint)?)
+    }
+}
+
+/// A driver's failure as the host's stream is told of it. Whether there is another try is the business of who
+/// asked, so the message is done with.
+struct DriverFailure {
+    category: Category,
+    reason: String,
+}
+
+impl From<DriverError> for DriverFailure {
+    fn from(error: DriverError) -> Self {
+        let category = if error.is_transient() { Category::Transient } else { Category::Business };
+        Self { category, reason: hostler_core::failure::error_chain(&error) }
+    }
+}
+
+fn host_stream(host: &HostId) -> Result<StreamId, Failure> {
+    StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)
+}
+
+fn part(cause: &Cause, name: &str) -> Result<Cause, Failure> {
+    cause.part(name).map_err(Failure::invalid)
+}

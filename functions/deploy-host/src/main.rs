@@ -1,2 +1,19 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that works on hosts through their BMCs.
+
+use std::sync::Arc;
+
+use deploy_host::{DeployHost, DeploySettings};
+use hostler_aws::lambda::{Error, Function};
+use hostler_drivers::RedfishBmcs;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("deploy-host").await?;
+    let handler = DeployHost {
+        shell: function.shell()?,
+        views: function.views()?,
+        bmcs: Arc::new(RedfishBmcs::default()),
+        settings: DeploySettings::read(|name| std::env::var(name).ok())?,
+    };
+    function.serve_queue("deploy-host", handler).await
+}

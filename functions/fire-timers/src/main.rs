@@ -1,2 +1,12 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that delivers timers.
+
+use fire_timers::FireTimers;
+use hostler_aws::lambda::{Error, Function};
+use hostler_runtime::timers::TIMERS_QUEUE;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("fire-timers").await?;
+    let handler = FireTimers { clock: function.clock(), queues: function.queues()? };
+    function.serve_queue(TIMERS_QUEUE, handler).await
+}

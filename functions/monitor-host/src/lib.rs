@@ -1,1 +1,103 @@
-//! Handles.
+//! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten.
+
+mod state;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
+use hostler_domain::host::{Host, HostInput, HostState};
+use hostler_drivers::{DriverError, Monitoring, RegisterHost};
+use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
+use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
+
+pub use state::ControlState;
+
+/// Registers and deregisters hosts.
+pub struct MonitorHost {
+    /// Where hosts are loaded and appended.
+    pub shell: Shell,
+    /// What watches hosts.
+    pub monitoring: Arc<dyn Monitoring>,
+}
+
+/// One command, taken apart: the role is there when the host is to be registered.
+struct Step {
+    provisioning: ProvisioningId,
+    step: StepId,
+    host: HostId,
+    register: Option<Role>,
+}
+
+#[async_trait]
+impl Handler for MonitorHost {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let step = read(message)?;
+        let cause = Cause::of(message);
+        let stream = StreamId::new(Host::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
+        let host = self.shell.load::<Host>(&stream).await?;
+        if host.seen(&cause.id).is_some() || !host.state.is_held_by(&step.provisioning) {
+            tracing::info!(%stream, step = step.step.as_str(), "late or repeated command: nothing to do");
+            return Ok(());
+        }
+        let outcome = self.act(step, &host.state).await;
+        match self.shell.execute::<Host>(&stream, &cause, &outcome).await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => {
+                tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl MonitorHost {
+    /// Acts on monitoring, and says what the host's stream is told.
+    async fn act(&self, step: Step, host: &HostState) -> HostInput {
+        let Step { provisioning, step, host: id, register } = step;
+        let result = match &register {
+            Some(role) => self.register(&id, role, host).await,
+            None => self.monitoring.deregister(id.as_str()).await.map(|_| true),
+        };
+        match (result, register) {
+            (Ok(true), Some(_)) => HostInput::RecordMonitoring { provisioning, step },
+            (Ok(true), None) => HostInput::RecordDeregistered { provisioning, step },
+            (Ok(false), _) => HostInput::FailStep {
+                provisioning,
+                step,
+                category: Category::Transient,
+                reason: "the host's first sample was not healthy: look at the host's own log".to_owned(),
+            },
+            (Err(error), _) => {
+                let category = if error.is_transient() { Category::Transient } else { Category::Business };
+                HostInput::FailStep { provisioning, step, category, reason: error.to_string() }
+            }
+        }
+    }
+
+    async fn register(&self, id: &HostId, role: &Role, host: &HostState) -> Result<bool, DriverError> {
+        let request =
+            RegisterHost { host: id.to_string(), role: role.to_string(), labels: host.labels() };
+        self.monitoring.register(&request).await?;
+        Ok(self.monitoring.first_sample(id.as_str()).await?.healthy)
+    }
+}
+
+fn read(message: &Incoming) -> Result<Step, Failure> {
+    match message.command()? {
+        StepCommand::RegisterMonitoring(command) => Ok(Step {
+            provisioning: command.provisioning,
+            step: command.step,
+            host: command.host,
+            register: Some(command.role),
+        }),
+        StepCommand::DeregisterMonitoring(command) => Ok(Step {
+            provisioning: command.provisioning,
+            step: command.step,
+            host: command.host,
+            register: None,
+        }),
+        _ => Err(message.misplaced("register-monitoring or deregister-monitoring")),
+    }
+}

@@ -1,2 +1,15 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that makes hosts known to monitoring.
+
+use std::sync::Arc;
+
+use hostler_aws::lambda::{Error, Function};
+use hostler_drivers::PlainMonitoring;
+use monitor_host::{ControlState, MonitorHost};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("monitor-host").await?;
+    let monitoring = PlainMonitoring::new(ControlState(function.control()?));
+    let handler = MonitorHost { shell: function.shell()?, monitoring: Arc::new(monitoring) };
+    function.serve_queue("monitor-host", handler).await
+}

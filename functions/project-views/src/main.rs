@@ -1,2 +1,11 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function that keeps the read models.
+
+use hostler_aws::lambda::{Error, Function};
+use project_views::ProjectViews;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("project-views").await?;
+    let handler = ProjectViews { store: function.store()?, views: function.views()? };
+    function.serve_queue("project-views", handler).await
+}

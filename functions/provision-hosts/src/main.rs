@@ -1,2 +1,11 @@
-//! Starts the function.
-fn main() {}
+//! Starts the provisioning saga's orchestrator.
+
+use hostler_aws::lambda::{Error, Function};
+use provision_hosts::ProvisionHosts;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("provision-hosts").await?;
+    let handler = ProvisionHosts { shell: function.shell()? };
+    function.serve_queue("provision-hosts", handler).await
+}

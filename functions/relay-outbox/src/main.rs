@@ -1,2 +1,12 @@
-//! Starts the function.
-fn main() {}
+//! Starts the relay from the outbox to the bus and the queues.
+
+use hostler_aws::lambda::{Error, Function};
+use hostler_runtime::relay::Relay;
+use relay_outbox::{FAILURE_QUEUE, relay_outbox};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("relay-outbox").await?;
+    let relay = Relay::new(function.bus()?, function.queues()?, function.clock(), FAILURE_QUEUE);
+    function.serve_outbox(async move |records| relay_outbox(&relay, records).await).await
+}

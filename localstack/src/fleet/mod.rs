@@ -1,1 +1,247 @@
-//! x
+//! A fleet of simulated hosts: Redfish BMCs by sushy-emulator, a proxy in front that injects faults and counts,
+//! and hosts that boot what their BMC is told to boot.
+
+mod admin;
+mod client;
+mod faults;
+mod hosts;
+mod inventory;
+mod proxy;
+mod record;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::http::CallbackRoute;
+use crate::process::{Server, ServerSpec};
+use crate::progress::Progress;
+use crate::venv;
+
+pub use client::{FleetAdmin, HostStatus};
+pub use faults::{Fault, Faults};
+pub use hosts::{Behaviour, Boots, Hosts};
+pub use inventory::FleetHost;
+pub use record::{Counts, Record, RequestKind};
+
+/// What fleet to start.
+#[derive(Debug, Clone)]
+pub struct FleetOptions {
+    /// How many hosts.
+    pub hosts: usize,
+    /// Shortest and longest delay of a power change, in seconds. A change shows only when the system is read
+    /// after that delay.
+    pub power_seconds: RangeInclusive<f64>,
+    /// How long a host takes from power-on until it calls back, in milliseconds.
+    pub boot_ms: u64,
+    /// How hosts reach the address they are told to call.
+    pub callback: CallbackRoute,
+    /// The loopback port of the BMCs; a free one when none is given.
+    pub port: Option<u16>,
+    /// The user name of every BMC.
+    pub username: String,
+    /// The password of every BMC.
+    pub password: String,
+    /// Where the emulator's log goes; without one it goes when the fleet ends.
+    pub log_dir: Option<PathBuf>,
+    /// Who is told about progress.
+    pub progress: Progress,
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        Self {
+            hosts: 4,
+            power_seconds: 0.0..=0.2,
+            boot_ms: 300,
+            callback: CallbackRoute::default(),
+            port: None,
+            username: "admin".to_owned(),
+            password: "password".to_owned(),
+            log_dir: None,
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// A running fleet. It ends when it is dropped, or when this process dies. It serves on the Tokio runtime on which
+/// it was started.
+#[derive(Debug)]
+pub struct Fleet {
+    hosts: Arc<Vec<FleetHost>>,
+    address: String,
+    username: String,
+    password: String,
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+    emulator: Server,
+}
+
+/// What the proxy, the admin address and the simulated hosts share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    inventory: Arc<Vec<FleetHost>>,
+    ids: BTreeMap<String, String>,
+    faults: Faults,
+    record: Record,
+    hosts: Hosts,
+    client: reqwest::Client,
+    emulator: String,
+}
+
+impl Shared {
+    /// The host id of a system, by its UUID.
+    fn host_of(&self, system: &str) -> Option<&str> {
+        self.ids.get(system).map(String::as_str)
+    }
+}
+
+impl Fleet {
+    /// Starts the BMCs and the proxy and waits until they answer.
+    ///
+    /// # Errors
+    /// Those about Python and about the start of servers.
+    pub async fn start(options: FleetOptions) -> Result<Self, Error> {
+        let python = venv::ensure_python(&options.progress).await?;
+        options.progress.tell("starting the fleet of BMCs");
+        let listen = ("127.0.0.1", options.port.unwrap_or(0));
+        let listener = TcpListener::bind(listen).await;
+        let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (local, listener) = bound.map_err(Error::file("listen on", format!("127.0.0.1:{}", listen.1)))?;
+        let address = format!("http://{local}");
+        let inventory = Arc::new(inventory::lay_out(options.hosts, &address));
+        let emulator = start_emulator(&python, &options, &inventory, &address).await?;
+
+        let failed = |source| Error::Http { url: address.clone(), source };
+        let shared = Arc::new(Shared {
+            ids: inventory.iter().map(|host| (host.system.clone(), host.host_id.clone())).collect(),
+            faults: Faults::new(&inventory),
+            record: Record::default(),
+            hosts: Hosts::new(&inventory, options.boot_ms, options.callback).map_err(failed)?,
+            client: proxy::client().map_err(failed)?,
+            emulator: format!("http://127.0.0.1:{}", emulator.port()),
+            inventory: Arc::clone(&inventory),
+        });
+        let app = admin::routes(Arc::clone(&shared));
+        let serving = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!(%error, "the fleet's proxy ended");
+            }
+        });
+        Ok(Self {
+            hosts: inventory,
+            address,
+            username: options.username,
+            password: options.password,
+            shared,
+            serving,
+            emulator,
+        })
+    }
+
+    /// The hosts, in the order of their ids.
+    #[must_use]
+    pub fn hosts(&self) -> &[FleetHost] {
+        &self.hosts
+    }
+
+    /// The user name and the password of every BMC.
+    #[must_use]
+    pub fn credentials(&self) -> (&str, &str) {
+        (&self.username, &self.password)
+    }
+
+    /// The address of the proxy, in front of all BMCs.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.address
+    }
+
+    /// The address by which another process sets faults and reads counts, with [`FleetAdmin`].
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("{}{}", self.address, admin::PREFIX)
+    }
+
+    /// The faults to inject.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// What reached the BMCs.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.shared.record
+    }
+
+    /// The simulated hosts: how they behave and what they did.
+    #[must_use]
+    pub fn simulated(&self) -> &Hosts {
+        &self.shared.hosts
+    }
+
+    /// Changes how hosts reach the address they are told to call, as once the stack is deployed.
+    pub fn set_callback_route(&self, route: CallbackRoute) {
+        self.shared.hosts.set_route(route);
+    }
+
+    /// The process group of the emulator.
+    #[must_use]
+    pub fn process_group(&self) -> i32 {
+        self.emulator.group()
+    }
+
+    /// Ends the fleet and waits for it.
+    pub async fn stop(mut self) {
+        self.end();
+        // The task was told to end just now; how it ended says nothing more.
+        let _ = (&mut self.serving).await;
+    }
+
+    fn end(&mut self) {
+        self.serving.abort();
+        self.shared.hosts.power_off_all();
+        self.emulator.stop();
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn start_emulator(
+    python: &std::path::Path,
+    options: &FleetOptions,
+    inventory: &[FleetHost],
+    address: &str,
+) -> Result<Server, Error> {
+    let systems: Vec<_> = inventory
+        .iter()
+        .map(|host| json!({"uuid": host.system, "name": host.host_id, "mac": host.mac}))
+        .collect();
+    let settings = json!({
+        "systems": systems,
+        "notify_url": format!("{address}{}/notify", admin::PREFIX),
+        "username": options.username,
+        "password": options.password,
+        "power_seconds": [options.power_seconds.start(), options.power_seconds.end()],
+    });
+    Server::start(ServerSpec {
+        name: "the fleet of BMCs",
+        python,
+        module: "fleet.py",
+        settings,
+        env: BTreeMap::new(),
+        log_dir: options.log_dir.as_deref(),
+    })
+    .await
+}

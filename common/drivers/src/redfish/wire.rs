@@ -327,7 +327,7 @@ fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
     if let Ok(seconds) = text.parse() {
         return Some(seconds);
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
     let seconds = date.duration_since(jiff::Timestamp::now()).as_secs();
     Some(u64::try_from(seconds).unwrap_or(0))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hostler_drivers::{BmcEndpoint, Patience, RedfishBmc, RedfishBmcs, RedfishLimits, TlsTrust};
@@ -172,11 +173,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn forever() -> Response {
-    std::future::pending::<()>().await;
-    StatusCode::OK.into_response()
-}
-
 fn used_up(times: &mut u32) -> bool {
     let some = *times > 0;
     *times = times.saturating_sub(1);
@@ -187,47 +183,11 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let authorized =
-        parts.headers.get("authorization").is_some_and(|sent| sent.as_bytes() == AUTHORIZATION.as_bytes());
-    let mut hang = false;
-    let answer = {
-        let mut inner = locked(&shared.inner);
-        inner.requests += 1;
-        match &mut inner.cut {
-            Some(Cut::BeforeRequest(0)) => {
-                shared.cut_reached.notify_one();
-                drop(inner);
-                return forever().await;
-            }
-            Some(Cut::AfterRequest(0)) => {
-                shared.cut_reached.notify_one();
-                hang = true;
-            }
-            Some(Cut::BeforeRequest(left) | Cut::AfterRequest(left)) => *left -= 1,
-            None => {}
-        }
-        if used_up(&mut inner.hangs) {
-            drop(inner);
-            return forever().await;
-        }
-        if parts.method == Method::POST && used_up(&mut inner.hang_posts_after_doing) {
-            hang = true;
-        }
-        if !authorized {
-            error(401, "Incorrect username or password")
-        } else if used_up(&mut inner.busy) {
-            let mut busy = error(503, "busy");
-            if let Some(value) = &inner.retry_after {
-                busy.headers_mut().insert("retry-after", value.parse().unwrap());
-            }
-            busy
-        } else if used_up(&mut inner.cut_short) {
-            Response::new(Body::from("{\"PowerState\": \"O"))
-        } else {
-            inner.answer(&parts.method, parts.uri.path(), &body)
-        }
-    };
-    if hang { forever().await } else { answer }
+    let answer = locked(&shared.inner).handle(&shared.cut_reached, &parts, &body);
+    match answer {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
 }
 
 fn error(status: u16, message: &str) -> Response {
@@ -241,6 +201,46 @@ fn ok(body: Value) -> Response {
 }
 
 impl Inner {
+    /// Handles a request, or misbehaves; `None` is an answer that never comes.
+    fn handle(&mut self, cut_reached: &Notify, parts: &Parts, body: &Value) -> Option<Response> {
+        self.requests += 1;
+        let mut answers = true;
+        match &mut self.cut {
+            Some(Cut::BeforeRequest(0)) => {
+                cut_reached.notify_one();
+                return None;
+            }
+            Some(Cut::AfterRequest(0)) => {
+                cut_reached.notify_one();
+                answers = false;
+            }
+            Some(Cut::BeforeRequest(left) | Cut::AfterRequest(left)) => *left -= 1,
+            None => {}
+        }
+        if used_up(&mut self.hangs) {
+            return None;
+        }
+        if parts.method == Method::POST && used_up(&mut self.hang_posts_after_doing) {
+            answers = false;
+        }
+        let authorization = parts.headers.get("authorization");
+        let authorized = authorization.is_some_and(|sent| sent == AUTHORIZATION);
+        let answer = if !authorized {
+            error(401, "Incorrect username or password")
+        } else if used_up(&mut self.busy) {
+            let mut busy = error(503, "busy");
+            if let Some(value) = &self.retry_after {
+                busy.headers_mut().insert("retry-after", value.parse().unwrap());
+            }
+            busy
+        } else if used_up(&mut self.cut_short) {
+            Response::new(Body::from("{\"PowerState\": \"O"))
+        } else {
+            self.answer(&parts.method, parts.uri.path(), body)
+        };
+        answers.then_some(answer)
+    }
+
     fn answer(&mut self, method: &Method, path: &str, body: &Value) -> Response {
         let media = if self.media_under_manager {
             "/redfish/v1/Managers/m-1/VirtualMedia"

@@ -1,0 +1,137 @@
+//! The connection to AWS, made once for each process, and the ports on it.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+use crate::{DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, Settings, SettingsError, SqsQueues};
+
+/// How often the SDK sends one request, the first time included.
+const ATTEMPTS_MAX: u32 = 3;
+/// How long one connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long warming up may take of a cold start.
+const WARM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The SDK's configuration: credentials and region as everywhere on AWS, `AWS_ENDPOINT_URL` honoured, three
+/// attempts, short time-outs.
+pub async fn sdk_config() -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// A process's connection to AWS. Clients share connections; clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    settings: Settings,
+    dynamodb: aws_sdk_dynamodb::Client,
+    eventbridge: aws_sdk_eventbridge::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+impl Aws {
+    /// Connects as the environment says.
+    ///
+    /// # Errors
+    /// [`SettingsError::Malformed`] names the variable.
+    pub async fn from_env() -> Result<Self, SettingsError> {
+        let settings = Settings::from_env()?;
+        Ok(Self::new(&sdk_config().await, settings))
+    }
+
+    /// Connects by the given configuration.
+    #[must_use]
+    pub fn new(config: &SdkConfig, settings: Settings) -> Self {
+        Self {
+            settings,
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            eventbridge: aws_sdk_eventbridge::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+        }
+    }
+
+    /// Where things are.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The event store, on `EVENTS_TABLE`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn event_store(&self) -> Result<DynamoEventStore, SettingsError> {
+        Ok(DynamoEventStore::new(self.dynamodb.clone(), self.settings.events_table()?))
+    }
+
+    /// The read models, on `VIEWS_TABLE`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn views(&self) -> Result<DynamoViews, SettingsError> {
+        Ok(DynamoViews::new(self.dynamodb.clone(), self.settings.views_table()?))
+    }
+
+    /// Small hot state, on `CONTROL_TABLE`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn control(&self) -> Result<DynamoControl, SettingsError> {
+        Ok(DynamoControl::new(self.dynamodb.clone(), self.settings.control_table()?))
+    }
+
+    /// The event bus, `EVENT_BUS`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn bus(&self) -> Result<EventBridgeBus, SettingsError> {
+        Ok(EventBridgeBus::new(self.eventbridge.clone(), self.settings.event_bus()?))
+    }
+
+    /// The queues of `QUEUE_URLS`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn queues(&self) -> Result<SqsQueues, SettingsError> {
+        Ok(SqsQueues::new(self.sqs.clone(), self.settings.queue_urls()?.clone()))
+    }
+
+    /// Makes one cheap call to each service that this function is told of, so that its first message does not
+    /// pay for names, TLS and credentials. Whatever the answers are, they don't matter.
+    pub async fn warm(&self) {
+        let tables = async {
+            if let Ok(store) = self.event_store() {
+                store.warm().await;
+            } else if let Ok(views) = self.views() {
+                views.warm().await;
+            } else if let Ok(control) = self.control() {
+                control.warm().await;
+            }
+        };
+        let bus = async {
+            if let Ok(bus) = self.bus() {
+                bus.warm().await;
+            }
+        };
+        let queues = async {
+            if let Ok(queues) = self.queues() {
+                queues.warm().await;
+            }
+        };
+        let all = futures::future::join3(tables, bus, queues);
+        if tokio::time::timeout(WARM_TIMEOUT, all).await.is_err() {
+            tracing::warn!("AWS did not answer within the time for warming up");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The start of a Lambda function: logging, configuration, clients, and the loop over invocations.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
+use hostler_core::Failure;
+use hostler_runtime::relay::{OutboxRecord, Relayed};
+use hostler_runtime::{
+    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Queues, Request, Response, Shell, Views,
+};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::Instrument;
+
+use crate::{Aws, SettingsError, SystemClock, UuidV7, outbox_records, telemetry};
+
+pub use lambda_runtime::Error;
+
+/// What commits say of who wrote them.
+const SOURCE: &str = "hostler";
+
+/// A function that has started and can serve.
+pub struct Function {
+    name: &'static str,
+    aws: Aws,
+}
+
+impl Function {
+    /// Starts logging, reads the environment and warms the clients.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the variable that is wrong.
+    pub async fn start(name: &'static str) -> Result<Self, SettingsError> {
+        telemetry::start();
+        let aws = Aws::from_env().await?;
+        aws.warm().await;
+        Ok(Self { name, aws })
+    }
+
+    /// The shell over the event store.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; so too for the other ports.
+    pub fn shell(&self) -> Result<Shell, SettingsError> {
+        Ok(Shell::new(self.store()?, self.clock(), self.ids(), SOURCE))
+    }
+
+    /// The event store.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn store(&self) -> Result<Arc<dyn EventStore>, SettingsError> {
+        Ok(Arc::new(self.aws.event_store()?))
+    }
+
+    /// The read models.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn views(&self) -> Result<Arc<dyn Views>, SettingsError> {
+        Ok(Arc::new(self.aws.views()?))
+    }
+
+    /// Small hot state.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn control(&self) -> Result<Arc<dyn Control>, SettingsError> {
+        Ok(Arc::new(self.aws.control()?))
+    }
+
+    /// The event bus.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn bus(&self) -> Result<Arc<dyn EventBus>, SettingsError> {
+        Ok(Arc::new(self.aws.bus()?))
+    }
+
+    /// The queues.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn queues(&self) -> Result<Arc<dyn Queues>, SettingsError> {
+        Ok(Arc::new(self.aws.queues()?))
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    /// The source of identifiers.
+    #[must_use]
+    pub fn ids(&self) -> Arc<dyn Ids> {
+        Arc::new(UuidV7)
+    }
+
+    /// Serves a queue.
+    ///
+    /// # Errors
+    /// When the environment lacks the queues, or the Runtime API goes away.
+    pub async fn serve_queue(self, queue: &'static str, handler: impl Handler) -> Result<(), Error> {
+        let batch = Batch::new(self.name, queue, self.queues()?, self.ids());
+        let (batch, handler, name) = (&batch, &handler, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            let response = batch.handle(event.payload, remaining(&event.context), handler).instrument(span).await;
+            Ok::<_, Error>(response)
+        }))
+        .await
+    }
+
+    /// Serves an HTTP API.
+    ///
+    /// # Errors
+    /// When the Runtime API goes away.
+    pub async fn serve_http(self, handler: impl HttpHandler) -> Result<(), Error> {
+        let (handler, name) = (&handler, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            Ok::<_, Error>(answer(event.payload, handler).instrument(span).await)
+        }))
+        .await
+    }
+
+    /// Serves a queue and an HTTP API, telling them apart by the form of the event.
+    ///
+    /// # Errors
+    /// As [`Self::serve_queue`].
+    pub async fn serve_queue_and_http(
+        self,
+        queue: &'static str,
+        handler: impl Handler + HttpHandler,
+    ) -> Result<(), Error> {
+        let batch = Batch::new(self.name, queue, self.queues()?, self.ids());
+        let (batch, handler, name) = (&batch, &handler, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            async {
+                if event.payload.get("Records").is_some() {
+                    let records: SqsEvent = serde_json::from_value(event.payload)?;
+                    let response = batch.handle(records, remaining(&event.context), handler).await;
+                    Ok::<Value, Error>(serde_json::to_value(response)?)
+                } else {
+                    let request: ApiGatewayV2httpRequest = serde_json::from_value(event.payload)?;
+                    Ok(serde_json::to_value(answer(request, handler).await)?)
+                }
+            }
+            .instrument(span)
+            .await
+        }))
+        .await
+    }
+
+    /// Serves the stream of the events table. A failure fails the whole batch, which comes again.
+    ///
+    /// # Errors
+    /// When the Runtime API goes away.
+    pub async fn serve_outbox<F>(self, relay: F) -> Result<(), Error>
+    where
+        F: AsyncFn(&[OutboxRecord]) -> Result<Relayed, Failure>,
+    {
+        let (relay, name) = (&relay, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            async {
+                let records = outbox_records(&event.payload)?;
+                relay(&records).await.map_err(|failure| Error::from(failure.chain()))?;
+                Ok::<Value, Error>(Value::Null)
+            }
+            .instrument(span)
+            .await
+        }))
+        .await
+    }
+}
+
+/// The time left to this invocation. None left means none.
+fn remaining(context: &Context) -> Duration {
+    context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
+}
+
+async fn answer(event: ApiGatewayV2httpRequest, handler: &impl HttpHandler) -> ApiGatewayV2httpResponse {
+    match request(event) {
+        Ok(request) => response(handler.answer(&request).await),
+        Err(refused) => response(refused),
+    }
+}
+
+fn request(event: ApiGatewayV2httpRequest) -> Result<Request, Response> {
+    let body = event.body.unwrap_or_default();
+    let body = if event.is_base64_encoded { decode_body(&body)? } else { body };
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let query = event.query_string_parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let authorizer = event.request_context.authorizer;
+    Ok(Request {
+        method: event.request_context.http.method.as_str().to_owned(),
+        path: event.raw_path.unwrap_or_default(),
+        query: query.collect(),
+        headers: event.headers.iter().filter_map(text).collect(),
+        body,
+        caller: authorizer.and_then(|authorizer| authorizer.iam).and_then(|iam| iam.user_arn),
+    })
+}
+
+fn decode_body(body: &str) -> Result<String, Response> {
+    // The same decoder that the gateway's own types use.
+    let bytes: Result<aws_lambda_events::encodings::Base64Data, _> = serde_json::from_value(body.into());
+    bytes
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes.0).ok())
+        .ok_or_else(|| Response::error(400, "malformed", "the body is not UTF-8 text: send JSON"))
+}
+
+fn response(response: Response) -> ApiGatewayV2httpResponse {
+    let pair = |(name, value): (String, String)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    };
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    let headers: BTreeMap<String, String> = response.headers.into_iter().chain([json]).collect();
+    let mut answer = ApiGatewayV2httpResponse::default();
+    answer.status_code = i64::from(response.status);
+    answer.headers = headers.into_iter().filter_map(pair).collect::<HeaderMap>();
+    answer.body = Some(Body::Text(response.body.to_string()));
+    answer
+}

@@ -1,0 +1,304 @@
+//! The queues on SQS.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry,
+};
+use futures::StreamExt;
+use hostler_runtime::pack::pack;
+use hostler_runtime::{EntryFailure, EntryResults, Outbound, Queues};
+
+use crate::bus::no_answer;
+use crate::error::{AwsError, Class};
+
+/// A SendMessageBatch call takes ten messages.
+const MESSAGES_MAX: usize = 10;
+/// A SendMessageBatch call takes 256 KB in every partition, which is also what one message may have.
+const BYTES_MAX: usize = 262_144;
+/// A message takes ten attributes.
+const ATTRIBUTES_MAX: usize = 10;
+/// A message is delayed by 15 minutes at most.
+const DELAY_SECONDS_MAX: u16 = 900;
+/// A message is invisible for 12 hours at most.
+const VISIBILITY_SECONDS_MAX: u32 = 43_200;
+/// The longest wait of one receive; the SDK's own time-out of an attempt lies above it.
+const WAIT_SECONDS_MAX: u16 = 3;
+/// How many calls are on their way at a time.
+const CALLS_AT_A_TIME: usize = 4;
+/// The data type of text attributes, whose name counts into a message's size.
+const TEXT: &str = "String";
+
+/// SQS queues by their logical names.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: Client,
+    urls: BTreeMap<String, String>,
+}
+
+/// A message as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// SQS's name for it.
+    pub message_id: String,
+    /// The body.
+    pub body: String,
+    /// Text attributes beside the body.
+    pub attributes: BTreeMap<String, String>,
+    /// What it takes to delete or defer it.
+    pub receipt: String,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+impl SqsQueues {
+    /// These queues: URLs by logical names.
+    #[must_use]
+    pub fn new(client: Client, urls: BTreeMap<String, String>) -> Self {
+        Self { client, urls }
+    }
+
+    /// Opens the connection by a call that sends nothing; whether that works does not matter.
+    pub async fn warm(&self) {
+        if let Some(url) = self.urls.values().next() {
+            let _ = self.client.send_message_batch().queue_url(url).set_entries(Some(Vec::new())).send().await;
+        }
+    }
+
+    /// Receives up to `max` messages (ten at most), waiting up to `wait_seconds` (three at most) for the first.
+    /// For operators' tools; functions are handed their messages.
+    ///
+    /// # Errors
+    /// [`EntryFailure`] as with [`Queues::defer`].
+    pub async fn receive(
+        &self,
+        queue: &str,
+        max: usize,
+        wait_seconds: u16,
+    ) -> Result<Vec<Received>, EntryFailure> {
+        let output = self
+            .client
+            .receive_message()
+            .queue_url(self.url(queue)?)
+            .max_number_of_messages(i32::try_from(max.clamp(1, MESSAGES_MAX)).unwrap_or(1))
+            .wait_time_seconds(i32::from(wait_seconds.min(WAIT_SECONDS_MAX)))
+            .message_attribute_names("All")
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await
+            .map_err(|error| failure("sqs:ReceiveMessage", queue, error))?;
+        Ok(output.messages.unwrap_or_default().into_iter().map(received).collect())
+    }
+
+    /// Deletes a message that was received.
+    ///
+    /// # Errors
+    /// [`EntryFailure`] as with [`Queues::defer`].
+    pub async fn delete(&self, queue: &str, receipt: &str) -> Result<(), EntryFailure> {
+        let call = self.client.delete_message().queue_url(self.url(queue)?).receipt_handle(receipt);
+        call.send().await.map_err(|error| failure("sqs:DeleteMessage", queue, error))?;
+        Ok(())
+    }
+
+    fn url(&self, queue: &str) -> Result<&str, EntryFailure> {
+        self.urls.get(queue).map(String::as_str).ok_or_else(|| EntryFailure {
+            retryable: false,
+            code: "UnknownQueue".to_owned(),
+            message: format!(
+                "this function knows no queue called {queue:?}: add it to QUEUE_URLS in template.yaml, with the permission to send to it"
+            ),
+        })
+    }
+
+    async fn send_run(
+        &self,
+        queue: &str,
+        url: &str,
+        entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> EntryResults {
+        let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.clone()));
+        let output = match call.send().await {
+            Ok(output) => output,
+            Err(error) => {
+                let error = AwsError::new("sqs:SendMessage", format!("queue {queue}"), error);
+                // One message that breaks a rule fails the call: the others are not to suffer for it.
+                if error.class() == Class::Invalid && entries.len() > 1 {
+                    return self.send_one_by_one(queue, url, entries).await;
+                }
+                return vec![Err(EntryFailure::from(&error)); entries.len()];
+            }
+        };
+        let mut answers: BTreeMap<&str, Result<(), EntryFailure>> = BTreeMap::new();
+        answers.extend(output.successful().iter().map(|entry| (entry.id(), Ok(()))));
+        answers.extend(output.failed().iter().map(|entry| {
+            let failure = EntryFailure {
+                retryable: !entry.sender_fault() || Class::of(entry.code(), None).retryable(),
+                code: entry.code().to_owned(),
+                message: entry.message().unwrap_or("no message").to_owned(),
+            };
+            (entry.id(), Err(failure))
+        }));
+        entries.iter().map(|entry| answers.remove(entry.id()).unwrap_or_else(|| Err(no_answer()))).collect()
+    }
+
+    async fn send_one_by_one(
+        &self,
+        queue: &str,
+        url: &str,
+        entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> EntryResults {
+        let mut results = Vec::with_capacity(entries.len());
+        for entry in entries {
+            results.extend(Box::pin(self.send_run(queue, url, vec![entry])).await);
+        }
+        results
+    }
+}
+
+#[async_trait]
+impl Queues for SqsQueues {
+    async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        let url = match self.url(queue) {
+            Ok(url) => url,
+            Err(failure) => return vec![Err(failure); messages.len()],
+        };
+        let mut results: EntryResults = vec![Ok(()); messages.len()];
+        let (mut places, mut sizes, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, message) in messages.iter().enumerate() {
+            match entry(place, message) {
+                Ok(entry) => {
+                    places.push(place);
+                    sizes.push(message_bytes(message));
+                    entries.push(entry);
+                }
+                Err(failure) => results[place] = Err(failure),
+            }
+        }
+        let send = |run: Range<usize>| self.send_run(queue, url, entries[run].to_vec());
+        let calls = futures::stream::iter(pack(&sizes, MESSAGES_MAX, BYTES_MAX)).map(send);
+        let sent: Vec<EntryResults> = calls.buffered(CALLS_AT_A_TIME).collect().await;
+        for (place, result) in places.into_iter().zip(sent.into_iter().flatten()) {
+            results[place] = result;
+        }
+        results
+    }
+
+    async fn defer(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
+        let seconds = i32::try_from(seconds.min(VISIBILITY_SECONDS_MAX)).unwrap_or(i32::MAX);
+        let call = self.client.change_message_visibility().queue_url(self.url(queue)?);
+        let call = call.receipt_handle(receipt).visibility_timeout(seconds);
+        call.send().await.map_err(|error| failure("sqs:ChangeMessageVisibility", queue, error))?;
+        Ok(())
+    }
+}
+
+/// The entry of a message, unless the message breaks a rule that SQS would fail it for.
+fn entry(place: usize, message: &Outbound) -> Result<SendMessageBatchRequestEntry, EntryFailure> {
+    let refuse =
+        |code: &str, message: String| Err(EntryFailure { retryable: false, code: code.to_owned(), message });
+    let bytes = message_bytes(message);
+    if bytes > BYTES_MAX {
+        return refuse(
+            "MessageTooLarge",
+            format!("the message is {bytes} bytes, and the limit is {BYTES_MAX}: send a reference to the bulk"),
+        );
+    }
+    if message.delay_seconds > DELAY_SECONDS_MAX {
+        let asked = message.delay_seconds;
+        return refuse(
+            "DelayTooLong",
+            format!("a delay of {asked} s was asked for, and the limit is {DELAY_SECONDS_MAX} s: use a timer"),
+        );
+    }
+    if message.attributes.len() > ATTRIBUTES_MAX {
+        let count = message.attributes.len();
+        return refuse(
+            "TooManyAttributes",
+            format!("the message has {count} attributes, and the limit is {ATTRIBUTES_MAX}"),
+        );
+    }
+    let mut builder = SendMessageBatchRequestEntry::builder()
+        .id(place.to_string())
+        .message_body(escape_noncharacters(&message.body))
+        .delay_seconds(i32::from(message.delay_seconds));
+    for (name, text) in &message.attributes {
+        let value = MessageAttributeValue::builder().data_type(TEXT).string_value(printable(text)).build();
+        let value = value.map_err(|error| invalid(&error))?;
+        builder = builder.message_attributes(name, value);
+    }
+    builder.build().map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &dyn std::error::Error) -> EntryFailure {
+    EntryFailure { retryable: false, code: "InvalidRequest".to_owned(), message: error.to_string() }
+}
+
+/// A message's size by SQS's own rule: the body, and each attribute's name, type and value.
+fn message_bytes(message: &Outbound) -> usize {
+    let attributes = message.attributes.iter().map(|(name, text)| name.len() + TEXT.len() + text.len());
+    message.body.len() + attributes.sum::<usize>()
+}
+
+/// SQS refuses U+FFFE and U+FFFF, which JSON allows in its strings as they are; escaped they mean the same.
+fn escape_noncharacters(json: &str) -> String {
+    json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// Attributes are for people: a control character from some error message must not have SQS refuse the whole.
+fn printable(text: &str) -> String {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Received {
+    let count = message
+        .attributes()
+        .and_then(|attributes| attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+        .and_then(|count| count.parse().ok());
+    let attributes = message.message_attributes.unwrap_or_default().into_iter();
+    Received {
+        message_id: message.message_id.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        attributes: attributes.filter_map(|(name, value)| Some((name, value.string_value?))).collect(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        receive_count: count.unwrap_or(1),
+    }
+}
+
+fn failure<E>(
+    action: &'static str,
+    queue: &str,
+    error: aws_sdk_sqs::error::SdkError<E>,
+) -> EntryFailure
+where
+    E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    EntryFailure::from(&AwsError::new(action, format!("queue {queue}"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn characters_that_sqs_refuses_are_kept_out() {
+        assert_eq!(printable("a\u{1b}[31mb\u{0}\n"), "a\u{fffd}[31mb\u{fffd}\n");
+        let body = serde_json::to_string("x\u{ffff}\u{fffe}").unwrap();
+        let escaped = escape_noncharacters(&body);
+        assert_eq!(escaped, "\"x\\uffff\\ufffe\"");
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), "x\u{ffff}\u{fffe}");
+    }
+
+    #[test]
+    fn what_sqs_would_refuse_is_refused_with_its_limit() {
+        let error = |message: Outbound| entry(0, &message).unwrap_err();
+        let large = error(Outbound { body: "x".repeat(BYTES_MAX + 1), ..Outbound::default() });
+        assert!(!large.retryable && large.message.contains("262144"), "{large}");
+        let late = error(Outbound { body: "{}".to_owned(), delay_seconds: 901, ..Outbound::default() });
+        assert!(late.message.contains("901"), "{late}");
+    }
+}

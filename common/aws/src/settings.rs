@@ -1,0 +1,145 @@
+//! What a function's environment tells it, checked at cold start.
+
+use std::collections::BTreeMap;
+
+use crate::tables::env;
+
+/// Why a function cannot start as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable is absent or empty.
+    #[error(
+        "the environment variable {name} is not set, and this function needs it: set it under the function's Environment in template.yaml"
+    )]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A variable does not have the form that is expected.
+    #[error("the environment variable {name} cannot be read, {expected} is expected: {source}")]
+    Malformed {
+        /// The variable.
+        name: &'static str,
+        /// What it should look like.
+        expected: &'static str,
+        /// Where it does not.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Where things are. Each function is told only of what it uses; asking for anything else is an error that
+/// names the variable.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    values: BTreeMap<&'static str, String>,
+    queues: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// [`SettingsError::Malformed`] names the variable.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables from anywhere. An empty one is as if absent.
+    ///
+    /// # Errors
+    /// [`SettingsError::Malformed`] names the variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let present = |name| lookup(name).filter(|value| !value.is_empty()).map(|value| (name, value));
+        let names =
+            [env::EVENTS_TABLE, env::VIEWS_TABLE, env::CONTROL_TABLE, env::IDEMPOTENCY_TABLE, env::EVENT_BUS];
+        let values = names.into_iter().filter_map(present).collect();
+        let queues = match present(env::QUEUE_URLS) {
+            Some((name, text)) => serde_json::from_str(&text).map_err(|source| SettingsError::Malformed {
+                name,
+                expected: "a JSON object of logical queue names and URLs",
+                source,
+            })?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { values, queues })
+    }
+
+    /// The table of streams.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`]; so too for the others.
+    pub fn events_table(&self) -> Result<&str, SettingsError> {
+        self.value(env::EVENTS_TABLE)
+    }
+
+    /// The table of read models.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn views_table(&self) -> Result<&str, SettingsError> {
+        self.value(env::VIEWS_TABLE)
+    }
+
+    /// The table of small hot state.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn control_table(&self) -> Result<&str, SettingsError> {
+        self.value(env::CONTROL_TABLE)
+    }
+
+    /// The table of leases for effects on the outside world.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn idempotency_table(&self) -> Result<&str, SettingsError> {
+        self.value(env::IDEMPOTENCY_TABLE)
+    }
+
+    /// The event bus.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn event_bus(&self) -> Result<&str, SettingsError> {
+        self.value(env::EVENT_BUS)
+    }
+
+    /// The queues' URLs by their logical names; not empty.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn queue_urls(&self) -> Result<&BTreeMap<String, String>, SettingsError> {
+        match self.queues.is_empty() {
+            true => Err(SettingsError::Missing { name: env::QUEUE_URLS }),
+            false => Ok(&self.queues),
+        }
+    }
+
+    fn value(&self, name: &'static str) -> Result<&str, SettingsError> {
+        self.values.get(name).map(String::as_str).ok_or(SettingsError::Missing { name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let settings = Settings::from_lookup(|_| Some(String::new()));
+        let error = settings.unwrap().events_table().unwrap_err().to_string();
+        assert!(error.contains("EVENTS_TABLE"), "{error}");
+    }
+
+    #[test]
+    fn queues_are_a_json_object() {
+        let queues =
+            |text: &str| Settings::from_lookup(|name| (name == env::QUEUE_URLS).then(|| text.to_owned()));
+        let settings = queues(r#"{"timers":"http://q/timers"}"#).unwrap();
+        assert_eq!(settings.queue_urls().unwrap()["timers"], "http://q/timers");
+        let error = queues("timers=http").unwrap_err().to_string();
+        assert!(error.contains("QUEUE_URLS") && error.contains("JSON object"), "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The outbox as Lambda hands it over: DynamoDB-stream records, read back into commits.
+
+use hostler_runtime::relay::OutboxRecord;
+use serde_json::{Value, json};
+
+use crate::item::{from_image, to_commit};
+
+/// The largest record that is kept whole for the failure queue: a message takes 256 KB, and a record up to 400.
+const RAW_BYTES_MAX: usize = 200_000;
+
+/// An invocation that is no DynamoDB-stream batch.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the event has no list called Records, so it is no DynamoDB-stream batch: connect this function to the stream of the events table"
+)]
+pub struct StreamEventError;
+
+/// The commits that were inserted, in the stream's order. Records of changes and removals are left out: commits
+/// are immutable, so these are the work of an operator or of retention, and nothing to publish. A record that
+/// cannot be read is passed on with its reason.
+///
+/// # Errors
+/// [`StreamEventError`] when the event is of another kind altogether.
+pub fn outbox_records(event: &Value) -> Result<Vec<OutboxRecord>, StreamEventError> {
+    let records = event.get("Records").and_then(Value::as_array).ok_or(StreamEventError)?;
+    Ok(records.iter().filter(|record| record["eventName"] == "INSERT").map(outbox_record).collect())
+}
+
+fn outbox_record(record: &Value) -> OutboxRecord {
+    let change = &record["dynamodb"];
+    let commit = match change.get("NewImage") {
+        Some(image) => to_commit(&from_image(image)).map_err(|error| error.to_string()),
+        None => Err("the record has no NewImage: set StreamViewType of the events table to NEW_IMAGE".to_owned()),
+    };
+    let position = change["SequenceNumber"].as_str().unwrap_or("unknown").to_owned();
+    let mut raw = record.to_string();
+    if raw.len() > RAW_BYTES_MAX {
+        raw = json!({
+            "eventID": record["eventID"],
+            "eventName": record["eventName"],
+            "dynamodb": { "Keys": change["Keys"], "SequenceNumber": change["SequenceNumber"] },
+            "trimmed": format!("the record is {} bytes; its item in the events table has the whole", raw.len()),
+        })
+        .to_string();
+    }
+    OutboxRecord { position, commit, raw }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use hostler_testkit::sample;
+
+    use super::*;
+    use crate::item::{Field, to_fields};
+
+    fn image(commit: &hostler_core::Commit) -> Value {
+        let attribute = |field| match field {
+            Field::Text(text) => json!({ "S": text }),
+            Field::Number(number) => json!({ "N": number }),
+        };
+        let fields = to_fields(commit).unwrap().into_iter();
+        fields.map(|(name, field)| (name.to_owned(), attribute(field))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    fn insert(image: Value) -> Value {
+        json!({ "eventID": "e-1", "eventName": "INSERT", "dynamodb": { "SequenceNumber": "111", "NewImage": image } })
+    }
+
+    #[test]
+    fn an_inserted_item_is_read_back_as_its_commit() {
+        for commit in [sample::commit("order#1", 1), sample::full_commit("order#1", 2)] {
+            let records = outbox_records(&json!({ "Records": [insert(image(&commit))] })).unwrap();
+            assert_eq!(records.len(), 1);
+            assert_eq!(records[0].position, "111");
+            assert_eq!(records[0].commit.as_ref().unwrap(), &commit);
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_does_not_hide_its_neighbours() {
+        let commit = sample::full_commit("order#1", 1);
+        let mut broken = image(&commit);
+        broken["events"] = json!({ "S": "not JSON" });
+        let no_image = json!({ "eventName": "INSERT", "dynamodb": {} });
+        let removed = json!({ "eventName": "REMOVE", "dynamodb": {} });
+        let event = json!({ "Records": [insert(broken), removed, no_image, insert(image(&commit)), "what"] });
+        let records = outbox_records(&event).unwrap();
+        assert_eq!(records.len(), 3);
+        assert!(records[0].commit.as_ref().unwrap_err().contains("events"));
+        assert!(records[1].commit.as_ref().unwrap_err().contains("NEW_IMAGE"));
+        assert!(records[2].commit.is_ok());
+        assert!(records.iter().all(|record| !record.raw.is_empty()));
+    }
+
+    #[test]
+    fn a_record_too_large_for_a_message_is_kept_by_its_keys() {
+        let mut large = image(&sample::commit("order#1", 1));
+        large["commands"] = json!({ "S": "x".repeat(300_000) });
+        let mut record = insert(large);
+        record["dynamodb"]["Keys"] = json!({ "stream": { "S": "order#1" }, "version": { "N": "1" } });
+        let records = outbox_records(&json!({ "Records": [record] })).unwrap();
+        assert!(records[0].raw.len() < RAW_BYTES_MAX && records[0].raw.contains("order#1"));
+    }
+
+    #[test]
+    fn another_kind_of_event_is_refused() {
+        let error = outbox_records(&json!({ "detail": {} })).unwrap_err();
+        assert!(error.to_string().contains("Records"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The one home of the names that code and template share: environment variables, tables' keys and attributes.
+
+/// The environment variables that tell a function where things are.
+pub mod env {
+    /// The name of the table of streams.
+    pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
+    /// The name of the table of read models.
+    pub const VIEWS_TABLE: &str = "VIEWS_TABLE";
+    /// The name of the table of small hot state.
+    pub const CONTROL_TABLE: &str = "CONTROL_TABLE";
+    /// The name of the table of leases for effects on the outside world.
+    pub const IDEMPOTENCY_TABLE: &str = "IDEMPOTENCY_TABLE";
+    /// The name of the event bus.
+    pub const EVENT_BUS: &str = "EVENT_BUS";
+    /// A JSON object of the queues' logical names and their URLs, such as
+    /// `{"deploy-host":"https://sqs…/deploy-host"}`.
+    pub const QUEUE_URLS: &str = "QUEUE_URLS";
+}
+
+/// The table of streams: one item for each commit. Its DynamoDB stream (new images) is the outbox.
+pub mod events {
+    /// Partition key, text: the stream.
+    pub const STREAM: &str = "stream";
+    /// Sort key, number: the version that the commit made.
+    pub const VERSION: &str = "version";
+    /// Names the attempt that wrote the item.
+    pub const COMMIT_ID: &str = "commit_id";
+    /// What made the commit happen.
+    pub const CAUSATION_ID: &str = "causation_id";
+    /// The request it belongs to.
+    pub const CORRELATION_ID: &str = "correlation_id";
+    /// W3C `traceparent`; absent outside of a trace.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// W3C `tracestate`; absent where there is none.
+    pub const TRACESTATE: &str = "tracestate";
+    /// The length of the causal chain, a number.
+    pub const HOPS: &str = "hops";
+    /// Who set it in motion.
+    pub const ACTOR: &str = "actor";
+    /// The system that recorded it.
+    pub const SOURCE: &str = "source";
+    /// When it was recorded, RFC 3339.
+    pub const RECORDED_AT: &str = "recorded_at";
+    /// The events, a JSON array as text; absent when there are none.
+    pub const EVENTS: &str = "events";
+    /// The commands, a JSON array as text; absent when there are none.
+    pub const COMMANDS: &str = "commands";
+    /// The timers, a JSON array as text; absent when there are none.
+    pub const TIMERS: &str = "timers";
+    /// The state after the commit, a JSON object as text; absent on most commits.
+    pub const SNAPSHOT: &str = "snapshot";
+}
+
+/// The table of read models: one item for each row.
+pub mod views {
+    /// Partition key, text: `<view>#<shard>`; a view is spread over [`SHARDS`] partitions.
+    pub const VIEW: &str = "view";
+    /// Sort key, text: the row within the view. Also the sort key of [`BY_GROUP`].
+    pub const KEY: &str = "key";
+    /// Partition key of [`BY_GROUP`], text: `<view>/<group>`.
+    pub const GROUP: &str = "group";
+    /// The stream version that the row reflects, a number.
+    pub const VERSION: &str = "version";
+    /// When the row was last changed, RFC 3339.
+    pub const UPDATED_AT: &str = "updated_at";
+    /// The row's content, JSON as text.
+    pub const BODY: &str = "body";
+    /// The global secondary index that lists rows by group; projects everything.
+    pub const BY_GROUP: &str = "by-group";
+    /// Over how many partitions each view is spread.
+    pub const SHARDS: u64 = 8;
+}
+
+/// The table of small hot state: one item for each key.
+pub mod control {
+    /// Partition key, text.
+    pub const KEY: &str = "key";
+    /// The value, JSON as text.
+    pub const VALUE: &str = "value";
+    /// How often the value was written, a number.
+    pub const REVISION: &str = "revision";
+    /// Names the attempt that wrote the value: tells a put of ours whose answer was lost from another's.
+    pub const WRITE_ID: &str = "write_id";
+}

@@ -1,0 +1,83 @@
+//! Cleaning: the only way into the pool. What cannot be cleaned is quarantined, never returned.
+
+use hostler_core::{Decision, SetTimer};
+use hostler_events::commands::CleanHost;
+use hostler_events::host::{CleaningFailed, CleaningStarted, HostCleaned, HostQuarantined};
+use hostler_events::{HostEvent, StepCommand, StepId};
+
+use super::state::OwnWork;
+use super::{HOST_TIMERS_TO, HostDecision, HostOutcome, HostPhase, Known};
+use crate::support::{after, clip};
+
+/// Begins a try, and sets its deadline.
+pub(super) fn start(known: Known<'_>, step: StepId, attempt: u32, decision: HostDecision) -> HostDecision {
+    let deadline = SetTimer {
+        name: step.to_string(),
+        due_at: after(known.now, known.profile.policy.clean.deadline_seconds),
+        deliver_to: HOST_TIMERS_TO,
+    };
+    decision
+        .event(HostEvent::CleaningStarted(CleaningStarted {
+            host: known.host(),
+            step: step.clone(),
+            attempt,
+        }))
+        .command(StepCommand::CleanHost(CleanHost { host: known.host(), step }))
+        .timer(deadline)
+}
+
+/// Clean, once the image has reported so and the host is at rest again.
+pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
+    let HostPhase::Cleaning { step: current, booted: true, .. } = &known.state.phase else {
+        return Decision::nothing();
+    };
+    if current != step {
+        return Decision::nothing();
+    }
+    Decision::events([HostEvent::Cleaned(HostCleaned {
+        host: known.host(),
+        step: step.clone(),
+        provisioning: known.state.reservation.clone(),
+    })])
+}
+
+/// The deadline passed without an end.
+pub(super) fn overdue(known: Known<'_>, step: &StepId) -> HostOutcome {
+    let seconds = known.profile.policy.clean.deadline_seconds;
+    fail(known, step, &format!("not done within {seconds} s"))
+}
+
+/// Another try while tries are left, after the policy's delay; then quarantine.
+pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome {
+    let HostPhase::Cleaning { step: current, attempt, .. } = &known.state.phase else {
+        return Ok(Decision::nothing());
+    };
+    if current != step {
+        return Ok(Decision::nothing());
+    }
+    let policy = known.profile.policy.clean;
+    let decision = Decision::events([HostEvent::CleaningFailed(CleaningFailed {
+        host: known.host(),
+        step: step.clone(),
+        attempt: *attempt,
+        reason: clip(reason),
+    })]);
+    if *attempt >= policy.attempts {
+        return Ok(decision.event(HostEvent::Quarantined(HostQuarantined {
+            host: known.host(),
+            provisioning: known.state.reservation.clone(),
+            reason: clip(&format!(
+                "cleaning failed {attempt} times, last: {reason}; find out why, then requalify the host"
+            )),
+        })));
+    }
+    let next = known.next_own_step(OwnWork::Clean)?;
+    Ok(match policy.delay_seconds(*attempt) {
+        0 => start(known, next, attempt.saturating_add(1), decision),
+        delay => decision.timer(SetTimer {
+            name: format!("retry:{next}"),
+            due_at: after(known.now, delay),
+            deliver_to: HOST_TIMERS_TO,
+        }),
+    })
+}

@@ -1,0 +1,89 @@
+//! Booting a host from its image, and what goes wrong in a saga's steps.
+
+use hostler_core::{Category, Decision};
+use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepFailed};
+use hostler_events::{HostEvent, Image, ProvisioningId, StepId};
+
+use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known};
+use crate::support::clip;
+
+/// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
+/// is not begun again; whether it is still to be done tells [`super::HostState::waits_for`].
+pub(super) fn start(
+    known: Known<'_>,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    image: &Image,
+) -> HostOutcome {
+    if !known.state.is_held_by(provisioning) {
+        return Err(known.not_held(provisioning));
+    }
+    if known.state.deploy_steps.contains(step) {
+        return Ok(Decision::nothing());
+    }
+    if known.state.undone {
+        return Err(HostRefusal::Undone { host: known.host(), provisioning: provisioning.clone() });
+    }
+    match &known.state.phase {
+        HostPhase::Reserved
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring => {
+            Ok(Decision::events([HostEvent::DeployStarted(DeployStarted {
+                host: known.host(),
+                provisioning: provisioning.clone(),
+                step: step.clone(),
+                image: image.clone(),
+            })]))
+        }
+        HostPhase::Unknown
+        | HostPhase::Verifying { .. }
+        | HostPhase::Cleaning { .. }
+        | HostPhase::Available
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+        | HostPhase::Quarantined { .. } => Err(HostRefusal::WrongPhase {
+            host: known.host(),
+            phase: known.phase(),
+            wanted: "deployed",
+        }),
+    }
+}
+
+/// Records changes only: a state that is the same as the one before it is none.
+pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[PowerState]) -> HostDecision {
+    let mut decision = Decision::nothing();
+    let mut last = known.state.power;
+    for power_state in power_states {
+        if last == Some(*power_state) {
+            continue;
+        }
+        last = Some(*power_state);
+        decision = decision.event(HostEvent::PowerStateChanged(PowerStateChanged {
+            host: known.host(),
+            step: step.clone(),
+            power_state: *power_state,
+        }));
+    }
+    decision
+}
+
+/// The saga hears of it, and decides whether to try again.
+pub(super) fn fail_step(
+    known: Known<'_>,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    category: Category,
+    reason: &str,
+) -> HostDecision {
+    if !known.state.is_held_by(provisioning) {
+        return Decision::nothing();
+    }
+    Decision::events([HostEvent::StepFailed(StepFailed {
+        host: known.host(),
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+        category,
+        reason: clip(reason),
+    })])
+}

@@ -1,0 +1,329 @@
+//! One machine's whole life: the stream `host#<id>`, the only place where a host changes.
+//!
+//! Verification and cleaning are the host's own work, driven from here: decisions carry the orders to the
+//! function that talks to the BMC, and the timers by which a silent one is found out. What a provisioning saga
+//! does to a host is driven by the saga; here its answers are recorded, each under the step that asked.
+
+use hostler_core::{Category, Decider, Decision};
+use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
+use hostler_events::host::PowerState;
+use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningId, Role, StepCommand, StepId};
+use jiff::Timestamp;
+
+mod booting;
+mod cleaning;
+mod deploying;
+mod enrolment;
+mod evolve;
+mod refusal;
+mod reserving;
+mod serving;
+mod state;
+mod undeploying;
+mod verifying;
+
+#[cfg(test)]
+mod tests;
+
+pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
+pub use refusal::HostRefusal;
+pub use state::{Hardware, HostPhase, HostProfile, HostState};
+
+use state::OwnWork;
+
+/// The queue to which a host's timers are delivered.
+pub const HOST_TIMERS_TO: &str = "deploy-host";
+
+/// Decides on `host#` streams.
+#[derive(Debug, Clone, Copy)]
+pub struct HostDecider;
+
+/// What a verification found out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostFacts {
+    /// The power state that two reads agreed on.
+    pub power_state: PowerState,
+    /// The hardware.
+    pub hardware: Hardware,
+}
+
+/// What a host's stream is asked or told. Answers that come late or twice change nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostInput {
+    /// Make the host known, and verify it.
+    Enrol {
+        /// What is said of it.
+        command: EnrolHost,
+        /// Deadlines of its own life. A repeated enrolment keeps the first.
+        policy: HostPolicy,
+    },
+    /// Set or remove labels.
+    Label {
+        /// Which.
+        command: LabelHost,
+    },
+    /// Send it from quarantine through verification and cleaning.
+    Requalify,
+    /// The verification succeeded.
+    RecordFacts {
+        /// The verification.
+        step: StepId,
+        /// What it found out.
+        facts: HostFacts,
+    },
+    /// The verification failed.
+    FailVerification {
+        /// The verification.
+        step: StepId,
+        /// What kind of failure; it is tried again in any case, while tries are left.
+        category: Category,
+        /// Why.
+        reason: String,
+    },
+    /// The image that the host was booted from calls back. Its token was checked at the edge.
+    BootReported {
+        /// The step that booted it.
+        step: StepId,
+        /// How it ended.
+        outcome: BootOutcome,
+        /// Why it failed.
+        reason: Option<String>,
+    },
+    /// The host is at rest after its cleaning.
+    RecordCleaned {
+        /// The cleaning.
+        step: StepId,
+    },
+    /// The cleaning failed.
+    FailCleaning {
+        /// The cleaning.
+        step: StepId,
+        /// What kind of failure; it is tried again in any case, while tries are left.
+        category: Category,
+        /// Why.
+        reason: String,
+    },
+    /// Hold it for a saga.
+    Reserve {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// Hold it for the saga no more, and never again.
+    Release {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// It is about to be booted from its image.
+    StartDeploy {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// The image.
+        image: Image,
+    },
+    /// Its power state was changed or seen.
+    RecordPower {
+        /// The step that did so.
+        step: StepId,
+        /// The states, in their order.
+        power_states: Vec<PowerState>,
+    },
+    /// Its configuration is applied.
+    RecordConfiguration {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// The role.
+        role: Role,
+        /// The configuration's revision.
+        revision: String,
+        /// Whether anything had to change.
+        changed: bool,
+    },
+    /// Monitoring knows it, and its first sample was healthy.
+    RecordMonitoring {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// A saga's step on it did not work.
+    FailStep {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// Transient failures are worth another try.
+        category: Category,
+        /// What happened, and what to do.
+        reason: String,
+    },
+    /// Monitoring knows it no more.
+    RecordDeregistered {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// Its deployment is about to be undone.
+    StartUndeploy {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// Its deployment is undone; it is at rest, and dirty.
+    RecordUndeployed {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
+    /// the delay before one.
+    Timer {
+        /// The timer's name.
+        name: String,
+    },
+}
+
+type HostDecision = Decision<HostEvent, StepCommand>;
+type HostOutcome = Result<HostDecision, HostRefusal>;
+
+impl Decider for HostDecider {
+    const CATEGORY: &'static str = "host";
+    const STATE_VERSION: u32 = 1;
+    type State = HostState;
+    type Input = HostInput;
+    type Event = HostEvent;
+    type Command = StepCommand;
+    type Refusal = HostRefusal;
+
+    fn decide(state: &HostState, input: &HostInput, now: Timestamp) -> HostOutcome {
+        let known = || Known::of(state, now);
+        match input {
+            HostInput::Enrol { command, policy } => enrolment::enrol(state, command, *policy, now),
+            HostInput::Label { command } => enrolment::label(known()?, command),
+            HostInput::Requalify => enrolment::requalify(known()?),
+            HostInput::RecordFacts { step, facts } => verifying::record_facts(known()?, step, facts),
+            HostInput::FailVerification { step, category, reason } => {
+                verifying::fail(known()?, step, &format!("{category}: {reason}"))
+            }
+            HostInput::BootReported { step, outcome, reason } => {
+                booting::reported(known()?, step, *outcome, reason.as_deref())
+            }
+            HostInput::RecordCleaned { step } => Ok(cleaning::record_cleaned(known()?, step)),
+            HostInput::FailCleaning { step, category, reason } => {
+                cleaning::fail(known()?, step, &format!("{category}: {reason}"))
+            }
+            HostInput::Reserve { provisioning, step } => reserving::reserve(known()?, provisioning, step),
+            HostInput::Release { provisioning, step } => reserving::release(known()?, provisioning, step),
+            HostInput::StartDeploy { provisioning, step, image } => {
+                deploying::start(known()?, provisioning, step, image)
+            }
+            HostInput::RecordPower { step, power_states } => {
+                Ok(deploying::record_power(known()?, step, power_states))
+            }
+            HostInput::RecordConfiguration { provisioning, step, role, revision, changed } => {
+                Ok(serving::record_configuration(known()?, provisioning, step, role, revision, *changed))
+            }
+            HostInput::RecordMonitoring { provisioning, step } => {
+                Ok(serving::record_monitoring(known()?, provisioning, step))
+            }
+            HostInput::FailStep { provisioning, step, category, reason } => {
+                Ok(deploying::fail_step(known()?, provisioning, step, *category, reason))
+            }
+            HostInput::RecordDeregistered { provisioning, step } => {
+                Ok(serving::record_deregistered(known()?, provisioning, step))
+            }
+            HostInput::StartUndeploy { provisioning, step } => {
+                Ok(undeploying::start(known()?, provisioning, step))
+            }
+            HostInput::RecordUndeployed { provisioning, step } => {
+                undeploying::record_undeployed(known()?, provisioning, step)
+            }
+            HostInput::Timer { name } => match Known::of(state, now) {
+                Ok(known) => timer(known, name),
+                Err(_unknown) => Ok(Decision::nothing()),
+            },
+        }
+    }
+
+    fn evolve(state: HostState, event: &HostEvent) -> HostState {
+        evolve::evolve(state, event)
+    }
+}
+
+/// A host that is enrolled, and the moment of the decision.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    state: &'a HostState,
+    profile: &'a HostProfile,
+    now: Timestamp,
+}
+
+impl<'a> Known<'a> {
+    fn of(state: &'a HostState, now: Timestamp) -> Result<Self, HostRefusal> {
+        match &state.profile {
+            Some(profile) => Ok(Self { state, profile, now }),
+            None => Err(HostRefusal::UnknownHost),
+        }
+    }
+
+    fn host(&self) -> HostId {
+        self.profile.host.clone()
+    }
+
+    fn phase(&self) -> &'static str {
+        self.state.phase.name()
+    }
+
+    fn next_own_step(&self, work: OwnWork) -> Result<StepId, HostRefusal> {
+        Ok(self.state.next_own_step(&self.profile.host, work)?)
+    }
+
+    fn not_held(&self, provisioning: &ProvisioningId) -> HostRefusal {
+        HostRefusal::NotHeld {
+            host: self.host(),
+            provisioning: provisioning.clone(),
+            phase: self.phase(),
+        }
+    }
+}
+
+/// Timers are known by the step in their name; one whose step is over is ignored.
+fn timer(known: Known<'_>, name: &str) -> HostOutcome {
+    let (retry, step) = match name.strip_prefix("retry:") {
+        Some(step) => (true, step),
+        None => (false, name),
+    };
+    match &known.state.phase {
+        HostPhase::Verifying { step: current, .. } if current.as_str() == step => {
+            if retry { Ok(verifying::retry(known, current)) } else { verifying::overdue(known, current) }
+        }
+        HostPhase::Cleaning { step: current, attempt, delayed, .. } if current.as_str() == step => {
+            match (retry, delayed) {
+                (true, true) => Ok(cleaning::start(known, current.clone(), *attempt, Decision::nothing())),
+                (false, false) => cleaning::overdue(known, current),
+                (true, false) | (false, true) => Ok(Decision::nothing()),
+            }
+        }
+        HostPhase::Unknown
+        | HostPhase::Verifying { .. }
+        | HostPhase::Cleaning { .. }
+        | HostPhase::Available
+        | HostPhase::Reserved
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+        | HostPhase::Quarantined { .. } => Ok(Decision::nothing()),
+    }
+}

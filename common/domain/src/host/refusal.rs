@@ -1,0 +1,173 @@
+//! Why a host's decider says no.
+
+use hostler_core::InvalidId;
+use hostler_events::{HostId, ProvisioningId, StepId};
+
+use super::enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
+use crate::support::OWNER_ID_BYTES_MAX;
+
+/// Why a host's decider says no. None of them has changed anything.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostRefusal {
+    /// Nobody has enrolled the host. Enrol it, or correct its name.
+    #[error("this host is not known: check its id, or enrol it first with enrol-host")]
+    UnknownHost,
+    /// The id leaves no room for step ids.
+    #[error(
+        "host id {host} is too long: it may have {OWNER_ID_BYTES_MAX} bytes, as step ids are made from it; choose a shorter one"
+    )]
+    HostIdTooLong {
+        /// The host.
+        host: HostId,
+    },
+    /// The address of the BMC cannot be used.
+    #[error("the BMC address of host {host} cannot be used: {why}")]
+    BmcAddress {
+        /// The host.
+        host: HostId,
+        /// What is wrong, and what to do.
+        why: &'static str,
+    },
+    /// The host is enrolled as something else.
+    #[error("host {host} is enrolled already with another {field} ({enrolled}, now {asked}): {advice}")]
+    EnrolledDifferently {
+        /// The host.
+        host: HostId,
+        /// The first field that differs.
+        field: &'static str,
+        /// What it is.
+        enrolled: String,
+        /// What was asked for.
+        asked: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// More labels than a host may have.
+    #[error("host {host} would have {count} labels, and may have {LABELS_MAX}: remove some in the same command")]
+    TooManyLabels {
+        /// The host.
+        host: HostId,
+        /// How many it would have.
+        count: usize,
+    },
+    /// A label's key is empty or too long.
+    #[error("label key {key:?} of host {host} must have 1 to {LABEL_KEY_CHARS_MAX} characters")]
+    LabelKey {
+        /// The host.
+        host: HostId,
+        /// The key, cut where it is very long.
+        key: String,
+    },
+    /// A label's value is too long.
+    #[error("the value of label {key:?} of host {host} may have {LABEL_VALUE_CHARS_MAX} characters at most")]
+    LabelValue {
+        /// The host.
+        host: HostId,
+        /// The label's key.
+        key: String,
+    },
+    /// Only quarantined hosts can be requalified.
+    #[error("host {host} is {phase}, and only a quarantined host can be requalified: leave it as it is")]
+    NotQuarantined {
+        /// The host.
+        host: HostId,
+        /// Where it is.
+        phase: &'static str,
+    },
+    /// A boot was reported that the host is not waiting for: HTTP 409. The caller should stop reporting.
+    #[error(
+        "host {host} is {phase} and is not waiting for a report of step {step}: it is over or was given up; stop reporting it"
+    )]
+    NotWaiting {
+        /// The host.
+        host: HostId,
+        /// The reported step.
+        step: StepId,
+        /// Where the host is.
+        phase: &'static str,
+    },
+    /// Somebody else has the host, or it is not ready. Try another candidate.
+    #[error("host {host} is {phase}, and only an available host can be reserved: try another one")]
+    NotAvailable {
+        /// The host.
+        host: HostId,
+        /// Where it is.
+        phase: &'static str,
+    },
+    /// The saga had given the host back or lost it before it asked. Drop the step.
+    #[error(
+        "{provisioning} has given host {host} back or lost it, so it does not get it again: drop the step"
+    )]
+    AlreadyReleased {
+        /// The host.
+        host: HostId,
+        /// The saga.
+        provisioning: ProvisioningId,
+    },
+    /// The saga does not hold the host. Drop the step.
+    #[error("host {host} is {phase} and not held by {provisioning}: drop the step")]
+    NotHeld {
+        /// The host.
+        host: HostId,
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// Where the host is.
+        phase: &'static str,
+    },
+    /// The saga holds the host, but the step does not fit where it is. Drop the step.
+    #[error("host {host} is {phase}, and cannot be {wanted} from there: drop the step")]
+    WrongPhase {
+        /// The host.
+        host: HostId,
+        /// Where it is.
+        phase: &'static str,
+        /// What was to be done.
+        wanted: &'static str,
+    },
+    /// The host may have been written to. It goes back by way of cleaning only.
+    #[error(
+        "host {host} is {phase} and may have been written to, so it cannot go back to its pool: undeploy it first"
+    )]
+    Dirty {
+        /// The host.
+        host: HostId,
+        /// Where it is.
+        phase: &'static str,
+    },
+    /// The saga has begun to undo its deployment. Drop the step.
+    #[error("the deployment of host {host} for {provisioning} is undone, so it is not deployed again: drop the step")]
+    Undone {
+        /// The host.
+        host: HostId,
+        /// The saga.
+        provisioning: ProvisioningId,
+    },
+    /// A step id could not be made.
+    #[error("a step id could not be made")]
+    StepId(#[from] InvalidId),
+}
+
+impl HostRefusal {
+    /// The static label for metrics and answers.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::UnknownHost => "unknown-host",
+            Self::HostIdTooLong { .. } => "host-id-too-long",
+            Self::BmcAddress { .. } => "bmc-address",
+            Self::EnrolledDifferently { .. } => "enrolled-differently",
+            Self::TooManyLabels { .. } => "too-many-labels",
+            Self::LabelKey { .. } => "label-key",
+            Self::LabelValue { .. } => "label-value",
+            Self::NotQuarantined { .. } => "not-quarantined",
+            Self::NotWaiting { .. } => "not-waiting",
+            Self::NotAvailable { .. } => "not-available",
+            Self::AlreadyReleased { .. } => "already-released",
+            Self::NotHeld { .. } => "not-held",
+            Self::WrongPhase { .. } => "wrong-phase",
+            Self::Dirty { .. } => "dirty",
+            Self::Undone { .. } => "undone",
+            Self::StepId(_) => "step-id",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Holding a host for a saga, and giving it back.
+
+use hostler_core::Decision;
+use hostler_events::host::{HostReleased, HostReserved};
+use hostler_events::{HostEvent, ProvisioningId, StepId};
+
+use super::{HostOutcome, HostPhase, HostRefusal, Known};
+
+/// A saga that holds the host already is answered again when it asks by another step: the first answer was
+/// lost, or came too late.
+pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &StepId) -> HostOutcome {
+    let reserved = || {
+        Ok(Decision::events([HostEvent::Reserved(HostReserved {
+            host: known.host(),
+            provisioning: provisioning.clone(),
+            step: step.clone(),
+        })]))
+    };
+    match &known.state.phase {
+        HostPhase::Available if known.state.released.contains(provisioning) => {
+            Err(HostRefusal::AlreadyReleased { host: known.host(), provisioning: provisioning.clone() })
+        }
+        HostPhase::Available => reserved(),
+        HostPhase::Reserved if known.state.is_held_by(provisioning) => {
+            if known.state.reserved_step.as_ref() == Some(step) { Ok(Decision::nothing()) } else { reserved() }
+        }
+        HostPhase::Unknown
+        | HostPhase::Verifying { .. }
+        | HostPhase::Cleaning { .. }
+        | HostPhase::Reserved
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+        | HostPhase::Quarantined { .. } => {
+            Err(HostRefusal::NotAvailable { host: known.host(), phase: known.phase() })
+        }
+    }
+}
+
+/// A release is remembered even when the saga does not hold the host, so that an attempt to reserve it that
+/// was slow and comes after the release does not hold it for a saga that is over.
+pub(super) fn release(known: Known<'_>, provisioning: &ProvisioningId, step: &StepId) -> HostOutcome {
+    let released = || {
+        Ok(Decision::events([HostEvent::Released(HostReleased {
+            host: known.host(),
+            provisioning: provisioning.clone(),
+            step: step.clone(),
+        })]))
+    };
+    if !known.state.is_held_by(provisioning) {
+        return if known.state.released.contains(provisioning) { Ok(Decision::nothing()) } else { released() };
+    }
+    match &known.state.phase {
+        HostPhase::Reserved => released(),
+        HostPhase::Unknown
+        | HostPhase::Verifying { .. }
+        | HostPhase::Cleaning { .. }
+        | HostPhase::Available
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+        | HostPhase::Quarantined { .. } => {
+            Err(HostRefusal::Dirty { host: known.host(), phase: known.phase() })
+        }
+    }
+}

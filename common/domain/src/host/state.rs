@@ -1,0 +1,231 @@
+//! What is known of a host.
+
+use hostler_core::InvalidId;
+use hostler_events::host::{BmcAddress, HostInspected, PowerState};
+use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, ProvisioningId, Role, Sku, StepId};
+use serde::{Deserialize, Serialize};
+
+/// Where a host is in its life.
+///
+/// Enrolled and inspecting are no phases of their own: a host is enrolled and its verification asked for in
+/// one commit, and verified, inspected and sent to cleaning in one commit. Draining, maintenance and retired
+/// come with the capabilities that need them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum HostPhase {
+    /// Nobody has enrolled it.
+    #[default]
+    Unknown,
+    /// Its BMC is being reached and its hardware read.
+    Verifying {
+        /// The verification; after a failure already the next one, while its delay runs.
+        step: StepId,
+        /// Which try it is, from 1.
+        attempt: u32,
+    },
+    /// It is being wiped.
+    Cleaning {
+        /// The cleaning; after a failure already the next one, while its delay runs.
+        step: StepId,
+        /// Which try it is, from 1.
+        attempt: u32,
+        /// Whether the cleaning image has reported that it is done.
+        booted: bool,
+        /// Whether the delay before this try still runs, so that nobody was asked to clean yet.
+        delayed: bool,
+    },
+    /// Clean, at rest, free.
+    Available,
+    /// Clean, at rest, held by a saga.
+    Reserved,
+    /// Booted from its image, and not yet heard of.
+    Deploying {
+        /// The deployment.
+        step: StepId,
+    },
+    /// Its own system runs; its role is being applied.
+    Configuring,
+    /// Configured; waiting for monitoring.
+    RegisteringMonitoring,
+    /// Serves its pool. The reservation stays on record.
+    InService,
+    /// Its deployment is being undone; cleaning follows.
+    Deprovisioning {
+        /// The undoing.
+        step: StepId,
+    },
+    /// Out of use until an operator has looked at it.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl HostPhase {
+    /// The name in views, such as `in-service`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Verifying { .. } => "verifying",
+            Self::Cleaning { .. } => "cleaning",
+            Self::Available => "available",
+            Self::Reserved => "reserved",
+            Self::Deploying { .. } => "deploying",
+            Self::Configuring => "configuring",
+            Self::RegisteringMonitoring => "registering-monitoring",
+            Self::InService => "in-service",
+            Self::Deprovisioning { .. } => "deprovisioning",
+            Self::Quarantined { .. } => "quarantined",
+        }
+    }
+
+    /// The step whose end the host waits for, where it waits for one.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::Verifying { step, .. }
+            | Self::Cleaning { step, .. }
+            | Self::Deploying { step }
+            | Self::Deprovisioning { step } => Some(step),
+            Self::Unknown
+            | Self::Available
+            | Self::Reserved
+            | Self::Configuring
+            | Self::RegisteringMonitoring
+            | Self::InService
+            | Self::Quarantined { .. } => None,
+        }
+    }
+}
+
+/// What was said of a host when it was enrolled; labels may have changed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostProfile {
+    /// The host.
+    pub host: HostId,
+    /// The pool it serves.
+    pub pool: PoolId,
+    /// Its model.
+    pub sku: Sku,
+    /// What it fails together with.
+    pub fault_domain: FaultDomain,
+    /// Where its BMC answers.
+    pub bmc: BmcAddress,
+    /// Its labels now.
+    pub labels: Labels,
+    /// Its labels when it was enrolled, by which a repeated enrolment is recognised.
+    pub labels_enrolled: Labels,
+    /// Deadlines of its own life.
+    pub policy: HostPolicy,
+}
+
+/// What a BMC says of the hardware. Not observed is not absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hardware {
+    /// Manufacturer, where known.
+    pub manufacturer: Option<String>,
+    /// Model, where known.
+    pub model: Option<String>,
+    /// Serial number, where known.
+    pub serial: Option<String>,
+    /// Processors, where known.
+    pub processors: Option<u32>,
+    /// Memory in GiB, where known.
+    pub memory_gib: Option<f64>,
+}
+
+impl From<&HostInspected> for Hardware {
+    fn from(inspected: &HostInspected) -> Self {
+        Self {
+            manufacturer: inspected.manufacturer.clone(),
+            model: inspected.model.clone(),
+            serial: inspected.serial.clone(),
+            processors: inspected.processors,
+            memory_gib: inspected.memory_gib,
+        }
+    }
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostState {
+    /// Where it is in its life.
+    pub phase: HostPhase,
+    /// What it is; absent until it is enrolled.
+    pub profile: Option<HostProfile>,
+    /// The saga that holds it; in service, the one that brought it there.
+    pub reservation: Option<ProvisioningId>,
+    /// The role that was applied.
+    pub role: Option<Role>,
+    /// The revision of the configuration that was applied.
+    pub revision: Option<String>,
+    /// What was read of the hardware.
+    pub facts: Option<Hardware>,
+    /// The power state that was last recorded.
+    pub power: Option<PowerState>,
+    /// How many verifications and cleanings were begun; their step ids are numbered by it and never repeat.
+    pub own_steps: u64,
+    /// The step that reserved it last.
+    pub reserved_step: Option<StepId>,
+    /// The deployments begun under this reservation, so that a late or repeated order does not boot it again.
+    pub deploy_steps: Vec<StepId>,
+    /// The last step whose image reported success, so that a repeated report is recognised.
+    pub booted_step: Option<StepId>,
+    /// The step that brought it into service.
+    pub service_step: Option<StepId>,
+    /// Whether this reservation's deployment was or is being undone: it is never deployed again then.
+    pub undone: bool,
+    /// Sagas that gave it back or lost it, the newest last: they never get it again, however late they ask.
+    pub released: Vec<ProvisioningId>,
+}
+
+/// How many sagas that gave a host back are remembered.
+pub(super) const RELEASED_MAX: usize = 32;
+/// How many deployments under one reservation are remembered.
+pub(super) const DEPLOY_STEPS_MAX: usize = 32;
+
+/// The host's own work, by which its step ids are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnWork {
+    Verify,
+    Clean,
+}
+
+impl OwnWork {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Clean => "clean",
+        }
+    }
+}
+
+impl HostState {
+    /// Whether a saga could reserve it now.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.phase == HostPhase::Available
+    }
+
+    /// Whether this saga holds it, or brought it into service.
+    #[must_use]
+    pub fn is_held_by(&self, provisioning: &ProvisioningId) -> bool {
+        self.reservation.as_ref() == Some(provisioning)
+    }
+
+    /// Whether the host waits for the end of this step. Whoever is to do the step checks it before touching the
+    /// hardware: an order that came late is dropped.
+    #[must_use]
+    pub fn waits_for(&self, step: &StepId) -> bool {
+        self.phase.step() == Some(step)
+    }
+
+    /// The id of the next verification or cleaning of this host.
+    pub(super) fn next_own_step(&self, host: &HostId, work: OwnWork) -> Result<StepId, InvalidId> {
+        StepId::new(format!("{host}/{}/{}", work.name(), self.own_steps.saturating_add(1)))
+    }
+}

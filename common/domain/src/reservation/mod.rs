@@ -1,0 +1,282 @@
+//! How a saga finds its host: the stream `reservation#<provisioning id>`, and the order of candidates.
+//!
+//! The choice is recorded before it is acted on, and only one choice stands at a time, so that a crash between
+//! the two cannot hold a second host. Once closed, no host is chosen any more.
+
+use hostler_core::{Category, Decider, Decision, NoCommand};
+use hostler_events::provisioning::{
+    CandidateChosen, CandidateLost, ReservationClosed, ReservationFailed, ReservationReleased,
+};
+use hostler_events::{HostId, ProvisioningId, ReservationEvent, StepId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::support::clip;
+
+mod candidates;
+#[cfg(test)]
+mod tests;
+
+pub use candidates::{Candidate, candidate_order};
+
+/// How many different hosts may be tried for one saga.
+pub const HOSTS_TRIED_MAX: usize = 250;
+
+/// Decides on `reservation#` streams.
+#[derive(Debug, Clone, Copy)]
+pub struct ReservationDecider;
+
+/// What is known of a saga's search for a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReservationState {
+    /// The host that is held or about to be held. It stays known after the close, for the release.
+    pub chosen: Option<HostId>,
+    /// Hosts that others got first, in the current step. A new step may try them again.
+    pub lost: Vec<HostId>,
+    /// Every host that was ever chosen, each once. An attempt that was slow may hold one of them after it was
+    /// lost to a later attempt, so the release goes through all of them.
+    pub tried: Vec<HostId>,
+    /// The step that was heard of last.
+    pub step: Option<StepId>,
+    /// Whether no host may be chosen any more.
+    pub closed: bool,
+    /// Whether the host was given back.
+    pub released: bool,
+}
+
+/// What a reservation's stream is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReservationInput {
+    /// This host will be tried. Nothing when this step has chosen it already; a later step takes the choice
+    /// over, so that the earlier one cannot lose it any more.
+    Choose {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// The host.
+        host: HostId,
+    },
+    /// The chosen host cannot be had.
+    Lose {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// The host.
+        host: HostId,
+    },
+    /// No host can be had in this try.
+    Fail {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// Transient when hosts may come free.
+        category: Category,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// From now on no host may be chosen.
+    Close {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
+    /// No host is held any more. Always recorded: it is the answer to the saga, whose step is new in each try.
+    Released {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// The host that was given back, if one was held.
+        host: Option<HostId>,
+    },
+}
+
+/// Why a host is not chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReservationRefusal {
+    /// The saga gives back what it holds. Nothing is left to do for the step.
+    #[error("{provisioning} gives its reservation back, so host {host} is not chosen for it: drop the step")]
+    Closed {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The host that is not chosen.
+        host: HostId,
+    },
+    /// Another host was chosen and perhaps held already. Reserve that one, or lose it first.
+    #[error(
+        "{provisioning} has chosen host {chosen}, so host {host} is not chosen for it: reserve {chosen}, or lose it first"
+    )]
+    AlreadyChosen {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The host that stands.
+        chosen: HostId,
+        /// The host that is not chosen.
+        host: HostId,
+    },
+    /// The limit of hosts for one saga is reached. Fail the step; the reason says what to do.
+    #[error(
+        "{provisioning} has tried {HOSTS_TRIED_MAX} hosts and got none of them: see why they are not available, then request again"
+    )]
+    TooManyTried {
+        /// The saga.
+        provisioning: ProvisioningId,
+    },
+}
+
+impl ReservationRefusal {
+    /// The static label for metrics and answers.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Closed { .. } => "closed",
+            Self::AlreadyChosen { .. } => "already-chosen",
+            Self::TooManyTried { .. } => "too-many-tried",
+        }
+    }
+}
+
+type ReservationDecision = Decision<ReservationEvent, NoCommand>;
+
+impl Decider for ReservationDecider {
+    const CATEGORY: &'static str = "reservation";
+    const STATE_VERSION: u32 = 1;
+    type State = ReservationState;
+    type Input = ReservationInput;
+    type Event = ReservationEvent;
+    type Command = NoCommand;
+    type Refusal = ReservationRefusal;
+
+    fn decide(
+        state: &Self::State,
+        input: &Self::Input,
+        _now: Timestamp,
+    ) -> Result<ReservationDecision, Self::Refusal> {
+        match input {
+            ReservationInput::Choose { provisioning, step, host } => choose(state, provisioning, step, host),
+            ReservationInput::Lose { provisioning, step, host } => {
+                Ok(lose(state, provisioning, step, host))
+            }
+            ReservationInput::Fail { provisioning, step, category, reason } => {
+                Ok(fail(state, provisioning, step, *category, reason))
+            }
+            ReservationInput::Close { provisioning, step } => Ok(close(state, provisioning, step)),
+            ReservationInput::Released { provisioning, step, host } => {
+                Ok(Decision::events([ReservationEvent::Released(ReservationReleased {
+                    provisioning: provisioning.clone(),
+                    step: step.clone(),
+                    host: host.clone(),
+                })]))
+            }
+        }
+    }
+
+    fn evolve(state: Self::State, event: &Self::Event) -> Self::State {
+        match event {
+            ReservationEvent::CandidateChosen(e) => {
+                let mut state = in_step(state, &e.step);
+                if !state.tried.contains(&e.host) {
+                    state.tried.push(e.host.clone());
+                }
+                ReservationState { chosen: Some(e.host.clone()), ..state }
+            }
+            ReservationEvent::CandidateLost(e) => {
+                let mut state = in_step(state, &e.step);
+                state.chosen = state.chosen.filter(|chosen| chosen != &e.host);
+                state.lost.push(e.host.clone());
+                state
+            }
+            ReservationEvent::Failed(e) => in_step(state, &e.step),
+            ReservationEvent::Closed(e) => ReservationState { closed: true, ..in_step(state, &e.step) },
+            ReservationEvent::Released(e) => {
+                ReservationState { closed: true, released: true, ..in_step(state, &e.step) }
+            }
+        }
+    }
+}
+
+/// The state as the step finds it: what was lost in another step may be tried again.
+fn in_step(mut state: ReservationState, step: &StepId) -> ReservationState {
+    if state.step.as_ref() != Some(step) {
+        state.lost.clear();
+        state.step = Some(step.clone());
+    }
+    state
+}
+
+fn choose(
+    state: &ReservationState,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    host: &HostId,
+) -> Result<ReservationDecision, ReservationRefusal> {
+    let (provisioning, host) = (provisioning.clone(), host.clone());
+    if state.closed {
+        return Err(ReservationRefusal::Closed { provisioning, host });
+    }
+    match &state.chosen {
+        Some(chosen) if *chosen == host && state.step.as_ref() == Some(step) => Ok(Decision::nothing()),
+        Some(chosen) if *chosen != host => {
+            let chosen = chosen.clone();
+            Err(ReservationRefusal::AlreadyChosen { provisioning, chosen, host })
+        }
+        Some(_) | None => {
+            if state.tried.len() >= HOSTS_TRIED_MAX && !state.tried.contains(&host) {
+                return Err(ReservationRefusal::TooManyTried { provisioning });
+            }
+            let chosen = CandidateChosen { provisioning, step: step.clone(), host };
+            Ok(Decision::events([ReservationEvent::CandidateChosen(chosen)]))
+        }
+    }
+}
+
+fn lose(
+    state: &ReservationState,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    host: &HostId,
+) -> ReservationDecision {
+    let stands = state.chosen.as_ref() == Some(host) && state.step.as_ref() == Some(step);
+    if state.closed || !stands {
+        return Decision::nothing();
+    }
+    Decision::events([ReservationEvent::CandidateLost(CandidateLost {
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+        host: host.clone(),
+    })])
+}
+
+fn fail(
+    state: &ReservationState,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    category: Category,
+    reason: &str,
+) -> ReservationDecision {
+    if state.closed {
+        return Decision::nothing();
+    }
+    Decision::events([ReservationEvent::Failed(ReservationFailed {
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+        category,
+        reason: clip(reason),
+    })])
+}
+
+fn close(state: &ReservationState, provisioning: &ProvisioningId, step: &StepId) -> ReservationDecision {
+    if state.closed {
+        return Decision::nothing();
+    }
+    Decision::events([ReservationEvent::Closed(ReservationClosed {
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+        host: state.chosen.clone(),
+    })])
+}

@@ -1,0 +1,81 @@
+//! HTTP as functions see it: a request taken apart, and an answer in JSON.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use hostler_core::Failure;
+use serde_json::{Value, json};
+
+/// The largest request body in bytes that is read: what fits one event.
+pub const BODY_BYTES_MAX: usize = 250_000;
+
+/// A request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The method, upper-case.
+    pub method: String,
+    /// The path, decoded, from the first `/`.
+    pub path: String,
+    /// The query, decoded.
+    pub query: BTreeMap<String, String>,
+    /// Headers by their lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// The body, decoded.
+    pub body: String,
+    /// Who asks, as the gateway has verified; absent on routes without authorisation.
+    pub caller: Option<String>,
+}
+
+impl Request {
+    /// The path's parts between the slashes.
+    #[must_use]
+    pub fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|part| !part.is_empty()).collect()
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Further headers by their lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Value,
+}
+
+impl Response {
+    /// An answer with a body.
+    #[must_use]
+    pub fn new(status: u16, body: Value) -> Self {
+        Self { status, headers: BTreeMap::new(), body }
+    }
+
+    /// An error: what happened, and what to do.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self::new(status, json!({ "error": code, "message": message.into() }))
+    }
+
+    /// The answer to a failure of our own: 503 when it may pass, 500 when it will not.
+    #[must_use]
+    pub fn failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::Retryable { after, .. } => {
+                let seconds = after.map_or(1, |after| after.as_secs().max(1));
+                let mut response = Self::error(503, "unavailable", failure.chain());
+                response.headers.insert("retry-after".to_owned(), seconds.to_string());
+                response
+            }
+            Failure::Terminal { .. } => Self::error(500, failure.label(), failure.chain()),
+        }
+    }
+}
+
+/// What a function does with one request.
+#[async_trait]
+pub trait HttpHandler: Send + Sync {
+    /// Answers. Every failure is an answer, too.
+    async fn answer(&self, request: &Request) -> Response;
+}

@@ -1,0 +1,13 @@
+//! The ports' twins in memory: deterministic, shared by their clones, each with a fault switch.
+
+mod bus;
+mod control;
+mod queues;
+mod store;
+mod views;
+
+pub use bus::MemoryBus;
+pub use control::MemoryControl;
+pub use queues::{MemoryQueues, Received, Redrive};
+pub use store::MemoryStore;
+pub use views::MemoryViews;

@@ -1,0 +1,268 @@
+//! The queues in memory, on virtual time: delays, visibility, receipts and native redrive.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use hostler_runtime::{Clock, EntryFailure, EntryResults, Outbound, Queues};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::TestClock;
+use crate::faults::{Fault, FaultPlan, batch, injected};
+
+const MESSAGE_BYTES_MAX: usize = 262_144;
+const DELAY_SECONDS_MAX: u16 = 900;
+const VISIBILITY_SECONDS_MAX: u32 = 43_200;
+const ATTRIBUTES_MAX: usize = 10;
+
+/// Queues in memory.
+#[derive(Debug, Clone)]
+pub struct MemoryQueues {
+    inner: Arc<Mutex<Inner>>,
+    faults: FaultPlan,
+}
+
+#[derive(Debug)]
+struct Inner {
+    clock: TestClock,
+    queues: BTreeMap<String, Queue>,
+    sent: u64,
+}
+
+#[derive(Debug)]
+struct Queue {
+    messages: Vec<Stored>,
+    visibility_seconds: u32,
+    redrive: Option<Redrive>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    number: u64,
+    message: Outbound,
+    sent_at: Timestamp,
+    visible_at: Timestamp,
+    receive_count: u32,
+    in_flight: bool,
+}
+
+/// A queue's native redrive policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// Where messages end up.
+    pub to: String,
+    /// How often a message is received before it does.
+    pub receives_max: u32,
+}
+
+/// A message as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The queue's name for it.
+    pub message_id: String,
+    /// The body.
+    pub body: String,
+    /// Text attributes beside the body.
+    pub attributes: BTreeMap<String, String>,
+    /// What it takes to delete or defer it; void once it was received again.
+    pub receipt: String,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+impl MemoryQueues {
+    /// Queues of these logical names, with a visibility timeout of 30 seconds and without redrive.
+    pub fn new(clock: &TestClock, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None };
+        let queues = queues.into_iter().map(|name| (name.into(), new())).collect();
+        let inner = Inner { clock: clock.clone(), queues, sent: 0 };
+        Self { inner: Arc::new(Mutex::new(inner)), faults: FaultPlan::default() }
+    }
+
+    /// The fault switch.
+    #[must_use]
+    pub fn faults(&self) -> &FaultPlan {
+        &self.faults
+    }
+
+    /// Sets how long a received message stays invisible.
+    ///
+    /// # Panics
+    /// When there is no such queue; so do the other methods here.
+    pub fn set_visibility(&self, queue: &str, seconds: u32) {
+        self.inner.lock().unwrap().queue(queue).visibility_seconds = seconds;
+    }
+
+    /// Has messages end up elsewhere after so many receives.
+    pub fn set_redrive(&self, queue: &str, redrive: Redrive) {
+        self.inner.lock().unwrap().queue(queue).redrive = Some(redrive);
+    }
+
+    /// Receives up to `max` visible messages, oldest first, and hides them for the visibility timeout.
+    #[must_use]
+    pub fn receive(&self, queue: &str, max: usize) -> Vec<Received> {
+        let mut inner = self.inner.lock().unwrap();
+        let now = inner.clock.now();
+        inner.redrive(queue, now);
+        let queue = inner.queue(queue);
+        let hidden_until = now + seconds(queue.visibility_seconds);
+        queue.messages.sort_by_key(|stored| (stored.visible_at, stored.number));
+        let visible = queue.messages.iter_mut().filter(|stored| stored.visible_at <= now).take(max);
+        visible
+            .map(|stored| {
+                stored.visible_at = hidden_until;
+                stored.receive_count += 1;
+                stored.in_flight = true;
+                stored.received()
+            })
+            .collect()
+    }
+
+    /// Deletes a message that was received. An old receipt does nothing, as with SQS.
+    pub fn delete(&self, queue: &str, receipt: &str) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.queue(queue).messages.retain(|stored| stored.receipt() != receipt);
+    }
+
+    /// How many messages there are, hidden ones included.
+    #[must_use]
+    pub fn len(&self, queue: &str) -> usize {
+        self.inner.lock().unwrap().queue(queue).messages.len()
+    }
+
+    /// Whether no queue has a message, hidden ones included.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.lock().unwrap().queues.values().all(|queue| queue.messages.is_empty())
+    }
+
+    /// All messages of a queue, hidden ones included, in the order in which they are to be seen.
+    #[must_use]
+    pub fn peek(&self, queue: &str) -> Vec<Outbound> {
+        let mut inner = self.inner.lock().unwrap();
+        let mut messages = inner.queue(queue).messages.clone();
+        messages.sort_by_key(|stored| (stored.visible_at, stored.number));
+        messages.into_iter().map(|stored| stored.message).collect()
+    }
+
+    /// The names of the queues.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.inner.lock().unwrap().queues.keys().cloned().collect()
+    }
+
+    /// When the next message of any queue can be seen: what a journey sets its clock to when all is quiet.
+    #[must_use]
+    pub fn next_visible_at(&self) -> Option<Timestamp> {
+        let inner = self.inner.lock().unwrap();
+        inner.queues.values().flat_map(|queue| &queue.messages).map(|stored| stored.visible_at).min()
+    }
+
+    /// Puts a message on a queue past faults and checks, as a bus rule does.
+    pub(crate) fn deliver(&self, queue: &str, message: Outbound) {
+        self.inner.lock().unwrap().push(queue, message);
+    }
+}
+
+impl Inner {
+    fn queue(&mut self, name: &str) -> &mut Queue {
+        self.queues.get_mut(name).unwrap_or_else(|| panic!("there is no queue called {name:?} in this test"))
+    }
+
+    fn push(&mut self, queue: &str, message: Outbound) {
+        self.sent += 1;
+        let sent_at = self.clock.now();
+        let visible_at = sent_at + seconds(u32::from(message.delay_seconds));
+        let number = self.sent;
+        let stored = Stored { number, message, sent_at, visible_at, receive_count: 0, in_flight: false };
+        self.queue(queue).messages.push(stored);
+    }
+
+    fn redrive(&mut self, queue: &str, now: Timestamp) {
+        let queue = self.queue(queue);
+        let Some(Redrive { to, receives_max }) = queue.redrive.clone() else { return };
+        let (done, rest) = std::mem::take(&mut queue.messages)
+            .into_iter()
+            .partition(|stored| stored.visible_at <= now && stored.receive_count >= receives_max);
+        queue.messages = rest;
+        self.queue(&to).messages.extend::<Vec<Stored>>(done);
+    }
+
+    fn send(&mut self, queue: &str, message: &Outbound) -> Result<(), EntryFailure> {
+        let attributes = message.attributes.iter().map(|(name, text)| name.len() + "String".len() + text.len());
+        let bytes = message.body.len() + attributes.sum::<usize>();
+        if bytes > MESSAGE_BYTES_MAX {
+            let text = format!("the message is {bytes} bytes, and the limit is {MESSAGE_BYTES_MAX}");
+            return Err(refusal("MessageTooLarge", text));
+        }
+        if message.delay_seconds > DELAY_SECONDS_MAX {
+            let text = format!("a delay of {} s is over {DELAY_SECONDS_MAX} s", message.delay_seconds);
+            return Err(refusal("DelayTooLong", text));
+        }
+        if message.attributes.len() > ATTRIBUTES_MAX || message.attributes.values().any(String::is_empty) {
+            return Err(refusal("InvalidAttributes", "ten attributes at most, and none of them empty".into()));
+        }
+        if message.body.is_empty() {
+            return Err(refusal("EmptyBody", "a message without a body is not taken".into()));
+        }
+        self.push(queue, message.clone());
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn receipt(&self) -> String {
+        format!("m-{}/{}", self.number, self.receive_count)
+    }
+
+    fn received(&self) -> Received {
+        Received {
+            message_id: format!("m-{}", self.number),
+            body: self.message.body.clone(),
+            attributes: self.message.attributes.clone(),
+            receipt: self.receipt(),
+            receive_count: self.receive_count,
+        }
+    }
+}
+
+fn seconds(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds))
+}
+
+fn refusal(code: &str, message: String) -> EntryFailure {
+    EntryFailure { retryable: false, code: code.to_owned(), message }
+}
+
+#[async_trait]
+impl Queues for MemoryQueues {
+    async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        let mut inner = self.inner.lock().unwrap();
+        if !inner.queues.contains_key(queue) {
+            let failure = refusal("UnknownQueue", format!("there is no queue called {queue:?}"));
+            return vec![Err(failure); messages.len()];
+        }
+        batch(&self.faults, messages, |message| inner.send(queue, message))
+    }
+
+    async fn defer(&self, queue: &str, receipt: &str, seconds_more: u32) -> Result<(), EntryFailure> {
+        let fault = self.faults.on_write(1);
+        if !matches!(fault, Fault::None | Fault::LoseAnswer) {
+            let message = injected(&fault).to_string();
+            return Err(EntryFailure { retryable: true, code: "InjectedFault".to_owned(), message });
+        }
+        let mut inner = self.inner.lock().unwrap();
+        let now = inner.clock.now();
+        let Some(queue) = inner.queues.get_mut(queue) else {
+            return Err(refusal("UnknownQueue", format!("there is no queue called {queue:?}")));
+        };
+        let hidden = |stored: &&mut Stored| stored.receipt() == receipt && stored.in_flight;
+        match queue.messages.iter_mut().find(hidden) {
+            Some(stored) => {
+                stored.visible_at = now + seconds(seconds_more.min(VISIBILITY_SECONDS_MAX));
+                Ok(())
+            }
+            None => Err(refusal("ReceiptHandleIsInvalid", format!("the receipt {receipt:?} is not known"))),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The event store in memory, with its outbox.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use hostler_core::{Commit, StreamId, StreamVersion};
+use hostler_runtime::{EventStore, StoreError};
+
+use crate::faults::{Fault, FaultPlan, injected};
+
+/// Streams of commits in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    faults: FaultPlan,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    streams: BTreeMap<StreamId, BTreeMap<StreamVersion, Commit>>,
+    /// All commits in the order of writing.
+    written: Vec<Commit>,
+    /// How many of these were taken as the outbox.
+    taken: usize,
+    rivals: VecDeque<Commit>,
+}
+
+impl MemoryStore {
+    /// The fault switch.
+    #[must_use]
+    pub fn faults(&self) -> &FaultPlan {
+        &self.faults
+    }
+
+    /// The commits written since this was last called, in the order of writing: what the DynamoDB stream hands
+    /// to the relay.
+    #[must_use]
+    pub fn take_outbox(&self) -> Vec<Commit> {
+        let mut inner = self.inner.lock().unwrap();
+        let from = std::mem::replace(&mut inner.taken, inner.written.len());
+        inner.written[from..].to_vec()
+    }
+
+    /// All commits but the first `n` written.
+    #[must_use]
+    pub fn outbox_since(&self, n: usize) -> Vec<Commit> {
+        self.inner.lock().unwrap().written.iter().skip(n).cloned().collect()
+    }
+
+    /// The names of all streams.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.inner.lock().unwrap().streams.keys().cloned().collect()
+    }
+
+    /// All commits of a stream, ascending.
+    #[must_use]
+    pub fn commits(&self, stream: &StreamId) -> Vec<Commit> {
+        let inner = self.inner.lock().unwrap();
+        inner.streams.get(stream).map(|commits| commits.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Another writer gets in between: the commit is written just before the next append is.
+    pub fn rival_next(&self, commit: Commit) {
+        self.inner.lock().unwrap().rivals.push_back(commit);
+    }
+
+    fn unavailable(action: &'static str, stream: &StreamId, fault: &Fault) -> StoreError {
+        StoreError::Unavailable { action, stream: stream.clone(), source: injected(fault) }
+    }
+}
+
+impl Inner {
+    fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let stream = self.streams.entry(commit.stream.clone()).or_default();
+        match stream.get(&commit.version) {
+            Some(there) if there.commit_id == commit.commit_id => Ok(()),
+            Some(_) => Err(StoreError::Conflict { stream: commit.stream.clone(), version: commit.version }),
+            None => {
+                stream.insert(commit.version, commit.clone());
+                self.written.push(commit.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn load(&self, stream: &StreamId) -> Result<Vec<Commit>, StoreError> {
+        if self.faults.on_read() {
+            return Err(Self::unavailable("load", stream, &Fault::Fail));
+        }
+        let commits = self.commits(stream);
+        let start = commits.iter().rposition(|commit| commit.snapshot.is_some()).unwrap_or(0);
+        Ok(commits[start..].to_vec())
+    }
+
+    async fn read(
+        &self,
+        stream: &StreamId,
+        after: StreamVersion,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
+        if self.faults.on_read() {
+            return Err(Self::unavailable("read", stream, &Fault::Fail));
+        }
+        let commits = self.commits(stream).into_iter();
+        Ok(commits.filter(|commit| commit.version > after).take(limit).collect())
+    }
+
+    async fn append(&self, commit: &Commit) -> Result<(), StoreError> {
+        commit.check_size()?;
+        let mut inner = self.inner.lock().unwrap();
+        if let Some(rival) = inner.rivals.pop_front() {
+            inner.write(&rival)?;
+        }
+        match self.faults.on_write(1) {
+            Fault::None => inner.write(commit),
+            lost @ Fault::LoseAnswer => {
+                inner.write(commit).and_then(|()| Err(Self::unavailable("append to", &commit.stream, &lost)))
+            }
+            fault => Err(Self::unavailable("append to", &commit.stream, &fault)),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! From a command to a commit on its stream, and what the sender is told.
+
+use hostler_core::{CausationId, Decider, Failure, StreamId, StreamVersion};
+use hostler_domain::{
+    CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal, ProvisioningDecider,
+    ProvisioningInput, ProvisioningRefusal,
+};
+use hostler_events::commands::{ReportBoot, RequestHosts};
+use hostler_events::{HostId, OperatorCommand, ProvisioningId};
+use hostler_runtime::{Cause, ExecuteError, Executed, Outcome, Response};
+use serde_json::{Value, json};
+
+use crate::AcceptCommands;
+
+/// A command that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The stream it was recorded on.
+    pub stream: StreamId,
+    /// The stream's version now.
+    pub version: StreamVersion,
+    /// Whether it was taken before; then nothing has changed.
+    pub repeated: bool,
+    /// What else the sender wants to know.
+    pub details: Value,
+}
+
+/// A command that was not taken.
+#[derive(Debug)]
+pub enum Rejected {
+    /// The command cannot be taken as things are.
+    Refused {
+        /// The HTTP status that says so.
+        status: u16,
+        /// The static label of the refusal.
+        code: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Something else failed; nothing is known of the command.
+    Failed(Failure),
+}
+
+impl From<Failure> for Rejected {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Accepted> for Response {
+    fn from(accepted: Accepted) -> Self {
+        let mut body = json!({
+            "stream": accepted.stream,
+            "version": accepted.version,
+            "repeated": accepted.repeated,
+        });
+        if let (Value::Object(body), Value::Object(details)) = (&mut body, accepted.details) {
+            body.extend(details);
+        }
+        Self::new(202, body)
+    }
+}
+
+impl From<Rejected> for Response {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Refused { status, code, reason } => Self::error(status, code, reason),
+            Rejected::Failed(failure) => Self::failure(&failure),
+        }
+    }
+}
+
+impl AcceptCommands {
+    /// Decides on a command and records the decision.
+    ///
+    /// # Errors
+    /// [`Rejected`] says why it was not taken, and what to do.
+    pub async fn accept(&self, cause: &Cause, command: OperatorCommand) -> Result<Accepted, Rejected> {
+        match command {
+            OperatorCommand::EnrolHost(command) => {
+                let host = command.host.clone();
+                self.host(cause, &host, HostInput::Enrol { command, policy: self.host_policy }).await
+            }
+            OperatorCommand::LabelHost(command) => {
+                let host = command.host.clone();
+                self.host(cause, &host, HostInput::Label { command }).await
+            }
+            OperatorCommand::RequalifyHost(command) => {
+                self.host(cause, &command.host, HostInput::Requalify).await
+            }
+            OperatorCommand::ReportBoot(report) => self.boot_reported(cause, report).await,
+            OperatorCommand::RequestHosts(request) => self.request(cause, request).await,
+            OperatorCommand::CancelProvisioning(cancel) => {
+                let input = ProvisioningInput::Cancel { reason: cancel.reason };
+                self.provisioning(cause, &cancel.provisioning, input).await
+            }
+            OperatorCommand::ResumeProvisioning(resume) => {
+                self.provisioning(cause, &resume.provisioning, ProvisioningInput::Resume).await
+            }
+        }
+    }
+
+    async fn host(&self, cause: &Cause, host: &HostId, input: HostInput) -> Result<Accepted, Rejected> {
+        let stream = stream(HostDecider::CATEGORY, host.as_str())?;
+        let done = self.shell.execute::<HostDecider>(&stream, cause, &input).await;
+        answer(stream, done, json!({ "host": host }), |refusal| match refusal {
+            HostRefusal::Unknown { .. } => 404,
+            HostRefusal::Labels { .. } => 400,
+            _ => 409,
+        })
+    }
+
+    async fn boot_reported(&self, cause: &Cause, report: ReportBoot) -> Result<Accepted, Rejected> {
+        let ReportBoot { host, step, token, outcome, reason } = report;
+        if !self.callback_key.verify(host.as_str(), step.as_str(), &token) {
+            return Err(Rejected::Refused {
+                status: 403,
+                code: "wrong-token",
+                reason: format!("the token is not the one of step {step} of host {host}: call back with the URL that came with the image"),
+            });
+        }
+        self.host(cause, &host, HostInput::BootReported { step, outcome, reason }).await
+    }
+
+    async fn request(&self, cause: &Cause, command: RequestHosts) -> Result<Accepted, Rejected> {
+        // The request's own id is the cause: the same request never acts twice, however it is sent.
+        let id = CausationId::new(format!("request:{}", command.request)).map_err(Failure::invalid)?;
+        let cause = Cause { id, ..cause.clone() };
+        let stream = stream(CapacityDecider::CATEGORY, command.request.as_str())?;
+        let provisionings = provisioning_ids(&command)?;
+        let details = json!({ "request": command.request, "provisionings": provisionings });
+        let input = CapacityInput::Request { command, provisionings, policy: self.provisioning_policy };
+        // The decider is asked even when the cause is known: another content under the same id is an error.
+        let known = self.shell.load::<CapacityDecider>(&stream).await.map_err(Failure::from)?;
+        if known.version != StreamVersion::EMPTY
+            && let Err(refusal) = CapacityDecider::decide(&known.state, &input, self.shell.now())
+        {
+            return Err(refused(capacity_status(&refusal), "request-refused", &refusal));
+        }
+        let done = self.shell.execute::<CapacityDecider>(&stream, &cause, &input).await;
+        answer(stream, done, details, capacity_status)
+    }
+
+    async fn provisioning(
+        &self,
+        cause: &Cause,
+        provisioning: &ProvisioningId,
+        input: ProvisioningInput,
+    ) -> Result<Accepted, Rejected> {
+        let stream = stream(ProvisioningDecider::CATEGORY, provisioning.as_str())?;
+        let done = self.shell.execute::<ProvisioningDecider>(&stream, cause, &input).await;
+        answer(stream, done, json!({ "provisioning": provisioning }), |refusal| match refusal {
+            ProvisioningRefusal::Unknown { .. } => 404,
+            _ => 409,
+        })
+    }
+}
+
+/// `<request>.<n>`, from 1: the same for each repeat of the request.
+fn provisioning_ids(command: &RequestHosts) -> Result<Vec<ProvisioningId>, Failure> {
+    // The decider refuses a count over the limit; this only keeps it from being counted out first.
+    let count = command.count.min(hostler_events::commands::HOSTS_PER_REQUEST_MAX + 1);
+    (1..=count)
+        .map(|n| ProvisioningId::new(format!("{}.{n}", command.request)).map_err(Failure::invalid))
+        .collect()
+}
+
+fn capacity_status(refusal: &CapacityRefusal) -> u16 {
+    match refusal {
+        CapacityRefusal::PayloadMismatch { .. } => 409,
+        _ => 400,
+    }
+}
+
+fn stream(category: &str, key: &str) -> Result<StreamId, Failure> {
+    StreamId::new(category, key).map_err(Failure::invalid)
+}
+
+fn refused(status: u16, code: &'static str, refusal: &dyn std::error::Error) -> Rejected {
+    Rejected::Refused { status, code, reason: refusal.to_string() }
+}
+
+fn answer<D: Decider>(
+    stream: StreamId,
+    done: Result<Executed<D>, ExecuteError<D::Refusal>>,
+    details: Value,
+    status: impl Fn(&D::Refusal) -> u16,
+) -> Result<Accepted, Rejected> {
+    match done {
+        Ok(Executed { outcome, version, .. }) => {
+            Ok(Accepted { stream, version, repeated: outcome != Outcome::Committed, details })
+        }
+        Err(ExecuteError::Refused(refusal)) => Err(refused(status(&refusal), "refused", &refusal)),
+        Err(error) => Err(Rejected::Failed(error.into())),
+    }
+}

@@ -1,0 +1,133 @@
+//! What happened, and how things were: read from the streams themselves.
+
+use hostler_core::{Commit, Decider, Failure, StreamId, StreamVersion};
+use hostler_domain::views::{self, HOSTS, PROVISIONINGS};
+use hostler_domain::{CapacityDecider, HostDecider, ProvisioningDecider};
+use hostler_runtime::history::{Fold, load_until};
+use hostler_runtime::{Request, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::AnswerQueries;
+use crate::rows::{limit, unknown};
+
+/// A moment that is asked for.
+enum Moment {
+    Version(StreamVersion),
+    At(Timestamp),
+}
+
+impl Moment {
+    fn read(request: &Request) -> Result<Option<Self>, Response> {
+        let invalid = |message: String| Response::error(400, "invalid", message);
+        match (request.query.get("version"), request.query.get("at")) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(invalid("version and at were both given: give one of them".to_owned())),
+            (Some(text), None) => text
+                .parse()
+                .map(|version| Some(Self::Version(StreamVersion(version))))
+                .map_err(|_| invalid(format!("version is {text:?}: give a whole number, such as 3"))),
+            (None, Some(text)) => text
+                .parse()
+                .map(|at| Some(Self::At(at)))
+                .map_err(|_| invalid(format!("at is {text:?}: give a time such as 2026-01-31T12:00:00Z"))),
+        }
+    }
+
+    fn includes(&self, commit: &Commit) -> bool {
+        match self {
+            Self::Version(version) => commit.version <= *version,
+            Self::At(at) => commit.recorded_at <= *at,
+        }
+    }
+}
+
+impl AnswerQueries {
+    /// One entity: its row, or how it was at a moment.
+    pub(crate) async fn show(&self, view: &str, id: &str, request: &Request) -> Result<Response, Response> {
+        let Some(moment) = Moment::read(request)? else { return self.row(view, id).await };
+        if view == HOSTS {
+            self.past::<HostDecider, _>(view, id, &moment, |state| views::host(state)).await
+        } else if view == PROVISIONINGS {
+            self.past::<ProvisioningDecider, _>(view, id, &moment, |state| views::provisioning(state)).await
+        } else {
+            self.past::<CapacityDecider, _>(view, id, &moment, |state| views::request(state)).await
+        }
+    }
+
+    async fn past<D: Decider, V: Serialize>(
+        &self,
+        view: &str,
+        id: &str,
+        moment: &Moment,
+        shown: impl Fn(&D::State) -> Option<V>,
+    ) -> Result<Response, Response> {
+        let stream = stream(view, id)?;
+        let fold: Fold<D> = load_until(&*self.store, &stream, |commit| moment.includes(commit))
+            .await
+            .map_err(|error| Response::failure(&Failure::from(error)))?;
+        let Some(state) = shown(&fold.state) else {
+            let message = format!("{id} was not there yet at that moment: see its timeline for when it began");
+            return Err(Response::error(404, "unknown", message));
+        };
+        let mut body = json!(state);
+        if let Value::Object(fields) = &mut body {
+            fields.insert("version".to_owned(), json!(fold.version));
+            fields.insert("updatedAt".to_owned(), json!(fold.updated_at));
+        }
+        Ok(Response::new(200, body))
+    }
+
+    /// What happened, oldest first, from after `?after=<version>`.
+    pub(crate) async fn timeline(&self, view: &str, id: &str, request: &Request) -> Result<Response, Response> {
+        let stream = stream(view, id)?;
+        let limit = limit(request)?;
+        let after = match request.query.get("after") {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| {
+                let message = format!("after is {text:?}: give the version to go on after, such as 3");
+                Response::error(400, "invalid", message)
+            })?,
+        };
+        let moment = Moment::read(request)?;
+        let mut commits = self
+            .store
+            .read(&stream, StreamVersion(after), limit)
+            .await
+            .map_err(|error| Response::failure(&Failure::from(error)))?;
+        if commits.is_empty() && after == 0 {
+            return Err(unknown(view, id));
+        }
+        let next = (commits.len() == limit).then(|| commits.last().map(|commit| commit.version)).flatten();
+        if let Some(moment) = moment {
+            commits.retain(|commit| moment.includes(commit));
+        }
+        let commits: Vec<Value> = commits.iter().map(shown_commit).collect();
+        Ok(Response::new(200, json!({ "stream": stream, "commits": commits, "next": next })))
+    }
+}
+
+fn shown_commit(commit: &Commit) -> Value {
+    json!({
+        "version": commit.version,
+        "recordedAt": commit.recorded_at,
+        "actor": commit.actor,
+        "correlationId": commit.correlation_id,
+        "causationId": commit.causation_id,
+        "events": commit.events,
+        "commands": commit.commands,
+        "timers": commit.timers,
+    })
+}
+
+fn stream(view: &str, id: &str) -> Result<StreamId, Response> {
+    let category = if view == HOSTS {
+        HostDecider::CATEGORY
+    } else if view == PROVISIONINGS {
+        ProvisioningDecider::CATEGORY
+    } else {
+        CapacityDecider::CATEGORY
+    };
+    StreamId::new(category, id).map_err(|error| Response::error(400, "invalid", error.to_string()))
+}

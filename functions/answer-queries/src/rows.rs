@@ -1,0 +1,68 @@
+//! Rows of the views.
+
+use hostler_core::Failure;
+use hostler_domain::views::{HOSTS, PROVISIONINGS, REQUESTS};
+use hostler_runtime::{Request, Response};
+use serde_json::{Value, json};
+
+use crate::AnswerQueries;
+
+/// How many rows or commits one answer has, unless the caller asks for fewer.
+pub(crate) const LIMIT_MAX: usize = 500;
+
+/// Whether there is a view of this name.
+pub(crate) fn is_view(name: &str) -> bool {
+    [HOSTS, PROVISIONINGS, REQUESTS].contains(&name)
+}
+
+/// How many the caller asks for.
+pub(crate) fn limit(request: &Request) -> Result<usize, Response> {
+    match request.query.get("limit") {
+        None => Ok(LIMIT_MAX),
+        Some(text) => match text.parse() {
+            Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+            _ => Err(Response::error(
+                400,
+                "invalid",
+                format!("limit is {text:?}: give a whole number from 1 to {LIMIT_MAX}"),
+            )),
+        },
+    }
+}
+
+impl AnswerQueries {
+    pub(crate) async fn list(&self, view: &str, request: &Request) -> Result<Response, Response> {
+        let query = |name: &str| request.query.get(name).map(String::as_str);
+        let page = self
+            .views
+            .list(view, query("group"), query("after"), limit(request)?)
+            .await
+            .map_err(|error| Response::failure(&Failure::from(error)))?;
+        let rows: Vec<Value> = page.rows.into_iter().map(row_body).collect();
+        Ok(Response::new(200, json!({ "rows": rows, "next": page.next })))
+    }
+
+    pub(crate) async fn row(&self, view: &str, id: &str) -> Result<Response, Response> {
+        match self.views.get(view, id).await {
+            Ok(Some(row)) => Ok(Response::new(200, row_body(row))),
+            Ok(None) => Err(unknown(view, id)),
+            Err(error) => Err(Response::failure(&Failure::from(error))),
+        }
+    }
+}
+
+/// A row as it is shown: its content, and what it reflects.
+fn row_body(row: hostler_runtime::Row) -> Value {
+    let mut body = row.body;
+    if let Value::Object(fields) = &mut body {
+        fields.insert("version".to_owned(), json!(row.version));
+        fields.insert("updatedAt".to_owned(), json!(row.updated_at));
+    }
+    body
+}
+
+/// The answer for an id that nothing is known of.
+pub(crate) fn unknown(view: &str, id: &str) -> Response {
+    let message = format!("nothing is known of {id:?} in {view}: list them with GET /{view}");
+    Response::error(404, "unknown", message)
+}

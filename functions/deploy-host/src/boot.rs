@@ -1,0 +1,137 @@
+//! Booting a host from an image, and putting it back to rest. The host's own callback ends a boot, not this
+//! function, so that no invocation waits for a machine to install itself.
+
+use hostler_core::{Category, Failure};
+use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
+use hostler_drivers::{BootImage, PowerState};
+use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, UndeployHost};
+use hostler_events::{HostId, Image, StepId};
+use hostler_runtime::Cause;
+
+use crate::inspect::power_state;
+use crate::{DeployHost, DriverFailure, host_stream, part};
+
+impl DeployHost {
+    /// Boots the image of a deployment. The host counts as dirty before it is touched.
+    pub(crate) async fn deploy(&self, cause: &Cause, command: DeployImage) -> Result<(), Failure> {
+        let DeployImage { provisioning, step, host, image } = command;
+        let start = HostInput::StartDeploy {
+            provisioning: provisioning.clone(),
+            step: step.clone(),
+            image: image.clone(),
+        };
+        let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
+        if !matches!(&begun.state.phase, HostPhase::Deploying { step: current } if *current == step) {
+            return Ok(());
+        }
+        let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
+            Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
+            Err(DriverFailure { category, reason }) => {
+                ("failed", HostInput::FailStep { provisioning, step, category, reason })
+            }
+        };
+        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+    }
+
+    /// Boots the cleaning image.
+    pub(crate) async fn clean(&self, cause: &Cause, command: CleanHost) -> Result<(), Failure> {
+        let CleanHost { host, step } = command;
+        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+        if !is_cleaning(&fold.state, &step, false) {
+            return Ok(());
+        }
+        let image = self.settings.cleaning_image.clone();
+        let (name, outcome) = match self.boot(&host, &fold.state, &step, &image).await {
+            Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
+            Err(DriverFailure { category, reason }) => {
+                ("failed", HostInput::FailCleaning { step, category, reason })
+            }
+        };
+        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+    }
+
+    /// Puts a host to rest whose cleaning image is done.
+    pub(crate) async fn finish_cleaning(&self, cause: &Cause, command: FinishCleaning) -> Result<(), Failure> {
+        let FinishCleaning { host, step } = command;
+        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+        if !is_cleaning(&fold.state, &step, true) {
+            return Ok(());
+        }
+        match self.rest(&host, &fold.state).await {
+            Ok(power_states) => {
+                let powered = HostInput::RecordPower { step: step.clone(), power_states };
+                self.tell(&host, &part(cause, "powered")?, &powered).await?;
+                self.tell(&host, &part(cause, "cleaned")?, &HostInput::RecordCleaned { step }).await.map(drop)
+            }
+            Err(DriverFailure { category, reason }) => {
+                let failed = HostInput::FailCleaning { step, category, reason };
+                self.tell(&host, &part(cause, "failed")?, &failed).await.map(drop)
+            }
+        }
+    }
+
+    /// Undoes a deployment. From the first commit on, whatever the deployment still reports is late.
+    pub(crate) async fn undeploy(&self, cause: &Cause, command: UndeployHost) -> Result<(), Failure> {
+        let UndeployHost { provisioning, step, host } = command;
+        let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
+        let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
+        if !matches!(&begun.state.phase, HostPhase::Deprovisioning { step: current } if *current == step) {
+            return Ok(());
+        }
+        let (name, outcome) = match self.rest(&host, &begun.state).await {
+            Ok(power_states) => {
+                let powered = HostInput::RecordPower { step: step.clone(), power_states };
+                self.tell(&host, &part(cause, "powered")?, &powered).await?;
+                ("undeployed", HostInput::RecordUndeployed { provisioning, step })
+            }
+            Err(DriverFailure { category, reason }) => {
+                ("failed", HostInput::FailStep { provisioning, step, category, reason })
+            }
+        };
+        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+    }
+
+    /// Boots an image that calls back for this step; says through which power states the host went.
+    async fn boot(
+        &self,
+        host: &HostId,
+        state: &HostState,
+        step: &StepId,
+        image: &Image,
+    ) -> Result<Vec<hostler_events::host::PowerState>, DriverFailure> {
+        let url = self.image_url(host, step, image)?;
+        let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
+        Ok(changes(&booted.power_changes))
+    }
+
+    async fn rest(
+        &self,
+        host: &HostId,
+        state: &HostState,
+    ) -> Result<Vec<hostler_events::host::PowerState>, DriverFailure> {
+        let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
+        Ok(changes(&rested.power_changes))
+    }
+
+    /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat
+    /// recognises what is already done.
+    fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, DriverFailure> {
+        let token = self.settings.callback_key.token(host.as_str(), step.as_str());
+        let image = BootImage {
+            image: format!("{}/{image}", self.settings.image_url.trim_end_matches('/')),
+            // Ids hold no character that a query would have to escape.
+            callback: format!("{}?host={host}&step={step}&token={token}", self.settings.callback_url),
+            host: host.to_string(),
+            step: step.to_string(),
+        };
+        image.url().map_err(|error| DriverFailure { category: Category::Business, reason: error.to_string() })
+    }
+}
+
+fn changes(states: &[PowerState]) -> Vec<hostler_events::host::PowerState> {
+    states.iter().map(power_state).collect()
+}
+
+fn is_cleaning(state: &HostState, step: &StepId, wanted: bool) -> bool {
+    matches!(&state.phase, HostPhase::Cleaning { step: current, booted, .. } if current == step && *booted == wanted)
+}

@@ -1,0 +1,213 @@
+//! Holding a host for a saga, and giving it back.
+//!
+//! The choice is recorded on the reservation's stream before the host is asked, so that a crash between the two
+//! cannot hold a second host; and a close that comes in between is seen afterwards and undone.
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Category, Decider, Failure, StreamId};
+use hostler_domain::views::{HOSTS, host_group};
+use hostler_domain::{
+    Candidate, HostDecider, HostInput, HostRefusal, ReservationDecider, ReservationInput, ReservationRefusal,
+    ReservationState, candidate_order,
+};
+use hostler_events::commands::{ReleaseReservation, ReserveHost};
+use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningId};
+use hostler_runtime::{Cause, ExecuteError, Row};
+use serde::Deserialize;
+
+use crate::{DeployHost, host_stream, part};
+
+/// How many rows of a pool are looked at for one reservation.
+const ROWS_MAX: usize = 1_000;
+/// How many candidates are asked in one try, so that a try ends well within its deadline.
+const CANDIDATES_MAX: usize = 40;
+
+/// What a reservation needs of a host's row.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HostRow {
+    host: HostId,
+    sku: hostler_events::Sku,
+    fault_domain: FaultDomain,
+}
+
+impl DeployHost {
+    /// Finds a free host and holds it.
+    pub(crate) async fn reserve(&self, cause: &Cause, command: &ReserveHost) -> Result<(), Failure> {
+        let stream = reservation_stream(&command.provisioning)?;
+        let reservation = self.shell.load::<ReservationDecider>(&stream).await?;
+        if reservation.seen(&part(cause, "failed")?.id).is_some() {
+            return Ok(());
+        }
+        let mut state = reservation.state;
+        // What an earlier try, or this one before a crash, has chosen comes first.
+        if let Some(host) = state.chosen.clone() {
+            match self.hold(cause, command, &host).await? {
+                Held::Done => return Ok(()),
+                Held::Closed => return Ok(()),
+                Held::Lost(after) => state = after,
+            }
+        }
+        for host in self.candidates(command).await?.into_iter().take(CANDIDATES_MAX) {
+            if state.closed {
+                return Ok(());
+            }
+            if state.lost.contains(&host) || !self.is_available(&host).await? {
+                continue;
+            }
+            match self.hold(cause, command, &host).await? {
+                Held::Done | Held::Closed => return Ok(()),
+                Held::Lost(after) => state = after,
+            }
+        }
+        self.fail(cause, command, &state).await
+    }
+
+    /// Chooses a host and asks it.
+    async fn hold(&self, cause: &Cause, command: &ReserveHost, host: &HostId) -> Result<Held, Failure> {
+        let stream = reservation_stream(&command.provisioning)?;
+        let choose = ReservationInput::Choose {
+            provisioning: command.provisioning.clone(),
+            step: command.step.clone(),
+            host: host.clone(),
+        };
+        let chosen = match self.shell.execute::<ReservationDecider>(&stream, &part(cause, &short("choose", host))?, &choose).await {
+            Ok(done) => done.state.chosen.unwrap_or_else(|| host.clone()),
+            Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
+            Err(ExecuteError::Refused(refusal)) => {
+                tracing::info!(%stream, %refusal, "no more hosts for this reservation");
+                return Ok(Held::Closed);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let ask = HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
+        match self.shell.execute::<HostDecider>(&host_stream(&chosen)?, cause, &ask).await {
+            Ok(_) => self.undo_if_closed(cause, command, &chosen).await,
+            Err(ExecuteError::Refused(refusal)) => self.lose(cause, command, chosen, &refusal).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A close that came between the choice and the hold did not know that the host would be held.
+    async fn undo_if_closed(&self, cause: &Cause, command: &ReserveHost, host: &HostId) -> Result<Held, Failure> {
+        let stream = reservation_stream(&command.provisioning)?;
+        if self.shell.load::<ReservationDecider>(&stream).await?.state.closed {
+            let undo = HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
+            self.tell(host, &part(cause, "undone")?, &undo).await?;
+        }
+        Ok(Held::Done)
+    }
+
+    async fn lose(
+        &self,
+        cause: &Cause,
+        command: &ReserveHost,
+        host: HostId,
+        refusal: &HostRefusal,
+    ) -> Result<Held, Failure> {
+        tracing::info!(%host, %refusal, "candidate lost");
+        let cause = part(cause, &short("lose", &host))?;
+        let lose = ReservationInput::Lose {
+            provisioning: command.provisioning.clone(),
+            step: command.step.clone(),
+            host,
+        };
+        let stream = reservation_stream(&command.provisioning)?;
+        let lost = self.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
+        Ok(Held::Lost(lost.state))
+    }
+
+    async fn fail(&self, cause: &Cause, command: &ReserveHost, state: &ReservationState) -> Result<(), Failure> {
+        let fail = ReservationInput::Fail {
+            provisioning: command.provisioning.clone(),
+            step: command.step.clone(),
+            category: Category::Transient,
+            reason: no_host(command, state),
+        };
+        let stream = reservation_stream(&command.provisioning)?;
+        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
+        Ok(())
+    }
+
+    /// Gives back whatever is held for a saga, and lets nothing be held for it any more.
+    pub(crate) async fn release(&self, cause: &Cause, command: &ReleaseReservation) -> Result<(), Failure> {
+        let ReleaseReservation { provisioning, step } = command;
+        let stream = reservation_stream(provisioning)?;
+        let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
+        let closed = self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
+        let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
+        for host in &closed.state.tried {
+            self.tell(host, cause, &release).await?;
+        }
+        let released = ReservationInput::Released {
+            provisioning: provisioning.clone(),
+            step: step.clone(),
+            host: closed.state.chosen.clone(),
+        };
+        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released).await?;
+        Ok(())
+    }
+
+    /// Available hosts of the pool, the best first. The view may be a little old: each is asked itself.
+    async fn candidates(&self, command: &ReserveHost) -> Result<Vec<HostId>, Failure> {
+        let available = self.rows(&command.pool, "available").await?;
+        let mut in_use: BTreeMap<FaultDomain, usize> = BTreeMap::new();
+        for row in self.rows(&command.pool, "in-service").await? {
+            *in_use.entry(row.fault_domain).or_default() += 1;
+        }
+        let candidates = available
+            .into_iter()
+            .map(|HostRow { host, sku, fault_domain }| Candidate { host, sku, fault_domain })
+            .collect();
+        Ok(candidate_order(&command.provisioning, command.sku.as_ref(), candidates, &in_use))
+    }
+
+    async fn rows(&self, pool: &PoolId, phase: &str) -> Result<Vec<HostRow>, Failure> {
+        let page = self.views.list(HOSTS, Some(&host_group(pool, phase)), None, ROWS_MAX).await?;
+        let read = |row: Row| match serde_json::from_value(row.body) {
+            Ok(host) => Some(host),
+            Err(error) => {
+                tracing::warn!(key = row.key, %error, "a row of the hosts view does not read; rebuild the view");
+                None
+            }
+        };
+        Ok(page.rows.into_iter().filter_map(read).collect())
+    }
+
+    async fn is_available(&self, host: &HostId) -> Result<bool, Failure> {
+        Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?.state.phase.is_available())
+    }
+}
+
+/// How asking one candidate ended.
+enum Held {
+    /// The saga has its answer.
+    Done,
+    /// The saga wants no host any more.
+    Closed,
+    /// Somebody else was faster.
+    Lost(ReservationState),
+}
+
+fn reservation_stream(provisioning: &ProvisioningId) -> Result<StreamId, Failure> {
+    StreamId::new(ReservationDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)
+}
+
+/// A cause's part for one host, kept short: host ids may be as long as a cause id may be.
+fn short(name: &str, host: &HostId) -> String {
+    let host: String = host.as_str().chars().take(100).collect();
+    format!("{name}:{host}")
+}
+
+fn no_host(command: &ReserveHost, state: &ReservationState) -> String {
+    let pool = &command.pool;
+    let sku = command.sku.as_ref().map_or_else(String::new, |sku| format!(" of SKU {sku}"));
+    let lost = match state.lost.len() {
+        0 => String::new(),
+        lost => format!("; {lost} were given to others while this was decided"),
+    };
+    format!(
+        "no host{sku} is free in pool {pool}{lost}: check the pool's name, free or enrol hosts there, or ask for fewer"
+    )
+}

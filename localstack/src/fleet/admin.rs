@@ -1,0 +1,94 @@
+//! The admin address: faults, behaviours and counts for another process, as the CLI.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+
+use crate::error::Error;
+use crate::fleet::client::HostStatus;
+use crate::fleet::faults::Fault;
+use crate::fleet::hosts::{Behaviour, SystemState};
+use crate::fleet::record::Counts;
+use crate::fleet::{Shared, proxy};
+use crate::http::CallbackRoute;
+
+/// Where it is, at the proxy's address.
+pub(crate) const PREFIX: &str = "/_fleet";
+
+type Answer = Result<StatusCode, (StatusCode, String)>;
+
+/// The admin address, with the proxy for all other paths.
+pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    let admin = Router::new()
+        .route("/hosts", get(hosts))
+        .route("/hosts/{id}/faults", post(set_fault).delete(clear_faults))
+        .route("/hosts/{id}/behaviour", put(set_behaviour))
+        .route("/counts", get(counts).delete(clear_counts))
+        .route("/callback-route", put(set_callback_route))
+        .route("/notify", put(notify));
+    Router::new().nest(PREFIX, admin).fallback(proxy::forward).with_state(shared)
+}
+
+async fn hosts(State(shared): State<Arc<Shared>>) -> Json<Vec<HostStatus>> {
+    let status = |host: &crate::fleet::FleetHost| HostStatus {
+        faults: shared.faults.of(&host.host_id),
+        behaviour: shared.hosts.behaviour(&host.host_id),
+        counts: shared.record.of(&host.host_id),
+        boots: shared.hosts.boots(&host.host_id),
+        host: host.clone(),
+    };
+    Json(shared.inventory.iter().map(status).collect())
+}
+
+async fn set_fault(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(fault): Json<Fault>,
+) -> Answer {
+    done(shared.faults.set(&id, fault))
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
+    done(shared.faults.clear(&id))
+}
+
+async fn set_behaviour(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(behaviour): Json<Behaviour>,
+) -> Answer {
+    done(shared.hosts.set_behaviour(&id, behaviour))
+}
+
+async fn counts(State(shared): State<Arc<Shared>>) -> Json<Counts> {
+    Json(shared.record.total())
+}
+
+async fn clear_counts(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.record.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_callback_route(
+    State(shared): State<Arc<Shared>>,
+    Json(route): Json<CallbackRoute>,
+) -> StatusCode {
+    shared.hosts.set_route(route);
+    StatusCode::NO_CONTENT
+}
+
+/// Called by the emulator.
+async fn notify(State(shared): State<Arc<Shared>>, Json(system): Json<SystemState>) -> StatusCode {
+    shared.hosts.notify(&system);
+    StatusCode::NO_CONTENT
+}
+
+fn done(result: Result<(), Error>) -> Answer {
+    match result {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error) => Err((StatusCode::NOT_FOUND, error.to_string())),
+    }
+}

@@ -1,0 +1,63 @@
+//! Where the hosts stand: a small data centre laid out by rule, the same at every start.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const HOSTS_PER_RACK: usize = 8;
+const RACKS_PER_POWER_DOMAIN: usize = 2;
+/// Every fourth host is of the big kind.
+const BIG_EVERY: usize = 4;
+
+/// One host as an inventory lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetHost {
+    /// The host's id, as `h-01`.
+    pub host_id: String,
+    /// The UUID of its Redfish system.
+    pub system: String,
+    /// The Redfish address of its system, at the proxy.
+    pub bmc_url: String,
+    /// The hardware type: `cpu-small` or `cpu-large`.
+    pub sku: String,
+    /// The rack, as `r-01`.
+    pub rack: String,
+    /// The power domain, as `p-01`.
+    pub power_domain: String,
+    /// The address of its first network interface.
+    pub mac: String,
+}
+
+/// Lays out `count` hosts.
+pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
+    let width = count.to_string().len().max(2);
+    (0..count)
+        .map(|index| {
+            let rack = index / HOSTS_PER_RACK;
+            // Not random: a host keeps its system when the fleet is started again.
+            let system = Uuid::from_u128(0x4057_1e80_0000_4000_8000_0000_0000_0000 + index as u128 + 1);
+            FleetHost {
+                host_id: format!("h-{:0width$}", index + 1),
+                system: system.to_string(),
+                bmc_url: format!("{address}/redfish/v1/Systems/{system}"),
+                sku: if index % BIG_EVERY == BIG_EVERY - 1 { "cpu-large" } else { "cpu-small" }.to_owned(),
+                rack: format!("r-{:02}", rack + 1),
+                power_domain: format!("p-{:02}", rack / RACKS_PER_POWER_DOMAIN + 1),
+                mac: format!("02:00:00:00:{:02x}:{:02x}", (index >> 8) & 0xff, index & 0xff),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_spread_over_racks_and_power_domains() {
+        let hosts = lay_out(200, "http://127.0.0.1:1");
+        assert_eq!((hosts[0].host_id.as_str(), hosts[199].host_id.as_str()), ("h-001", "h-200"));
+        assert_eq!((hosts[8].rack.as_str(), hosts[8].power_domain.as_str()), ("r-02", "p-01"));
+        assert_eq!(hosts[199].power_domain, "p-13");
+        assert_eq!(lay_out(2, "x")[0].host_id, "h-01");
+    }
+}
