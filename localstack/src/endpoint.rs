@@ -211,6 +211,12 @@ impl Cloud {
         Ok(Self { url: url.clone(), enforces_iam: enforce_iam, runs_here, backend: Backend::Url })
     }
 
+    /// Whether the endpoint answers right now.
+    pub async fn is_answering(&self) -> bool {
+        let Ok(client) = client_for(&self.url) else { return false };
+        client.get(&self.url).send().await.is_ok()
+    }
+
     /// The endpoint's address, for `AWS_ENDPOINT_URL`, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -271,7 +277,7 @@ impl Cloud {
 
 /// Waits until an address answers, whatever it answers.
 async fn wait_for_answer(url: &str) -> Result<(), String> {
-    let client = local_client(Duration::from_secs(5)).map_err(|error| format!("{error:?}"))?;
+    let client = client_for(url).map_err(|error| format!("{error:?}"))?;
     let deadline = Instant::now() + Duration::from_secs(ANSWER_SECONDS_MAX);
     loop {
         match client.get(url).send().await {
@@ -284,14 +290,24 @@ async fn wait_for_answer(url: &str) -> Result<(), String> {
 
 /// Whether a ministack is at an address.
 async fn is_ministack(url: &str) -> bool {
-    let Ok(client) = local_client(Duration::from_secs(5)) else { return false };
+    let Ok(client) = client_for(url) else { return false };
     let answer = client.get(format!("{url}/_ministack/health")).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }
 
-/// A client for loopback addresses: it goes past any proxy of the user's environment.
+/// A client for an endpoint, which may be elsewhere.
+fn client_for(url: &str) -> reqwest::Result<reqwest::Client> {
+    let timeout = Duration::from_secs(5);
+    if is_loopback(url) && url.starts_with("http://") {
+        return local_client(timeout);
+    }
+    reqwest::Client::builder().timeout(timeout).build()
+}
+
+/// A client for plain loopback addresses: it goes past any proxy of the user's environment, and does without the
+/// system's certificates, whose loading takes 15 ms.
 pub(crate) fn local_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(timeout).build()
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(timeout).build()
 }
 
 fn is_loopback(url: &str) -> bool {

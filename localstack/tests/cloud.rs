@@ -10,9 +10,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hostler_localstack::{
-    Account, Cloud, CloudOptions, DeployOptions, Error, Progress, ensure_python, group_members,
+    Account, Cloud, CloudOptions, DeployOptions, Error, Fleet, FleetOptions, Progress, ensure_python,
+    group_members,
 };
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 const CHILD_FILE: &str = "HOSTLER_TEST_CHILD_FILE";
 
@@ -40,7 +42,7 @@ async fn options(dir: &Path) -> DeployOptions {
 
 async fn post(url: &str, authorization: Option<String>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut request = client.post(url).json(&serde_json::json!({}));
+    let mut request = client.post(url).json(&json!({}));
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
@@ -90,7 +92,7 @@ async fn nothing_survives_a_killed_owner() {
         assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "the owner did not start");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (group, work_dirs) = {
+    let (group, work_dir) = {
         let text = fs::read_to_string(&file).unwrap();
         let (group, rest) = text.split_once('\n').unwrap();
         (group.parse().unwrap(), rest.to_owned())
@@ -99,7 +101,7 @@ async fn nothing_survives_a_killed_owner() {
     child.kill().unwrap(); // SIGKILL: nothing in the owner gets to run
     child.wait().unwrap();
     wait_until_empty(group).await;
-    assert!(!Path::new(&work_dirs).exists(), "{work_dirs} is left");
+    assert!(!Path::new(&work_dir).exists(), "{work_dir} is left");
 }
 
 #[tokio::test]
@@ -198,6 +200,40 @@ async fn a_permission_that_is_taken_away_is_missed() {
     assert!(seen["error"].as_str().unwrap().contains("AccessDenied"), "{seen}");
 }
 
+/// Sends one request to a BMC of the fleet.
+async fn redfish(fleet: &Fleet, method: Method, path: &str, body: Value) {
+    let (user, password) = fleet.credentials();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.request(method, format!("{}{path}", fleet.hosts()[0].bmc_url));
+    let answer = request.basic_auth(user, Some(password)).json(&body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+}
+
+#[tokio::test]
+async fn a_booting_host_reaches_the_api_by_its_address_on_aws() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::shared_with_iam().await.unwrap();
+    let stack = cloud.deploy(&cloud.new_account(), options(dir.path()).await).await.unwrap();
+    let own = post(&stack.http().unwrap().url("/callbacks/t"), None).await.1["own"].clone();
+    let options = FleetOptions { hosts: 1, boot_ms: 10, power_seconds: 0.0..=0.0, ..FleetOptions::default() };
+    let fleet = Fleet::start(options).await.unwrap();
+    fleet.set_callback_route(stack.callback_route());
+
+    let callback = format!("{}/callbacks/h-01", own.as_str().unwrap());
+    let image = reqwest::Url::parse_with_params("http://images.example/boot.iso", [("callback", callback)]);
+    let image = json!({"Image": image.unwrap().as_str()});
+    let insert = "/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia";
+    redfish(&fleet, Method::POST, insert, image).await;
+    redfish(&fleet, Method::PATCH, "", json!({"Boot": {"BootSourceOverrideTarget": "Cd"}})).await;
+    redfish(&fleet, Method::POST, "/Actions/ComputerSystem.Reset", json!({"ResetType": "On"})).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fleet.simulated().boots("h-01").callbacks_taken == 0 {
+        assert!(Instant::now() < deadline, "{:?}", fleet.simulated().boots("h-01"));
+        redfish(&fleet, Method::GET, "", Value::Null).await; // a power change shows only when read
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Deploys the template with one more resource, which must fail.
 async fn deploy_with(cloud: &Cloud, dir: &Path, odd: Value) -> Error {
     let mut wrong = options(dir).await;
@@ -209,11 +245,11 @@ async fn deploy_with(cloud: &Cloud, dir: &Path, odd: Value) -> Error {
 async fn a_failed_deployment_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let cloud = Cloud::shared().await.unwrap();
-    let unknown = serde_json::json!({"Type": "AWS::Nothing::AtAll", "Properties": {}});
+    let unknown = json!({"Type": "AWS::Nothing::AtAll", "Properties": {}});
     let error = deploy_with(cloud, dir.path(), unknown).await;
     assert!(error.to_string().contains("AWS::Nothing::AtAll"), "{error}");
 
-    let dangling = serde_json::json!({"Type": "AWS::Lambda::Url",
+    let dangling = json!({"Type": "AWS::Lambda::Url",
         "Properties": {"AuthType": "AWS_IAM", "TargetFunctionArn": "nobody"}});
     let error = deploy_with(cloud, dir.path(), dangling).await;
     let Error::Stack { events, .. } = &error else { panic!("{error}") };

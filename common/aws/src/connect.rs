@@ -6,7 +6,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
-use crate::{DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, Settings, SettingsError, SqsQueues};
+use crate::{
+    DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, Settings, SettingsError, SqsQueues,
+};
 
 /// How often the SDK sends one request, the first time included.
 const ATTEMPTS_MAX: u32 = 3;

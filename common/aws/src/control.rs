@@ -109,24 +109,15 @@ pub(crate) fn text<'a>(
 }
 
 pub(crate) fn too_large(bytes: usize, limit: usize) -> BoxError {
-    format!("it is {bytes} bytes, and the limit is {limit}: nothing was written; keep the bulk elsewhere").into()
+    format!("it is {bytes} bytes, and the limit is {limit}: nothing was written; keep the bulk elsewhere")
+        .into()
 }
 
-pub(crate) fn refused(
-    table: &'static str,
-    action: &'static str,
-    key: &str,
-    source: BoxError,
-) -> PortError {
+pub(crate) fn refused(table: &'static str, action: &'static str, key: &str, source: BoxError) -> PortError {
     PortError::Refused { table, action, key: key.to_owned(), source }
 }
 
-pub(crate) fn port_error(
-    table: &'static str,
-    action: &'static str,
-    key: &str,
-    error: AwsError,
-) -> PortError {
+pub(crate) fn port_error(table: &'static str, action: &'static str, key: &str, error: AwsError) -> PortError {
     let key = key.to_owned();
     match error.class().retryable() {
         true => PortError::Unavailable { table, action, key, source: error.into() },

@@ -129,9 +129,12 @@ impl AwsError {
     fn advice(&self) -> String {
         let Self { action, resource, .. } = self;
         match self.class {
-            Class::Throttled => "it is retried later; if this stays, raise the limit or slow the senders".into(),
+            Class::Throttled => {
+                "it is retried later; if this stays, raise the limit or slow the senders".into()
+            }
             Class::Unreachable => {
-                "it is retried later; if this stays, check AWS_ENDPOINT_URL, credentials and the network".into()
+                "it is retried later; if this stays, check AWS_ENDPOINT_URL, credentials and the network"
+                    .into()
             }
             Class::Server => "it is retried later; if this stays, look at the AWS Health Dashboard".into(),
             Class::Denied => format!(

@@ -70,9 +70,12 @@ impl DynamoEventStore {
         start: Option<Item>,
     ) -> Result<(Vec<Commit>, Option<Item>), StoreError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let output = query.limit(limit).set_exclusive_start_key(start).send().await.map_err(|error| {
-            unavailable(action, stream, AwsError::new(QUERY, self.resource(), error))
-        })?;
+        let output = query
+            .limit(limit)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| unavailable(action, stream, AwsError::new(QUERY, self.resource(), error)))?;
         let items = output.items.unwrap_or_default().into_iter();
         let commits = items.map(|item| read_item(stream, item)).collect::<Result<_, _>>()?;
         Ok((commits, output.last_evaluated_key))

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::event::sqs::SqsEvent;
-use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
 use hostler_core::Failure;
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Queues, Request, Response, Shell, Views,
+    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Queues, Request, Response, Shell,
+    Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -111,7 +112,8 @@ impl Function {
         let (batch, handler, name) = (&batch, &handler, self.name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
             let span = telemetry::invocation_span(name, &event.context.request_id);
-            let response = batch.handle(event.payload, remaining(&event.context), handler).instrument(span).await;
+            let response =
+                batch.handle(event.payload, remaining(&event.context), handler).instrument(span).await;
             Ok::<_, Error>(response)
         }))
         .await

@@ -9,6 +9,7 @@ pub mod control;
 pub mod error;
 pub mod event_store;
 mod item;
+pub mod lambda;
 pub mod process;
 pub mod queues;
 pub mod settings;

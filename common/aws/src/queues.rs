@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry};
 use futures::StreamExt;
 use hostler_runtime::pack::pack;
 use hostler_runtime::{EntryFailure, EntryResults, Outbound, Queues};
@@ -64,7 +62,8 @@ impl SqsQueues {
     /// Opens the connection by a call that sends nothing; whether that works does not matter.
     pub async fn warm(&self) {
         if let Some(url) = self.urls.values().next() {
-            let _ = self.client.send_message_batch().queue_url(url).set_entries(Some(Vec::new())).send().await;
+            let _ =
+                self.client.send_message_batch().queue_url(url).set_entries(Some(Vec::new())).send().await;
         }
     }
 
@@ -203,14 +202,18 @@ fn entry(place: usize, message: &Outbound) -> Result<SendMessageBatchRequestEntr
     if bytes > BYTES_MAX {
         return refuse(
             "MessageTooLarge",
-            format!("the message is {bytes} bytes, and the limit is {BYTES_MAX}: send a reference to the bulk"),
+            format!(
+                "the message is {bytes} bytes, and the limit is {BYTES_MAX}: send a reference to the bulk"
+            ),
         );
     }
     if message.delay_seconds > DELAY_SECONDS_MAX {
         let asked = message.delay_seconds;
         return refuse(
             "DelayTooLong",
-            format!("a delay of {asked} s was asked for, and the limit is {DELAY_SECONDS_MAX} s: use a timer"),
+            format!(
+                "a delay of {asked} s was asked for, and the limit is {DELAY_SECONDS_MAX} s: use a timer"
+            ),
         );
     }
     if message.attributes.len() > ATTRIBUTES_MAX {
@@ -268,11 +271,7 @@ fn received(message: aws_sdk_sqs::types::Message) -> Received {
     }
 }
 
-fn failure<E>(
-    action: &'static str,
-    queue: &str,
-    error: aws_sdk_sqs::error::SdkError<E>,
-) -> EntryFailure
+fn failure<E>(action: &'static str, queue: &str, error: aws_sdk_sqs::error::SdkError<E>) -> EntryFailure
 where
     E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -30,7 +30,9 @@ fn outbox_record(record: &Value) -> OutboxRecord {
     let change = &record["dynamodb"];
     let commit = match change.get("NewImage") {
         Some(image) => to_commit(&from_image(image)).map_err(|error| error.to_string()),
-        None => Err("the record has no NewImage: set StreamViewType of the events table to NEW_IMAGE".to_owned()),
+        None => {
+            Err("the record has no NewImage: set StreamViewType of the events table to NEW_IMAGE".to_owned())
+        }
     };
     let position = change["SequenceNumber"].as_str().unwrap_or("unknown").to_owned();
     let mut raw = record.to_string();
@@ -60,7 +62,10 @@ mod tests {
             Field::Number(number) => json!({ "N": number }),
         };
         let fields = to_fields(commit).unwrap().into_iter();
-        fields.map(|(name, field)| (name.to_owned(), attribute(field))).collect::<serde_json::Map<_, _>>().into()
+        fields
+            .map(|(name, field)| (name.to_owned(), attribute(field)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     fn insert(image: Value) -> Value {

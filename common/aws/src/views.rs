@@ -116,12 +116,8 @@ impl DynamoViews {
         after: Option<&str>,
         count: usize,
     ) -> Result<Vec<Row>, PortError> {
-        let new = |number| Shard {
-            number,
-            rows: VecDeque::new(),
-            after: after.map(str::to_owned),
-            ended: false,
-        };
+        let new =
+            |number| Shard { number, rows: VecDeque::new(), after: after.map(str::to_owned), ended: false };
         let mut shards: Vec<Shard> = (0..names::SHARDS).map(new).collect();
         let mut rows = Vec::new();
         while rows.len() < count {

@@ -10,11 +10,10 @@ pub mod reservation;
 mod support;
 #[cfg(test)]
 mod testing;
+pub mod views;
 
 pub use capacity::{CapacityDecider, CapacityInput, CapacityRefusal};
-pub use host::{
-    Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-};
+pub use host::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState};
 pub use provisioning::{
     Attempt, ProvisioningDecider, ProvisioningInput, ProvisioningRefusal, ProvisioningState, SAGA_EVENTS,
     Status, Waiting, provisioning_of, provisioning_of_reservation,

@@ -2,8 +2,8 @@
 
 use hostler_core::{CausationId, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{
-    CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal, ProvisioningDecider,
-    ProvisioningInput, ProvisioningRefusal,
+    CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal,
+    ProvisioningDecider, ProvisioningInput, ProvisioningRefusal,
 };
 use hostler_events::commands::{ReportBoot, RequestHosts};
 use hostler_events::{HostId, OperatorCommand, ProvisioningId};
@@ -103,11 +103,7 @@ impl AcceptCommands {
     async fn host(&self, cause: &Cause, host: &HostId, input: HostInput) -> Result<Accepted, Rejected> {
         let stream = stream(HostDecider::CATEGORY, host.as_str())?;
         let done = self.shell.execute::<HostDecider>(&stream, cause, &input).await;
-        answer(stream, done, json!({ "host": host }), |refusal| match refusal {
-            HostRefusal::Unknown { .. } => 404,
-            HostRefusal::Labels { .. } => 400,
-            _ => 409,
-        })
+        answer(stream, done, json!({ "host": host }), host_status)
     }
 
     async fn boot_reported(&self, cause: &Cause, report: ReportBoot) -> Result<Accepted, Rejected> {
@@ -116,7 +112,9 @@ impl AcceptCommands {
             return Err(Rejected::Refused {
                 status: 403,
                 code: "wrong-token",
-                reason: format!("the token is not the one of step {step} of host {host}: call back with the URL that came with the image"),
+                reason: format!(
+                    "the token is not the one of step {step} of host {host}: call back with the URL that came with the image"
+                ),
             });
         }
         self.host(cause, &host, HostInput::BootReported { step, outcome, reason }).await
@@ -149,10 +147,7 @@ impl AcceptCommands {
     ) -> Result<Accepted, Rejected> {
         let stream = stream(ProvisioningDecider::CATEGORY, provisioning.as_str())?;
         let done = self.shell.execute::<ProvisioningDecider>(&stream, cause, &input).await;
-        answer(stream, done, json!({ "provisioning": provisioning }), |refusal| match refusal {
-            ProvisioningRefusal::Unknown { .. } => 404,
-            _ => 409,
-        })
+        answer(stream, done, json!({ "provisioning": provisioning }), provisioning_status)
     }
 }
 
@@ -163,6 +158,34 @@ fn provisioning_ids(command: &RequestHosts) -> Result<Vec<ProvisioningId>, Failu
     (1..=count)
         .map(|n| ProvisioningId::new(format!("{}.{n}", command.request)).map_err(Failure::invalid))
         .collect()
+}
+
+fn host_status(refusal: &HostRefusal) -> u16 {
+    match refusal {
+        HostRefusal::UnknownHost => 404,
+        HostRefusal::HostIdTooLong { .. }
+        | HostRefusal::BmcAddress { .. }
+        | HostRefusal::TooManyLabels { .. }
+        | HostRefusal::LabelKey { .. }
+        | HostRefusal::LabelValue { .. }
+        | HostRefusal::StepId(_) => 400,
+        HostRefusal::EnrolledDifferently { .. }
+        | HostRefusal::NotQuarantined { .. }
+        | HostRefusal::NotWaiting { .. }
+        | HostRefusal::NotAvailable { .. }
+        | HostRefusal::AlreadyReleased { .. }
+        | HostRefusal::NotHeld { .. }
+        | HostRefusal::WrongPhase { .. }
+        | HostRefusal::Dirty { .. }
+        | HostRefusal::Undone { .. } => 409,
+    }
+}
+
+fn provisioning_status(refusal: &ProvisioningRefusal) -> u16 {
+    match refusal {
+        ProvisioningRefusal::Unknown => 404,
+        _ => 409,
+    }
 }
 
 fn capacity_status(refusal: &CapacityRefusal) -> u16 {

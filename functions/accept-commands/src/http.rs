@@ -36,7 +36,10 @@ pub(crate) fn read(request: &Request, shell: &Shell) -> Result<(Cause, OperatorC
         _ => Err(Response::error(
             404,
             "no-such-route",
-            format!("{} {} is not served here: POST /commands/<type> or POST /callbacks/boot", request.method, request.path),
+            format!(
+                "{} {} is not served here: POST /commands/<type> or POST /callbacks/boot",
+                request.method, request.path
+            ),
         )),
     }
 }
@@ -53,7 +56,8 @@ fn command(request: &Request, kind: &str, shell: &Shell) -> Result<(Cause, Opera
     let version = match request.headers.get("hostler-schema-version") {
         None => 1,
         Some(text) => text.parse().map_err(|_| {
-            let message = format!("the header hostler-schema-version is {text:?}: send a whole number, such as 1");
+            let message =
+                format!("the header hostler-schema-version is {text:?}: send a whole number, such as 1");
             Response::error(400, "malformed", message)
         })?,
     };
@@ -65,13 +69,15 @@ fn command(request: &Request, kind: &str, shell: &Shell) -> Result<(Cause, Opera
 
 fn callback(request: &Request, shell: &Shell) -> Result<(Cause, OperatorCommand), Response> {
     let call: BootCall = serde_json::from_str(&request.body).map_err(|error| {
-        let message = format!("the callback's body does not read: {error}; send {{\"outcome\":\"succeeded\"}}");
+        let message =
+            format!("the callback's body does not read: {error}; send {{\"outcome\":\"succeeded\"}}");
         Response::error(400, "malformed", message)
     })?;
     let invalid = |error: hostler_core::InvalidId| Response::error(400, "invalid", error.to_string());
     let query = |name: &str| {
         request.query.get(name).cloned().ok_or_else(|| {
-            let message = format!("the callback's URL has no {name}: call back with the URL that came with the image");
+            let message =
+                format!("the callback's URL has no {name}: call back with the URL that came with the image");
             Response::error(400, "invalid", message)
         })
     };
@@ -97,7 +103,8 @@ fn cause(request: &Request, shell: &Shell, actor: Actor) -> Result<Cause, Respon
     Ok(Cause {
         id,
         correlation_id: CorrelationId(shell.new_id()),
-        trace_context: header("traceparent").and_then(|parent| TraceContext::parse(parent, header("tracestate"))),
+        trace_context: header("traceparent")
+            .and_then(|parent| TraceContext::parse(parent, header("tracestate"))),
         hops: 0,
         actor,
     })

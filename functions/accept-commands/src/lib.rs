@@ -29,9 +29,13 @@ impl Handler for AcceptCommands {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let command: OperatorCommand = message.command()?;
         match self.accept(&Cause::of(message), command).await {
-            Ok(accepted) => tracing::info!(stream = %accepted.stream, version = accepted.version.0, "accepted"),
+            Ok(accepted) => {
+                tracing::info!(stream = %accepted.stream, version = accepted.version.0, "accepted")
+            }
             // There is nobody to answer: the dead letter tells the sender why.
-            Err(Rejected::Refused { reason, .. }) => return Err(Failure::terminal(Category::Business, reason)),
+            Err(Rejected::Refused { reason, .. }) => {
+                return Err(Failure::terminal(Category::Business, reason));
+            }
             Err(Rejected::Failed(failure)) => return Err(failure),
         }
         Ok(())

@@ -68,7 +68,8 @@ impl AnswerQueries {
             .await
             .map_err(|error| Response::failure(&Failure::from(error)))?;
         let Some(state) = shown(&fold.state) else {
-            let message = format!("{id} was not there yet at that moment: see its timeline for when it began");
+            let message =
+                format!("{id} was not there yet at that moment: see its timeline for when it began");
             return Err(Response::error(404, "unknown", message));
         };
         let mut body = json!(state);
@@ -80,7 +81,12 @@ impl AnswerQueries {
     }
 
     /// What happened, oldest first, from after `?after=<version>`.
-    pub(crate) async fn timeline(&self, view: &str, id: &str, request: &Request) -> Result<Response, Response> {
+    pub(crate) async fn timeline(
+        &self,
+        view: &str,
+        id: &str,
+        request: &Request,
+    ) -> Result<Response, Response> {
         let stream = stream(view, id)?;
         let limit = limit(request)?;
         let after = match request.query.get("after") {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
-use hostler_domain::host::{Host, HostInput};
+use hostler_domain::{HostDecider, HostInput};
 use hostler_drivers::{Configuration, DriverError};
-use hostler_events::commands::ApplyRole;
 use hostler_events::StepCommand;
+use hostler_events::commands::ApplyRole;
 use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
 
 pub use state::ControlState;
@@ -29,8 +29,8 @@ impl Handler for ConfigureHost {
             return Err(message.misplaced("apply-role"));
         };
         let cause = Cause::of(message);
-        let stream = StreamId::new(Host::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
-        let host = self.shell.load::<Host>(&stream).await?;
+        let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
+        let host = self.shell.load::<HostDecider>(&stream).await?;
         if host.seen(&cause.id).is_some() || !host.state.is_held_by(&command.provisioning) {
             tracing::info!(%stream, step = command.step.as_str(), "late or repeated command: nothing to do");
             return Ok(());
@@ -39,10 +39,10 @@ impl Handler for ConfigureHost {
             host: command.host.to_string(),
             role: command.role.to_string(),
             revision: None,
-            labels: host.state.labels(),
+            labels: host.state.profile.map(|profile| profile.labels).unwrap_or_default(),
         };
         let outcome = outcome(command, self.configuration.apply_role(&request).await);
-        match self.shell.execute::<Host>(&stream, &cause, &outcome).await {
+        match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");

@@ -21,7 +21,10 @@ impl StateStore for ControlState {
         let expected = self.0.get(key).await?.map_or(0, |entry| entry.revision);
         match self.0.put(key, &value, expected).await? {
             true => Ok(()),
-            false => Err(format!("{key} in the control table was changed by another writer at the same time").into()),
+            false => {
+                Err(format!("{key} in the control table was changed by another writer at the same time")
+                    .into())
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ impl DeployHost {
             image: image.clone(),
         };
         let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
-        if !matches!(&begun.state.phase, HostPhase::Deploying { step: current } if *current == step) {
+        if !matches!(begun.state.phase, HostPhase::Deploying { .. }) || !begun.state.waits_for(&step) {
             return Ok(());
         }
         let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
@@ -51,7 +51,11 @@ impl DeployHost {
     }
 
     /// Puts a host to rest whose cleaning image is done.
-    pub(crate) async fn finish_cleaning(&self, cause: &Cause, command: FinishCleaning) -> Result<(), Failure> {
+    pub(crate) async fn finish_cleaning(
+        &self,
+        cause: &Cause,
+        command: FinishCleaning,
+    ) -> Result<(), Failure> {
         let FinishCleaning { host, step } = command;
         let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
         if !is_cleaning(&fold.state, &step, true) {
@@ -75,7 +79,7 @@ impl DeployHost {
         let UndeployHost { provisioning, step, host } = command;
         let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
         let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
-        if !matches!(&begun.state.phase, HostPhase::Deprovisioning { step: current } if *current == step) {
+        if !matches!(begun.state.phase, HostPhase::Deprovisioning { .. }) || !begun.state.waits_for(&step) {
             return Ok(());
         }
         let (name, outcome) = match self.rest(&host, &begun.state).await {
@@ -132,6 +136,7 @@ fn changes(states: &[PowerState]) -> Vec<hostler_events::host::PowerState> {
     states.iter().map(power_state).collect()
 }
 
-fn is_cleaning(state: &HostState, step: &StepId, wanted: bool) -> bool {
-    matches!(&state.phase, HostPhase::Cleaning { step: current, booted, .. } if current == step && *booted == wanted)
+/// Whether the host waits for this cleaning, before or after its image has reported.
+fn is_cleaning(state: &HostState, step: &StepId, after_boot: bool) -> bool {
+    matches!(state.phase, HostPhase::Cleaning { booted, .. } if booted == after_boot) && state.waits_for(step)
 }

@@ -12,7 +12,7 @@ impl DeployHost {
     pub(crate) async fn verify(&self, cause: &Cause, command: VerifyHost) -> Result<(), Failure> {
         let VerifyHost { host, step } = command;
         let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
-        if !matches!(&fold.state.phase, HostPhase::Verifying { step: current, .. } if *current == step) {
+        if !matches!(fold.state.phase, HostPhase::Verifying { .. }) || !fold.state.waits_for(&step) {
             return Ok(());
         }
         let input = match self.look(&host, &fold.state).await {
@@ -22,7 +22,11 @@ impl DeployHost {
         self.tell(&host, cause, &input).await.map(drop)
     }
 
-    async fn look(&self, host: &hostler_events::HostId, state: &HostState) -> Result<HostFacts, DriverFailure> {
+    async fn look(
+        &self,
+        host: &hostler_events::HostId,
+        state: &HostState,
+    ) -> Result<HostFacts, DriverFailure> {
         let bmc = self.bmc(host, state)?;
         let power = bmc.settled_power_state(&self.settings.patience).await?;
         let facts = bmc.inspect().await?;

@@ -72,7 +72,11 @@ impl DeployHost {
             step: command.step.clone(),
             host: host.clone(),
         };
-        let chosen = match self.shell.execute::<ReservationDecider>(&stream, &part(cause, &short("choose", host))?, &choose).await {
+        let chosen = match self
+            .shell
+            .execute::<ReservationDecider>(&stream, &part(cause, &short("choose", host))?, &choose)
+            .await
+        {
             Ok(done) => done.state.chosen.unwrap_or_else(|| host.clone()),
             Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
             Err(ExecuteError::Refused(refusal)) => {
@@ -81,7 +85,8 @@ impl DeployHost {
             }
             Err(error) => return Err(error.into()),
         };
-        let ask = HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
+        let ask =
+            HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
         match self.shell.execute::<HostDecider>(&host_stream(&chosen)?, cause, &ask).await {
             Ok(_) => self.undo_if_closed(cause, command, &chosen).await,
             Err(ExecuteError::Refused(refusal)) => self.lose(cause, command, chosen, &refusal).await,
@@ -90,10 +95,16 @@ impl DeployHost {
     }
 
     /// A close that came between the choice and the hold did not know that the host would be held.
-    async fn undo_if_closed(&self, cause: &Cause, command: &ReserveHost, host: &HostId) -> Result<Held, Failure> {
+    async fn undo_if_closed(
+        &self,
+        cause: &Cause,
+        command: &ReserveHost,
+        host: &HostId,
+    ) -> Result<Held, Failure> {
         let stream = reservation_stream(&command.provisioning)?;
         if self.shell.load::<ReservationDecider>(&stream).await?.state.closed {
-            let undo = HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
+            let undo =
+                HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
             self.tell(host, &part(cause, "undone")?, &undo).await?;
         }
         Ok(Held::Done)
@@ -118,7 +129,12 @@ impl DeployHost {
         Ok(Held::Lost(lost.state))
     }
 
-    async fn fail(&self, cause: &Cause, command: &ReserveHost, state: &ReservationState) -> Result<(), Failure> {
+    async fn fail(
+        &self,
+        cause: &Cause,
+        command: &ReserveHost,
+        state: &ReservationState,
+    ) -> Result<(), Failure> {
         let fail = ReservationInput::Fail {
             provisioning: command.provisioning.clone(),
             step: command.step.clone(),
@@ -135,7 +151,8 @@ impl DeployHost {
         let ReleaseReservation { provisioning, step } = command;
         let stream = reservation_stream(provisioning)?;
         let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
-        let closed = self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
+        let closed =
+            self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
         let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
         for host in &closed.state.tried {
             self.tell(host, cause, &release).await?;
@@ -176,7 +193,7 @@ impl DeployHost {
     }
 
     async fn is_available(&self, host: &HostId) -> Result<bool, Failure> {
-        Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?.state.phase.is_available())
+        Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?.state.is_available())
     }
 }
 

@@ -62,7 +62,8 @@ impl DeploySettings {
     /// # Errors
     /// [`SettingError`] names the variable.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingError> {
-        let required = |name| variable(name).filter(|text| !text.is_empty()).ok_or(SettingError::Missing(name));
+        let required =
+            |name| variable(name).filter(|text| !text.is_empty()).ok_or(SettingError::Missing(name));
         let bmc_trust = match variable("BMC_CA").filter(|pem| !pem.is_empty()) {
             Some(pem) => TlsTrust::Authorities(pem),
             None => TlsTrust::System,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
-use hostler_domain::host::{Host, HostInput, HostState};
+use hostler_domain::{HostDecider, HostInput, HostState};
 use hostler_drivers::{DriverError, Monitoring, RegisterHost};
 use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
 use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
@@ -34,14 +34,14 @@ impl Handler for MonitorHost {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let step = read(message)?;
         let cause = Cause::of(message);
-        let stream = StreamId::new(Host::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
-        let host = self.shell.load::<Host>(&stream).await?;
+        let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
+        let host = self.shell.load::<HostDecider>(&stream).await?;
         if host.seen(&cause.id).is_some() || !host.state.is_held_by(&step.provisioning) {
             tracing::info!(%stream, step = step.step.as_str(), "late or repeated command: nothing to do");
             return Ok(());
         }
         let outcome = self.act(step, &host.state).await;
-        match self.shell.execute::<Host>(&stream, &cause, &outcome).await {
+        match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
@@ -77,8 +77,8 @@ impl MonitorHost {
     }
 
     async fn register(&self, id: &HostId, role: &Role, host: &HostState) -> Result<bool, DriverError> {
-        let request =
-            RegisterHost { host: id.to_string(), role: role.to_string(), labels: host.labels() };
+        let labels = host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default();
+        let request = RegisterHost { host: id.to_string(), role: role.to_string(), labels };
         self.monitoring.register(&request).await?;
         Ok(self.monitoring.first_sample(id.as_str()).await?.healthy)
     }

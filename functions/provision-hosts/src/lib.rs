@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use hostler_core::{Decider, Failure, Incoming, Payload, StreamId};
-use hostler_domain::provisioning::{Provisioning, ProvisioningInput, saga_of_host, saga_of_reservation};
+use hostler_domain::{ProvisioningDecider, ProvisioningInput, provisioning_of, provisioning_of_reservation};
 use hostler_events::{HostEvent, ProvisioningId, ReservationEvent, StepCommand};
 use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
 
@@ -16,9 +16,12 @@ pub struct ProvisionHosts {
 impl Handler for ProvisionHosts {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let Some((provisioning, input)) = route(message)? else { return Ok(()) };
-        let stream = StreamId::new(Provisioning::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)?;
-        match self.shell.execute::<Provisioning>(&stream, &Cause::of(message), &input).await {
-            Ok(done) => tracing::info!(%stream, version = done.version.0, outcome = ?done.outcome, "saga reacted"),
+        let stream =
+            StreamId::new(ProvisioningDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)?;
+        match self.shell.execute::<ProvisioningDecider>(&stream, &Cause::of(message), &input).await {
+            Ok(done) => {
+                tracing::info!(%stream, version = done.version.0, outcome = ?done.outcome, "saga reacted")
+            }
             Err(ExecuteError::Refused(refusal)) => tracing::info!(%stream, %refusal, "saga refused"),
             Err(error) => return Err(error.into()),
         }
@@ -41,11 +44,12 @@ fn route(message: &Incoming) -> Result<Option<(ProvisioningId, ProvisioningInput
         }
         Incoming::Event(event) if HostEvent::NAMES.contains(&event.event_type.as_str()) => {
             let event = HostEvent::from_data(&event.event_type, event.schema_version, event.data.clone())?;
-            Ok(saga_of_host(&event).cloned().map(|saga| (saga, ProvisioningInput::Host(event))))
+            Ok(provisioning_of(&event).cloned().map(|saga| (saga, ProvisioningInput::Host(event))))
         }
         Incoming::Event(event) => {
-            let event = ReservationEvent::from_data(&event.event_type, event.schema_version, event.data.clone())?;
-            Ok(Some((saga_of_reservation(&event).clone(), ProvisioningInput::Reservation(event))))
+            let event =
+                ReservationEvent::from_data(&event.event_type, event.schema_version, event.data.clone())?;
+            Ok(Some((provisioning_of_reservation(&event).clone(), ProvisioningInput::Reservation(event))))
         }
     }
 }

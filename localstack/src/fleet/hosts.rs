@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::task::AbortHandle;
 
-use crate::endpoint::local_client;
 use crate::error::Error;
 use crate::fleet::inventory::FleetHost;
 use crate::http::CallbackRoute;
@@ -106,7 +105,8 @@ impl SystemState {
 impl Hosts {
     pub(crate) fn new(inventory: &[FleetHost], boot_ms: u64, route: CallbackRoute) -> reqwest::Result<Self> {
         let by_host = inventory.iter().map(|host| (host.host_id.clone(), Host::default())).collect();
-        let client = local_client(Duration::from_secs(CALL_SECONDS_MAX))?;
+        let timeout = Duration::from_secs(CALL_SECONDS_MAX);
+        let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
         let (by_host, route) = (Mutex::new(by_host), Mutex::new(route));
         Ok(Self(Arc::new(Inner { by_host, route, boot_ms, client })))
     }

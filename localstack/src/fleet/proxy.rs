@@ -24,6 +24,7 @@ const OWN_HEADERS: [HeaderName; 4] =
 pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()
+        .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(BMC_SECONDS_MAX))
         .build()

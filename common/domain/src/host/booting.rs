@@ -41,12 +41,7 @@ pub(super) fn reported(
     }
 }
 
-fn of_cleaning(
-    known: Known<'_>,
-    step: &StepId,
-    outcome: BootOutcome,
-    reason: Option<&str>,
-) -> HostOutcome {
+fn of_cleaning(known: Known<'_>, step: &StepId, outcome: BootOutcome, reason: Option<&str>) -> HostOutcome {
     match outcome {
         BootOutcome::Succeeded => {
             let booted = CleaningBooted { host: known.host(), step: step.clone() };

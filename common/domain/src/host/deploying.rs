@@ -42,11 +42,9 @@ pub(super) fn start(
         | HostPhase::Available
         | HostPhase::InService
         | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => Err(HostRefusal::WrongPhase {
-            host: known.host(),
-            phase: known.phase(),
-            wanted: "deployed",
-        }),
+        | HostPhase::Quarantined { .. } => {
+            Err(HostRefusal::WrongPhase { host: known.host(), phase: known.phase(), wanted: "deployed" })
+        }
     }
 }
 

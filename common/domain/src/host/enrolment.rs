@@ -48,7 +48,8 @@ pub(super) fn enrol(
 
 /// A repeated enrolment is recognised by its labels as they were, or as they are now.
 fn same_host(known: &HostProfile, asked: &EnrolHost) -> Result<(), HostRefusal> {
-    const ADVICE: &str = "a host keeps what it was enrolled with; enrol it under another id if it is another one";
+    const ADVICE: &str =
+        "a host keeps what it was enrolled with; enrol it under another id if it is another one";
     let refuse = |field, enrolled: &dyn ToString, asked_for: &dyn ToString, advice| {
         Err(HostRefusal::EnrolledDifferently {
             host: asked.host.clone(),
@@ -81,10 +82,14 @@ fn check_bmc(command: &EnrolHost) -> Result<(), HostRefusal> {
     let refuse = |why| Err(HostRefusal::BmcAddress { host: command.host.clone(), why });
     let url = command.bmc.system_url.as_str();
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
-        return refuse("it must begin with https:// or http://, such as https://10.0.0.7/redfish/v1/Systems/1");
+        return refuse(
+            "it must begin with https:// or http://, such as https://10.0.0.7/redfish/v1/Systems/1",
+        );
     };
     if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
-        return refuse("it holds credentials, and they are never part of a contract: give them to the driver");
+        return refuse(
+            "it holds credentials, and they are never part of a contract: give them to the driver",
+        );
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use hostler_events::HostEvent;
 use hostler_events::host::{
-    CleaningFailed, CleaningStarted, DeployStarted, HostCleaned, HostEnrolled, HostQuarantined,
-    HostReleased, HostReserved, VerificationFailed,
+    CleaningFailed, CleaningStarted, DeployStarted, HostCleaned, HostEnrolled, HostQuarantined, HostReleased,
+    HostReserved, VerificationFailed,
 };
 use hostler_events::{ProvisioningId, StepId};
 
@@ -115,8 +115,7 @@ fn cleaned(state: &mut HostState, e: &HostCleaned) {
     {
         state.role = None;
         state.revision = None;
-        state.phase =
-            if state.reservation.is_some() { HostPhase::Reserved } else { HostPhase::Available };
+        state.phase = if state.reservation.is_some() { HostPhase::Reserved } else { HostPhase::Available };
     }
     if e.provisioning.is_some() && e.provisioning == state.reservation {
         state.undone = true;

@@ -289,11 +289,7 @@ impl<'a> Known<'a> {
     }
 
     fn not_held(&self, provisioning: &ProvisioningId) -> HostRefusal {
-        HostRefusal::NotHeld {
-            host: self.host(),
-            provisioning: provisioning.clone(),
-            phase: self.phase(),
-        }
+        HostRefusal::NotHeld { host: self.host(), provisioning: provisioning.clone(), phase: self.phase() }
     }
 }
 
@@ -305,7 +301,11 @@ fn timer(known: Known<'_>, name: &str) -> HostOutcome {
     };
     match &known.state.phase {
         HostPhase::Verifying { step: current, .. } if current.as_str() == step => {
-            if retry { Ok(verifying::retry(known, current)) } else { verifying::overdue(known, current) }
+            if retry {
+                Ok(verifying::retry(known, current))
+            } else {
+                verifying::overdue(known, current)
+            }
         }
         HostPhase::Cleaning { step: current, attempt, delayed, .. } if current.as_str() == step => {
             match (retry, delayed) {

@@ -43,7 +43,9 @@ pub enum HostRefusal {
         advice: &'static str,
     },
     /// More labels than a host may have.
-    #[error("host {host} would have {count} labels, and may have {LABELS_MAX}: remove some in the same command")]
+    #[error(
+        "host {host} would have {count} labels, and may have {LABELS_MAX}: remove some in the same command"
+    )]
     TooManyLabels {
         /// The host.
         host: HostId,
@@ -135,7 +137,9 @@ pub enum HostRefusal {
         phase: &'static str,
     },
     /// The saga has begun to undo its deployment. Drop the step.
-    #[error("the deployment of host {host} for {provisioning} is undone, so it is not deployed again: drop the step")]
+    #[error(
+        "the deployment of host {host} for {provisioning} is undone, so it is not deployed again: drop the step"
+    )]
     Undone {
         /// The host.
         host: HostId,

@@ -22,7 +22,11 @@ pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &St
         }
         HostPhase::Available => reserved(),
         HostPhase::Reserved if known.state.is_held_by(provisioning) => {
-            if known.state.reserved_step.as_ref() == Some(step) { Ok(Decision::nothing()) } else { reserved() }
+            if known.state.reserved_step.as_ref() == Some(step) {
+                Ok(Decision::nothing())
+            } else {
+                reserved()
+            }
         }
         HostPhase::Unknown
         | HostPhase::Verifying { .. }
@@ -50,7 +54,11 @@ pub(super) fn release(known: Known<'_>, provisioning: &ProvisioningId, step: &St
         })]))
     };
     if !known.state.is_held_by(provisioning) {
-        return if known.state.released.contains(provisioning) { Ok(Decision::nothing()) } else { released() };
+        return if known.state.released.contains(provisioning) {
+            Ok(Decision::nothing())
+        } else {
+            released()
+        };
     }
     match &known.state.phase {
         HostPhase::Reserved => released(),

@@ -47,9 +47,7 @@ pub(super) fn start(known: Known<'_>, provisioning: &ProvisioningId, step: &Step
         | HostPhase::Configuring
         | HostPhase::RegisteringMonitoring
         | HostPhase::InService
-        | HostPhase::Deprovisioning { .. } => {
-            HostEvent::Released(HostReleased { host, provisioning, step })
-        }
+        | HostPhase::Deprovisioning { .. } => HostEvent::Released(HostReleased { host, provisioning, step }),
     };
     Decision::events([event])
 }
@@ -66,11 +64,8 @@ pub(super) fn record_undeployed(
     if current != step || !known.state.is_held_by(provisioning) {
         return Ok(Decision::nothing());
     }
-    let undeployed = HostUndeployed {
-        host: known.host(),
-        provisioning: provisioning.clone(),
-        step: step.clone(),
-    };
+    let undeployed =
+        HostUndeployed { host: known.host(), provisioning: provisioning.clone(), step: step.clone() };
     let decision = Decision::events([HostEvent::Undeployed(undeployed)]);
     Ok(cleaning::start(known, known.next_own_step(OwnWork::Clean)?, 1, decision))
 }

@@ -16,11 +16,8 @@ pub(super) fn evolve(mut state: ProvisioningState, event: &ProvisioningEvent) ->
         ProvisioningEvent::StepFailed(e) => step_failed(&mut state, e),
         ProvisioningEvent::SlaExceeded(_) | ProvisioningEvent::CancelRequested(_) => {}
         ProvisioningEvent::CompensationStarted(e) => {
-            state.status = Status::Compensating {
-                reason: e.reason.clone(),
-                remaining: e.plan.clone(),
-                current: None,
-            };
+            state.status =
+                Status::Compensating { reason: e.reason.clone(), remaining: e.plan.clone(), current: None };
         }
         ProvisioningEvent::CompensationCompleted(e) => {
             state.host_quarantined = e.host_quarantined;

@@ -52,8 +52,7 @@ fn next(kind: StepKind) -> Option<StepKind> {
 
 /// The step is done: the next one begins in the same commit, or the saga is completed.
 pub(super) fn advance(saga: Saga<'_>, attempt: &Attempt, host: &HostId) -> ProvisioningOutcome {
-    let decision: ProvisioningDecision =
-        Decision::events([succeeded(saga, attempt, Some(host), false)]);
+    let decision: ProvisioningDecision = Decision::events([succeeded(saga, attempt, Some(host), false)]);
     match next(attempt.kind) {
         Some(kind) => begin(saga, kind, Some(host), decision),
         None => Ok(decision.event(ProvisioningEvent::Completed(ProvisioningCompleted {

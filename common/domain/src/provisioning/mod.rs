@@ -195,9 +195,7 @@ fn fired(saga: Saga<'_>, name: &str) -> ProvisioningOutcome {
         return Ok(Decision::nothing());
     };
     match current.waiting {
-        Waiting::Retry => {
-            steps::begin(saga, current.kind, saga.state.host.as_ref(), Decision::nothing())
-        }
+        Waiting::Retry => steps::begin(saga, current.kind, saga.state.host.as_ref(), Decision::nothing()),
         Waiting::Answer => {
             let (exceeded, reason) = steps::overdue(saga, current);
             let decision = Decision::events([exceeded]);

@@ -35,7 +35,9 @@ pub enum ProvisioningRefusal {
         provisioning: ProvisioningId,
     },
     /// Nothing is left to undo.
-    #[error("{provisioning} is compensated, so nothing is left to undo: request hosts again if they are needed")]
+    #[error(
+        "{provisioning} is compensated, so nothing is left to undo: request hosts again if they are needed"
+    )]
     AlreadyCompensated {
         /// The saga.
         provisioning: ProvisioningId,

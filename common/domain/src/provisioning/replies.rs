@@ -41,15 +41,11 @@ pub(super) fn of_host(event: &HostEvent) -> Reply<'_> {
         HostEvent::DeployCompleted(e) => succeeded(StepKind::DeployImage, &e.step, &e.host),
         HostEvent::ConfigurationApplied(e) => succeeded(StepKind::ApplyRole, &e.step, &e.host),
         HostEvent::InService(e) => succeeded(StepKind::RegisterMonitoring, &e.step, &e.host),
-        HostEvent::MonitoringDeregistered(e) => {
-            succeeded(StepKind::DeregisterMonitoring, &e.step, &e.host)
-        }
+        HostEvent::MonitoringDeregistered(e) => succeeded(StepKind::DeregisterMonitoring, &e.step, &e.host),
         // A host that the saga does not hold any more leaves nothing to undeploy. The release that follows from
         // `ReleaseReservation` has that step's id and is not taken for it.
         HostEvent::Released(e) => succeeded(StepKind::UndeployHost, &e.step, &e.host),
-        HostEvent::StepFailed(e) => {
-            Reply::Failed { step: &e.step, category: e.category, reason: &e.reason }
-        }
+        HostEvent::StepFailed(e) => Reply::Failed { step: &e.step, category: e.category, reason: &e.reason },
         HostEvent::Cleaned(e) => Reply::Cleaned { host: &e.host },
         HostEvent::Quarantined(e) => Reply::Quarantined { host: &e.host, reason: &e.reason },
         HostEvent::Enrolled(_)

@@ -118,10 +118,9 @@ impl ProvisioningState {
     pub fn current(&self) -> Option<&Attempt> {
         match &self.status {
             Status::Running { current } | Status::Compensating { current, .. } => current.as_ref(),
-            Status::NotStarted
-            | Status::Completed
-            | Status::Compensated { .. }
-            | Status::Stuck { .. } => None,
+            Status::NotStarted | Status::Completed | Status::Compensated { .. } | Status::Stuck { .. } => {
+                None
+            }
         }
     }
 

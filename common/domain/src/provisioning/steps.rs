@@ -23,13 +23,8 @@ pub(super) fn begin(
     let attempt = saga.state.tries(kind).begun.saturating_add(1);
     let step = StepId::new(format!("{provisioning}/{kind}/{attempt}"))?;
     let deadline_at = after(saga.now, policy_of(&saga.order.policy, kind).deadline_seconds);
-    let started = StepStarted {
-        provisioning: provisioning.clone(),
-        step: step.clone(),
-        kind,
-        attempt,
-        deadline_at,
-    };
+    let started =
+        StepStarted { provisioning: provisioning.clone(), step: step.clone(), kind, attempt, deadline_at };
     let deadline = SetTimer {
         name: format!("deadline:{step}"),
         due_at: deadline_at,

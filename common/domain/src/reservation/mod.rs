@@ -159,9 +159,7 @@ impl Decider for ReservationDecider {
     ) -> Result<ReservationDecision, Self::Refusal> {
         match input {
             ReservationInput::Choose { provisioning, step, host } => choose(state, provisioning, step, host),
-            ReservationInput::Lose { provisioning, step, host } => {
-                Ok(lose(state, provisioning, step, host))
-            }
+            ReservationInput::Lose { provisioning, step, host } => Ok(lose(state, provisioning, step, host)),
             ReservationInput::Fail { provisioning, step, category, reason } => {
                 Ok(fail(state, provisioning, step, *category, reason))
             }

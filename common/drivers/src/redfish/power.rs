@@ -16,8 +16,6 @@ const SWITCHING: &str = "switching power";
 const ORDERS_MAX: u32 = 3;
 /// How many readings in a row may fail before giving up. Each was tried several times already.
 const FAILED_READINGS_MAX: u32 = 3;
-/// How many poll intervals are waited for the state to come after the BMC refused the order.
-const REFUSED_POLLS: u32 = 4;
 
 /// One reading.
 pub(super) async fn read(wire: &Wire, ends: Instant) -> Result<PowerState, DriverError> {
@@ -116,35 +114,42 @@ pub(super) async fn set(
         Watched::Over(None, Some(error)) => return Err(error),
         Watched::Over(last_read, _) => return Err(not_reached(last_read)),
     };
-    let order_interval = (patience.deadline / ORDERS_MAX).max(poll_interval * REFUSED_POLLS);
+    let order_interval = patience.deadline / ORDERS_MAX;
     let mut on_its_way = before == passing(goal);
     let mut last_read = Some(before);
     let mut resets_sent = 0;
     while resets_sent < ORDERS_MAX && Instant::now() < ends {
-        let refusal = if std::mem::take(&mut on_its_way) {
-            None
-        } else {
+        if !std::mem::take(&mut on_its_way) {
             resets_sent += 1;
-            order(wire, goal, ends).await?
-        };
-        let wait = match refusal {
-            Some(_) => poll_interval * REFUSED_POLLS,
-            None if resets_sent == ORDERS_MAX => patience.deadline,
-            None => order_interval,
-        };
-        let until = ends.min(Instant::now() + wait);
-        match watch(wire, poll_interval, until, |state| *state == goal.state()).await? {
-            Watched::Settled(_) => {
-                return Ok(PowerChange { changed: true, resets_sent });
+            if let Some(refusal) = order(wire, goal, ends).await? {
+                on_its_way = judge_refusal(wire, goal, poll_interval, ends, refusal).await?;
             }
-            Watched::Over(state, _) => last_read = state.or(last_read),
         }
-        if let Some(refusal) = refusal {
-            return Err(refusal);
+        let is_last = resets_sent == ORDERS_MAX;
+        let until = if is_last { ends } else { ends.min(Instant::now() + order_interval) };
+        match watch(wire, poll_interval, until, |state| *state == goal.state()).await? {
+            Watched::Settled(_) => return Ok(PowerChange { changed: true, resets_sent }),
+            Watched::Over(state, _) => last_read = state.or(last_read),
         }
         tracing::debug!(system = %wire.system(), goal = %goal, resets_sent, "power does not follow");
     }
     Err(not_reached(last_read))
+}
+
+/// Many BMCs refuse an order for what is already so, or already on its way; then the refusal is none. Returns whether
+/// the host is on its way, so that no new order is needed.
+async fn judge_refusal(
+    wire: &Wire,
+    goal: PowerGoal,
+    poll_interval: Duration,
+    ends: Instant,
+    refusal: DriverError,
+) -> Result<bool, DriverError> {
+    match watch(wire, poll_interval, ends, |_| true).await? {
+        Watched::Settled(state) if state == goal.state() => Ok(false),
+        Watched::Settled(state) if state == passing(goal) => Ok(true),
+        Watched::Settled(_) | Watched::Over(..) => Err(refusal),
+    }
 }
 
 /// The state that a host passes on its way to the goal.

@@ -40,10 +40,8 @@ struct Queue {
 struct Stored {
     number: u64,
     message: Outbound,
-    sent_at: Timestamp,
     visible_at: Timestamp,
     receive_count: u32,
-    in_flight: bool,
 }
 
 /// A queue's native redrive policy.
@@ -112,7 +110,6 @@ impl MemoryQueues {
             .map(|stored| {
                 stored.visible_at = hidden_until;
                 stored.receive_count += 1;
-                stored.in_flight = true;
                 stored.received()
             })
             .collect()
@@ -171,10 +168,8 @@ impl Inner {
 
     fn push(&mut self, queue: &str, message: Outbound) {
         self.sent += 1;
-        let sent_at = self.clock.now();
-        let visible_at = sent_at + seconds(u32::from(message.delay_seconds));
-        let number = self.sent;
-        let stored = Stored { number, message, sent_at, visible_at, receive_count: 0, in_flight: false };
+        let visible_at = self.clock.now() + seconds(u32::from(message.delay_seconds));
+        let stored = Stored { number: self.sent, message, visible_at, receive_count: 0 };
         self.queue(queue).messages.push(stored);
     }
 
@@ -189,7 +184,8 @@ impl Inner {
     }
 
     fn send(&mut self, queue: &str, message: &Outbound) -> Result<(), EntryFailure> {
-        let attributes = message.attributes.iter().map(|(name, text)| name.len() + "String".len() + text.len());
+        let attributes =
+            message.attributes.iter().map(|(name, text)| name.len() + "String".len() + text.len());
         let bytes = message.body.len() + attributes.sum::<usize>();
         if bytes > MESSAGE_BYTES_MAX {
             let text = format!("the message is {bytes} bytes, and the limit is {MESSAGE_BYTES_MAX}");
@@ -200,7 +196,10 @@ impl Inner {
             return Err(refusal("DelayTooLong", text));
         }
         if message.attributes.len() > ATTRIBUTES_MAX || message.attributes.values().any(String::is_empty) {
-            return Err(refusal("InvalidAttributes", "ten attributes at most, and none of them empty".into()));
+            return Err(refusal(
+                "InvalidAttributes",
+                "ten attributes at most, and none of them empty".into(),
+            ));
         }
         if message.body.is_empty() {
             return Err(refusal("EmptyBody", "a message without a body is not taken".into()));
@@ -256,8 +255,8 @@ impl Queues for MemoryQueues {
         let Some(queue) = inner.queues.get_mut(queue) else {
             return Err(refusal("UnknownQueue", format!("there is no queue called {queue:?}")));
         };
-        let hidden = |stored: &&mut Stored| stored.receipt() == receipt && stored.in_flight;
-        match queue.messages.iter_mut().find(hidden) {
+        let in_flight = |stored: &&mut Stored| stored.receipt() == receipt && stored.visible_at > now;
+        match queue.messages.iter_mut().find(in_flight) {
             Some(stored) => {
                 stored.visible_at = now + seconds(seconds_more.min(VISIBILITY_SECONDS_MAX));
                 Ok(())

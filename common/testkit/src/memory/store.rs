@@ -38,7 +38,8 @@ impl MemoryStore {
     #[must_use]
     pub fn take_outbox(&self) -> Vec<Commit> {
         let mut inner = self.inner.lock().unwrap();
-        let from = std::mem::replace(&mut inner.taken, inner.written.len());
+        let all = inner.written.len();
+        let from = std::mem::replace(&mut inner.taken, all);
         inner.written[from..].to_vec()
     }
 

@@ -48,7 +48,9 @@ fn check(row: &Row) -> Result<(), PortError> {
         "its view, key or group is empty, and each of them is part of a key".to_owned()
     } else {
         match row.body.to_string().len() {
-            bytes if bytes > BODY_BYTES_MAX => format!("it is {bytes} bytes, and the limit is {BODY_BYTES_MAX}"),
+            bytes if bytes > BODY_BYTES_MAX => {
+                format!("it is {bytes} bytes, and the limit is {BODY_BYTES_MAX}")
+            }
             _ => return Ok(()),
         }
     };

@@ -1,0 +1,175 @@
+//! What people see of the states: the rows of the read models, and states in the past.
+
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::provisioning::CapacityRequested;
+use hostler_events::{
+    FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::host::{HostPhase, HostState};
+use crate::provisioning::{ProvisioningState, Status};
+
+/// The view of all hosts, grouped by pool and phase.
+pub const HOSTS: &str = "hosts";
+/// The view of all provisioning sagas, grouped by request.
+pub const PROVISIONINGS: &str = "provisionings";
+/// The view of all requests, grouped by pool.
+pub const REQUESTS: &str = "requests";
+
+/// A host as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostView {
+    /// The host.
+    pub host: HostId,
+    /// The pool it serves.
+    pub pool: PoolId,
+    /// Where it is in its life.
+    pub phase: String,
+    /// Its model.
+    pub sku: Sku,
+    /// What it fails together with.
+    pub fault_domain: FaultDomain,
+    /// Its labels.
+    pub labels: Labels,
+    /// Where its BMC answers.
+    pub bmc: BmcAddress,
+    /// The saga that holds it or brought it into service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningId>,
+    /// Its role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Whether it has power, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<PowerState>,
+    /// The step whose end it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// Why it is in quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The group of the hosts of a pool in a phase.
+#[must_use]
+pub fn host_group(pool: &PoolId, phase: &str) -> String {
+    format!("{pool}/{phase}")
+}
+
+/// A host as it is shown; none before it is enrolled.
+#[must_use]
+pub fn host(state: &HostState) -> Option<HostView> {
+    let profile = state.profile.as_ref()?;
+    let reason = match &state.phase {
+        HostPhase::Quarantined { reason } => Some(reason.clone()),
+        HostPhase::Unknown
+        | HostPhase::Verifying { .. }
+        | HostPhase::Cleaning { .. }
+        | HostPhase::Available
+        | HostPhase::Reserved
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. } => None,
+    };
+    Some(HostView {
+        host: profile.host.clone(),
+        pool: profile.pool.clone(),
+        phase: state.phase.name().to_owned(),
+        sku: profile.sku.clone(),
+        fault_domain: profile.fault_domain.clone(),
+        labels: profile.labels.clone(),
+        bmc: profile.bmc.clone(),
+        provisioning: state.reservation.clone(),
+        role: state.role.clone(),
+        power: state.power,
+        step: state.phase.step().cloned(),
+        reason,
+    })
+}
+
+/// A provisioning saga as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningView {
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The request it serves.
+    pub request: RequestId,
+    /// The pool that needs the host.
+    pub pool: PoolId,
+    /// What the host is to be.
+    pub role: Role,
+    /// What it runs.
+    pub image: Image,
+    /// Where the saga is: running, compensating, completed, compensated or stuck.
+    pub status: String,
+    /// The step, or compensation, it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Which try it is, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The host it holds or held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    /// Why it is undone, or stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the host was quarantined instead of going back to the pool.
+    pub host_quarantined: bool,
+}
+
+/// A request as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestView {
+    /// The request.
+    pub request: RequestId,
+    /// The pool that needs hosts.
+    pub pool: PoolId,
+    /// What they are to be.
+    pub role: Role,
+    /// What they run.
+    pub image: Image,
+    /// The model asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<Sku>,
+    /// One saga for each host.
+    pub provisionings: Vec<ProvisioningId>,
+}
+
+/// A saga as it is shown; none before it is started.
+#[must_use]
+pub fn provisioning(state: &ProvisioningState) -> Option<ProvisioningView> {
+    let order = state.order.as_ref()?;
+    let (step, reason) = match &state.status {
+        Status::NotStarted | Status::Running { .. } | Status::Completed => (None, None),
+        Status::Compensating { reason, .. } | Status::Compensated { reason } => (None, Some(reason.clone())),
+        Status::Stuck { kind, reason, .. } => (Some(*kind), Some(reason.clone())),
+    };
+    let current = state.current();
+    Some(ProvisioningView {
+        provisioning: order.provisioning.clone(),
+        request: order.request.clone(),
+        pool: order.pool.clone(),
+        role: order.role.clone(),
+        image: order.image.clone(),
+        status: state.status_name().to_owned(),
+        step: current.map(|attempt| attempt.kind).or(step).map(|kind| kind.as_str().to_owned()),
+        attempt: current.map(|attempt| attempt.attempt),
+        host: state.host.clone(),
+        reason,
+        host_quarantined: state.host_quarantined,
+    })
+}
+
+/// A request as it is shown; none before it is accepted.
+#[must_use]
+pub fn request(state: &Option<CapacityRequested>) -> Option<RequestView> {
+    let CapacityRequested { request, pool, role, image, sku, provisionings } = state.clone()?;
+    Some(RequestView { request, pool, role, image, sku, provisionings })
+}
