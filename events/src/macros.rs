@@ -1,5 +1,13 @@
 //! `contracts!`: a closed set of payload types from a table of wire names and versions.
 
+use serde::de::{DeserializeOwned, Error};
+use serde_json::Value;
+
+/// Reads a payload; an error begins with the path of the field that is wrong, such as `policy.deployImage`.
+pub(crate) fn read<T: DeserializeOwned>(data: Value) -> Result<T, serde_json::Error> {
+    serde_path_to_error::deserialize(data).map_err(serde_json::Error::custom)
+}
+
 /// Declares an enum of payloads. Each line reads `"wire.name" v1 => Variant(PayloadType)`; for commands,
 /// `"wire-name" v1 @ "queue" => Variant(PayloadType)`.
 macro_rules! contracts {
@@ -50,7 +58,7 @@ macro_rules! contracts {
                         kind: $crate::catalogue::Kind::$kind,
                         queue: $queue,
                         schema: || schemars::schema_for!($payload),
-                        check: |data| serde_json::from_value::<$payload>(data).map(drop),
+                        check: |data| $crate::macros::read::<$payload>(data).map(drop),
                     },
                 )+]
             }
@@ -81,7 +89,7 @@ macro_rules! contracts {
                 match type_name {
                     $(
                         $name if schema_version >= 1 && schema_version <= $version => {
-                            serde_json::from_value(data).map(Self::$variant).map_err(|source| {
+                            $crate::macros::read(data).map(Self::$variant).map_err(|source| {
                                 hostler_core::ContractError::Data {
                                     type_name: $name.to_owned(),
                                     schema_version,

@@ -91,6 +91,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A site's file does not read.
+    #[error("{} is no site file: {source}; write {{\"parameters\": {{…}}}} with the template's parameters", path.display())]
+    Site {
+        /// Which file.
+        path: PathBuf,
+        /// Where it does not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The functions did not build.
+    #[error("cargo could not build the functions; it said:\n{output}")]
+    Build {
+        /// The last lines of its output.
+        output: String,
+    },
     /// The template names functions that nobody built.
     #[error(
         "the template's functions {missing} have no binary. Build them (cargo build) and pass their paths; \

@@ -18,6 +18,9 @@ pub mod tables;
 pub mod telemetry;
 pub mod views;
 
+#[cfg(test)]
+mod answers;
+
 pub use bus::EventBridgeBus;
 pub use connect::{Aws, sdk_config};
 pub use control::DynamoControl;

@@ -58,6 +58,11 @@ async fn a_host_is_inspected_booted_and_brought_to_rest() {
     assert!(!driver.set_power(PowerGoal::ForceOff, &patience).await.unwrap().changed);
 
     let error = driver.insert_media("http://127.0.0.1:1/none.iso?token=t0ken").await.unwrap_err();
+    if endpoint().system_url.starts_with("https") {
+        let doubted = BmcEndpoint { trust: TlsTrust::System, ..endpoint() };
+        let error = RedfishBmc::new(&doubted).unwrap().power_state().await.unwrap_err();
+        assert!(error.label() == "bad-endpoint" && !error.is_transient(), "{error:?}");
+    }
     println!("{} (transient: {}): {error}", error.label(), error.is_transient());
     assert!(!error.to_string().contains("t0ken"));
 }

@@ -159,3 +159,97 @@ impl<D: Decider> Decided<D> {
         Given { state }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_core::{ContractError, NoCommand, Payload, SetTimer};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Lit;
+
+    impl Payload for Lit {
+        fn type_name(&self) -> &'static str {
+            "lamp.lit"
+        }
+
+        fn schema_version(&self) -> u32 {
+            1
+        }
+
+        fn to_data(&self) -> Value {
+            json!({})
+        }
+
+        fn from_data(_: &str, _: u32, _: Value) -> Result<Self, ContractError> {
+            Ok(Self)
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct AlreadyLit;
+
+    impl std::fmt::Display for AlreadyLit {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the lamp is lit already")
+        }
+    }
+
+    impl std::error::Error for AlreadyLit {}
+
+    enum Input {
+        Light,
+        Look,
+    }
+
+    struct Lamp;
+
+    impl Decider for Lamp {
+        const CATEGORY: &'static str = "lamp";
+        const STATE_VERSION: u32 = 1;
+        type State = bool;
+        type Input = Input;
+        type Event = Lit;
+        type Command = NoCommand;
+        type Refusal = AlreadyLit;
+
+        fn decide(lit: &bool, input: &Input, now: Timestamp) -> Result<Decision<Lit, NoCommand>, AlreadyLit> {
+            match (input, lit) {
+                (Input::Look, _) => Ok(Decision::nothing()),
+                (Input::Light, true) => Err(AlreadyLit),
+                (Input::Light, false) => {
+                    let timer = SetTimer { name: "burnt-down".to_owned(), due_at: now, deliver_to: "lamps" };
+                    Ok(Decision::events([Lit]).timer(timer))
+                }
+            }
+        }
+
+        fn evolve(_: bool, Lit: &Lit) -> bool {
+            true
+        }
+    }
+
+    const AT: &str = "2026-01-01T00:00:00Z";
+
+    #[test]
+    fn a_rule_reads_as_a_sentence() {
+        let lit = given::<Lamp>([])
+            .when(Input::Light, AT)
+            .then_events([Lit])
+            .then_commands([])
+            .then_timers(["burnt-down"])
+            .then_timer_at("burnt-down", AT)
+            .given_that();
+        assert!(lit.state());
+        lit.clone().when(Input::Light, AT).then_refused(|refusal| *refusal == AlreadyLit);
+        lit.when(Input::Look, AT).then_nothing();
+    }
+
+    #[test]
+    #[should_panic(expected = "it was refused: the lamp is lit already")]
+    fn a_refusal_that_is_not_expected_is_told() {
+        given::<Lamp>([Lit]).when(Input::Light, AT).then_events([Lit]);
+    }
+}

@@ -259,7 +259,13 @@ impl Wire {
 
     fn connection_error(&self, doing: &'static str, error: reqwest::Error, time: Duration) -> DriverError {
         let at = self.at(doing);
-        if error.is_connect() {
+        if error.is_connect() && is_about_certificate(&error) {
+            DriverError::BadEndpoint {
+                at,
+                reason: "its TLS certificate is not one that is trusted for it".to_owned(),
+                source: Some(Box::new(error.without_url())),
+            }
+        } else if error.is_connect() {
             DriverError::Unreachable { at, source: Box::new(error.without_url()) }
         } else if error.is_timeout() {
             DriverError::TimedOut { at, seconds: time.as_secs_f64() }
@@ -303,6 +309,13 @@ impl Wire {
         }
         shown.trim().chars().take(MESSAGE_CHARS_MAX).collect()
     }
+}
+
+/// Whether a connection failed for its certificate, which no repeat cures. The TLS library's own error type is not
+/// within reach here, so its words are looked at; if they change, the failure counts as transient.
+fn is_about_certificate(error: &reqwest::Error) -> bool {
+    std::iter::successors(std::error::Error::source(error), |error| error.source())
+        .any(|error| error.to_string().contains("peer certificate"))
 }
 
 /// Whether a request may be made again at once: it is harmless, or it was surely not carried out.

@@ -1,1 +1,207 @@
+//! Rules of hosts: what the tests share.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+use hostler_core::Category;
+use hostler_events::commands::{BootOutcome, EnrolHost};
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::{HostPolicy, Labels, StepPolicy};
+
+use super::*;
+use crate::testing::{Run, id};
+
+mod cleaning;
+mod deploying;
+mod enrolment;
+mod properties;
+mod undeploying;
+mod verifying;
+
+type Host = Run<HostDecider>;
+
+fn command() -> EnrolHost {
+    EnrolHost {
+        host: id("h-1"),
+        pool: id("web"),
+        sku: id("cpu-small"),
+        fault_domain: id("rack-1"),
+        bmc: BmcAddress { system_url: "https://10.0.0.7/redfish/v1/Systems/1".into() },
+        labels: Labels::new(),
+    }
+}
+
+fn policy(retry_seconds: u32) -> HostPolicy {
+    HostPolicy {
+        verify: StepPolicy { deadline_seconds: 300, attempts: 3, retry_seconds },
+        clean: StepPolicy { deadline_seconds: 1_800, attempts: 3, retry_seconds },
+    }
+}
+
+fn enrol() -> HostInput {
+    HostInput::Enrol { command: command(), policy: policy(10) }
+}
+
+fn facts(step: &str) -> HostInput {
+    let hardware = Hardware {
+        manufacturer: Some("ACME".into()),
+        model: None,
+        serial: Some("S-1".into()),
+        processors: Some(2),
+        memory_gib: Some(64.0),
+    };
+    HostInput::RecordFacts { step: id(step), facts: HostFacts { power_state: PowerState::Off, hardware } }
+}
+
+fn booted(step: &str) -> HostInput {
+    HostInput::BootReported { step: id(step), outcome: BootOutcome::Succeeded, reason: None }
+}
+
+fn boot_failed(step: &str) -> HostInput {
+    let reason = Some("disk is gone".to_owned());
+    HostInput::BootReported { step: id(step), outcome: BootOutcome::Failed, reason }
+}
+
+fn cleaned(step: &str) -> HostInput {
+    HostInput::RecordCleaned { step: id(step) }
+}
+
+fn timer(name: &str) -> HostInput {
+    HostInput::Timer { name: name.to_owned() }
+}
+
+fn reserve(saga: &str, step: &str) -> HostInput {
+    HostInput::Reserve { provisioning: id(saga), step: id(step) }
+}
+
+fn release(saga: &str, step: &str) -> HostInput {
+    HostInput::Release { provisioning: id(saga), step: id(step) }
+}
+
+fn deploy(saga: &str, step: &str) -> HostInput {
+    HostInput::StartDeploy { provisioning: id(saga), step: id(step), image: id("debian-13") }
+}
+
+fn configured(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordConfiguration {
+        provisioning: id(saga),
+        step: id(step),
+        role: id("web-server"),
+        revision: "r-7".into(),
+        changed: true,
+    }
+}
+
+fn monitored(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordMonitoring { provisioning: id(saga), step: id(step) }
+}
+
+fn step_failed(saga: &str, step: &str) -> HostInput {
+    HostInput::FailStep {
+        provisioning: id(saga),
+        step: id(step),
+        category: Category::Business,
+        reason: "playbook failed".into(),
+    }
+}
+
+fn deregistered(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordDeregistered { provisioning: id(saga), step: id(step) }
+}
+
+fn undeploy(saga: &str, step: &str) -> HostInput {
+    HostInput::StartUndeploy { provisioning: id(saga), step: id(step) }
+}
+
+fn undeployed(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordUndeployed { provisioning: id(saga), step: id(step) }
+}
+
+/// A host at each station of its life, with `p-1` as its saga.
+fn at(phase: &str) -> Host {
+    let stations = [
+        ("unknown", vec![]),
+        ("verifying", vec![enrol()]),
+        ("cleaning", vec![facts("h-1/verify/1")]),
+        ("available", vec![booted("h-1/clean/2"), cleaned("h-1/clean/2")]),
+        ("reserved", vec![reserve("p-1", "s/reserve/1")]),
+        ("deploying", vec![deploy("p-1", "s/deploy/1")]),
+        ("configuring", vec![booted("s/deploy/1")]),
+        ("registering-monitoring", vec![configured("p-1", "s/apply/1")]),
+        ("in-service", vec![monitored("p-1", "s/register/1")]),
+        ("deprovisioning", vec![undeploy("p-1", "s/undeploy/1")]),
+        ("cleaning-held", vec![undeployed("p-1", "s/undeploy/1")]),
+    ];
+    let mut inputs = Vec::new();
+    for (name, to_get_there) in stations {
+        inputs.extend(to_get_there);
+        if name == phase {
+            return Host::given(inputs);
+        }
+    }
+    if phase == "quarantined" {
+        let mut host = at("cleaning-held");
+        quarantine(&mut host);
+        return host;
+    }
+    panic!("no station {phase}");
+}
+
+/// Lets a cleaning fail until the host is quarantined.
+fn quarantine(host: &mut Host) {
+    for _ in 0..10 {
+        let HostPhase::Cleaning { step, delayed, .. } = &host.state.phase else { break };
+        let name = if *delayed { format!("retry:{step}") } else { step.to_string() };
+        host.when(&timer(&name)).unwrap();
+    }
+    assert_eq!(host.state.phase.name(), "quarantined");
+}
+
+#[test]
+fn the_stations_are_where_they_say() {
+    for name in [
+        "unknown",
+        "verifying",
+        "cleaning",
+        "available",
+        "reserved",
+        "deploying",
+        "configuring",
+        "registering-monitoring",
+        "in-service",
+        "deprovisioning",
+        "quarantined",
+    ] {
+        assert_eq!(at(name).state.phase.name(), name);
+        assert_eq!(at(name).state.is_available(), name == "available");
+    }
+    assert_eq!(at("cleaning-held").state.phase.name(), "cleaning");
+    assert!(at("in-service").state.is_held_by(&id("p-1")));
+}
+
+#[test]
+fn nothing_can_be_done_to_an_unknown_host() {
+    for input in [
+        HostInput::Label {
+            command: hostler_events::commands::LabelHost {
+                host: id("h-1"),
+                set: Labels::new(),
+                remove: vec![],
+            },
+        },
+        HostInput::Requalify,
+        facts("x"),
+        booted("x"),
+        cleaned("x"),
+        reserve("p-1", "x"),
+        release("p-1", "x"),
+        deploy("p-1", "x"),
+        undeploy("p-1", "x"),
+        undeployed("p-1", "x"),
+        configured("p-1", "x"),
+        monitored("p-1", "x"),
+        deregistered("p-1", "x"),
+        step_failed("p-1", "x"),
+    ] {
+        assert_eq!(Host::new().when(&input).unwrap_err(), HostRefusal::UnknownHost, "{input:?}");
+    }
+    assert!(Host::new().ignores(&timer("h-1/verify/1")));
+}

@@ -1,0 +1,329 @@
+//! The orchestrator's HTTP API: signed requests, typed answers, clear errors.
+
+mod rows;
+mod sign;
+
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub(crate) use rows::{
+    Accepted, CommitShown, Entity, HostRow, Rows, SagaRow, Timeline, View, host_group, sort_by_id,
+};
+
+use crate::error::CliError;
+
+/// How often a request is sent at most.
+const TRIES_MAX: u32 = 6;
+/// The first pause between tries; doubled each time.
+const PAUSE_MS_FIRST: u64 = 200;
+/// The longest pause, whatever the answer asks for.
+const PAUSE_MS_MAX: u64 = 5_000;
+/// The longest that one answer may take; API Gateway gives up after 30 s.
+const ANSWER_SECONDS_MAX: u64 = 35;
+const CONNECT_SECONDS_MAX: u64 = 5;
+/// How many pages of a list or a timeline are read; a page has 500 entries.
+pub(crate) const PAGES_MAX: usize = 100;
+
+const LOCAL_ADVICE: &str = "see whether it is running with `cargo hostler doctor`, and its log in .hostler/logs";
+const AWS_ADVICE: &str = "check the network, --stack and --region";
+
+/// A client of the orchestrator's API.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    client: reqwest::Client,
+    base: Url,
+    region: String,
+    credentials: SharedCredentialsProvider,
+    local: bool,
+}
+
+/// A request, before it is signed.
+struct Request<'a> {
+    action: &'a str,
+    method: Method,
+    url: Url,
+    body: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Api {
+    /// A client of the API at an address, which signs with the given credentials.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] when it is no address.
+    pub(crate) fn new(
+        address: &str,
+        region: &str,
+        credentials: SharedCredentialsProvider,
+        local: bool,
+    ) -> Result<Self, CliError> {
+        let base = Url::parse(address)
+            .map_err(|error| CliError::Usage(format!("the API's address {address:?} is none: {error}")))?;
+        let builder = reqwest::Client::builder()
+            .timeout(Duration::from_secs(ANSWER_SECONDS_MAX))
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX));
+        // A proxy of the user's environment does not lead to this machine.
+        let builder = if local { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(CliError::failed("no HTTP client can be made"))?;
+        Ok(Self { client, base, region: region.to_owned(), credentials, local })
+    }
+
+    /// Sends a command. It carries a key of its own, so that sending it again acts once.
+    ///
+    /// # Errors
+    /// [`CliError::Refused`] with the orchestrator's reason, and those of reaching it.
+    pub(crate) async fn command(&self, name: &str, data: &Value) -> Result<Accepted, CliError> {
+        let request = Request {
+            action: name,
+            method: Method::POST,
+            url: self.url(&["commands", name], &[]),
+            body: data.to_string(),
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("idempotency-key", Uuid::now_v7().to_string()),
+            ],
+        };
+        self.ask(request).await
+    }
+
+    /// One row of a view, or how it was at a moment (`version` or `at` in the query).
+    ///
+    /// # Errors
+    /// [`CliError::Refused`] when there is none (404), and those of reaching the API.
+    pub(crate) async fn entity<T: Entity>(&self, id: &str, query: &[(&str, &str)]) -> Result<T, CliError> {
+        self.document(T::VIEW, id, query).await
+    }
+
+    /// As [`Api::entity`], untyped.
+    pub(crate) async fn document<T: DeserializeOwned>(
+        &self,
+        view: View,
+        id: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, CliError> {
+        let action = format!("showing {id} of {}", view.path());
+        self.get(&action, &[view.path(), id], query).await
+    }
+
+    /// All rows of a view, or of one of its groups, page by page.
+    ///
+    /// # Errors
+    /// Those of reaching the API.
+    pub(crate) async fn rows<T: Entity>(&self, group: Option<&str>) -> Result<Vec<T>, CliError> {
+        let action = format!("listing {}", T::VIEW.path());
+        let mut rows = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let query: Vec<(&str, &str)> = group
+                .map(|group| ("group", group))
+                .into_iter()
+                .chain(after.as_deref().map(|after| ("after", after)))
+                .collect();
+            let page: Rows<T> = self.get(&action, &[T::VIEW.path()], &query).await?;
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// What happened to an entity, oldest first, page by page.
+    ///
+    /// # Errors
+    /// [`CliError::Refused`] when nothing is known of it, and those of reaching the API.
+    pub(crate) async fn timeline(
+        &self,
+        view: View,
+        id: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Timeline, CliError> {
+        let action = format!("reading the timeline of {id}");
+        let mut whole: Option<Timeline> = None;
+        let mut after = String::new();
+        for _ in 0..PAGES_MAX {
+            let mut query = query.to_vec();
+            if !after.is_empty() {
+                query.push(("after", &after));
+            }
+            let page: Timeline = self.get(&action, &[view.path(), id, "timeline"], &query).await?;
+            let next = page.next;
+            match &mut whole {
+                None => whole = Some(page),
+                Some(whole) => whole.commits.extend(page.commits),
+            }
+            match next {
+                Some(version) => after = version.to_string(),
+                None => break,
+            }
+        }
+        whole.ok_or_else(|| CliError::Usage(format!("nothing was read of {id}")))
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, CliError> {
+        let (method, url) = (Method::GET, self.url(path, query));
+        self.ask(Request { action, method, url, body: String::new(), headers: Vec::new() }).await
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // Ids may hold slashes, which are sent as they are.
+            segments.pop_if_empty().extend(path.iter().flat_map(|part| part.split('/')));
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Sends a request until it is answered for good, and reads the answer.
+    async fn ask<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, CliError> {
+        let mut pause = Duration::from_millis(PAUSE_MS_FIRST);
+        for last in (1..=TRIES_MAX).map(|n| n == TRIES_MAX) {
+            match self.send(&request).await? {
+                Ok(answer) if !last && is_passing(answer.status()) => {
+                    pause = retry_after(&answer).unwrap_or(pause);
+                }
+                Ok(answer) => return read(request.action, answer).await,
+                // Nobody listens: that seldom passes, and whoever waits for a cloud to start asks again anyway.
+                Err(error) if last || error.is_connect() => return Err(self.unreachable(error)),
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause.min(Duration::from_millis(PAUSE_MS_MAX))).await;
+            pause *= 2;
+        }
+        Err(CliError::Usage(format!("{} was never sent", request.action)))
+    }
+
+    async fn send(&self, request: &Request<'_>) -> Result<Result<Response, reqwest::Error>, CliError> {
+        let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let signature = sign::signature(
+            &self.credentials,
+            &self.region,
+            sign::Signable {
+                method: request.method.as_str(),
+                url: request.url.as_str(),
+                headers: headers.clone().collect(),
+                body: request.body.as_bytes(),
+            },
+        )
+        .await?;
+        let mut sent = self.client.request(request.method.clone(), request.url.clone());
+        for (name, value) in headers {
+            sent = sent.header(name, value);
+        }
+        for (name, value) in signature {
+            sent = sent.header(name, value);
+        }
+        Ok(sent.body(request.body.clone()).send().await)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> CliError {
+        CliError::Unreachable {
+            what: format!("the API at {}", self.base),
+            advice: if self.local { LOCAL_ADVICE } else { AWS_ADVICE },
+            source: error.without_url().into(),
+        }
+    }
+}
+
+/// Whether the same request may be answered otherwise soon.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+fn retry_after(answer: &Response) -> Option<Duration> {
+    let seconds = answer.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Reads an answer, or what an error answer says.
+async fn read<T: DeserializeOwned>(action: &str, answer: Response) -> Result<T, CliError> {
+    let status = answer.status();
+    let text = answer
+        .text()
+        .await
+        .map_err(CliError::failed(format!("the answer to {action} broke off: try again")))?;
+    if status.is_success() {
+        return serde_json::from_str(&text).map_err(CliError::failed(format!(
+            "the answer to {action} does not read, so this program and the orchestrator differ in age: build both anew"
+        )));
+    }
+    Err(failure(action, status.as_u16(), &text))
+}
+
+/// The error that an error answer stands for.
+fn failure(action: &str, status: u16, text: &str) -> CliError {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let field = |name: &str| body[name].as_str().map(str::to_owned);
+    let action = action.to_owned();
+    if (400..500).contains(&status) {
+        let code = field("error");
+        let message = match (&code, field("message").or_else(|| field("Message"))) {
+            (Some(_), Some(message)) => message,
+            // The gateway's own words: it has not come to the orchestrator.
+            (None, _) if status == 403 => {
+                "the credentials may not call this API: sign in as somebody with execute-api:Invoke on it".to_owned()
+            }
+            (_, message) => message.unwrap_or_else(|| "no reason was given".to_owned()),
+        };
+        return CliError::Refused { action, status, code: code.unwrap_or_default(), message };
+    }
+    let message = field("message").unwrap_or_else(|| "see the function's log".to_owned());
+    CliError::Answer { action, status, message }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    fn api(address: &str) -> Api {
+        let credentials = SharedCredentialsProvider::new(Credentials::new("123", "s", None, None, "test"));
+        Api::new(address, "us-east-1", credentials, true).unwrap()
+    }
+
+    #[test]
+    fn paths_follow_the_address() {
+        let local = api("http://127.0.0.1:1/_aws/execute-api/ab12");
+        let url = local.url(&["hosts"], &[("group", "web/available")]);
+        assert_eq!(url.as_str(), "http://127.0.0.1:1/_aws/execute-api/ab12/hosts?group=web%2Favailable");
+        let aws = api("https://ab12.execute-api.eu-west-1.amazonaws.com");
+        let url = aws.url(&["hosts", "rack/7", "timeline"], &[]);
+        assert_eq!(url.as_str(), "https://ab12.execute-api.eu-west-1.amazonaws.com/hosts/rack/7/timeline");
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_it_came() {
+        let error = failure("label-host", 404, r#"{"error":"refused","message":"nobody enrolled h-99"}"#);
+        assert_eq!(error.code(), 4);
+        assert_eq!(error.to_string(), "label-host was refused (404 refused): nobody enrolled h-99");
+        let error = failure("label-host", 403, r#"{"message":"Forbidden"}"#);
+        assert!(error.to_string().contains("execute-api:Invoke"), "{error}");
+        assert_eq!(failure("label-host", 500, "oops").code(), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_unreachable() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = api(&address).rows::<HostRow>(None).await.unwrap_err();
+        assert_eq!(error.code(), 3);
+        assert!(error.to_string().contains(&address), "{error}");
+    }
+}

@@ -1,0 +1,197 @@
+//! What the API answers with. Fields that this program does not know are let through to `--json`.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum View {
+    /// A host.
+    Host,
+    /// A provisioning saga.
+    Saga,
+    /// A request for hosts.
+    Request,
+}
+
+impl View {
+    /// Its name in the API's paths.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Host => "hosts",
+            Self::Saga => "provisionings",
+            Self::Request => "requests",
+        }
+    }
+}
+
+/// A row of a view.
+pub(crate) trait Entity: DeserializeOwned {
+    /// Which view.
+    const VIEW: View;
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HostRow {
+    pub(crate) host: String,
+    pub(crate) pool: String,
+    pub(crate) phase: String,
+    #[serde(default)]
+    pub(crate) sku: String,
+    #[serde(default)]
+    pub(crate) fault_domain: String,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) provisioning: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+impl Entity for HostRow {
+    const VIEW: View = View::Host;
+}
+
+/// A provisioning saga.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SagaRow {
+    pub(crate) provisioning: String,
+    pub(crate) request: String,
+    pub(crate) pool: String,
+    pub(crate) role: String,
+    pub(crate) status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) host_quarantined: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+impl Entity for SagaRow {
+    const VIEW: View = View::Saga;
+}
+
+impl SagaRow {
+    /// Whether nothing more happens by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "compensated" | "stuck")
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Rows<T> {
+    pub(crate) rows: Vec<T>,
+    #[serde(default)]
+    pub(crate) next: Option<String>,
+}
+
+/// What happened to an entity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Timeline {
+    pub(crate) stream: String,
+    pub(crate) commits: Vec<CommitShown>,
+    #[serde(default, skip_serializing)]
+    pub(crate) next: Option<u64>,
+}
+
+/// One commit of a timeline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CommitShown {
+    pub(crate) version: u64,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) actor: String,
+    pub(crate) correlation_id: String,
+    pub(crate) causation_id: String,
+    #[serde(default)]
+    pub(crate) events: Vec<RecordedEvent>,
+    #[serde(default)]
+    pub(crate) commands: Vec<RecordedCommand>,
+    #[serde(default)]
+    pub(crate) timers: Vec<RecordedTimer>,
+}
+
+/// The answer to a command that was taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) stream: String,
+    pub(crate) version: u64,
+    /// Whether it was taken before; then nothing has changed.
+    #[serde(default)]
+    pub(crate) repeated: bool,
+    /// The sagas of a request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) provisionings: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+/// The group that holds the hosts of a pool in a phase.
+pub(crate) fn host_group(pool: &str, phase: &str) -> String {
+    format!("{pool}/{phase}")
+}
+
+/// Puts `web.10` behind `web.9`.
+pub(crate) fn sort_by_id<T>(rows: &mut [T], id: impl Fn(&T) -> &str) {
+    rows.sort_by_cached_key(|row| natural(id(row)));
+}
+
+fn natural(id: &str) -> (String, u64, String) {
+    let stem = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = id.get(stem.len()..).and_then(|digits| digits.parse().ok()).unwrap_or_default();
+    (stem.to_owned(), number, id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_keep_what_they_do_not_know() {
+        let row = json!({
+            "host": "h-01", "pool": "web", "phase": "available", "sku": "cpu-small", "faultDomain": "r-01",
+            "labels": {}, "power": "off", "bmc": {"systemUrl": "http://x"}, "version": 9,
+            "updatedAt": "2026-01-31T12:00:00Z",
+        });
+        let host: HostRow = serde_json::from_value(row.clone()).unwrap();
+        assert_eq!(host.rest["power"], "off");
+        assert_eq!(serde_json::to_value(host).unwrap(), row);
+    }
+
+    #[test]
+    fn ids_are_in_the_order_people_count_in() {
+        let mut ids = ["web.10", "db.1", "web.9", "web.1"];
+        sort_by_id(&mut ids, |id| id);
+        assert_eq!(ids, ["db.1", "web.1", "web.9", "web.10"]);
+    }
+}

@@ -1,0 +1,83 @@
+//! Where output goes: lines for people, JSON for programs.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::error::CliError;
+
+/// The command's standard output.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Out {
+    /// Programs read it: JSON only.
+    pub(crate) json: bool,
+    /// People look at it as it is written.
+    pub(crate) terminal: bool,
+    /// Colours are welcome.
+    pub(crate) colour: bool,
+}
+
+impl Out {
+    /// What standard output is.
+    pub(crate) fn new(json: bool) -> Self {
+        let terminal = io::stdout().is_terminal() && !json;
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { json, terminal, colour }
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&self, text: impl Display) -> Result<(), CliError> {
+        written(writeln!(io::stdout().lock(), "{text}"))
+    }
+
+    /// Writes a line for people; programs don't get it.
+    pub(crate) fn say(&self, text: impl Display) -> Result<(), CliError> {
+        if self.json { Ok(()) } else { self.line(text) }
+    }
+
+    /// Writes a JSON document on one line.
+    pub(crate) fn json_line(&self, document: &impl Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string(document)
+            .map_err(CliError::failed("the output cannot be written as JSON"))?;
+        self.line(text)
+    }
+
+    /// Writes the one JSON document of a command.
+    pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string_pretty(document)
+            .map_err(CliError::failed("the output cannot be written as JSON"))?;
+        self.line(text)
+    }
+
+    /// Bold, where colours are welcome.
+    pub(crate) fn bold(&self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    /// Faint.
+    pub(crate) fn faint(&self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    /// Green.
+    pub(crate) fn good(&self, text: impl Display) -> String {
+        self.paint("32", text)
+    }
+
+    /// Red.
+    pub(crate) fn bad(&self, text: impl Display) -> String {
+        self.paint("31", text)
+    }
+
+    fn paint(&self, code: &str, text: impl Display) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<(), CliError> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => CliError::OutputClosed,
+        _ => CliError::File { action: "write", path: "standard output".into(), source: error },
+    })
+}

@@ -1,0 +1,196 @@
+//! The state of the local cloud: who runs it and where it is, for all other commands.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::CliError;
+use crate::render::time;
+use crate::workspace::Workspace;
+
+/// How often a taken lock is tried.
+const LOCK_TRIES: u32 = 5;
+
+/// Where the local cloud is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalState {
+    /// The process that runs it.
+    pub(crate) pid: u32,
+    /// Since when.
+    pub(crate) started_at: Timestamp,
+    /// The AWS endpoint, once it answers.
+    #[serde(default)]
+    pub(crate) endpoint: Option<String>,
+    /// What is deployed there.
+    #[serde(default)]
+    pub(crate) stack: Option<LocalStack>,
+    /// Where faults are set.
+    #[serde(default)]
+    pub(crate) fleet_admin_url: Option<String>,
+    /// Where logs are.
+    pub(crate) log_dir: String,
+}
+
+/// What is deployed at the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalStack {
+    /// The stack's name.
+    pub(crate) name: String,
+    /// The account; also the access key.
+    pub(crate) account: String,
+    /// The HTTP API's address.
+    pub(crate) api_url: String,
+    /// The template's outputs.
+    pub(crate) outputs: BTreeMap<String, String>,
+}
+
+/// The right to run the local cloud; held by one process at a time, and gone with it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    workspace: Workspace,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`CliError::AlreadyRunning`] when another process has it.
+    pub(crate) fn take(workspace: &Workspace) -> Result<Self, CliError> {
+        let dir = workspace.state_dir();
+        fs::create_dir_all(&dir).map_err(CliError::file("create", dir))?;
+        let path = workspace.lock_file();
+        let file = File::create(&path).map_err(CliError::file("open", &path))?;
+        match try_lock(&file) {
+            Ok(()) => Ok(Self { workspace: workspace.clone(), _file: file }),
+            Err(TryLockError::Error(error)) => Err(CliError::file("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => {
+                let state = read(workspace).ok().flatten();
+                Err(CliError::AlreadyRunning {
+                    pid: state.as_ref().map_or("unknown".to_owned(), |state| state.pid.to_string()),
+                    since: state.map_or("just now".to_owned(), |state| time::moment(state.started_at)),
+                })
+            }
+        }
+    }
+
+    /// Writes the state for other commands to find.
+    pub(crate) fn publish(&self, state: &LocalState) -> Result<(), CliError> {
+        let path = self.workspace.state_file();
+        let new = path.with_extension("new");
+        let text = serde_json::to_string_pretty(state)
+            .map_err(CliError::failed("the state of the local cloud cannot be written as JSON"))?;
+        fs::write(&new, text).map_err(CliError::file("write", &new))?;
+        fs::rename(&new, &path).map_err(CliError::file("write", path))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What is left behind without a lock is known to be stale.
+        let _ = fs::remove_file(self.workspace.state_file());
+    }
+}
+
+/// Tries a few times, for a command that asks whether the lock is taken holds it for a moment.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        if file.try_lock().is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    file.try_lock()
+}
+
+/// Whether a process runs the local cloud.
+pub(crate) fn is_running(workspace: &Workspace) -> Result<bool, CliError> {
+    let path = workspace.lock_file();
+    if !path.exists() {
+        return Ok(false);
+    }
+    let file = File::open(&path).map_err(CliError::file("open", &path))?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(CliError::file("lock", path)(error)),
+    }
+}
+
+/// The running local cloud.
+///
+/// # Errors
+/// [`CliError::NotRunning`]; it says so when one ended without cleaning up.
+pub(crate) fn running(workspace: &Workspace) -> Result<LocalState, CliError> {
+    let state = read(workspace)?;
+    match (is_running(workspace)?, state) {
+        (true, Some(state)) => Ok(state),
+        (true, None) => {
+            Err(CliError::NotRunning { stale: " yet (one is just starting or stopping)".to_owned() })
+        }
+        (false, Some(state)) => {
+            let started = time::moment(state.started_at);
+            let stale = format!(" (process {}, started {started}, ended without stopping)", state.pid);
+            Err(CliError::NotRunning { stale })
+        }
+        (false, None) => Err(CliError::NotRunning { stale: String::new() }),
+    }
+}
+
+fn read(workspace: &Workspace) -> Result<Option<LocalState>, CliError> {
+    let path = workspace.state_file();
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::file("read", path)(error)),
+        // Another version of this program wrote it, or half of it; then its cloud is not for us.
+        Ok(text) => Ok(serde_json::from_str(&text).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn state() -> LocalState {
+        LocalState {
+            pid: 42,
+            started_at: "2026-01-31T12:00:00Z".parse().unwrap(),
+            endpoint: None,
+            stack: None,
+            fleet_admin_url: None,
+            log_dir: "logs".to_owned(),
+        }
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace::at(dir.path());
+        let lock = Lock::take(&workspace).unwrap();
+        lock.publish(&state()).unwrap();
+        let second = Lock::take(&workspace).unwrap_err().to_string();
+        assert!(second.contains("process 42") && second.contains("hostler down"), "{second}");
+        assert_eq!(running(&workspace).unwrap(), state());
+        drop(lock);
+        assert!(!is_running(&workspace).unwrap());
+        assert!(matches!(running(&workspace), Err(CliError::NotRunning { stale }) if stale.is_empty()));
+        Lock::take(&workspace).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace::at(dir.path());
+        fs::create_dir_all(workspace.state_dir()).unwrap();
+        fs::write(workspace.state_file(), serde_json::to_string(&state()).unwrap()).unwrap();
+        let error = running(&workspace).unwrap_err();
+        assert_eq!(error.code(), 3);
+        assert!(error.to_string().contains("process 42"), "{error}");
+    }
+}

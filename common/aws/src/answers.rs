@@ -1,0 +1,230 @@
+//! What adapters make of answers that no emulator gives: partial failures, throttles, refusals, silence.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use hostler_runtime::{Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
+use hostler_testkit::sample;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, SqsQueues};
+
+/// An endpoint that gives prepared answers, one for each request, and keeps what it was asked.
+struct Endpoint {
+    config: SdkConfig,
+    asked: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Endpoint {
+    async fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let (seen, answers) = (asked.clone(), answers.into_iter().collect::<Vec<_>>());
+        tokio::spawn(async move {
+            for (status, body) in answers {
+                let (stream, _) = listener.accept().await.unwrap();
+                let request = answer(stream, status, &body).await;
+                seen.lock().unwrap().push(request);
+            }
+        });
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(url)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build())
+            .load()
+            .await;
+        Self { config, asked }
+    }
+
+    async fn failing(code: &str) -> Self {
+        Self::answering([(400, json!({ "__type": code, "message": "so it is" }))]).await
+    }
+
+    fn asked(&self) -> Vec<Value> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    fn bus(&self) -> EventBridgeBus {
+        EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.config), "bus")
+    }
+
+    fn queues(&self) -> SqsQueues {
+        let urls = [("steps".to_owned(), format!("{}/1/steps", self.config.endpoint_url().unwrap()))];
+        SqsQueues::new(aws_sdk_sqs::Client::new(&self.config), BTreeMap::from(urls))
+    }
+}
+
+async fn answer(mut stream: TcpStream, status: u16, body: &Value) -> Value {
+    let mut request = Vec::new();
+    let mut chunk = vec![0; 65_536];
+    let asked = loop {
+        let read = stream.read(&mut chunk).await.unwrap();
+        request.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, sent)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if sent.len() >= length.unwrap_or(0) {
+            break serde_json::from_str(sent).unwrap_or_default();
+        }
+    };
+    let body = body.to_string();
+    let head = format!(
+        "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    asked
+}
+
+fn messages(count: usize) -> Vec<Outbound> {
+    (0..count).map(|number| Outbound { body: number.to_string(), ..Outbound::default() }).collect()
+}
+
+fn events(count: usize) -> Vec<hostler_core::Envelope> {
+    (0..count).map(|_| sample::envelope("order#1", "order.placed", json!({}))).collect()
+}
+
+#[tokio::test]
+async fn each_entry_of_the_bus_has_its_own_answer() {
+    let answer = json!({ "FailedEntryCount": 2, "Entries": [
+        { "EventId": "1" },
+        { "ErrorCode": "ThrottlingException", "ErrorMessage": "slower" },
+        { "ErrorCode": "MalformedDetail", "ErrorMessage": "no object" },
+    ]});
+    let endpoint = Endpoint::answering([(200, answer)]).await;
+    let results = endpoint.bus().publish(&events(4)).await;
+    assert_eq!(results[0], Ok(()));
+    assert!(results[1].as_ref().unwrap_err().retryable);
+    assert!(!results[2].as_ref().unwrap_err().retryable);
+    let silent = results[3].as_ref().unwrap_err();
+    assert!(silent.retryable && silent.code == "NoAnswer", "no answer is not a yes: {silent}");
+}
+
+#[tokio::test]
+async fn events_go_ten_to_a_call_with_their_names_beside_them() {
+    let taken =
+        |count| (200, json!({ "FailedEntryCount": 0, "Entries": vec![json!({ "EventId": "1" }); count] }));
+    let endpoint = Endpoint::answering([taken(10), taken(10)]).await;
+    let results = endpoint.bus().publish(&events(20)).await;
+    assert_eq!(results, vec![Ok(()); 20]);
+    for call in endpoint.asked() {
+        let entries = call["Entries"].as_array().unwrap();
+        assert_eq!(entries.len(), 10);
+        let entry = &entries[0];
+        let names = (&entry["EventBusName"], &entry["Source"], &entry["DetailType"]);
+        assert_eq!(names, (&json!("bus"), &json!("testkit"), &json!("order.placed")));
+        assert_eq!(entry["Time"], json!(1_772_600_767));
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        assert_eq!(detail["eventType"], "order.placed");
+    }
+}
+
+#[tokio::test]
+async fn each_message_of_a_batch_has_its_own_answer() {
+    let answer = json!({
+        "Successful": [{ "Id": "2", "MessageId": "m", "MD5OfMessageBody": "c81e728d9d4c2f636f067f89cc14862c" }],
+        "Failed": [
+            { "Id": "0", "SenderFault": true, "Code": "InvalidMessageContents", "Message": "bad" },
+            { "Id": "1", "SenderFault": false, "Code": "InternalError", "Message": "later" },
+        ],
+    });
+    let endpoint = Endpoint::answering([(200, answer)]).await;
+    let results = endpoint.queues().send("steps", &messages(4)).await;
+    assert!(!results[0].as_ref().unwrap_err().retryable, "the sender is at fault");
+    assert!(results[1].as_ref().unwrap_err().retryable, "the service is at fault");
+    assert_eq!(results[2], Ok(()));
+    assert!(results[3].as_ref().unwrap_err().retryable, "no answer is not a yes");
+}
+
+#[tokio::test]
+async fn one_entry_that_fails_its_call_does_not_fail_its_neighbours() {
+    let invalid = (400, json!({ "__type": "InvalidParameterValue", "message": "one of them" }));
+    let taken =
+        json!({ "Successful": [{ "Id": "0", "MessageId": "m", "MD5OfMessageBody": "x" }], "Failed": [] });
+    let endpoint = Endpoint::answering([invalid.clone(), (200, taken), invalid]).await;
+    let results = endpoint.queues().send("steps", &messages(2)).await;
+    assert_eq!(results[0], Ok(()));
+    assert!(!results[1].as_ref().unwrap_err().retryable);
+    assert_eq!(endpoint.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_says_what_to_add_and_is_tried_again() {
+    let store =
+        DynamoEventStore::new(Endpoint::failing("AccessDeniedException").await.dynamodb(), "events-1");
+    let error = store.append(&sample::commit("order#1", 1)).await.unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{said}");
+    assert!(said.contains("policy lacks dynamodb:PutItem on table events-1"), "{said}");
+    let endpoint = Endpoint::failing("AccessDeniedException").await;
+    let failure = endpoint.bus().publish(&events(1)).await.remove(0).unwrap_err();
+    assert!(failure.retryable && failure.message.contains("events:PutEvents on bus bus"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_throttle_is_tried_again_and_an_invalid_request_is_not() {
+    for (code, retryable) in
+        [("ProvisionedThroughputExceededException", true), ("ValidationException", false)]
+    {
+        let views = DynamoViews::new(Endpoint::failing(code).await.dynamodb(), "views");
+        let error = views.put(&sample::row("hosts", "h-1", "web", 1)).await.unwrap_err();
+        let unavailable = matches!(error, hostler_runtime::PortError::Unavailable { .. });
+        assert_eq!(unavailable, retryable, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn silence_is_tried_again() {
+    let nobody = Endpoint::answering([]).await;
+    let store = DynamoEventStore::new(nobody.dynamodb(), "events");
+    let error = store.load(&"order#1".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    let failure = nobody.queues().defer("steps", "receipt", 1).await.unwrap_err();
+    assert!(failure.retryable, "{failure}");
+}
+
+#[tokio::test]
+async fn a_condition_that_fails_on_our_own_write_is_success() {
+    let commit = sample::commit("order#1", 1);
+    let there = |commit_id: &str| {
+        let item = json!({ "commit_id": { "S": commit_id } });
+        (400, json!({ "__type": "ConditionalCheckFailedException", "message": "no", "Item": item }))
+    };
+    let ours = Endpoint::answering([there(&commit.commit_id.to_string())]).await;
+    DynamoEventStore::new(ours.dynamodb(), "events").append(&commit).await.unwrap();
+    let theirs = Endpoint::answering([there("00000000-0000-7000-8000-000000000000")]).await;
+    let error = DynamoEventStore::new(theirs.dynamodb(), "events").append(&commit).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { .. }), "{error}");
+    // Nothing is known about what is there: a conflict, which has the shell read it.
+    let silent = json!({ "__type": "ConditionalCheckFailedException", "message": "no" });
+    let silent = Endpoint::answering([(400, silent)]).await;
+    assert!(!DynamoControl::new(silent.dynamodb(), "control").put("key", &json!(1), 1).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_read_names_its_version() {
+    let item = json!({ "stream": { "S": "order#1" }, "version": { "N": "4" }, "hops": { "N": "1" } });
+    let endpoint = Endpoint::answering([(200, json!({ "Items": [item], "Count": 1 }))]).await;
+    let store = DynamoEventStore::new(endpoint.dynamodb(), "events");
+    let error = store.load(&"order#1".parse().unwrap()).await.unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{said}");
+    assert!(said.contains("version 4") && said.contains("source is missing"), "{said}");
+}

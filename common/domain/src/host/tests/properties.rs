@@ -1,0 +1,184 @@
+//! What holds for every host, whatever it is told in whatever order.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Inputs that often fit: steps are the current one, a known earlier one or a new one.
+#[derive(Debug, Clone)]
+struct Told {
+    what: usize,
+    saga: usize,
+    step: usize,
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    (0usize..22, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
+}
+
+fn input(host: &Host, told: &Told, n: usize) -> HostInput {
+    let current = host.state.phase.step().map_or_else(|| "none/1".to_owned(), ToString::to_string);
+    let step = match told.step {
+        0..=3 => current.clone(),
+        4 => host.timers.get(n % host.timers.len().max(1)).map_or("none/1".into(), |t| t.name.clone()),
+        _ => format!("new/{n}"),
+    };
+    let holder = host.state.reservation.as_ref().map_or("p-0".to_owned(), ToString::to_string);
+    let saga = if told.saga == 0 { format!("p-{}", n % 4) } else { holder };
+    let new = format!("new/{n}");
+    match told.what {
+        0 => enrol(),
+        1 => facts(&step),
+        2 => HostInput::FailVerification {
+            step: id(&step),
+            category: Category::Transient,
+            reason: "x".into(),
+        },
+        3 | 4 => booted(&step),
+        5 => boot_failed(&step),
+        6 | 7 => cleaned(&step),
+        8 => HostInput::FailCleaning { step: id(&step), category: Category::Transient, reason: "x".into() },
+        9 => reserve(&saga, &new),
+        10 => release(&saga, &new),
+        11 => deploy(&saga, if told.step < 5 { &new } else { &step }),
+        12 => configured(&saga, &new),
+        13 => monitored(&saga, &new),
+        14 => step_failed(&saga, &new),
+        15 => deregistered(&saga, &new),
+        16 => undeploy(&saga, &new),
+        17 => undeployed(&saga, &step),
+        18 => timer(&step),
+        19 => timer(&format!("retry:{current}")),
+        20 => HostInput::RecordPower { step: id(&step), power_states: vec![PowerState::On, PowerState::Off] },
+        _ => HostInput::Requalify,
+    }
+}
+
+fn check(host: &Host) {
+    let state = &host.state;
+    // Nobody gets a host that was not cleaned since it was last written to.
+    let last = host.events.iter().rev().find(|event| {
+        matches!(
+            event,
+            HostEvent::Enrolled(_)
+                | HostEvent::Requalified(_)
+                | HostEvent::DeployStarted(_)
+                | HostEvent::CleaningStarted(_)
+                | HostEvent::Cleaned(_)
+        )
+    });
+    if matches!(state.phase, HostPhase::Available | HostPhase::Reserved) {
+        assert!(matches!(last, Some(HostEvent::Cleaned(_))), "{:?} after {last:?}", state.phase);
+    }
+    let held = matches!(
+        state.phase,
+        HostPhase::Reserved
+            | HostPhase::Deploying { .. }
+            | HostPhase::Configuring
+            | HostPhase::RegisteringMonitoring
+            | HostPhase::InService
+            | HostPhase::Deprovisioning { .. }
+    );
+    let may_be_held = held || matches!(state.phase, HostPhase::Cleaning { .. });
+    assert!(!held || state.reservation.is_some(), "{:?} without a holder", state.phase);
+    assert!(may_be_held || state.reservation.is_none(), "{:?} with a holder", state.phase);
+    // The host's own waits have a timer each.
+    let waits_by = match &state.phase {
+        HostPhase::Verifying { step, .. } => {
+            vec![step.to_string(), format!("retry:{step}")]
+        }
+        HostPhase::Cleaning { step, delayed: false, .. } => vec![step.to_string()],
+        HostPhase::Cleaning { step, delayed: true, .. } => vec![format!("retry:{step}")],
+        HostPhase::Unknown
+        | HostPhase::Available
+        | HostPhase::Reserved
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+        | HostPhase::Quarantined { .. } => return,
+    };
+    assert!(host.timers.iter().any(|timer| waits_by.contains(&timer.name)), "no timer for {waits_by:?}");
+}
+
+/// Fires the host's own timers until it waits for nothing of its own.
+fn run_out(host: &mut Host) {
+    for _ in 0..40 {
+        let Some(step) = host.state.phase.step().cloned() else { return };
+        if matches!(host.state.phase, HostPhase::Deploying { .. } | HostPhase::Deprovisioning { .. }) {
+            return;
+        }
+        host.when(&timer(&format!("retry:{step}"))).unwrap();
+        host.when(&timer(step.as_str())).unwrap();
+    }
+    panic!("the host still waits: {:?}", host.state.phase);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_host_is_told_its_rules_hold(
+        phase in prop::sample::select(vec![
+            "unknown", "verifying", "available", "reserved", "registering-monitoring", "cleaning-held",
+            "quarantined",
+        ]),
+        story in prop::collection::vec(told(), 0..60),
+    ) {
+        let mut host = at(phase);
+        for (n, told) in story.iter().enumerate() {
+            let input = input(&host, told, n);
+            let before = host.state.clone();
+            if host.when(&input).is_err() {
+                prop_assert_eq!(&host.state, &before);
+            }
+            check(&host);
+        }
+        let mut cleanings = BTreeSet::new();
+        for command in &host.commands {
+            if let StepCommand::CleanHost(clean) = command {
+                prop_assert!(cleanings.insert(clean.step.clone()), "{} twice", clean.step);
+            }
+        }
+    }
+
+    #[test]
+    fn a_saga_that_undeploys_always_hears_an_end(
+        story in prop::collection::vec(told(), 0..60), last_words in any::<bool>(),
+    ) {
+        let mut host = at("reserved");
+        for (n, told) in story.iter().enumerate() {
+            let input = input(&host, told, n);
+            let _refused = host.when(&input);
+        }
+        let heard_before = host.events.len();
+        host.when(&undeploy("p-1", "u/last")).unwrap();
+        host.when(&undeployed("p-1", "u/last")).unwrap();
+        if last_words && let Some(step) = host.state.phase.step().cloned() {
+            let _refused = host.when(&booted(step.as_str()));
+            host.when(&cleaned(step.as_str())).unwrap();
+        }
+        run_out(&mut host);
+        let saga = id("p-1");
+        let heard = host.events[heard_before..].iter().any(|event| match event {
+            HostEvent::Cleaned(e) => e.provisioning.as_ref() == Some(&saga),
+            HostEvent::Quarantined(e) => e.provisioning.as_ref() == Some(&saga),
+            HostEvent::Released(e) => e.provisioning == saga && e.step == id("u/last"),
+            _ => false,
+        });
+        prop_assert!(heard, "in {:?}", host.state);
+    }
+
+    #[test]
+    fn a_silent_host_of_its_own_ends_in_quarantine(story in prop::collection::vec(told(), 0..40)) {
+        let mut host = at("verifying");
+        for (n, told) in story.iter().enumerate() {
+            let input = input(&host, told, n);
+            let _refused = host.when(&input);
+        }
+        run_out(&mut host);
+    }
+}

@@ -1,0 +1,267 @@
+//! Makes the functions' inputs from the contracts' samples, in the forms in which AWS hands them over.
+
+use std::collections::BTreeMap;
+
+use hostler_core::Envelope;
+use hostler_events::{Kind, OperatorCommand, SOURCE, StepCommand, catalogue, samples};
+use serde_json::{Value, json};
+
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "123456789012";
+
+/// The sample of a contract in its newest version.
+pub(crate) fn sample(name: &str) -> Value {
+    let version = hostler_events::find(name).unwrap().version;
+    serde_json::from_str(samples::sample_text(name, version).unwrap()).unwrap()
+}
+
+/// Every file of `samples/lambda/`.
+pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
+    let mut inputs: BTreeMap<String, Value> = [
+        ("accept-commands.http.json", command_request()),
+        ("accept-commands.callback.http.json", boot_callback()),
+        ("accept-commands.sqs.json", sqs("commands", &[sample("request-hosts")])),
+        ("provision-hosts.start.sqs.json", sqs("provision-hosts", &[sample("start-provisioning")])),
+        ("provision-hosts.event.sqs.json", sqs("provision-hosts", &[on_the_bus("host.reserved")])),
+        ("provision-hosts.timer.sqs.json", sqs("provision-hosts", &[saga_timer()])),
+        ("deploy-host.timer.sqs.json", sqs("deploy-host", &[host_timer()])),
+        ("fire-timers.sqs.json", sqs("timers", &[saga_timer(), host_timer()])),
+        ("project-views.sqs.json", sqs("project-views", &bus_events_of_the_views())),
+        ("relay-outbox.stream.json", stream()),
+        ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
+        ("answer-queries.past.http.json", {
+            http("GET", "/{proxy+}", "/provisionings/web-1.1", &[("at", "2026-01-31T11:00:03Z")], None)
+        }),
+        ("answer-queries.timeline.http.json", http("GET", "/{proxy+}", "/hosts/h-01/timeline", &[], None)),
+    ]
+    .map(|(name, input)| (name.to_owned(), input))
+    .into();
+    for name in StepCommand::NAMES.iter().filter(|name| **name != "start-provisioning") {
+        let queue = hostler_events::find(name).unwrap().queue.unwrap();
+        inputs.insert(format!("{queue}.{name}.sqs.json"), sqs(queue, &[sample(name)]));
+    }
+    inputs
+}
+
+/// The event of `samples/eventbridge/`.
+pub(crate) fn event_bridge_inputs() -> BTreeMap<String, Value> {
+    [("host.reserved.json".to_owned(), on_the_bus("host.reserved"))].into()
+}
+
+/// An event as EventBridge hands it to a target.
+fn on_the_bus(name: &str) -> Value {
+    let envelope = sample(name);
+    json!({
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": name,
+        "source": SOURCE,
+        "account": ACCOUNT,
+        // To the second, as EventBridge has it.
+        "time": envelope["timestamp"].as_str().unwrap().split(['.', 'Z']).next().unwrap().to_owned() + "Z",
+        "region": REGION,
+        "resources": [],
+        "detail": envelope,
+    })
+}
+
+fn bus_events_of_the_views() -> Vec<Value> {
+    ["host.enrolled", "capacity.requested", "provisioning.started"].map(on_the_bus).into()
+}
+
+/// A batch of a queue, named as `sam deploy` would name it in the stack `hostler`.
+fn sqs(queue: &str, bodies: &[Value]) -> Value {
+    let resource: String = queue.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:hostler-{resource}Queue-AbCdEfGhIjKl");
+    let records: Vec<Value> = bodies
+        .iter()
+        .zip(1..)
+        .map(|(body, n)| {
+            json!({
+                "messageId": format!("059f36b4-87a3-44ab-83d2-661975830a{n:02}"),
+                "receiptHandle": format!("AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a{n:02}"),
+                "body": body.to_string(),
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1769857202000",
+                    "SenderId": "AROAEXAMPLEEXAMPLE123:hostler-relay-outbox",
+                    "ApproximateFirstReceiveTimestamp": "1769857202045",
+                },
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": arn,
+                "awsRegion": REGION,
+            })
+        })
+        .collect();
+    json!({ "Records": records })
+}
+
+fn saga_timer() -> Value {
+    let started = sample("provisioning.step-started");
+    let step = started["data"]["step"].as_str().unwrap();
+    timer(&started, &format!("deadline:{step}"), "2026-01-31T11:00:32Z", "provision-hosts")
+}
+
+fn host_timer() -> Value {
+    let enrolled = sample("host.enrolled");
+    let step = enrolled["data"]["step"].as_str().unwrap();
+    timer(&enrolled, &format!("deadline:{step}"), "2026-01-31T10:05:00Z", "deploy-host")
+}
+
+/// The timer that an event's commit set.
+fn timer(event: &Value, name: &str, due_at: &str, deliver_to: &str) -> Value {
+    json!({
+        "timerId": "019c13b5-b750-7fff-8fff-5a5a00ffffff",
+        "stream": event["stream"],
+        "deliverTo": deliver_to,
+        "dueAt": due_at,
+        "name": name,
+        "correlationId": event["correlationId"],
+        "causationId": event["causationId"],
+        "traceContext": event["traceContext"],
+        "hops": event["hops"],
+        "actor": event["actor"],
+    })
+}
+
+/// The DynamoDB-stream record of the commit that began a saga: two events, a command and a timer.
+fn stream() -> Value {
+    let events = ["provisioning.started", "provisioning.step-started"].map(sample);
+    let commit: Envelope = serde_json::from_value(events[0].clone()).unwrap();
+    let recorded = events.map(|event| {
+        json!({
+            "eventId": event["eventId"],
+            "eventType": event["eventType"],
+            "schemaVersion": event["schemaVersion"],
+            "data": event["data"],
+        })
+    });
+    let command = sample("reserve-host");
+    let commands = json!([{
+        "commandId": command["commandId"],
+        "commandType": command["commandType"],
+        "schemaVersion": command["schemaVersion"],
+        "queue": hostler_events::find("reserve-host").unwrap().queue,
+        "data": command["data"],
+    }]);
+    let timer = saga_timer();
+    let timers = json!([{
+        "timerId": timer["timerId"],
+        "name": timer["name"],
+        "dueAt": timer["dueAt"],
+        "deliverTo": timer["deliverTo"],
+    }]);
+    let keys = json!({ "stream": { "S": commit.stream }, "version": { "N": commit.stream_version.to_string() } });
+    let mut image = json!({
+        "commit_id": { "S": "019c13b5-b750-7eee-8eee-5a5a00eeeeee" },
+        "causation_id": { "S": commit.causation_id },
+        "correlation_id": { "S": commit.correlation_id },
+        "traceparent": { "S": commit.trace_context.unwrap().traceparent },
+        "hops": { "N": commit.hops.to_string() },
+        "actor": { "S": commit.actor },
+        "source": { "S": commit.source },
+        "recorded_at": { "S": commit.timestamp },
+        "events": { "S": json!(recorded).to_string() },
+        "commands": { "S": commands.to_string() },
+        "timers": { "S": timers.to_string() },
+    });
+    image.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    json!({ "Records": [{
+        "eventID": "c4ca4238a0b923820dcc509a6f75849b",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": REGION,
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1_769_857_202.0,
+            "Keys": keys,
+            "NewImage": image,
+            "SequenceNumber": "4421584500000000017450439091",
+            "SizeBytes": image.to_string().len(),
+            "StreamViewType": "NEW_IMAGE",
+        },
+        "eventSourceARN": format!(
+            "arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/hostler-EventsTable-AbCdEfGhIjKl/stream/2026-01-31T09:00:00.000"
+        ),
+    }] })
+}
+
+fn command_request() -> Value {
+    let command = sample("request-hosts");
+    let mut request =
+        http("POST", "/commands/{type}", "/commands/request-hosts", &[], Some(&command["data"]));
+    request["pathParameters"] = json!({ "type": "request-hosts" });
+    request
+}
+
+/// What a booted image sends. It has no AWS identity; the token in its URL is what it shows.
+fn boot_callback() -> Value {
+    let report = &sample("report-boot")["data"];
+    let query = ["host", "step", "token"].map(|name| (name, report[name].as_str().unwrap()));
+    let body = json!({ "outcome": report["outcome"], "reason": report["reason"] });
+    let mut request = http("POST", "/callbacks/boot", "/callbacks/boot", &query, Some(&body));
+    request["requestContext"].as_object_mut().unwrap().remove("authorizer");
+    request["headers"].as_object_mut().unwrap().remove("authorization");
+    request
+}
+
+/// A request as an HTTP API hands it over, payload format 2.0, signed by an IAM user.
+fn http(method: &str, route: &str, path: &str, query: &[(&str, &str)], body: Option<&Value>) -> Value {
+    let route = format!("{method} {route}");
+    let raw_query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut request = json!({
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": raw_query.join("&"),
+        "headers": {
+            "authorization": "AWS4-HMAC-SHA256 Credential=EXAMPLE",
+            "content-type": "application/json",
+            "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "traceparent": sample("request-hosts")["traceContext"]["traceparent"],
+        },
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "a1b2c3d4e5",
+            "authorizer": { "iam": {
+                "accessKey": "EXAMPLE",
+                "accountId": ACCOUNT,
+                "callerId": "AIDAEXAMPLEEXAMPLE123",
+                "cognitoIdentity": null,
+                "principalOrgId": "aws:PrincipalOrgID",
+                "userArn": sample("request-hosts")["actor"],
+                "userId": "AIDAEXAMPLEEXAMPLE123",
+            } },
+            "domainName": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "hostler",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": route,
+            "stage": "$default",
+            "time": "31/Jan/2026:11:00:00 +0000",
+            "timeEpoch": 1_769_857_200_000_u64,
+        },
+        "isBase64Encoded": false,
+    });
+    if !query.is_empty() {
+        request["queryStringParameters"] =
+            query.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    }
+    if let Some(body) = body {
+        request["body"] = body.to_string().into();
+    }
+    request
+}
+
+/// The names of all commands, for checks that none is left without an input.
+pub(crate) fn command_names() -> Vec<&'static str> {
+    let commands = catalogue().into_iter().filter(|contract| contract.kind == Kind::Command);
+    commands.map(|contract| contract.name).filter(|name| !OperatorCommand::NAMES.contains(name)).collect()
+}

@@ -1,0 +1,117 @@
+//! `samples/lambda/`: inputs that the functions' own types read, with bodies that decode.
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::event::dynamodb::Event as DynamoDbEvent;
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use aws_lambda_events::event::sqs::SqsEvent;
+use hostler_core::{Envelope, Incoming, Payload, RecordedCommand, RecordedEvent, RecordedTimer};
+use hostler_events::{OperatorCommand, ProvisioningEvent, StepCommand, samples};
+use serde_json::Value;
+
+use crate::folder;
+use crate::inputs::{self, sample};
+use crate::samples::validator;
+
+const ADVICE: &str = "The functions' inputs are made from the contracts' samples by tests/contracts/inputs.rs.";
+
+#[test]
+fn every_input_is_what_the_samples_make() {
+    folder::compare_or_bless("samples/lambda", &inputs::lambda_inputs(), ADVICE);
+    folder::compare_or_bless("samples/eventbridge", &inputs::event_bridge_inputs(), ADVICE);
+}
+
+#[test]
+fn every_input_has_its_line() {
+    let listed: Vec<String> =
+        samples::lambda_samples().iter().map(|(function, name, _)| format!("{function}.{name}.json")).collect();
+    let made: Vec<String> = inputs::lambda_inputs().into_keys().collect();
+    assert_eq!(listed, made, "lambda_files! in events/src/files.rs must list what inputs.rs makes, in order");
+    assert_eq!(folder::names("samples/lambda").into_iter().collect::<Vec<_>>(), made);
+    assert_eq!(samples::lambda_sample("relay-outbox", "stream").map(str::is_empty), Some(false));
+    assert_eq!(samples::lambda_sample("relay-outbox", "nonsense"), None);
+}
+
+fn of_kind(kind: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    samples::lambda_samples()
+        .iter()
+        .copied()
+        .filter(move |(_, name, _)| name.rsplit('.').next() == Some(kind))
+}
+
+#[test]
+fn every_queue_input_is_a_batch_of_messages_that_decode() {
+    let timers = validator("timer", 1);
+    let mut seen = Vec::new();
+    for (function, name, text) in of_kind("sqs") {
+        let batch: SqsEvent = serde_json::from_str(text).unwrap();
+        assert!(!batch.records.is_empty(), "{function}.{name}");
+        for record in batch.records {
+            assert!(record.message_id.is_some() && record.receipt_handle.is_some() && record.event_source_arn.is_some());
+            let incoming = Incoming::decode(&record.body.unwrap()).unwrap();
+            match &incoming {
+                Incoming::Command(_) if function == "accept-commands" => {
+                    incoming.command::<OperatorCommand>().unwrap();
+                }
+                Incoming::Command(command) => {
+                    incoming.command::<StepCommand>().unwrap();
+                    let queue = hostler_events::find(&command.command_type).unwrap().queue;
+                    assert_eq!(queue, Some(function), "{name} is on the queue of another function");
+                    seen.push(command.command_type.clone());
+                }
+                Incoming::Timer(timer) => {
+                    assert!(timers.is_valid(&serde_json::to_value(timer).unwrap()), "{function}.{name}");
+                }
+                Incoming::Event(event) => {
+                    assert_eq!(serde_json::to_value(event).unwrap(), sample(&event.event_type));
+                }
+            }
+        }
+    }
+    for name in inputs::command_names() {
+        assert!(seen.iter().any(|seen| seen == name), "no function has an input with {name}");
+    }
+}
+
+#[test]
+fn every_http_input_is_a_request_of_payload_format_2() {
+    for (function, name, text) in of_kind("http") {
+        let request: ApiGatewayV2httpRequest = serde_json::from_str(text).unwrap();
+        assert_eq!(request.version.as_deref(), Some("2.0"), "{function}.{name}");
+        assert!(request.raw_path.is_some_and(|path| path.starts_with('/')), "{function}.{name}");
+        let callback = name.starts_with("callback");
+        assert_eq!(request.request_context.authorizer.is_none(), callback, "{function}.{name}");
+    }
+    let text = samples::lambda_sample("accept-commands", "http").unwrap();
+    let request: ApiGatewayV2httpRequest = serde_json::from_str(text).unwrap();
+    let data: Value = serde_json::from_str(&request.body.unwrap()).unwrap();
+    OperatorCommand::from_data("request-hosts", 1, data).unwrap();
+}
+
+#[test]
+fn the_outbox_input_is_a_commit_of_the_samples() {
+    let text = samples::lambda_sample("relay-outbox", "stream").unwrap();
+    let batch: DynamoDbEvent = serde_json::from_str(text).unwrap();
+    assert_eq!(batch.records.len(), 1);
+    let record: Value = serde_json::from_str(text).unwrap();
+    let image = &record["Records"][0]["dynamodb"]["NewImage"];
+    let list = |name: &str| image[name]["S"].as_str().unwrap();
+    let events: Vec<RecordedEvent> = serde_json::from_str(list("events")).unwrap();
+    for event in events {
+        ProvisioningEvent::from_data(&event.event_type, event.schema_version, event.data).unwrap();
+    }
+    let commands: Vec<RecordedCommand> = serde_json::from_str(list("commands")).unwrap();
+    for command in commands {
+        StepCommand::from_data(&command.command_type, command.schema_version, command.data).unwrap();
+    }
+    let timers: Vec<RecordedTimer> = serde_json::from_str(list("timers")).unwrap();
+    assert_eq!(timers[0].name, "deadline:web-1.1/reserve-host/1");
+}
+
+#[test]
+fn the_bus_input_has_the_envelope_as_its_detail() {
+    let text = samples::event_bridge_sample();
+    let event: EventBridgeEvent<Value> = serde_json::from_str(text).unwrap();
+    let envelope: Envelope = serde_json::from_value(event.detail).unwrap();
+    assert_eq!((&event.detail_type, &event.source), (&envelope.event_type, &envelope.source));
+    assert!(matches!(Incoming::decode(text).unwrap(), Incoming::Event(decoded) if *decoded == envelope));
+}

@@ -1,0 +1,149 @@
+//! `samples/`: every contract has a golden envelope that fits its schemas and survives the way there and back.
+
+use hostler_core::cloudevents::CloudEvent;
+use hostler_core::{Addressed, Envelope, Incoming, Payload};
+use hostler_events::{
+    CapacityEvent, Contract, HostEvent, Kind, OperatorCommand, ProvisioningEvent, ReservationEvent, SOURCE,
+    StepCommand, catalogue, samples, schemas,
+};
+use jsonschema::Validator;
+use serde_json::Value;
+
+fn sample(contract: &Contract) -> Value {
+    let text = samples::sample_text(contract.name, contract.version).unwrap();
+    serde_json::from_str(text).unwrap()
+}
+
+pub(crate) fn validator(name: &str, version: u32) -> Validator {
+    let schema: Value = serde_json::from_str(schemas::schema_text(name, version).unwrap()).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+fn assert_fits(validator: &Validator, value: &Value, what: &str) {
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {}", errors.join("; "));
+}
+
+/// Reads a payload as the set that has the type, and writes it again: type, version, data, queue.
+fn there_and_back(name: &str, version: u32, data: &Value) -> (String, u32, Value, Option<&'static str>) {
+    fn written<P: Payload>(payload: &P) -> (String, u32, Value) {
+        (payload.type_name().to_owned(), payload.schema_version(), payload.to_data())
+    }
+    fn read<P: Payload>(name: &str, version: u32, data: &Value) -> P {
+        P::from_data(name, version, data.clone()).unwrap_or_else(|error| panic!("{error}"))
+    }
+    let ((name, version, data), queue) = if CapacityEvent::NAMES.contains(&name) {
+        (written(&read::<CapacityEvent>(name, version, data)), None)
+    } else if HostEvent::NAMES.contains(&name) {
+        (written(&read::<HostEvent>(name, version, data)), None)
+    } else if ReservationEvent::NAMES.contains(&name) {
+        (written(&read::<ReservationEvent>(name, version, data)), None)
+    } else if ProvisioningEvent::NAMES.contains(&name) {
+        (written(&read::<ProvisioningEvent>(name, version, data)), None)
+    } else if OperatorCommand::NAMES.contains(&name) {
+        let command: OperatorCommand = read(name, version, data);
+        (written(&command), Some(command.queue()))
+    } else {
+        let command: StepCommand = read(name, version, data);
+        (written(&command), Some(command.queue()))
+    };
+    (name, version, data, queue)
+}
+
+#[test]
+fn every_sample_fits_its_schemas() {
+    let (event, command) = (validator("envelope", 1), validator("command", 1));
+    for contract in catalogue() {
+        let sample = sample(&contract);
+        let envelope = if contract.kind == Kind::Event { &event } else { &command };
+        assert_fits(envelope, &sample, contract.name);
+        assert_fits(&validator(contract.name, contract.version), &sample["data"], contract.name);
+        (contract.check)(sample["data"].clone()).unwrap();
+    }
+}
+
+#[test]
+fn every_sample_shows_every_field() {
+    for contract in catalogue() {
+        let schema = (contract.schema)().to_value();
+        for field in schema["properties"].as_object().unwrap().keys() {
+            let data = &sample(&contract)["data"];
+            assert!(data.get(field).is_some(), "the sample of {} has no {field}: show each field", contract.name);
+        }
+    }
+}
+
+#[test]
+fn every_sample_is_read_and_written_again_unchanged() {
+    for contract in catalogue() {
+        let sample = sample(&contract);
+        let expected = (contract.name.to_owned(), contract.version, sample["data"].clone(), contract.queue);
+        assert_eq!(there_and_back(contract.name, contract.version, &sample["data"]), expected);
+    }
+}
+
+#[test]
+fn older_samples_are_still_read() {
+    for (name, version, text) in samples::all() {
+        let sample: Value = serde_json::from_str(text).unwrap();
+        there_and_back(name, version, &sample["data"]);
+    }
+}
+
+#[test]
+fn every_sample_is_a_message_that_queues_deliver() {
+    for contract in catalogue() {
+        let sample = sample(&contract);
+        let incoming = Incoming::decode(&sample.to_string()).unwrap();
+        assert_eq!(incoming.type_name(), contract.name);
+        let (kind, again, version, source) = match &incoming {
+            Incoming::Event(event) => {
+                (Kind::Event, serde_json::to_value(event).unwrap(), event.schema_version, &event.source)
+            }
+            Incoming::Command(command) => {
+                (Kind::Command, serde_json::to_value(command).unwrap(), command.schema_version, &command.source)
+            }
+            Incoming::Timer(timer) => panic!("{} is a timer", timer.name),
+        };
+        assert_eq!((kind, version, source.as_str()), (contract.kind, contract.version, SOURCE), "{}", contract.name);
+        assert_eq!(again, sample, "{} is not written as it was read", contract.name);
+    }
+}
+
+#[test]
+fn every_event_is_a_cloud_event_and_back() {
+    for contract in catalogue().iter().filter(|contract| contract.kind == Kind::Event) {
+        let event: Envelope = serde_json::from_value(sample(contract)).unwrap();
+        let wire = serde_json::to_string(&CloudEvent::from(event.clone())).unwrap();
+        let back: CloudEvent = serde_json::from_str(&wire).unwrap();
+        assert_eq!((back.specversion.as_str(), back.event_type.as_str()), ("1.0", contract.name));
+        assert_eq!(Envelope::from(back), event);
+    }
+}
+
+#[test]
+fn ids_of_samples_are_version_7_and_all_different() {
+    let mut seen = std::collections::BTreeSet::new();
+    for contract in catalogue() {
+        let sample = sample(&contract);
+        let id = sample.get("eventId").or(sample.get("commandId")).unwrap().as_str().unwrap();
+        let uuid: uuid::Uuid = id.parse().unwrap();
+        assert_eq!(uuid.get_version_num(), 7, "{}", contract.name);
+        assert!(seen.insert(uuid), "{} has the id of another sample", contract.name);
+    }
+}
+
+#[test]
+fn an_event_lies_on_the_stream_of_its_category() {
+    for contract in catalogue().iter().filter(|contract| contract.kind == Kind::Event) {
+        let event: Envelope = serde_json::from_value(sample(contract)).unwrap();
+        let (category, key) = match contract.name.split_once('.').unwrap().0 {
+            "capacity" => ("request", "request"),
+            "reservation" => ("reservation", "provisioning"),
+            other => (other, other),
+        };
+        assert_eq!(event.stream.category(), category, "{}", contract.name);
+        assert_eq!(event.data[key], event.stream.key(), "{}", contract.name);
+    }
+}

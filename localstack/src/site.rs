@@ -1,0 +1,116 @@
+//! A whole site on a local cloud: an account of its own, the deployed template, and a fleet.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::account::Account;
+use crate::deploy::{DeployOptions, Edit};
+use crate::endpoint::Cloud;
+use crate::error::Error;
+use crate::fleet::{Fleet, FleetOptions};
+use crate::progress::Progress;
+use crate::stack::Stack;
+
+/// Where a site's parameters are, below the workspace's root.
+const SITES: &str = "infra/sites";
+/// The secret of local sites. It guards nothing but simulated hosts on this machine.
+const LOCAL_CALLBACK_KEY: &str = "local-callback-key-local-callback-key";
+
+/// What site to start.
+#[derive(Default)]
+pub struct SiteOptions {
+    /// The workspace's root, where template.yaml is.
+    pub root: PathBuf,
+    /// The site's name: its parameters are in `infra/sites/<name>.json`. `local` when empty.
+    pub name: String,
+    /// The binary of each function, as [`crate::build_functions`] gives them.
+    pub functions: BTreeMap<String, PathBuf>,
+    /// Parameters over those of the file.
+    pub parameters: BTreeMap<String, String>,
+    /// A change of the template before it is deployed.
+    pub edit: Option<Edit>,
+    /// The fleet.
+    pub fleet: FleetOptions,
+    /// Who is told about progress.
+    pub progress: Progress,
+}
+
+impl fmt::Debug for SiteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SiteOptions")
+            .field("root", &self.root)
+            .field("name", &self.name)
+            .field("parameters", &self.parameters)
+            .field("fleet", &self.fleet)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A site's file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteFile {
+    /// What the site is for; for readers.
+    #[serde(default, rename = "description")]
+    _description: String,
+    /// The template's parameters. Those that are JSON documents may be written as such.
+    parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// A running site. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Site {
+    /// Its account.
+    pub account: Account,
+    /// What is deployed.
+    pub stack: Stack,
+    /// Its hosts.
+    pub fleet: Fleet,
+}
+
+impl Site {
+    /// Starts a site in a fresh account.
+    ///
+    /// # Errors
+    /// Those of [`Cloud::deploy`] and [`Fleet::start`], and [`Error::File`] when the site's file cannot be read.
+    pub async fn start(cloud: &Cloud, options: SiteOptions) -> Result<Self, Error> {
+        let SiteOptions { root, name, functions, parameters, edit, mut fleet, progress } = options;
+        let account = cloud.new_account();
+        fleet.callback = account.callback_route();
+        fleet.progress = progress.clone();
+        let mut values = site_parameters(&root, if name.is_empty() { "local" } else { &name })?;
+        values.insert("CallbackKey".to_owned(), LOCAL_CALLBACK_KEY.to_owned());
+        values.insert("BmcUsername".to_owned(), fleet.username.clone());
+        values.insert("BmcPassword".to_owned(), fleet.password.clone());
+        values.extend(parameters);
+        let deploy = DeployOptions {
+            template: root.join("template.yaml"),
+            stack_name: "hostler".to_owned(),
+            functions,
+            parameters: values,
+            edit,
+            progress,
+        };
+        let (stack, fleet) = tokio::try_join!(cloud.deploy(&account, deploy), Fleet::start(fleet))?;
+        Ok(Self { account, stack, fleet })
+    }
+
+    /// Ends the fleet. The stack goes with its endpoint.
+    pub async fn stop(self) {
+        self.fleet.stop().await;
+    }
+}
+
+fn site_parameters(root: &Path, name: &str) -> Result<BTreeMap<String, String>, Error> {
+    let path = root.join(SITES).join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let file: SiteFile = serde_json::from_str(&text).map_err(|source| Error::Site { path, source })?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        document => document.to_string(),
+    };
+    Ok(file.parameters.into_iter().map(|(name, value)| (name, text(value))).collect())
+}

@@ -1,0 +1,12 @@
+//! Journeys on the local cloud: the real functions, the template as it is deployed, real Redfish endpoints.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a panic is how a test fails, and tests are read as code"
+)]
+
+mod provisioning;
+mod world;

@@ -1,0 +1,151 @@
+//! A site to test on: an account of its own with everything deployed, and a client of its API.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hostler_localstack::{Cloud, EndpointKind, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// The longest that anything on the local cloud is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+static FUNCTIONS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+pub async fn functions() -> BTreeMap<String, PathBuf> {
+    FUNCTIONS.get_or_init(async || build_functions(&root(), &Progress::default()).await.unwrap()).await.clone()
+}
+
+/// A running site, and what tests ask of it.
+pub struct World {
+    pub site: Site,
+    pub api: HttpApi,
+    client: reqwest::Client,
+}
+
+impl World {
+    /// A site with so many hosts, none of them enrolled.
+    pub async fn start(hosts: usize) -> Self {
+        Self::start_with(SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() }, false).await
+    }
+
+    pub async fn start_with(options: SiteOptions, enforce_iam: bool) -> Self {
+        let cloud = match enforce_iam {
+            true => Cloud::shared_with_iam().await.unwrap(),
+            false => Cloud::shared().await.unwrap(),
+        };
+        let options = SiteOptions { root: root(), functions: functions().await, ..options };
+        let site = Site::start(cloud, options).await.unwrap();
+        let api = site.stack.http().unwrap();
+        Self { site, api, client: reqwest::Client::new() }
+    }
+
+    /// Sends a command; says the status and the answer.
+    pub async fn command(&self, kind: &str, body: &Value) -> (u16, Value) {
+        self.post(&format!("/commands/{kind}"), &body.to_string()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let request = self.api.request(&self.client, reqwest::Method::POST, path);
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.api.request(&self.client, reqwest::Method::GET, path).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Sends a command that must be taken.
+    pub async fn accepted(&self, kind: &str, body: &Value) -> Value {
+        let (status, answer) = self.command(kind, body).await;
+        assert_eq!(status, 202, "{kind}: {answer}");
+        answer
+    }
+
+    /// Enrols every host of the fleet into a pool and waits until all are available.
+    pub async fn enrol(&self, pool: &str) {
+        for host in self.site.fleet.hosts() {
+            let command = json!({
+                "host": host.host_id, "pool": pool, "sku": host.sku, "faultDomain": host.rack,
+                "bmc": { "systemUrl": host.bmc_url },
+            });
+            self.accepted("enrol-host", &command).await;
+        }
+        let count = self.site.fleet.hosts().len();
+        self.until("all hosts are available", async || {
+            (self.hosts_in(pool, "available").await.len() == count).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn hosts_in(&self, pool: &str, phase: &str) -> Vec<Value> {
+        self.rows(&format!("/hosts?group={pool}/{phase}")).await
+    }
+
+    pub async fn rows(&self, path: &str) -> Vec<Value> {
+        let (status, answer) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer["rows"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub async fn request(&self, id: &str, pool: &str, count: u32) -> Value {
+        let command =
+            json!({ "request": id, "pool": pool, "role": "web", "image": "debian-12", "count": count });
+        self.accepted("request-hosts", &command).await
+    }
+
+    /// Waits until every saga of a request has ended, and gives their rows.
+    pub async fn settled(&self, request: &str, count: usize) -> Vec<Value> {
+        self.until("all sagas have ended", async || {
+            let rows = self.rows(&format!("/provisionings?group={request}")).await;
+            let ended = |row: &&Value| {
+                ["completed", "compensated", "stuck"].contains(&row["status"].as_str().unwrap_or_default())
+            };
+            (rows.iter().filter(ended).count() == count).then_some(rows)
+        })
+        .await
+    }
+
+    /// Asks again and again, and gives up with everything that is known.
+    pub async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        self.until_within(PATIENCE, what, ask).await
+    }
+
+    pub async fn until_within<T>(&self, patience: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = ask().await {
+                return found;
+            }
+            if begun.elapsed() > patience {
+                let hosts = self.rows("/hosts").await;
+                let sagas = self.rows("/provisionings").await;
+                panic!("after {patience:?} still not: {what}\nhosts: {hosts:#?}\nsagas: {sagas:#?}");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// A fleet that is quick.
+pub fn fleet(hosts: usize) -> FleetOptions {
+    FleetOptions { hosts, power_seconds: 0.0..=0.5, boot_ms: 200, ..FleetOptions::default() }
+}
+
+/// Whether this endpoint can run what only the default one can; says why when not.
+pub fn default_endpoint(test: &str) -> bool {
+    match EndpointKind::from_env().unwrap() {
+        EndpointKind::Ministack => true,
+        kind => {
+            eprintln!("NOT RUN on {kind:?}: {test} needs the default endpoint");
+            false
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The AWS adapters keep the ports' contracts, against whatever endpoint `HOSTLER_SCRATCH_ENDPOINT` names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_sdk_eventbridge::types::Target;
+use aws_sdk_sqs::types::QueueAttributeName;
+use hostler_aws::{Aws, Class, Settings, SqsQueues, tables};
+use hostler_runtime::{Control, EventBus, EventStore, Queues, StoreError, Views};
+use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
+use hostler_testkit::sample;
+
+const ENDPOINT: &str = "HOSTLER_SCRATCH_ENDPOINT";
+const QUEUE: &str = "contract-inbox";
+const BUS: &str = "contract-bus";
+
+/// An account of its own on the endpoint, with the tables, a bus and a queue.
+struct Place {
+    config: SdkConfig,
+    aws: Aws,
+}
+
+/// Absent when no endpoint was named: the suite is then passed over.
+async fn place() -> Option<Place> {
+    let Ok(endpoint) = std::env::var(ENDPOINT) else {
+        eprintln!("passed over: set {ENDPOINT} to the URL of a local cloud");
+        return None;
+    };
+    let account = format!("{:012}", uuid::Uuid::now_v7().as_u128() % 1_000_000_000_000);
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(account, "secret", None, None, "contracts"))
+        .load()
+        .await;
+    let tables = Tables(aws_sdk_dynamodb::Client::new(&config));
+    tables.create("events", [(tables::events::STREAM, Text), (tables::events::VERSION, Number)]).await;
+    tables.create("views", [(tables::views::VIEW, Text), (tables::views::KEY, Text)]).await;
+    tables.create("control", [(tables::control::KEY, Text)]).await;
+    let url = create_bus_and_queue(&config).await;
+    let settings = Settings::from_lookup(|name| match name {
+        tables::env::EVENTS_TABLE => Some("events".to_owned()),
+        tables::env::VIEWS_TABLE => Some("views".to_owned()),
+        tables::env::CONTROL_TABLE => Some("control".to_owned()),
+        tables::env::EVENT_BUS => Some(BUS.to_owned()),
+        tables::env::QUEUE_URLS => Some(serde_json::json!({ QUEUE: url }).to_string()),
+        _ => None,
+    });
+    let aws = Aws::new(&config, settings.unwrap());
+    aws.warm().await;
+    Some(Place { config, aws })
+}
+
+use ScalarAttributeType::{N as Number, S as Text};
+
+struct Tables(aws_sdk_dynamodb::Client);
+
+impl Tables {
+    async fn create<const N: usize>(&self, name: &str, keys: [(&str, ScalarAttributeType); N]) {
+        let kinds = [KeyType::Hash, KeyType::Range];
+        let mut call = self.0.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        for ((key, of), kind) in keys.into_iter().zip(kinds) {
+            call = call.attribute_definitions(attribute(key, of)).key_schema(element(key, kind));
+        }
+        if name == "views" {
+            let index = GlobalSecondaryIndex::builder()
+                .index_name(tables::views::BY_GROUP)
+                .key_schema(element(tables::views::GROUP, KeyType::Hash))
+                .key_schema(element(tables::views::KEY, KeyType::Range))
+                .projection(Projection::builder().projection_type(ProjectionType::All).build());
+            call = call
+                .attribute_definitions(attribute(tables::views::GROUP, Text))
+                .global_secondary_indexes(index.build().unwrap());
+        }
+        call.send().await.unwrap();
+    }
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
+}
+
+fn element(name: &str, kind: KeyType) -> KeySchemaElement {
+    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+}
+
+/// Creates a queue, and a bus that brings the suite's events to it; the queue's URL.
+async fn create_bus_and_queue(config: &SdkConfig) -> String {
+    let sqs = aws_sdk_sqs::Client::new(config);
+    let url = sqs.create_queue().queue_name(QUEUE).send().await.unwrap().queue_url.unwrap();
+    let arn = QueueAttributeName::QueueArn;
+    let answer =
+        sqs.get_queue_attributes().queue_url(&url).attribute_names(arn.clone()).send().await.unwrap();
+    let queue_arn = answer.attributes.unwrap()[&arn].clone();
+    let bus = aws_sdk_eventbridge::Client::new(config);
+    bus.create_event_bus().name(BUS).send().await.unwrap();
+    let pattern = serde_json::json!({ "detail-type": contract::SUBSCRIBED }).to_string();
+    bus.put_rule().name("contract").event_bus_name(BUS).event_pattern(pattern).send().await.unwrap();
+    let target = Target::builder().id("queue").arn(queue_arn).build().unwrap();
+    bus.put_targets().rule("contract").event_bus_name(BUS).targets(target).send().await.unwrap();
+    url
+}
+
+/// The receiving side of SQS, in real time.
+struct SqsInbox(SqsQueues);
+
+#[async_trait]
+impl Inbox for SqsInbox {
+    async fn receive(&self, queue: &str) -> Vec<Delivery> {
+        let received = self.0.receive(queue, 10, 0).await.unwrap().into_iter();
+        received
+            .map(|message| Delivery {
+                body: message.body,
+                attributes: message.attributes,
+                receipt: message.receipt,
+            })
+            .collect()
+    }
+
+    async fn delete(&self, queue: &str, receipt: &str) {
+        self.0.delete(queue, receipt).await.unwrap();
+    }
+
+    async fn wait(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+const SUPPORTS: Supports =
+    Supports { group_lag: Duration::from_secs(5), delivery_lag: Duration::from_secs(5), full_size: true };
+
+#[tokio::test]
+async fn the_event_store_keeps_its_contract() {
+    let Some(place) = place().await else { return };
+    contract::event_store(&place.aws.event_store().unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_views_keep_their_contract() {
+    let Some(place) = place().await else { return };
+    contract::views(&place.aws.views().unwrap(), SUPPORTS).await;
+}
+
+#[tokio::test]
+async fn control_keeps_its_contract() {
+    let Some(place) = place().await else { return };
+    contract::control(&place.aws.control().unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_queues_keep_their_contract() {
+    let Some(place) = place().await else { return };
+    let queues = place.aws.queues().unwrap();
+    contract::queues(&queues, &SqsInbox(queues.clone()), QUEUE, SUPPORTS).await;
+}
+
+#[tokio::test]
+async fn the_bus_keeps_its_contract() {
+    let Some(place) = place().await else { return };
+    let inbox = SqsInbox(place.aws.queues().unwrap());
+    contract::event_bus(&place.aws.bus().unwrap(), &inbox, QUEUE, SUPPORTS).await;
+}
+
+/// What is not there is missing, not broken: callers retry, and the text says what to deploy.
+#[tokio::test]
+async fn a_missing_resource_is_named_and_retried() {
+    let Some(place) = place().await else { return };
+    let urls: BTreeMap<String, String> = place
+        .aws
+        .settings()
+        .queue_urls()
+        .unwrap()
+        .values()
+        .map(|url| ("gone".to_owned(), format!("{url}-gone")))
+        .collect();
+    let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&place.config), urls);
+    let failure = queues.send("gone", &[outbound()]).await.remove(0).unwrap_err();
+    assert!(failure.retryable && failure.message.contains("deploy"), "{failure}");
+    let client = aws_sdk_dynamodb::Client::new(&place.config);
+    let store = hostler_aws::DynamoEventStore::new(client.clone(), "gone");
+    let error = store.append(&sample::commit("order#1", 1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(error.to_string().contains("table gone is not there"), "{error}");
+    let control = hostler_aws::DynamoControl::new(client.clone(), "gone");
+    assert!(control.get("key").await.unwrap_err().to_string().contains("dynamodb:GetItem"));
+    let views = hostler_aws::DynamoViews::new(client, "gone");
+    assert!(views.list("view", Some("group"), None, 1).await.unwrap_err().to_string().contains("not there"));
+    let bus = aws_sdk_eventbridge::Client::new(&place.config);
+    let bus = hostler_aws::EventBridgeBus::new(bus, "gone");
+    // AWS accepts the call and drops the event, or says that the bus is missing: never a lasting refusal.
+    let event = sample::envelope("order#1", "order.placed", serde_json::json!({}));
+    let result = bus.publish(&[event]).await.remove(0);
+    assert!(result.is_ok() || result.is_err_and(|failure| failure.retryable));
+    assert!(Class::Missing.retryable());
+}
+
+fn outbound() -> hostler_runtime::Outbound {
+    hostler_runtime::Outbound { body: "{}".to_owned(), ..Default::default() }
+}
