@@ -1,12 +1,12 @@
-//! The AWS adapters keep the ports' contracts, against whatever endpoint `HOSTLER_SCRATCH_ENDPOINT` names.
+//! The AWS adapters keep the ports' contracts, on the local cloud that `HOSTLER_TEST_CLOUD` asks for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::Credentials;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::ScalarAttributeType::{N as Number, S as Text};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -14,11 +14,11 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, tables};
+use hostler_localstack::Cloud;
 use hostler_runtime::{Control, EventBus, EventStore, Queues, StoreError, Views};
 use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
 use hostler_testkit::sample;
 
-const ENDPOINT: &str = "HOSTLER_SCRATCH_ENDPOINT";
 const QUEUE: &str = "contract-inbox";
 const BUS: &str = "contract-bus";
 
@@ -28,19 +28,8 @@ struct Place {
     aws: Aws,
 }
 
-/// Absent when no endpoint was named: the suite is then passed over.
-async fn place() -> Option<Place> {
-    let Ok(endpoint) = std::env::var(ENDPOINT) else {
-        eprintln!("passed over: set {ENDPOINT} to the URL of a local cloud");
-        return None;
-    };
-    let account = format!("{:012}", uuid::Uuid::now_v7().as_u128() % 1_000_000_000_000);
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(endpoint)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new(account, "secret", None, None, "contracts"))
-        .load()
-        .await;
+async fn place() -> Place {
+    let config = Cloud::shared().await.unwrap().new_account().sdk_config();
     let tables = Tables(aws_sdk_dynamodb::Client::new(&config));
     tables.create("events", [(tables::events::STREAM, Text), (tables::events::VERSION, Number)]).await;
     tables.create("views", [(tables::views::VIEW, Text), (tables::views::KEY, Text)]).await;
@@ -56,10 +45,8 @@ async fn place() -> Option<Place> {
     });
     let aws = Aws::new(&config, settings.unwrap());
     aws.warm().await;
-    Some(Place { config, aws })
+    Place { config, aws }
 }
-
-use ScalarAttributeType::{N as Number, S as Text};
 
 struct Tables(aws_sdk_dynamodb::Client);
 
@@ -137,42 +124,42 @@ impl Inbox for SqsInbox {
 const SUPPORTS: Supports =
     Supports { group_lag: Duration::from_secs(5), delivery_lag: Duration::from_secs(5), full_size: true };
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_event_store_keeps_its_contract() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     contract::event_store(&place.aws.event_store().unwrap()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_views_keep_their_contract() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     contract::views(&place.aws.views().unwrap(), SUPPORTS).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn control_keeps_its_contract() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     contract::control(&place.aws.control().unwrap()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_queues_keep_their_contract() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     let queues = place.aws.queues().unwrap();
     contract::queues(&queues, &SqsInbox(queues.clone()), QUEUE, SUPPORTS).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_bus_keeps_its_contract() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     let inbox = SqsInbox(place.aws.queues().unwrap());
     contract::event_bus(&place.aws.bus().unwrap(), &inbox, QUEUE, SUPPORTS).await;
 }
 
 /// What is not there is missing, not broken: callers retry, and the text says what to deploy.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_resource_is_named_and_retried() {
-    let Some(place) = place().await else { return };
+    let place = place().await;
     let urls: BTreeMap<String, String> = place
         .aws
         .settings()

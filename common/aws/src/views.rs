@@ -263,6 +263,6 @@ mod tests {
             counts[usize::try_from(shard_of(&format!("h-{number}"))).unwrap_or(0)] += 1;
         }
         assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
-        assert_eq!((shard_of("h-1"), shard_of("h-2")), (shard_of("h-1"), shard_of("h-2")));
+        assert_eq!(["h-1", "h-2", "rack/1:h-3"].map(shard_of), [4, 5, 7]);
     }
 }

@@ -86,7 +86,9 @@ macro_rules! text_id {
             schemars::JsonSchema,
         )]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(#[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._:/-]+$"))] String);
+        // Said on the container: `try_from` has the schema made from `String`, not from the field.
+        #[schemars(extend("minLength" = 1, "maxLength" = 200, "pattern" = "^[A-Za-z0-9._:/-]+$"))]
+        pub struct $name(String);
 
         impl $name {
             /// Checks and wraps the text.
@@ -185,6 +187,7 @@ impl From<TimerId> for CausationId {
 /// A stream's name, `category#key`: one consistency boundary, such as `host#h-42`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9._:/-]{1,200}#[A-Za-z0-9._:/-]{1,200}$"))]
 pub struct StreamId(String);
 
 impl StreamId {

@@ -56,10 +56,7 @@ pub(crate) async fn boot_from_image<B: Bmc + ?Sized>(
 ) -> Result<BootStarted, DriverError> {
     let time = TimeLeft::new(bmc.address(), patience);
     let mut done = BootStarted::default();
-    if inserted(bmc, &time).await?.as_deref() == Some(image_url)
-        && bmc.settled_power_state(&time.patience()).await? == PowerState::On
-    {
-        done.already_running = true;
+    if inserted(bmc, &time).await?.as_deref() == Some(image_url) && go_on(bmc, &time, &mut done).await? {
         return Ok(done);
     }
     for _round in 0..ROUNDS_MAX {
@@ -75,6 +72,39 @@ pub(crate) async fn boot_from_image<B: Bmc + ?Sized>(
         }
     }
     Err(interference(&time, "starting from an image", PowerState::On))
+}
+
+/// Goes on where an earlier call stopped that had inserted the image already. Its order to switch on may be under way
+/// still, and must not be answered by switching off a host that has just begun to boot. Returns whether the host is
+/// on; if not, the boot was not fully prepared.
+async fn go_on<B: Bmc + ?Sized>(
+    bmc: &B,
+    time: &TimeLeft<'_>,
+    done: &mut BootStarted,
+) -> Result<bool, DriverError> {
+    if bmc.settled_power_state(&time.patience()).await? == PowerState::On {
+        done.already_running = true;
+        return Ok(true);
+    }
+    if set_boot_target(bmc, time, done).await? {
+        return Ok(false);
+    }
+    let change = bmc.set_power(PowerGoal::On, &time.patience()).await?;
+    done.already_running = !change.changed;
+    if change.changed {
+        done.power_changes.push(PowerState::On);
+    }
+    Ok(true)
+}
+
+async fn set_boot_target<B: Bmc + ?Sized>(
+    bmc: &B,
+    time: &TimeLeft<'_>,
+    done: &mut BootStarted,
+) -> Result<bool, DriverError> {
+    let changed = time.within("setting the boot target", bmc.set_boot_once_cd()).await?;
+    done.boot_target_set |= changed;
+    Ok(changed)
 }
 
 /// Switches the host off and prepares its boot. Returns whether anything had to be changed for it.
@@ -97,8 +127,7 @@ async fn prepare<B: Bmc + ?Sized>(
         image_changed = time.within("inserting the image", bmc.insert_media(image_url)).await?;
         done.inserted |= image_changed;
     }
-    let target_changed = time.within("setting the boot target", bmc.set_boot_once_cd()).await?;
-    done.boot_target_set |= target_changed;
+    let target_changed = set_boot_target(bmc, time, done).await?;
     Ok(off.changed || image_changed || target_changed)
 }
 

@@ -13,9 +13,15 @@ use hostler_core::{Decider, Decision};
 use jiff::Timestamp;
 
 /// A decider with a history.
-#[derive(Debug, Clone)]
 pub struct Given<D: Decider> {
     state: D::State,
+}
+
+// By hand, for a derive would ask it of the decider rather than of its state.
+impl<D: Decider> Clone for Given<D> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone() }
+    }
 }
 
 /// A history, oldest event first.
@@ -67,7 +73,6 @@ impl<D: Decider> Given<D> {
 }
 
 /// What was decided.
-#[derive(Debug)]
 pub struct Decided<D: Decider> {
     state: D::State,
     decision: Result<Decision<D::Event, D::Command>, D::Refusal>,
@@ -88,7 +93,6 @@ impl<D: Decider> Decided<D> {
     /// # Panics
     /// When it is otherwise; so do all that follow.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "asserts")]
     pub fn then_events(self, events: impl IntoIterator<Item = D::Event>) -> Self
     where
         D::Event: Debug + PartialEq,
@@ -99,7 +103,6 @@ impl<D: Decider> Decided<D> {
 
     /// Exactly these commands, in this order.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "asserts")]
     pub fn then_commands(self, commands: impl IntoIterator<Item = D::Command>) -> Self
     where
         D::Command: Debug + PartialEq,
@@ -110,7 +113,6 @@ impl<D: Decider> Decided<D> {
 
     /// Exactly the timers of these names, in this order.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "asserts")]
     pub fn then_timers<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let timers: Vec<&str> = self.decision().timers.iter().map(|timer| timer.name.as_str()).collect();
         assert_eq!(timers, names.into_iter().collect::<Vec<_>>(), "timers");
@@ -119,7 +121,6 @@ impl<D: Decider> Decided<D> {
 
     /// A timer of this name, due at this moment.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "asserts")]
     pub fn then_timer_at(self, name: &str, due_at: impl Moment) -> Self {
         let due: Vec<Timestamp> = self
             .decision()
@@ -134,7 +135,6 @@ impl<D: Decider> Decided<D> {
 
     /// Neither events nor commands nor timers.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "asserts")]
     pub fn then_nothing(self) -> Self {
         let Decision { events, commands, timers } = self.decision();
         let count = (events.len(), commands.len(), timers.len());

@@ -1,13 +1,20 @@
 //! The twins in memory keep the ports' contracts, and their fault switches do what they say.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_runtime::{Clock, Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
+use hostler_core::{Failure, Incoming};
+use hostler_runtime::relay::Relay;
+use hostler_runtime::{
+    Batch, Clock, Control, EventBus, EventStore, Handler, Outbound, Queues, StoreError, Views,
+};
 use hostler_testkit::contract::{self, MemoryInbox, Supports};
 use hostler_testkit::faults::Rates;
-use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryQueues, MemoryStore, MemoryViews, Redrive};
-use hostler_testkit::{TestClock, sample};
+use hostler_testkit::memory::{
+    Delivered, MemoryBus, MemoryControl, MemoryQueues, MemoryStore, MemoryViews, Redrive, deliver,
+};
+use hostler_testkit::{SeededIds, TestClock, sample};
 use serde_json::json;
 
 /// In memory nothing lags; the delivery lag is only what the suites count in.
@@ -127,4 +134,42 @@ async fn a_message_received_too_often_ends_among_the_dead_letters() {
     assert!(inbox.queues.receive("inbox", 10).is_empty());
     assert_eq!((inbox.queues.len("inbox"), inbox.queues.len("inbox-dlq")), (0, 1));
     assert!(!inbox.queues.is_empty());
+}
+
+/// Keeps the first message of each kind for later, and takes the second.
+struct Hesitant(std::sync::Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl Handler for Hesitant {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let kind = message.type_name().to_owned();
+        let mut seen = self.0.lock().unwrap();
+        if seen.contains(&kind) {
+            return Ok(());
+        }
+        seen.push(kind);
+        Err(Failure::retry_after(Duration::from_secs(5), "not yet"))
+    }
+}
+
+#[tokio::test]
+async fn a_commit_goes_all_the_way_on_virtual_time() {
+    let (store, bus, clock) = (MemoryStore::default(), MemoryBus::default(), TestClock::default());
+    let queues = MemoryQueues::new(&clock, ["orders", "orders-dlq", "relay-failures"]);
+    bus.subscribe_all(&queues, "orders");
+    let (shared_bus, shared_queues) = (Arc::new(bus.clone()), Arc::new(queues.clone()));
+    let relay = Relay::new(shared_bus, shared_queues.clone(), Arc::new(clock.clone()), "relay-failures");
+    store.append(&sample::commit("order#1", 1)).await.unwrap();
+    let relayed = relay.relay(&store.take_outbox_records()).await.unwrap();
+    assert_eq!((relayed.commits, bus.published().len()), (1, 1));
+
+    let batch = Batch::new("orders", "orders", shared_queues, Arc::new(SeededIds::default()));
+    let handler = Hesitant(std::sync::Mutex::default());
+    let turn = || deliver(&queues, "orders", &batch, &handler, Duration::from_secs(30));
+    assert_eq!(turn().await, Delivered { messages: 1, failed: 1 });
+    assert_eq!(turn().await, Delivered::default(), "it was deferred");
+    assert_eq!(queues.next_visible_at(), Some(clock.now() + Duration::from_secs(5)));
+    clock.advance_seconds(5);
+    assert_eq!(turn().await, Delivered { messages: 1, failed: 0 });
+    assert!(queues.is_empty());
 }

@@ -53,7 +53,8 @@ fn pretty(value: &Value) -> String {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            let fields: BTreeMap<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
             Value::Object(fields.into_iter().collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),

@@ -152,7 +152,8 @@ fn stream() -> Value {
         "dueAt": timer["dueAt"],
         "deliverTo": timer["deliverTo"],
     }]);
-    let keys = json!({ "stream": { "S": commit.stream }, "version": { "N": commit.stream_version.to_string() } });
+    let keys =
+        json!({ "stream": { "S": commit.stream }, "version": { "N": commit.stream_version.to_string() } });
     let mut image = json!({
         "commit_id": { "S": "019c13b5-b750-7eee-8eee-5a5a00eeeeee" },
         "causation_id": { "S": commit.causation_id },

@@ -12,7 +12,8 @@ use crate::folder;
 use crate::inputs::{self, sample};
 use crate::samples::validator;
 
-const ADVICE: &str = "The functions' inputs are made from the contracts' samples by tests/contracts/inputs.rs.";
+const ADVICE: &str =
+    "The functions' inputs are made from the contracts' samples by tests/contracts/inputs.rs.";
 
 #[test]
 fn every_input_is_what_the_samples_make() {
@@ -22,8 +23,10 @@ fn every_input_is_what_the_samples_make() {
 
 #[test]
 fn every_input_has_its_line() {
-    let listed: Vec<String> =
-        samples::lambda_samples().iter().map(|(function, name, _)| format!("{function}.{name}.json")).collect();
+    let listed: Vec<String> = samples::lambda_samples()
+        .iter()
+        .map(|(function, name, _)| format!("{function}.{name}.json"))
+        .collect();
     let made: Vec<String> = inputs::lambda_inputs().into_keys().collect();
     assert_eq!(listed, made, "lambda_files! in events/src/files.rs must list what inputs.rs makes, in order");
     assert_eq!(folder::names("samples/lambda").into_iter().collect::<Vec<_>>(), made);
@@ -46,7 +49,11 @@ fn every_queue_input_is_a_batch_of_messages_that_decode() {
         let batch: SqsEvent = serde_json::from_str(text).unwrap();
         assert!(!batch.records.is_empty(), "{function}.{name}");
         for record in batch.records {
-            assert!(record.message_id.is_some() && record.receipt_handle.is_some() && record.event_source_arn.is_some());
+            assert!(
+                record.message_id.is_some()
+                    && record.receipt_handle.is_some()
+                    && record.event_source_arn.is_some()
+            );
             let incoming = Incoming::decode(&record.body.unwrap()).unwrap();
             match &incoming {
                 Incoming::Command(_) if function == "accept-commands" => {

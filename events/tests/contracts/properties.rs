@@ -16,17 +16,22 @@ fn id<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>() -> impl St
 }
 
 fn step_policy() -> impl Strategy<Value = StepPolicy> {
-    (1..=604_800_u32, 1..=20_u32, 0..=900_u32).prop_map(|(deadline_seconds, attempts, retry_seconds)| StepPolicy {
-        deadline_seconds,
-        attempts,
-        retry_seconds,
+    (1..=604_800_u32, 1..=20_u32, 0..=900_u32).prop_map(|(deadline_seconds, attempts, retry_seconds)| {
+        StepPolicy { deadline_seconds, attempts, retry_seconds }
     })
 }
 
 fn provisioning_policy() -> impl Strategy<Value = ProvisioningPolicy> {
     (any::<u32>(), prop::array::uniform7(step_policy())).prop_map(|(version, steps)| {
-        let [reserve_host, deploy_image, apply_role, register_monitoring, undo_monitoring, undo_deploy, release] =
-            steps;
+        let [
+            reserve_host,
+            deploy_image,
+            apply_role,
+            register_monitoring,
+            undo_monitoring,
+            undo_deploy,
+            release,
+        ] = steps;
         ProvisioningPolicy {
             version,
             reserve_host,

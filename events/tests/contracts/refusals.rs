@@ -93,7 +93,8 @@ fn events_take_fields_that_newer_writers_add() {
 fn ids_that_keys_would_choke_on_are_refused() {
     let fields = ["host", "pool", "sku", "faultDomain"];
     let (long, just_right) = ("x".repeat(201), "x".repeat(200));
-    for (value, why) in [("", "it is empty; give 1 to 200"), (&long, "longer than 200 bytes"), ("a b", "only letters")]
+    for (value, why) in
+        [("", "it is empty; give 1 to 200"), (&long, "longer than 200 bytes"), ("a b", "only letters")]
     {
         for field in fields {
             let data = changed("enrol-host", |data| data[field] = value.into());

@@ -69,7 +69,11 @@ fn every_sample_shows_every_field() {
         let schema = (contract.schema)().to_value();
         for field in schema["properties"].as_object().unwrap().keys() {
             let data = &sample(&contract)["data"];
-            assert!(data.get(field).is_some(), "the sample of {} has no {field}: show each field", contract.name);
+            assert!(
+                data.get(field).is_some(),
+                "the sample of {} has no {field}: show each field",
+                contract.name
+            );
         }
     }
 }
@@ -101,12 +105,20 @@ fn every_sample_is_a_message_that_queues_deliver() {
             Incoming::Event(event) => {
                 (Kind::Event, serde_json::to_value(event).unwrap(), event.schema_version, &event.source)
             }
-            Incoming::Command(command) => {
-                (Kind::Command, serde_json::to_value(command).unwrap(), command.schema_version, &command.source)
-            }
+            Incoming::Command(command) => (
+                Kind::Command,
+                serde_json::to_value(command).unwrap(),
+                command.schema_version,
+                &command.source,
+            ),
             Incoming::Timer(timer) => panic!("{} is a timer", timer.name),
         };
-        assert_eq!((kind, version, source.as_str()), (contract.kind, contract.version, SOURCE), "{}", contract.name);
+        assert_eq!(
+            (kind, version, source.as_str()),
+            (contract.kind, contract.version, SOURCE),
+            "{}",
+            contract.name
+        );
         assert_eq!(again, sample, "{} is not written as it was read", contract.name);
     }
 }

@@ -56,13 +56,22 @@ fn every_version_of_every_contract_has_its_files_and_its_line() {
     expected.sort_unstable();
     let listed: Vec<(&str, u32)> =
         hostler_events::samples::all().map(|(name, version, _)| (name, version)).collect();
-    let lines: Vec<String> = expected.iter().map(|(name, version)| format!("    {name:?} v {version},")).collect();
+    let lines: Vec<String> =
+        expected.iter().map(|(name, version)| format!("    {name:?} v {version},")).collect();
     assert_eq!(listed, expected, "contract_files! in events/src/files.rs must read:\n{}", lines.join("\n"));
 
     let files = |names: &[(&str, u32)]| names.iter().map(|(name, v)| format!("{name}.v{v}.json")).collect();
-    assert_eq!(folder::names("samples"), files(&expected), "events/samples has files of no contract, or lacks some");
+    assert_eq!(
+        folder::names("samples"),
+        files(&expected),
+        "events/samples has files of no contract, or lacks some"
+    );
     expected.extend([("envelope", 1), ("command", 1), ("timer", 1)]);
-    assert_eq!(folder::names("schemas"), files(&expected), "events/schemas has files of no contract, or lacks some");
+    assert_eq!(
+        folder::names("schemas"),
+        files(&expected),
+        "events/schemas has files of no contract, or lacks some"
+    );
 }
 
 #[test]

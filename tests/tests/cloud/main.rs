@@ -8,5 +8,7 @@
     reason = "a panic is how a test fails, and tests are read as code"
 )]
 
+mod ledger;
 mod provisioning;
+mod scale;
 mod world;

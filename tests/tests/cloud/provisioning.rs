@@ -11,10 +11,12 @@ async fn a_request_brings_hosts_into_service() {
     world.request("r-1", "web", 2).await;
     let sagas = world.settled("r-1", 2).await;
     assert!(sagas.iter().all(|saga| saga["status"] == "completed"), "{sagas:#?}");
-    let hosts = world.until("views follow", async || {
-        let hosts = world.hosts_in("web", "in-service").await;
-        (hosts.len() == 2).then_some(hosts)
-    }).await;
+    let hosts = world
+        .until("views follow", async || {
+            let hosts = world.hosts_in("web", "in-service").await;
+            (hosts.len() == 2).then_some(hosts)
+        })
+        .await;
     assert!(hosts.iter().all(|host| host["role"] == "web" && host["power"] == "on"), "{hosts:#?}");
 }
 
@@ -27,7 +29,9 @@ async fn a_host_that_cannot_be_configured_goes_back_to_its_pool() {
     world.request("r-1", "lab", 1).await;
     let sagas = world.settled("r-1", 1).await;
     assert_eq!(sagas[0]["status"], "compensated", "{sagas:#?}");
-    world.until("the host is back", async || {
-        (world.hosts_in("lab", "available").await.len() == 1).then_some(())
-    }).await;
+    world
+        .until("the host is back", async || {
+            (world.hosts_in("lab", "available").await.len() == 1).then_some(())
+        })
+        .await;
 }

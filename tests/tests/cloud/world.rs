@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hostler_localstack::{Cloud, EndpointKind, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
+use aws_sdk_sqs::types::QueueAttributeName;
+use hostler_localstack::{
+    Cloud, EndpointKind, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions,
+};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+use crate::ledger::queue_urls;
 
 /// The longest that anything on the local cloud is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,7 +24,10 @@ pub fn root() -> PathBuf {
 }
 
 pub async fn functions() -> BTreeMap<String, PathBuf> {
-    FUNCTIONS.get_or_init(async || build_functions(&root(), &Progress::default()).await.unwrap()).await.clone()
+    FUNCTIONS
+        .get_or_init(async || build_functions(&root(), &Progress::default()).await.unwrap())
+        .await
+        .clone()
 }
 
 /// A running site, and what tests ask of it.
@@ -40,8 +48,11 @@ impl World {
             true => Cloud::shared_with_iam().await.unwrap(),
             false => Cloud::shared().await.unwrap(),
         };
+        let begun = Instant::now();
         let options = SiteOptions { root: root(), functions: functions().await, ..options };
+        eprintln!("{:>7.2?} until the functions are built", begun.elapsed());
         let site = Site::start(cloud, options).await.unwrap();
+        eprintln!("{:>7.2?} until the site is up", begun.elapsed());
         let api = site.stack.http().unwrap();
         Self { site, api, client: reqwest::Client::new() }
     }
@@ -71,6 +82,10 @@ impl World {
 
     /// Enrols every host of the fleet into a pool and waits until all are available.
     pub async fn enrol(&self, pool: &str) {
+        self.enrol_within(PATIENCE, pool).await;
+    }
+
+    pub async fn enrol_within(&self, patience: Duration, pool: &str) {
         for host in self.site.fleet.hosts() {
             let command = json!({
                 "host": host.host_id, "pool": pool, "sku": host.sku, "faultDomain": host.rack,
@@ -79,7 +94,7 @@ impl World {
             self.accepted("enrol-host", &command).await;
         }
         let count = self.site.fleet.hosts().len();
-        self.until("all hosts are available", async || {
+        self.until_within(patience, "all hosts are available", async || {
             (self.hosts_in(pool, "available").await.len() == count).then_some(())
         })
         .await;
@@ -103,7 +118,11 @@ impl World {
 
     /// Waits until every saga of a request has ended, and gives their rows.
     pub async fn settled(&self, request: &str, count: usize) -> Vec<Value> {
-        self.until("all sagas have ended", async || {
+        self.settled_within(PATIENCE, request, count).await
+    }
+
+    pub async fn settled_within(&self, patience: Duration, request: &str, count: usize) -> Vec<Value> {
+        self.until_within(patience, "all sagas have ended", async || {
             let rows = self.rows(&format!("/provisionings?group={request}")).await;
             let ended = |row: &&Value| {
                 ["completed", "compensated", "stuck"].contains(&row["status"].as_str().unwrap_or_default())
@@ -113,15 +132,46 @@ impl World {
         .await
     }
 
+    /// Waits until no queue but the timers' holds anything: void timers may still be on their way.
+    pub async fn at_rest(&self) {
+        let sqs = aws_sdk_sqs::Client::new(&self.site.account.sdk_config());
+        let urls = queue_urls(self);
+        self.until("the queues are empty", async || {
+            for (name, url) in &urls {
+                if name == "timers" || name.ends_with("-dlq") {
+                    continue;
+                }
+                let answer =
+                    sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+                let attributes = answer.send().await.unwrap().attributes.unwrap();
+                let waiting = [
+                    QueueAttributeName::ApproximateNumberOfMessages,
+                    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+                ];
+                if waiting.iter().any(|name| attributes[name] != "0") {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
     /// Asks again and again, and gives up with everything that is known.
     pub async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
         self.until_within(PATIENCE, what, ask).await
     }
 
-    pub async fn until_within<T>(&self, patience: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    pub async fn until_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        ask: impl AsyncFn() -> Option<T>,
+    ) -> T {
         let begun = Instant::now();
         loop {
             if let Some(found) = ask().await {
+                eprintln!("{:>7.2?} until {what}", begun.elapsed());
                 return found;
             }
             if begun.elapsed() > patience {

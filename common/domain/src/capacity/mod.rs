@@ -8,6 +8,8 @@ use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningPolicy, RequestId, StepCommand};
 use jiff::Timestamp;
 
+use crate::support::OWNER_ID_BYTES_MAX;
+
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +62,16 @@ pub enum CapacityRefusal {
         /// How many distinct ids came with it.
         found: usize,
     },
+    /// The sagas' ids, which may be made from the request's, leave no room for step ids.
+    #[error(
+        "request {request} is too long a name: the ids of its provisionings have {bytes} bytes, and may have {OWNER_ID_BYTES_MAX}; choose a shorter one, such as a UUID"
+    )]
+    IdTooLong {
+        /// The request.
+        request: RequestId,
+        /// How long the longest of its sagas' ids is.
+        bytes: usize,
+    },
     /// The id was used before for something else.
     #[error(
         "request {request} was accepted before with another {field} ({accepted}, now {asked}): send the same content again, or use a new request id"
@@ -84,6 +96,7 @@ impl CapacityRefusal {
             Self::NoHosts { .. } => "no-hosts",
             Self::TooManyHosts { .. } => "too-many-hosts",
             Self::IdsMissing { .. } => "ids-missing",
+            Self::IdTooLong { .. } => "id-too-long",
             Self::PayloadMismatch { .. } => "payload-mismatch",
         }
     }
@@ -133,6 +146,10 @@ fn accept(
     let found = provisionings.iter().collect::<BTreeSet<_>>().len();
     if u32::try_from(found) != Ok(count) || found != provisionings.len() {
         return Err(CapacityRefusal::IdsMissing { request, count, found });
+    }
+    let bytes = provisionings.iter().map(|id| id.as_str().len()).max().unwrap_or(0);
+    if bytes > OWNER_ID_BYTES_MAX {
+        return Err(CapacityRefusal::IdTooLong { request, bytes });
     }
     let mut decision = Decision::events([CapacityEvent::Requested(CapacityRequested {
         request: request.clone(),

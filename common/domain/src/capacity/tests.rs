@@ -49,7 +49,8 @@ fn the_same_request_again_does_nothing_even_with_new_ids() {
 
 #[test]
 fn the_same_id_with_other_content_is_refused_and_says_which_field() {
-    let change: [(&str, fn(&mut RequestHosts)); 5] = [
+    type Change = fn(&mut RequestHosts);
+    let change: [(&str, Change); 5] = [
         ("pool", |r| r.pool = id("db")),
         ("role", |r| r.role = id("db")),
         ("image", |r| r.image = id("debian-12")),
@@ -91,4 +92,12 @@ fn the_largest_request_fits_into_one_commit() {
     let decision = run.when(&input(request(HOSTS_PER_REQUEST_MAX), ids(250))).unwrap();
     let bytes: usize = decision.commands.iter().map(|c| c.to_data().to_string().len() + 200).sum();
     assert!(bytes < 300_000, "{bytes} bytes of commands");
+}
+
+#[test]
+fn a_request_id_leaves_room_for_step_ids() {
+    let mut run = Run::<CapacityDecider>::new();
+    let refusal = run.when(&input(request(1), vec![id(&"p".repeat(151))])).unwrap_err();
+    assert_eq!(refusal.label(), "id-too-long");
+    assert!(run.when(&input(request(1), vec![id(&"p".repeat(150))])).is_ok());
 }

@@ -114,10 +114,11 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        assert_eq!(rendezvous(&id("p-1"), &id("h-1")), rendezvous(&id("p-1"), &id("h-1")));
+        // Computed by another implementation of the same functions.
+        assert_eq!(rendezvous(&id("p-1"), &id("h-1")), 0xbc16_35c2_ef4a_2f3b);
         let order = candidate_order(&id("p-1"), None, hosts(4, 2), &BTreeMap::new());
         let order: Vec<&str> = order.iter().map(HostId::as_str).collect();
-        assert_eq!(order, ["host-0000", "host-0001", "host-0002", "host-0003"], "golden");
+        assert_eq!(order, ["host-0003", "host-0001", "host-0002", "host-0000"]);
     }
 
     #[test]

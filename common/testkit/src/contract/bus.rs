@@ -80,7 +80,7 @@ async fn many_events_are_packed_into_calls(
     supports: Supports,
 ) {
     // 35 events are more than ten, and the large ones together far more than 256 KB.
-    let filler = |number: usize| "x".repeat(if number % 3 == 0 { 90_000 } else { 10 });
+    let filler = |number: usize| "x".repeat(if number.is_multiple_of(3) { 90_000 } else { 10 });
     let events: Vec<Envelope> = (0..35)
         .map(|number| envelope(SUBSCRIBED[0], json!({ "number": number, "filler": filler(number) })))
         .collect();

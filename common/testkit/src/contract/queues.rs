@@ -66,7 +66,7 @@ async fn many_messages_are_packed_into_calls(
 ) {
     // 35 messages are more than ten, and the large ones together far more than 256 KB.
     let body = |number: usize| {
-        let filler = if number % 3 == 0 { 90_000 } else { 10 };
+        let filler = if number.is_multiple_of(3) { 90_000 } else { 10 };
         json!({ "number": number, "filler": "x".repeat(filler) }).to_string()
     };
     let messages: Vec<Outbound> = (0..35).map(|number| message(body(number))).collect();

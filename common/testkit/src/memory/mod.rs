@@ -2,12 +2,14 @@
 
 mod bus;
 mod control;
+mod deliver;
 mod queues;
 mod store;
 mod views;
 
 pub use bus::MemoryBus;
 pub use control::MemoryControl;
+pub use deliver::{Delivered, deliver, outbox_records, sqs_event};
 pub use queues::{MemoryQueues, Received, Redrive};
 pub use store::MemoryStore;
 pub use views::MemoryViews;

@@ -42,10 +42,8 @@ fn a_failed_cleaning_is_tried_again_after_its_delay() {
 
 #[test]
 fn without_a_delay_it_is_tried_again_at_once() {
-    let mut host = Host::given([
-        HostInput::Enrol { command: command(), policy: policy(0) },
-        facts("h-1/verify/1"),
-    ]);
+    let mut host =
+        Host::given([HostInput::Enrol { command: command(), policy: policy(0) }, facts("h-1/verify/1")]);
     assert_eq!(host.names(&fail("h-1/clean/2")), ["host.cleaning-failed", "host.cleaning-started"]);
     assert_eq!(host.state.own_steps, 3);
 }

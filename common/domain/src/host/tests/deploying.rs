@@ -91,7 +91,8 @@ fn a_failed_image_is_told_to_the_saga() {
 
 #[test]
 fn a_report_that_nobody_waits_for_is_refused() {
-    for phase in ["verifying", "cleaning", "available", "reserved", "deploying", "in-service", "quarantined"] {
+    for phase in ["verifying", "cleaning", "available", "reserved", "deploying", "in-service", "quarantined"]
+    {
         assert_eq!(at(phase).when(&booted("x/1")).unwrap_err().label(), "not-waiting", "{phase}");
     }
 }

@@ -42,7 +42,8 @@ fn the_same_enrolment_again_does_nothing() {
 
 #[test]
 fn another_enrolment_is_refused_and_says_which_field() {
-    let changes: [(&str, fn(&mut EnrolHost)); 5] = [
+    type Change = fn(&mut EnrolHost);
+    let changes: [(&str, Change); 5] = [
         ("pool", |c| c.pool = id("db")),
         ("sku", |c| c.sku = id("gpu")),
         ("fault domain", |c| c.fault_domain = id("rack-9")),

@@ -31,11 +31,9 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
     match told.what {
         0 => enrol(),
         1 => facts(&step),
-        2 => HostInput::FailVerification {
-            step: id(&step),
-            category: Category::Transient,
-            reason: "x".into(),
-        },
+        2 => {
+            HostInput::FailVerification { step: id(&step), category: Category::Transient, reason: "x".into() }
+        }
         3 | 4 => booted(&step),
         5 => boot_failed(&step),
         6 | 7 => cleaned(&step),
@@ -118,7 +116,7 @@ fn run_out(host: &mut Host) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_a_host_is_told_its_rules_hold(

@@ -25,6 +25,8 @@ pub(crate) enum Cut {
     BeforeRequest(u32),
     /// The request is carried out, but its answer never arrives.
     AfterRequest(u32),
+    /// The order to switch to this state is carried out, but its answer never arrives.
+    AfterOrder(&'static str),
 }
 
 /// What the host and its BMC are in, what was done to them, and how they are to misbehave.
@@ -62,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) post_answer: Option<(u16, String)>,
     pub(crate) foreign_links: bool,
     pub(crate) hang_posts_after_doing: u32,
+    /// How often somebody else switches the host on while an image is inserted.
+    pub(crate) switched_on_meanwhile: u32,
     pub(crate) cut: Option<Cut>,
 }
 
@@ -113,6 +117,7 @@ impl FakeBmc {
                 post_answer: None,
                 foreign_links: false,
                 hang_posts_after_doing: 0,
+                switched_on_meanwhile: 0,
                 cut: None,
             })),
             cut_reached: Arc::new(Notify::new()),
@@ -154,8 +159,8 @@ pub(crate) fn driver(endpoint: &BmcEndpoint) -> RedfishBmc {
 pub(crate) fn limits() -> RedfishLimits {
     RedfishLimits {
         connect_timeout: Duration::from_millis(500),
-        request_timeout: Duration::from_millis(120),
-        operation_timeout: Duration::from_secs(3),
+        request_timeout: Duration::from_millis(250),
+        operation_timeout: Duration::from_secs(10),
         attempts_max: 3,
         backoff_first: Duration::from_millis(2),
         backoff_max: Duration::from_millis(8),
@@ -166,7 +171,7 @@ pub(crate) fn limits() -> RedfishLimits {
 
 /// Short, but long enough for a busy machine.
 pub(crate) fn patience() -> Patience {
-    Patience { deadline: Duration::from_secs(3), poll_interval: Duration::from_millis(2) }
+    Patience { deadline: Duration::from_secs(10), poll_interval: Duration::from_millis(2) }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,7 +220,11 @@ impl Inner {
                 answers = false;
             }
             Some(Cut::BeforeRequest(left) | Cut::AfterRequest(left)) => *left -= 1,
-            None => {}
+            Some(Cut::AfterOrder(order)) if body["ResetType"] == *order => {
+                cut_reached.notify_one();
+                answers = false;
+            }
+            Some(Cut::AfterOrder(_)) | None => {}
         }
         if used_up(&mut self.hangs) {
             return None;
@@ -260,6 +269,9 @@ impl Inner {
             Some("/Floppy") => return ok(json!({ "MediaTypes": ["Floppy", "USBStick"] })),
             Some("/Cd") => return self.drive(media),
             Some("/Cd/Actions/VirtualMedia.InsertMedia") if post => {
+                if used_up(&mut self.switched_on_meanwhile) {
+                    self.switch("On");
+                }
                 self.inserts += 1;
                 body["Image"].as_str().unwrap().clone_into(&mut self.image);
                 return StatusCode::NO_CONTENT.into_response();

@@ -1,0 +1,205 @@
+//! `failures`: what is in the dead-letter queues, and why.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use clap::Args;
+use futures::future::try_join_all;
+use serde::Serialize;
+
+use crate::error::CliError;
+use crate::output::Out;
+use crate::render::table;
+use crate::target::{Global, Target};
+
+/// How many messages are asked for at once; SQS gives no more.
+const BATCH: i32 = 10;
+/// For how long a message that was looked at is hidden from others.
+const HIDDEN_SECONDS: i32 = 5;
+/// How many empty answers in a row mean that there is nothing more to see.
+const EMPTY_MAX: u32 = 2;
+
+/// What `failures` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Nothing is changed or removed; a message that was looked at is hidden for 5 s.\n\n\
+    Example:\n  hostler failures --queue deploy-host --json")]
+pub(crate) struct FailuresArgs {
+    /// Only the dead letters of this queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// How many messages to show of each queue
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+}
+
+/// One dead letter.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Letter {
+    queue: String,
+    message_id: String,
+    message_type: String,
+    category: String,
+    function: String,
+    attempts: String,
+    reason: String,
+    body: String,
+}
+
+/// How many dead letters each queue has, by the queue's name.
+///
+/// # Errors
+/// When the queues cannot be asked.
+pub(crate) async fn counts(target: &Target) -> Result<BTreeMap<String, u64>, CliError> {
+    let client = Client::new(&target.config);
+    let queues = dead_letter_queues(target, None)?;
+    let counted = queues.into_iter().map(|(name, url)| {
+        let client = client.clone();
+        async move { Ok::<_, CliError>((name.clone(), count(&client, &name, &url).await?)) }
+    });
+    Ok(try_join_all(counted).await?.into_iter().collect())
+}
+
+/// Lists them.
+pub(crate) async fn run(args: FailuresArgs, global: &Global, out: Out) -> Result<(), CliError> {
+    let target = Target::open(global).await?;
+    let client = Client::new(&target.config);
+    let mut letters = Vec::new();
+    let mut total = 0;
+    for (name, url) in dead_letter_queues(&target, args.queue.as_deref())? {
+        let count = count(&client, &name, &url).await?;
+        total += count;
+        if count > 0 {
+            letters.extend(peek(&client, &name, &url, usize::from(args.limit)).await?);
+        }
+    }
+    if out.json {
+        return out.document(&letters);
+    }
+    if letters.is_empty() {
+        return out.line("There are no dead letters.");
+    }
+    let mut rows = table::plain(["QUEUE", "MESSAGE", "CATEGORY", "TRIES", "REASON"]);
+    for letter in &letters {
+        rows.add_row([&letter.queue, &letter.message_type, &letter.category, &letter.attempts, &letter.reason]);
+    }
+    out.line(table::text(&rows))?;
+    out.line(out.faint(format!("\n{} of about {total} shown; --json shows their bodies", letters.len())))
+}
+
+fn dead_letter_queues(target: &Target, of: Option<&str>) -> Result<BTreeMap<String, String>, CliError> {
+    let mut queues = target.queues()?;
+    queues.retain(|name, _| name.ends_with("-dlq"));
+    if let Some(of) = of {
+        let wanted = format!("{}-dlq", of.trim_end_matches("-dlq"));
+        if !queues.contains_key(&wanted) {
+            let known: Vec<&str> = queues.keys().map(|name| name.trim_end_matches("-dlq")).collect();
+            return Err(CliError::Usage(format!("there is no queue {of}; there are {}", known.join(", "))));
+        }
+        queues.retain(|name, _| *name == wanted);
+    }
+    Ok(queues)
+}
+
+async fn count(client: &Client, name: &str, url: &str) -> Result<u64, CliError> {
+    let wanted = [
+        QueueAttributeName::ApproximateNumberOfMessages,
+        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    ];
+    let asked =
+        client.get_queue_attributes().queue_url(url).set_attribute_names(Some(wanted.to_vec())).send().await;
+    let asked = asked.map_err(CliError::failed(format!(
+        "the size of {name} cannot be read: check the credentials' sqs:GetQueueAttributes"
+    )))?;
+    let number = |attribute| {
+        asked.attributes().and_then(|all| all.get(attribute)).and_then(|text| text.parse::<u64>().ok())
+    };
+    Ok(wanted.iter().filter_map(number).sum())
+}
+
+/// Looks at messages and leaves them where they are.
+async fn peek(client: &Client, name: &str, url: &str, limit: usize) -> Result<Vec<Letter>, CliError> {
+    let mut letters: BTreeMap<String, Letter> = BTreeMap::new();
+    let mut empty = 0;
+    while letters.len() < limit && empty < EMPTY_MAX {
+        let received = client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(BATCH)
+            .visibility_timeout(HIDDEN_SECONDS)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(CliError::failed(format!(
+                "{name} cannot be read: check the credentials' sqs:ReceiveMessage"
+            )))?;
+        let before = letters.len();
+        letters.extend(received.messages().iter().map(|message| {
+            let letter = letter(name, message);
+            (letter.message_id.clone(), letter)
+        }));
+        empty = if letters.len() == before { empty + 1 } else { 0 };
+    }
+    Ok(letters.into_values().take(limit).collect())
+}
+
+fn letter(queue: &str, message: &Message) -> Letter {
+    let attribute = |name: &str| {
+        let value = message.message_attributes().and_then(|all| all.get(name));
+        value.and_then(|value| value.string_value()).unwrap_or("-").to_owned()
+    };
+    let body = message.body().unwrap_or_default();
+    let reason = match attribute("reason") {
+        // It came by the queue's own redrive.
+        dash if dash == "-" => "tried too often; the function crashed or ran out of time".to_owned(),
+        reason => reason,
+    };
+    Letter {
+        queue: queue.trim_end_matches("-dlq").to_owned(),
+        message_id: message.message_id().unwrap_or_default().to_owned(),
+        message_type: message_type(body),
+        category: attribute("category"),
+        function: attribute("function"),
+        attempts: attribute("attempts"),
+        reason,
+        body: body.to_owned(),
+    }
+}
+
+fn message_type(body: &str) -> String {
+    match hostler_core::Incoming::decode(body) {
+        Ok(message) => message.type_name().to_owned(),
+        Err(_) => "unreadable".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use aws_sdk_sqs::types::MessageAttributeValue;
+    use hostler_events::samples::sample_text;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_tells_its_reason() {
+        let reason =
+            MessageAttributeValue::builder().data_type("String").string_value("no such host").build().unwrap();
+        let message = Message::builder()
+            .message_id("m-1")
+            .body(sample_text("clean-host", 1).unwrap())
+            .message_attributes("reason", reason)
+            .build();
+        let letter = letter("deploy-host-dlq", &message);
+        assert_eq!((letter.queue.as_str(), letter.message_type.as_str()), ("deploy-host", "clean-host"));
+        assert_eq!(letter.reason, "no such host");
+    }
+
+    #[test]
+    fn a_redriven_letter_has_no_reason_of_its_own() {
+        let letter = letter("timers-dlq", &Message::builder().body("?").build());
+        assert_eq!(letter.message_type, "unreadable");
+        assert!(letter.reason.contains("too often"));
+    }
+}

@@ -1,0 +1,90 @@
+//! An event in one readable line.
+
+use hostler_core::Payload;
+use hostler_core::commit::RecordedEvent;
+use hostler_events::{CapacityEvent, HostEvent, ProvisioningEvent, ReservationEvent};
+use jiff::Timestamp;
+
+use crate::render::{describe_host, describe_saga};
+
+/// What sort of thing happened; shown by a mark before the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Something began or was asked for.
+    Begun,
+    /// Something is done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// Something is being undone.
+    Undone,
+    /// Something else.
+    Other,
+}
+
+impl Mark {
+    /// The mark itself.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Begun => "→",
+            Self::Done => "✓",
+            Self::Failed => "✗",
+            Self::Undone => "↩",
+            Self::Other => "·",
+        }
+    }
+}
+
+/// What happened, in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// What sort of thing.
+    pub(crate) mark: Mark,
+    /// What exactly.
+    pub(crate) text: String,
+}
+
+impl Line {
+    pub(super) fn new(mark: Mark, text: impl Into<String>) -> Self {
+        Self { mark, text: text.into() }
+    }
+}
+
+/// Describes an event that was recorded at a moment.
+pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
+    fn read<P: Payload>(event: &RecordedEvent) -> Option<P> {
+        P::from_data(&event.event_type, event.schema_version, event.data.clone()).ok()
+    }
+    if let Some(event) = read::<ProvisioningEvent>(event) {
+        return describe_saga::provisioning(&event, recorded_at);
+    }
+    if let Some(event) = read::<HostEvent>(event) {
+        return describe_host::host(&event);
+    }
+    if let Some(event) = read::<CapacityEvent>(event) {
+        return describe_saga::capacity(&event);
+    }
+    if let Some(event) = read::<ReservationEvent>(event) {
+        return describe_saga::reservation(&event);
+    }
+    // A newer orchestrator says it; what it says is shown as it came.
+    Line::new(Mark::Other, format!("{} {}", event.event_type, event.data))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_events_are_shown_as_they_came() {
+        let recorded = json!({
+            "eventId": "01890a5d-ac96-774b-bcce-b302099a8057", "eventType": "host.sang", "schemaVersion": 1,
+            "data": {"song": "la"},
+        });
+        let line = event(&serde_json::from_value(recorded).unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(line, Line::new(Mark::Other, r#"host.sang {"song":"la"}"#));
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens to a host, in words.
+
+use hostler_events::HostEvent;
+use hostler_events::host::{HostInspected, PowerState};
+
+use crate::render::describe::{Line, Mark};
+
+/// What happened to a host.
+pub(super) fn host(event: &HostEvent) -> Line {
+    match event {
+        HostEvent::Enrolled(it) => {
+            let text =
+                format!("enrolled into pool {} as {} in {}; BMC check asked for", it.pool, it.sku, it.fault_domain);
+            Line::new(Mark::Begun, text)
+        }
+        HostEvent::Verified(it) => {
+            Line::new(Mark::Done, format!("its BMC answers; power is {}", power(it.power_state)))
+        }
+        HostEvent::Inspected(it) => Line::new(Mark::Done, format!("inspected: {}", hardware(it))),
+        HostEvent::VerificationFailed(it) => {
+            Line::new(Mark::Failed, format!("BMC check failed in attempt {}: {}", it.attempt, it.reason))
+        }
+        HostEvent::Labelled(it) => {
+            let labels: Vec<String> =
+                it.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(" ") };
+            Line::new(Mark::Other, format!("labels are now: {labels}"))
+        }
+        HostEvent::CleaningStarted(it) => {
+            let attempt = if it.attempt > 1 { format!(", attempt {}", it.attempt) } else { String::new() };
+            Line::new(Mark::Begun, format!("cleaning asked for{attempt}"))
+        }
+        HostEvent::CleaningBooted(_) => Line::new(Mark::Done, "the cleaning image is done with it"),
+        HostEvent::CleaningFailed(it) => {
+            Line::new(Mark::Failed, format!("cleaning failed in attempt {}: {}", it.attempt, it.reason))
+        }
+        HostEvent::Cleaned(_) => Line::new(Mark::Done, "clean and at rest"),
+        HostEvent::Reserved(it) => Line::new(Mark::Begun, format!("reserved for {}", it.provisioning)),
+        HostEvent::Released(it) => {
+            Line::new(Mark::Undone, format!("given back by {}; free again", it.provisioning))
+        }
+        HostEvent::DeployStarted(it) => Line::new(Mark::Begun, format!("booting from image {}", it.image)),
+        HostEvent::PowerStateChanged(it) => {
+            Line::new(Mark::Other, format!("power went {}", power(it.power_state)))
+        }
+        HostEvent::DeployCompleted(_) => Line::new(Mark::Done, "called back from its new system"),
+        HostEvent::ConfigurationApplied(it) => {
+            let changed = if it.changed { "" } else { " (nothing had to change)" };
+            Line::new(Mark::Done, format!("role {} is on it, revision {}{changed}", it.role, it.revision))
+        }
+        HostEvent::MonitoringRegistered(_) => {
+            Line::new(Mark::Done, "known to monitoring; its first sample was healthy")
+        }
+        HostEvent::InService(it) => {
+            Line::new(Mark::Done, format!("in service: pool {}, role {}", it.pool, it.role))
+        }
+        HostEvent::StepFailed(it) => {
+            let text = format!("step {} failed ({}): {}", it.step, it.category.as_str(), it.reason);
+            Line::new(Mark::Failed, text)
+        }
+        HostEvent::MonitoringDeregistered(_) => Line::new(Mark::Undone, "monitoring no longer knows it"),
+        HostEvent::UndeployStarted(it) => {
+            Line::new(Mark::Undone, format!("undoing the deployment of {}", it.provisioning))
+        }
+        HostEvent::Undeployed(_) => {
+            Line::new(Mark::Undone, "off, its media ejected and its boot target restored")
+        }
+        HostEvent::Quarantined(it) => Line::new(Mark::Failed, format!("quarantined: {}", it.reason)),
+        HostEvent::Requalified(_) => {
+            Line::new(Mark::Begun, "an operator sends it through checks and cleaning again")
+        }
+    }
+}
+
+fn power(state: PowerState) -> &'static str {
+    match state {
+        PowerState::On => "on",
+        PowerState::Off => "off",
+    }
+}
+
+/// What the BMC told; often not much.
+fn hardware(it: &HostInspected) -> String {
+    let parts: Vec<String> = [
+        it.manufacturer.clone(),
+        it.model.clone(),
+        it.serial.as_ref().map(|serial| format!("serial {serial}")),
+        it.processors.map(|count| format!("{count} processors")),
+        it.memory_gib.map(|size| format!("{size} GiB")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { "the BMC tells nothing of its hardware".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,9 @@
+//! What people read: tables, timelines, times.
+
+pub(crate) mod describe;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod timeline;
+
+mod describe_host;
+mod describe_saga;

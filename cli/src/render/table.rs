@@ -1,0 +1,149 @@
+//! Tables of hosts and sagas.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+
+use crate::api::{HostRow, SagaRow};
+use crate::render::time;
+
+/// The longest reason that a table shows; `show` has the whole.
+const REASON_CHARS_MAX: usize = 100;
+
+/// A table without lines.
+pub(crate) fn plain<const N: usize>(headers: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headers.map(|header| Cell::new(header).fg(Color::DarkGrey)));
+    table
+}
+
+/// The table's lines without blanks at their ends.
+pub(crate) fn text(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A table of hosts.
+pub(crate) fn hosts(rows: &[HostRow]) -> String {
+    let mut table = plain(["HOST", "POOL", "PHASE", "SKU", "RACK", "ROLE", "SAGA", "LABELS", "REASON"]);
+    for row in rows {
+        let labels: Vec<String> = row.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        table.add_row([
+            Cell::new(&row.host),
+            Cell::new(&row.pool),
+            Cell::new(&row.phase).fg(colour(&row.phase)),
+            Cell::new(&row.sku),
+            Cell::new(&row.fault_domain),
+            Cell::new(row.role.as_deref().unwrap_or("-")),
+            Cell::new(row.provisioning.as_deref().unwrap_or("-")),
+            Cell::new(labels.join(" ")),
+            Cell::new(short(row.reason.as_deref().unwrap_or_default())),
+        ]);
+    }
+    text(&table)
+}
+
+/// A table of sagas; the time of one that still runs is counted up to `now`.
+pub(crate) fn sagas(rows: &[SagaRow], now: Timestamp) -> String {
+    let mut table = plain(["SAGA", "STATUS", "STEP", "TRY", "HOST", "TIME", "REASON"]);
+    for row in rows {
+        let until = if row.is_over() { row.updated_at } else { now };
+        let took = row.started_at.map(|started| time::span(time::between(started, until)));
+        table.add_row([
+            Cell::new(&row.provisioning),
+            Cell::new(&row.status).fg(colour(&row.status)),
+            Cell::new(row.step.as_deref().unwrap_or("-")),
+            Cell::new(row.attempt.map_or("-".to_owned(), |attempt| attempt.to_string())),
+            Cell::new(row.host.as_deref().unwrap_or("-")),
+            Cell::new(took.unwrap_or_default()),
+            Cell::new(short(row.reason.as_deref().unwrap_or_default())),
+        ]);
+    }
+    text(&table)
+}
+
+/// How many there are of each, such as `14 available · 10 in-service`.
+pub(crate) fn tally<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut parts: Vec<(usize, String)> =
+        counts.into_iter().map(|(name, count)| (rank(name), format!("{count} {name}"))).collect();
+    parts.sort();
+    if parts.is_empty() {
+        return "none".to_owned();
+    }
+    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(" · ")
+}
+
+/// The states in the order in which they are passed through.
+const ORDER: [&str; 15] = [
+    "verifying",
+    "cleaning",
+    "available",
+    "reserved",
+    "deploying",
+    "configuring",
+    "registering-monitoring",
+    "in-service",
+    "deprovisioning",
+    "quarantined",
+    "running",
+    "compensating",
+    "completed",
+    "compensated",
+    "stuck",
+];
+
+fn rank(name: &str) -> usize {
+    ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len())
+}
+
+fn colour(state: &str) -> Color {
+    match state {
+        "in-service" | "completed" => Color::Green,
+        "quarantined" | "stuck" => Color::Red,
+        "compensating" | "compensated" | "deprovisioning" => Color::Magenta,
+        "available" => Color::Reset,
+        _ => Color::Yellow,
+    }
+}
+
+fn short(reason: &str) -> String {
+    let mut text: String = reason.chars().take(REASON_CHARS_MAX).collect();
+    if text.len() < reason.len() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn states_are_told_in_the_order_they_are_passed_through() {
+        let states = ["in-service", "available", "odd", "available", "cleaning"];
+        assert_eq!(tally(states), "1 cleaning · 2 available · 1 in-service · 1 odd");
+        assert_eq!(tally([]), "none");
+    }
+
+    #[test]
+    fn sagas_are_aligned() {
+        let row = json!({
+            "provisioning": "lab.1", "request": "lab", "pool": "lab", "role": "web", "status": "compensated",
+            "host": "h-25", "reason": "x".repeat(200), "startedAt": "2026-01-31T12:00:00Z", "version": 9,
+            "updatedAt": "2026-01-31T12:00:04.5Z",
+        });
+        let rows = [serde_json::from_value(row).unwrap()];
+        let text = sagas(&rows, "2026-01-31T13:00:00Z".parse().unwrap());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("STATUS"), lines[1].find("compensated"), "{text}");
+        assert!(lines[1].contains("4.50 s") && lines[1].ends_with('…'), "{text}");
+    }
+}

@@ -1,0 +1,148 @@
+//! A timeline: what happened, commit by commit, with the time since the beginning.
+
+use comfy_table::{Cell, Color, Table};
+
+use crate::api::{CommitShown, Timeline};
+use crate::render::describe::{self, Mark};
+use crate::render::{table, time};
+
+/// Draws a timeline. With `all`, also what each commit asked of others and the timers it set.
+pub(crate) fn timeline(timeline: &Timeline, all: bool) -> String {
+    let Some(first) = timeline.commits.first() else { return "nothing happened yet".to_owned() };
+    let started = first.recorded_at;
+    let mut drawn = table::plain(["AFTER", "V", "", "WHAT HAPPENED"]);
+    for commit in &timeline.commits {
+        let after = format!("+{}", time::span(time::between(started, commit.recorded_at)));
+        let version = commit.version.to_string();
+        let mut head = Some((after, version));
+        for event in &commit.events {
+            let line = describe::event(event, commit.recorded_at);
+            row(&mut drawn, head.take(), line.mark, &line.text);
+        }
+        if all {
+            for text in orders(commit) {
+                row(&mut drawn, head.take(), Mark::Other, &text);
+            }
+        }
+    }
+    if let Some(column) = drawn.column_mut(0) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    table::text(&drawn)
+}
+
+/// What a commit asks of others, who caused it, and when it wants to be woken.
+fn orders(commit: &CommitShown) -> Vec<String> {
+    let commands =
+        commit.commands.iter().map(|order| format!("sent {} to {}", order.command_type, order.queue));
+    let timers = commit.timers.iter().map(|timer| {
+        let due = time::span(time::between(commit.recorded_at, timer.due_at));
+        format!("timer {} in {due}", timer.name)
+    });
+    let cause = format!("caused by {} ({})", commit.causation_id, commit.actor);
+    commands.chain(timers).chain([cause]).collect()
+}
+
+fn row(drawn: &mut Table, head: Option<(String, String)>, mark: Mark, text: &str) {
+    let (after, version) = head.unwrap_or_default();
+    let colour = match mark {
+        Mark::Begun => Color::Blue,
+        Mark::Done => Color::Green,
+        Mark::Failed => Color::Red,
+        Mark::Undone => Color::Magenta,
+        Mark::Other => Color::DarkGrey,
+    };
+    drawn.add_row([
+        Cell::new(after).fg(Color::DarkGrey),
+        Cell::new(version).fg(Color::DarkGrey),
+        Cell::new(mark.sign()).fg(colour),
+        Cell::new(text),
+    ]);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn commit(version: u64, seconds: &str, events: &[(&str, Value)]) -> Value {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|(name, data)| {
+                let mut data = data.clone();
+                data["provisioning"] = json!("lab.1");
+                json!({
+                    "eventId": "01890a5d-ac96-774b-bcce-b302099a8057", "eventType": name, "schemaVersion": 1,
+                    "data": data,
+                })
+            })
+            .collect();
+        json!({
+            "version": version, "recordedAt": format!("2026-01-31T12:00:{seconds}Z"), "actor": "operator",
+            "correlationId": "01890a5d-ac96-774b-bcce-b302099a8057", "causationId": "key:1", "events": events,
+            "commands": [{
+                "commandId": "01890a5d-ac96-774b-bcce-b302099a8057", "commandType": "apply-role",
+                "schemaVersion": 1, "queue": "configure-host", "data": {},
+            }],
+            "timers": [],
+        })
+    }
+
+    fn failing_saga() -> Timeline {
+        let step = |kind: &str, attempt: u32| {
+            json!({
+                "step": format!("lab.1/{kind}/{attempt}"), "kind": kind, "attempt": attempt,
+                "deadlineAt": "2026-01-31T12:01:00Z",
+            })
+        };
+        let mut failed = step("apply-role", 1);
+        failed["category"] = json!("business");
+        failed["reason"] = json!("the label asks for it");
+        let undone = json!({
+            "reason": "apply-role failed", "plan": ["undeploy-host", "release-reservation"], "host": "h-25",
+        });
+        let started = json!({
+            "request": "lab", "pool": "lab", "role": "web", "image": "debian-12", "policy": {},
+        });
+        let succeeded = json!({"step": "lab.1/reserve-host/1", "kind": "reserve-host", "host": "h-25"});
+        let commits = [
+            commit(1, "00", &[("provisioning.started", started), ("provisioning.step-started", step("reserve-host", 1))]),
+            commit(2, "00.4", &[("provisioning.step-succeeded", succeeded)]),
+            commit(3, "03.25", &[("provisioning.step-failed", failed), ("provisioning.compensation-started", undone.clone())]),
+            commit(4, "05", &[("provisioning.compensation-completed", undone)]),
+        ];
+        serde_json::from_value(json!({"stream": "provisioning#lab.1", "commits": commits, "next": null})).unwrap()
+    }
+
+    #[test]
+    fn a_failing_saga_reads_like_a_story() {
+        let text = timeline(&failing_saga(), false);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let line = |n: usize| lines[n].join(" ");
+        assert_eq!(line(1), "+0.00 s 1 · started for request lab: pool lab, role web, image debian-12");
+        assert_eq!(line(2), "→ reserve-host asked for, answer due in 60.0 s");
+        assert_eq!(line(3), "+0.40 s 2 ✓ reserve-host done on h-25");
+        assert_eq!(
+            line(4),
+            "+3.25 s 3 ✗ apply-role failed in attempt 1 (business), not tried again: the label asks for it"
+        );
+        assert_eq!(line(5), "↩ undoing: undeploy-host, then release-reservation; because apply-role failed");
+        assert_eq!(line(6), "+5.00 s 4 ↩ everything is undone; h-25 is back in its pool");
+        assert_eq!(lines.len(), 7, "{text}");
+    }
+
+    #[test]
+    fn orders_are_shown_on_request() {
+        let text = timeline(&failing_saga(), true);
+        assert!(text.contains("sent apply-role to configure-host"), "{text}");
+        assert!(text.contains("caused by key:1 (operator)"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        let empty = Timeline { stream: "host#h-1".to_owned(), commits: Vec::new(), next: None };
+        assert_eq!(timeline(&empty, false), "nothing happened yet");
+    }
+}

@@ -1,0 +1,175 @@
+//! What has happened, counted from the event store, the control table, the BMCs and the dead-letter queues, and
+//! whether it adds up.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
+use hostler_aws::tables::{control, events};
+use hostler_localstack::fleet::RequestKind;
+use serde_json::Value;
+
+use crate::world::World;
+
+/// The books of a site.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub commits: usize,
+    /// Events by type.
+    pub events: BTreeMap<String, usize>,
+    /// Streams by category.
+    pub streams: BTreeMap<String, usize>,
+    pub power_changes: BTreeMap<String, usize>,
+    /// Roles that the configuration driver has put on hosts.
+    pub roles_applied: u64,
+    /// Hosts that the monitoring driver has registered.
+    pub registrations: u64,
+    /// Boots from an image, as the hosts themselves count them.
+    pub boots: u64,
+    /// Callbacks of hosts that were taken.
+    pub callbacks: u64,
+    /// Power actions that reached a BMC.
+    pub resets: u64,
+    /// Images that were put into a drive.
+    pub media_inserted: u64,
+    /// Messages in dead-letter queues, by queue.
+    pub dead: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    pub async fn read(world: &World) -> Self {
+        let mut ledger = Self::default();
+        ledger.read_events(world).await;
+        ledger.read_control(world).await;
+        ledger.dead = dead_letters(world).await;
+        let total = world.site.fleet.record().total();
+        ledger.resets = total.of(RequestKind::Reset);
+        ledger.media_inserted = total.of(RequestKind::InsertMedia);
+        for host in world.site.fleet.hosts() {
+            let boots = world.site.fleet.simulated().boots(&host.host_id);
+            ledger.boots += boots.from_media;
+            ledger.callbacks += boots.callbacks_taken;
+        }
+        ledger
+    }
+
+    pub fn count(&self, event: &str) -> usize {
+        self.events.get(event).copied().unwrap_or_default()
+    }
+
+    /// Everything that must hold of a site at rest, whatever was wrong on the way.
+    pub fn check_settled(&self) {
+        let started = self.count("provisioning.started");
+        let ended = self.count("provisioning.completed") + self.count("provisioning.compensation-completed");
+        assert_eq!(started, ended, "every saga that started has ended: {self:#?}");
+        assert!(self.count("host.in-service") >= self.count("provisioning.completed"), "{self:#?}");
+        assert!(self.dead.values().all(|count| *count == 0), "dead letters: {:#?}", self.dead);
+    }
+
+    /// Everything that must hold when nothing went wrong: each effect once.
+    pub fn check_exact(&self) {
+        self.check_settled();
+        let booted = self.count("host.deploy-completed") + self.count("host.cleaning-booted");
+        assert_eq!(self.boots as usize, booted, "each boot is recorded once: {self:#?}");
+        assert_eq!(self.callbacks as usize, booted, "each callback is recorded once: {self:#?}");
+        assert_eq!(self.media_inserted as usize, booted, "an image is inserted for each boot: {self:#?}");
+        let changes = self.count("host.power-state-changed");
+        assert_eq!(self.resets as usize, changes, "each power action is recorded once: {self:#?}");
+        let applied = self.count("host.configuration-applied");
+        assert_eq!(self.roles_applied as usize, applied, "each role is applied once: {self:#?}");
+        let registered = self.count("host.monitoring-registered");
+        assert_eq!(self.registrations as usize, registered, "each host is registered once: {self:#?}");
+    }
+
+    pub fn print(&self) {
+        let events: usize = self.events.values().sum();
+        println!(
+            "{} commits with {events} events on {} streams",
+            self.commits,
+            self.streams.values().sum::<usize>()
+        );
+        for (event, count) in &self.events {
+            println!("  {count:>6} {event}");
+        }
+        println!(
+            "effects: {} power actions, {} images inserted, {} boots, {} callbacks, {} roles applied, {} registrations",
+            self.resets,
+            self.media_inserted,
+            self.boots,
+            self.callbacks,
+            self.roles_applied,
+            self.registrations
+        );
+        println!("dead letters: {}", self.dead.values().sum::<u64>());
+    }
+
+    async fn read_events(&mut self, world: &World) {
+        let mut newest: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for item in scan(world, &world.site.stack.outputs["EventsTable"]).await {
+            let stream = text(&item, events::STREAM);
+            let version: u64 = item[events::VERSION].as_n().unwrap().parse().unwrap();
+            let (count, last) = newest.entry(stream.to_owned()).or_default();
+            (*count, *last) = (*count + 1, version.max(*last));
+            self.commits += 1;
+            let Some(list) = item.get(events::EVENTS) else { continue };
+            let list: Vec<Value> = serde_json::from_str(list.as_s().unwrap()).unwrap();
+            for event in list {
+                let kind = event["eventType"].as_str().unwrap().to_owned();
+                if kind == "host.power-state-changed" {
+                    let state = event["data"]["powerState"].as_str().unwrap().to_owned();
+                    *self.power_changes.entry(state).or_default() += 1;
+                }
+                *self.events.entry(kind).or_default() += 1;
+            }
+        }
+        for (stream, (count, last)) in newest {
+            assert_eq!(count, last, "{stream} has a gap in its versions");
+            let (category, _) = stream.split_once('#').unwrap();
+            *self.streams.entry(category.to_owned()).or_default() += 1;
+        }
+    }
+
+    async fn read_control(&mut self, world: &World) {
+        for item in scan(world, &world.site.stack.outputs["ControlTable"]).await {
+            let value: Value = serde_json::from_str(text(&item, control::VALUE)).unwrap();
+            let counted = |name: &str| value[name].as_u64().unwrap_or_default();
+            match text(&item, control::KEY).split_once('/') {
+                Some(("configuration", _)) => self.roles_applied += counted("runs"),
+                Some(("monitoring", _)) => self.registrations += counted("registered"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How many messages each dead-letter queue holds.
+pub async fn dead_letters(world: &World) -> BTreeMap<String, u64> {
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let mut dead = BTreeMap::new();
+    for (name, url) in queue_urls(world) {
+        if !name.ends_with("-dlq") {
+            continue;
+        }
+        let wanted = QueueAttributeName::ApproximateNumberOfMessages;
+        let answer =
+            sqs.get_queue_attributes().queue_url(url).attribute_names(wanted.clone()).send().await.unwrap();
+        let count = answer.attributes().unwrap()[&wanted].parse().unwrap();
+        dead.insert(name, count);
+    }
+    assert!(dead.len() >= 8, "the stack names its dead-letter queues: {dead:?}");
+    dead
+}
+
+pub fn queue_urls(world: &World) -> BTreeMap<String, String> {
+    serde_json::from_str(&world.site.stack.outputs["QueueUrls"]).unwrap()
+}
+
+async fn scan(world: &World, table: &str) -> Vec<std::collections::HashMap<String, AttributeValue>> {
+    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
+    let pages = client.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+    pages.collect::<Result<Vec<_>, _>>().await.unwrap()
+}
+
+fn text<'a>(item: &'a std::collections::HashMap<String, AttributeValue>, name: &str) -> &'a str {
+    item[name].as_s().unwrap()
+}

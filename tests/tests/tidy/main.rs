@@ -1,0 +1,18 @@
+//! Checks of the repository itself: directions of dependencies, the template, sources, manifests, documents.
+//!
+//! Each failure lists all findings: the file, what is wrong, and the rule.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod bus;
+mod dependencies;
+mod documents;
+mod functions;
+mod manifests;
+mod policies;
+mod queues;
+mod references;
+mod repository;
+mod samples;
+mod sources;
+mod stack;
+mod tables;

@@ -1,0 +1,130 @@
+//! Least privilege: every action is on a resource by its name, needed, and enough.
+
+use hostler_aws::tables::env;
+
+use crate::repository::{Findings, read};
+use crate::stack::{FILE, functions, resource};
+
+#[test]
+fn no_policy_has_a_star() {
+    let mut findings = Findings::of(
+        "no * in an Action or a Resource, no managed policies, no SAM policy templates, no Deny of nothing",
+    );
+    for function in functions() {
+        let policies = function.properties["Policies"].as_array();
+        for policy in policies.into_iter().flatten() {
+            let inline = policy["Statement"].is_array();
+            findings.unless(
+                inline,
+                FILE,
+                format!("{} has a policy without statements: {policy}", function.id),
+            );
+        }
+        findings.unless(
+            function.properties["Role"].is_null(),
+            FILE,
+            format!("{} brings its own Role", function.id),
+        );
+        for grant in function.grants() {
+            let star = [&grant.action, &grant.resource, &grant.part].iter().any(|text| text.contains('*'));
+            findings.unless(
+                !star,
+                FILE,
+                format!("{} may {} on {}{}", function.id, grant.action, grant.resource, grant.part),
+            );
+            findings.unless(
+                !grant.resource.starts_with(['{', '"']),
+                FILE,
+                format!("{}: {} is on no resource of the stack", function.id, grant.resource),
+            );
+        }
+    }
+    findings.none();
+}
+
+#[test]
+fn what_a_function_is_told_of_it_may_use() {
+    let mut findings = Findings::of(
+        "a function may use the queues, tables and the bus that its environment names, and no others",
+    );
+    for function in functions() {
+        let id = function.id;
+        let grants = function.grants();
+        let own: Vec<String> = function.sources("SQS").map(|source| resource(&source["Queue"]).0).collect();
+        let queues = function.queues().unwrap_or_default();
+        for queue in queues.values() {
+            let action = if own.contains(queue) { "sqs:ChangeMessageVisibility" } else { "sqs:SendMessage" };
+            findings.unless(
+                function.may(action, queue),
+                FILE,
+                format!("{id} is told of {queue}, and may not {action}"),
+            );
+        }
+        for grant in grants.iter().filter(|grant| grant.action.starts_with("sqs:")) {
+            let told = queues.values().any(|queue| *queue == grant.resource);
+            findings.unless(
+                told,
+                FILE,
+                format!("{id} may {} on {}, of which it is not told", grant.action, grant.resource),
+            );
+        }
+        let environment = function.environment();
+        for (name, service) in [
+            (env::EVENTS_TABLE, "dynamodb:"),
+            (env::VIEWS_TABLE, "dynamodb:"),
+            (env::CONTROL_TABLE, "dynamodb:"),
+            (env::IDEMPOTENCY_TABLE, "dynamodb:"),
+            (env::EVENT_BUS, "events:"),
+        ] {
+            let Some(target) = environment.get(name).and_then(|value| value["Ref"].as_str()) else {
+                continue;
+            };
+            let may =
+                grants.iter().any(|grant| grant.action.starts_with(service) && grant.resource == target);
+            findings.unless(may, FILE, format!("{id} is told of {target}, and may do nothing with it"));
+        }
+        for grant in grants.iter().filter(|grant| !grant.action.starts_with("sqs:")) {
+            let told = environment.values().any(|value| value["Ref"] == *grant.resource);
+            findings.unless(
+                told,
+                FILE,
+                format!("{id} may {} on {}, of which it is not told", grant.action, grant.resource),
+            );
+        }
+    }
+    findings.none();
+}
+
+/// What the adapters do, by what main.rs asks them for: the resource, and the actions.
+const PORTS: [(&str, &str, &[&str]); 4] = [
+    (".shell()", "EventsTable", &["dynamodb:Query", "dynamodb:PutItem"]),
+    (".store()", "EventsTable", &["dynamodb:Query"]),
+    (".control()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    (".bus()", "EventBus", &["events:PutEvents"]),
+];
+
+#[test]
+fn what_the_adapters_do_is_allowed() {
+    let mut findings = Findings::of("the actions that a port's adapter uses are in the function's policy");
+    for function in functions() {
+        let main = read(&format!("functions/{}/src/main.rs", function.folder()));
+        for (port, resource, actions) in PORTS {
+            for action in actions.iter().filter(|_| main.contains(port)) {
+                let may = function.may(action, resource);
+                findings.unless(
+                    may,
+                    FILE,
+                    format!("{} uses {port}, and may not {action} on {resource}", function.id),
+                );
+            }
+        }
+        let writes = function.may("dynamodb:PutItem", "EventsTable");
+        let appends = main.contains(".shell()");
+        findings.unless(
+            writes == appends,
+            FILE,
+            format!("{} may append: {writes}; its code appends: {appends}", function.id),
+        );
+    }
+    findings.none();
+}

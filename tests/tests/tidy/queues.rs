@@ -1,0 +1,212 @@
+//! Queues: dead letters, visibility, retention, and who is told of which.
+
+use std::collections::BTreeSet;
+
+use hostler_domain::{host::HOST_TIMERS_TO, provisioning::PROVISIONING_TIMERS_TO};
+use hostler_events::{OperatorCommand, catalogue};
+use hostler_runtime::history::CAUSE_WINDOW;
+use hostler_runtime::timers::TIMERS_QUEUE;
+
+use crate::repository::Findings;
+use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
+
+const DAY_SECONDS: u64 = 86_400;
+
+fn queues() -> impl Iterator<Item = (&'static str, &'static serde_json::Value)> {
+    let queues = template().resources("AWS::SQS::Queue");
+    queues.filter(|(id, _)| !id.ends_with("Dlq")).map(|(id, queue)| (id, &queue["Properties"]))
+}
+
+#[test]
+fn every_queue_has_its_own_dead_letter_queue() {
+    let mut findings = Findings::of("<X>Queue redrives to <X>Dlq, which keeps messages for 14 days");
+    let mut used = BTreeSet::from(["RelayOutboxDlq".to_owned()]);
+    for (id, queue) in queues() {
+        let redrive = &queue["RedrivePolicy"];
+        let (target, _) = resource(&redrive["deadLetterTargetArn"]);
+        let expected = id.trim_end_matches("Queue").to_owned() + "Dlq";
+        findings.unless(
+            id.ends_with("Queue"),
+            FILE,
+            format!("the queue {id} is called neither …Queue nor …Dlq"),
+        );
+        findings.unless(
+            target == expected,
+            FILE,
+            format!("{id} redrives to {target}, and not to {expected}"),
+        );
+        let receives = redrive["maxReceiveCount"].as_u64().unwrap_or(0);
+        findings.unless(
+            (3..=100).contains(&receives),
+            FILE,
+            format!("the maxReceiveCount of {id} is {receives}"),
+        );
+        used.insert(expected);
+    }
+    for (id, dead) in template().resources("AWS::SQS::Queue").filter(|(id, _)| id.ends_with("Dlq")) {
+        let dead = &dead["Properties"];
+        findings.unless(used.contains(id), FILE, format!("{id} belongs to no queue"));
+        findings.unless(dead["RedrivePolicy"].is_null(), FILE, format!("{id} redrives itself"));
+        let kept = dead["MessageRetentionPeriod"].as_u64();
+        findings.unless(kept == Some(14 * DAY_SECONDS), FILE, format!("{id} keeps messages for {kept:?} s"));
+    }
+    findings.none();
+}
+
+#[test]
+fn queues_are_encrypted() {
+    let mut findings = Findings::of("every queue has SqsManagedSseEnabled");
+    for (id, queue) in template().resources("AWS::SQS::Queue") {
+        findings.unless(queue["Properties"]["SqsManagedSseEnabled"] == true, FILE, format!("{id} has not"));
+    }
+    findings.none();
+}
+
+#[test]
+fn a_message_is_forgotten_before_its_cause_is() {
+    let mut findings = Findings::of(
+        "a queue keeps messages for at most half of CAUSE_WINDOW (hostler_runtime::history), so that a repeat is always recognised",
+    );
+    let limit = u64::try_from(CAUSE_WINDOW.as_secs()).unwrap() / 2;
+    assert_eq!(limit, DAY_SECONDS, "CAUSE_WINDOW is twice the 24 hours of step queues");
+    for (id, queue) in queues() {
+        // SQS keeps messages for four days unless told otherwise.
+        let kept = queue["MessageRetentionPeriod"].as_u64().unwrap_or(4 * DAY_SECONDS);
+        findings.unless(kept <= limit, FILE, format!("{id} keeps messages for {kept} s, over {limit}"));
+    }
+    findings.none();
+}
+
+#[test]
+fn every_queue_is_worked_off_record_by_record() {
+    let mut findings = Findings::of(
+        "an SQS source reports partial batches, has batches of at most 10 (or a window), and a visibility of at least 6 × the function's Timeout",
+    );
+    let mut worked = BTreeSet::new();
+    for function in functions() {
+        for source in function.sources("SQS") {
+            let (queue, _) = resource(&source["Queue"]);
+            let place = format!("{} on {queue}", function.id);
+            let partial = source["FunctionResponseTypes"]
+                .as_array()
+                .is_some_and(|types| types.iter().any(|of| of == "ReportBatchItemFailures"));
+            findings.unless(partial, &place, "does not ReportBatchItemFailures");
+            let size = source["BatchSize"].as_u64().unwrap_or(10);
+            let window = source["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0);
+            findings.unless(
+                size <= 10 || window > 0,
+                &place,
+                format!("has a BatchSize of {size} without a window"),
+            );
+            let concurrency = source["ScalingConfig"]["MaximumConcurrency"].as_u64().unwrap_or(0);
+            findings.unless(
+                (2..=1000).contains(&concurrency),
+                &place,
+                "has no ScalingConfig.MaximumConcurrency from 2",
+            );
+            // SQS hides messages for 30 s unless told otherwise.
+            let visibility = properties(&queue)["VisibilityTimeout"].as_u64().unwrap_or(30);
+            let needed = 6 * function.timeout().unwrap_or(3) + window;
+            findings.unless(
+                visibility >= needed,
+                &place,
+                format!("visibility is {visibility} s, under {needed}"),
+            );
+            findings.unless(worked.insert(queue.clone()), &place, "is worked off by two functions");
+        }
+    }
+    for (id, _) in queues() {
+        findings.unless(worked.contains(id), FILE, format!("nobody works off {id}"));
+    }
+    findings.none();
+}
+
+#[test]
+fn every_command_has_its_queue_and_the_relay_sends_there() {
+    let mut findings =
+        Findings::of("the queue of every command exists, and relay-outbox is told of it and may send to it");
+    let functions = functions();
+    let relay = functions.iter().find(|function| function.folder() == "relay-outbox").unwrap();
+    let told = relay.queues().unwrap();
+    let mut needed: BTreeSet<&str> = BTreeSet::from([TIMERS_QUEUE]);
+    for contract in catalogue() {
+        let Some(queue) = contract.queue else { continue };
+        let resource = queue_resource(queue);
+        let exists = properties(&resource).is_object();
+        findings.unless(
+            exists,
+            FILE,
+            format!("{} goes to {queue}, and there is no {resource}", contract.name),
+        );
+        if !OperatorCommand::NAMES.contains(&contract.name) {
+            needed.insert(queue);
+        }
+    }
+    for queue in needed {
+        let resource = queue_resource(queue);
+        let knows = told.get(queue) == Some(&resource);
+        findings.unless(knows, FILE, format!("QUEUE_URLS of {} lacks {queue}", relay.id));
+        let may = relay.may("sqs:SendMessage", &resource);
+        findings.unless(may, FILE, format!("{} may not send to {resource}", relay.id));
+    }
+    findings.none();
+}
+
+#[test]
+fn timers_reach_their_owners() {
+    let mut findings =
+        Findings::of("fire-timers is told of every queue to which timers are delivered, and may send there");
+    let functions = functions();
+    let timers = functions.iter().find(|function| function.folder() == "fire-timers").unwrap();
+    let told = timers.queues().unwrap();
+    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO] {
+        let resource = queue_resource(queue);
+        findings.unless(told.contains_key(queue), FILE, format!("QUEUE_URLS of {} lacks {queue}", timers.id));
+        let may = timers.may("sqs:SendMessage", &resource);
+        findings.unless(may, FILE, format!("{} may not send to {resource}", timers.id));
+    }
+    findings.none();
+}
+
+#[test]
+fn queue_urls_name_the_queues_that_they_say() {
+    let mut findings = Findings::of(
+        "QUEUE_URLS is a JSON object: deploy-host is ${DeployHostQueue}, deploy-host-dlq is ${DeployHostDlq}",
+    );
+    for function in functions() {
+        match function.queues() {
+            Err(what) => findings.add(function.id, what),
+            Ok(queues) => {
+                for (name, resource) in &queues {
+                    let fine = *resource == queue_resource(name);
+                    findings.unless(fine, function.id, format!("{name} is ${{{resource}}}"));
+                }
+                for source in function.sources("SQS") {
+                    let (own, _) = resource(&source["Queue"]);
+                    let dead = own.trim_end_matches("Queue").to_owned() + "Dlq";
+                    for needed in [&own, &dead] {
+                        let told = queues.values().any(|resource| resource == needed);
+                        findings.unless(told, function.id, format!("is not told of {needed}"));
+                    }
+                }
+            }
+        }
+    }
+    findings.none();
+}
+
+#[test]
+fn the_stacks_outputs_name_every_queue() {
+    let mut findings = Findings::of("the output QueueUrls names every queue, under its logical name");
+    let text = template().body["Outputs"]["QueueUrls"]["Value"]["Fn::Sub"].as_str().unwrap_or("{}");
+    let urls: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+    for (name, url) in &urls {
+        let expected = format!("${{{}}}", queue_resource(name));
+        findings.unless(*url == expected, FILE, format!("{name} is {url}, and not {expected}"));
+    }
+    for (id, _) in template().resources("AWS::SQS::Queue") {
+        let named = urls.keys().any(|name| queue_resource(name) == id);
+        findings.unless(named, FILE, format!("the output QueueUrls lacks {id}"));
+    }
+    findings.none();
+}

@@ -1,0 +1,33 @@
+//! The samples, read by the adapters that will read the real thing.
+
+use hostler_events::samples;
+
+#[test]
+fn the_outbox_sample_is_a_commit_to_the_adapter() {
+    let text = samples::lambda_sample("relay-outbox", "stream").unwrap();
+    let records = hostler_aws::outbox_records(&serde_json::from_str(text).unwrap()).unwrap();
+    let commit = records[0].commit.as_ref().unwrap();
+    assert_eq!((records.len(), commit.stream.as_str(), commit.version.0), (1, "provisioning#web-1.1", 1));
+    assert_eq!((commit.events.len(), commit.commands.len(), commit.timers.len()), (2, 1, 1));
+    assert_eq!(commit.snapshot, None);
+    for envelope in commit.envelopes() {
+        let golden = samples::sample_text(&envelope.event_type, envelope.schema_version).unwrap();
+        let golden: hostler_core::Envelope = serde_json::from_str(golden).unwrap();
+        assert_eq!((envelope.event_id, envelope.data), (golden.event_id, golden.data));
+    }
+}
+
+#[test]
+fn every_function_has_an_input_to_be_tried_with() {
+    let mut findings =
+        crate::repository::Findings::of("every function has a sample in events/samples/lambda");
+    for folder in crate::repository::folders("functions") {
+        let has = samples::lambda_samples().iter().any(|(function, ..)| *function == folder);
+        findings.unless(
+            has,
+            format!("functions/{folder}"),
+            "has none: add one in events/tests/contracts/inputs.rs",
+        );
+    }
+    findings.none();
+}
