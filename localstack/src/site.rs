@@ -69,6 +69,8 @@ pub struct Site {
     pub stack: Stack,
     /// Its hosts.
     pub fleet: Fleet,
+    /// The template's parameters it was deployed with.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Site {
@@ -90,12 +92,12 @@ impl Site {
             template: root.join("template.yaml"),
             stack_name: "hostler".to_owned(),
             functions,
-            parameters: values,
+            parameters: values.clone(),
             edit,
             progress,
         };
         let (stack, fleet) = tokio::try_join!(cloud.deploy(&account, deploy), Fleet::start(fleet))?;
-        Ok(Self { account, stack, fleet })
+        Ok(Self { account, stack, fleet, parameters: values })
     }
 
     /// Ends the fleet. The stack goes with its endpoint.

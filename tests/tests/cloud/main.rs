@@ -8,6 +8,9 @@
     reason = "a panic is how a test fails, and tests are read as code"
 )]
 
+mod bad_input;
+mod faults;
+mod iam;
 mod ledger;
 mod provisioning;
 mod scale;

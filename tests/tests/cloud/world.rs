@@ -68,6 +68,12 @@ impl World {
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    pub async fn post_with(&self, path: &str, header: &str, value: &str, body: &Value) -> (u16, Value) {
+        let request = self.api.request(&self.client, reqwest::Method::POST, path).header(header, value);
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.api.request(&self.client, reqwest::Method::GET, path).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))

@@ -1,0 +1,164 @@
+//! Bad input is normal: a clear answer to the caller, or a dead letter with its reason. Nothing lost, nothing
+//! hangs.
+
+use aws_sdk_sqs::types::Message;
+use serde_json::{Value, json};
+
+use crate::ledger::{dead_letters, queue_urls};
+use crate::world::World;
+
+fn said(answer: &Value) -> &str {
+    answer["message"].as_str().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_told_what_is_wrong_and_what_to_do() {
+    let world = World::start(1).await;
+    let hosts = json!({ "request": "r-1", "pool": "web", "role": "web", "image": "debian-12", "count": 1 });
+
+    let (status, answer) = world.post("/commands/request-hosts", "{\"request\": ").await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(said(&answer).contains("not JSON") && said(&answer).contains("line 1"), "{answer}");
+
+    let (status, answer) = world.command("make-coffee", &hosts).await;
+    assert_eq!(status, 404, "{answer}");
+    assert!(said(&answer).contains("make-coffee") && said(&answer).contains("request-hosts"), "{answer}");
+
+    let (status, answer) = world.command("request-hosts", &json!({ "request": "r-1", "pool": "web" })).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(said(&answer).contains("missing field `role`"), "{answer}");
+
+    let mut typo = hosts.clone();
+    typo["cuont"] = json!(3);
+    let (status, answer) = world.command("request-hosts", &typo).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(said(&answer).contains("cuont") && said(&answer).contains("count"), "{answer}");
+
+    let mut many = hosts.clone();
+    many["count"] = json!(100_000);
+    let (status, answer) = world.command("request-hosts", &many).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(said(&answer).contains("250"), "{answer}");
+
+    let (status, answer) =
+        world.post_with("/commands/request-hosts", "hostler-schema-version", "9", &hosts).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(said(&answer).contains("version 9") && said(&answer).contains("newer"), "{answer}");
+
+    let mut huge = hosts.clone();
+    huge["image"] = json!("x".repeat(300_000));
+    let (status, answer) = world.command("request-hosts", &huge).await;
+    assert_eq!(status, 413, "{answer}");
+    assert!(said(&answer).contains("250000"), "{answer}");
+
+    let label = json!({ "host": "h-99", "set": { "a": "b" } });
+    let (status, answer) = world.command("label-host", &label).await;
+    assert_eq!(status, 404, "{answer}");
+    assert!(said(&answer).contains("enrol"), "{answer}");
+
+    let (status, answer) = world.get("/hosts/h-99").await;
+    assert_eq!(status, 404, "{answer}");
+    let (status, answer) = world.get("/nothing").await;
+    assert_eq!(status, 404, "{answer}");
+
+    let callback = "/callbacks/boot?host=h-01&step=x&token=00";
+    let (status, answer) = world.post(callback, "{\"outcome\":\"succeeded\"}").await;
+    assert_eq!(status, 403, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_twice_acts_once_and_another_content_is_refused() {
+    let world = World::start(2).await;
+    world.enrol("web").await;
+    let first = world.request("r-1", "web", 1).await;
+    let second = world.request("r-1", "web", 1).await;
+    assert_eq!(first["provisionings"], second["provisionings"]);
+    assert_eq!((&first["repeated"], &second["repeated"]), (&json!(false), &json!(true)));
+    let other = json!({ "request": "r-1", "pool": "web", "role": "web", "image": "debian-12", "count": 2 });
+    let (status, answer) = world.command("request-hosts", &other).await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(said(&answer).contains("count") && said(&answer).contains("new request id"), "{answer}");
+    let sagas = world.settled("r-1", 1).await;
+    assert_eq!(sagas[0]["status"], "completed");
+    assert_eq!(world.hosts_in("web", "available").await.len(), 1, "the second host was left alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_without_a_free_host_is_an_end_with_a_reason() {
+    let world = World::start(1).await;
+    world.request("r-1", "emtpy", 1).await;
+    let sagas = world.settled("r-1", 1).await;
+    assert_eq!(sagas[0]["status"], "compensated", "{sagas:#?}");
+    let reason = sagas[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("no host is free in pool emtpy") && reason.contains("enrol"), "{reason}");
+    world.at_rest().await;
+    assert!(dead_letters(&world).await.values().all(|count| *count == 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_queue_cannot_take_is_a_dead_letter_with_its_reason() {
+    let world = World::start(1).await;
+    let cases = [
+        ("commands", "no json at all".to_owned(), "not JSON", "validation"),
+        ("commands", json!({ "hello": "world" }).to_string(), "eventType", "validation"),
+        ("commands", json!({ "commandType": "enrol-host" }).to_string(), "missing field", "validation"),
+        ("commands", command("make-coffee", 1, json!({})), "make-coffee", "validation"),
+        ("commands", command("enrol-host", 7, json!({})), "version 7", "validation"),
+        (
+            "commands",
+            command("label-host", 1, json!({ "host": "h-99", "set": {"a": "b"} })),
+            "not known",
+            "business",
+        ),
+        (
+            "deploy-host",
+            command(
+                "apply-role",
+                1,
+                json!({
+            "provisioning": "p", "step": "s", "host": "h-01", "role": "web" }),
+            ),
+            "came where",
+            "validation",
+        ),
+    ];
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let urls = queue_urls(&world);
+    for (queue, body, _, _) in &cases {
+        sqs.send_message().queue_url(&urls[*queue]).message_body(body).send().await.unwrap();
+    }
+    let mut letters: Vec<Message> = Vec::new();
+    for queue in ["commands-dlq", "deploy-host-dlq"] {
+        let expected = cases.iter().filter(|case| queue.starts_with(case.0)).count();
+        world
+            .until("the dead letters are there", async || {
+                (dead_letters(&world).await[queue] >= expected as u64).then_some(())
+            })
+            .await;
+        let receive = sqs.receive_message().queue_url(&urls[queue]).max_number_of_messages(10);
+        let received = receive.message_attribute_names("All").send().await.unwrap().messages.unwrap();
+        assert_eq!(received.len(), expected, "each is there once: {received:#?}");
+        letters.extend(received);
+    }
+    for (_, body, reason, category) in cases {
+        let letter = letters
+            .iter()
+            .find(|letter| letter.body() == Some(&body))
+            .unwrap_or_else(|| panic!("{body} was lost"));
+        let attribute =
+            |name: &str| letter.message_attributes().unwrap()[name].string_value().unwrap().to_owned();
+        assert!(attribute("reason").contains(reason), "{body}: {}", attribute("reason"));
+        assert_eq!(attribute("category"), category, "{body}");
+        assert_eq!(attribute("attempts"), "1", "{body} was not tried again in vain");
+    }
+}
+
+/// A command in its envelope.
+fn command(kind: &str, version: u32, data: Value) -> String {
+    json!({
+        "commandId": uuid::Uuid::now_v7(), "commandType": kind, "schemaVersion": version,
+        "timestamp": "2026-01-31T12:00:00Z", "source": "test", "correlationId": uuid::Uuid::now_v7(),
+        "causationId": "test", "hops": 0, "actor": "test", "data": data,
+    })
+    .to_string()
+}
