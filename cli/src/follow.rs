@@ -33,8 +33,11 @@ pub(crate) async fn sagas(
         }
         let waited = started.elapsed();
         if waited >= timeout {
-            let what =
-                format!("{} of {} sagas of request {request} are not over", wanted.len() - over, wanted.len());
+            let what = format!(
+                "{} of {} sagas of request {request} are not over",
+                wanted.len() - over,
+                wanted.len()
+            );
             return Err(CliError::TimedOut { what, waited });
         }
         tokio::time::sleep(PAUSE).await;

@@ -122,8 +122,9 @@ impl Target {
     /// # Errors
     /// [`CliError::Usage`] and [`CliError::Failed`] when the template does not tell.
     pub(crate) fn queues(&self) -> Result<BTreeMap<String, String>, CliError> {
-        serde_json::from_str(self.output("QueueUrls")?)
-            .map_err(CliError::failed("the stack's output QueueUrls is no JSON object: deploy the template anew"))
+        serde_json::from_str(self.output("QueueUrls")?).map_err(CliError::failed(
+            "the stack's output QueueUrls is no JSON object: deploy the template anew",
+        ))
     }
 
     /// The local cloud, for commands that make sense there only.

@@ -29,7 +29,8 @@ const CONNECT_SECONDS_MAX: u64 = 5;
 /// How many pages of a list or a timeline are read; a page has 500 entries.
 pub(crate) const PAGES_MAX: usize = 100;
 
-const LOCAL_ADVICE: &str = "see whether it is running with `cargo hostler doctor`, and its log in .hostler/logs";
+const LOCAL_ADVICE: &str =
+    "see whether it is running with `cargo hostler doctor`, and its log in .hostler/logs";
 const AWS_ADVICE: &str = "check the network, --stack and --region";
 
 /// A client of the orchestrator's API.
@@ -95,11 +96,6 @@ impl Api {
     ///
     /// # Errors
     /// [`CliError::Refused`] when there is none (404), and those of reaching the API.
-    pub(crate) async fn entity<T: Entity>(&self, id: &str, query: &[(&str, &str)]) -> Result<T, CliError> {
-        self.document(T::VIEW, id, query).await
-    }
-
-    /// As [`Api::entity`], untyped.
     pub(crate) async fn document<T: DeserializeOwned>(
         &self,
         view: View,
@@ -275,7 +271,8 @@ fn failure(action: &str, status: u16, text: &str) -> CliError {
             (Some(_), Some(message)) => message,
             // The gateway's own words: it has not come to the orchestrator.
             (None, _) if status == 403 => {
-                "the credentials may not call this API: sign in as somebody with execute-api:Invoke on it".to_owned()
+                "the credentials may not call this API: sign in as somebody with execute-api:Invoke on it"
+                    .to_owned()
             }
             (_, message) => message.unwrap_or_else(|| "no reason was given".to_owned()),
         };

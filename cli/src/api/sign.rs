@@ -77,7 +77,10 @@ mod tests {
         .await
         .unwrap();
         let header = |wanted: &str| {
-            headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
+            headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value.as_str())
         };
         let authorization = header("authorization").unwrap();
         assert!(authorization.contains("/eu-west-1/execute-api/aws4_request"), "{authorization}");

@@ -9,7 +9,9 @@ use crate::output::Out;
 
 /// What `completions` takes.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hostler completions bash > ~/.local/share/bash-completion/completions/hostler")]
+#[command(
+    after_help = "Example:\n  hostler completions bash > ~/.local/share/bash-completion/completions/hostler"
+)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,

@@ -56,7 +56,12 @@ impl Finding {
         Self::judged(what, found, fix, Verdict::Optional)
     }
 
-    fn judged(what: &'static str, found: Result<String, String>, fix: &'static str, otherwise: Verdict) -> Self {
+    fn judged(
+        what: &'static str,
+        found: Result<String, String>,
+        fix: &'static str,
+        otherwise: Verdict,
+    ) -> Self {
         match found {
             Ok(found) => Self { what, verdict: Verdict::Ok, found, fix: "" },
             Err(found) => Self { what, verdict: otherwise, found, fix },
@@ -69,7 +74,11 @@ pub(crate) async fn run(args: DoctorArgs, out: Out) -> Result<(), CliError> {
     let python = python().await;
     let mut findings = vec![
         Finding::needed("cargo", version("cargo", &["--version"]).await, "install Rust: https://rustup.rs"),
-        Finding::needed("a C compiler", version("cc", &["--version"]).await, "Debian: apt install build-essential"),
+        Finding::needed(
+            "a C compiler",
+            version("cc", &["--version"]).await,
+            "Debian: apt install build-essential",
+        ),
         Finding::needed(
             "Python 3.11 or newer",
             python.clone().map(|(name, version)| format!("{version} ({name})")),
@@ -113,7 +122,12 @@ fn tell(findings: &[Finding], out: Out) -> Result<(), CliError> {
                 Verdict::Missing => Cell::new("missing").fg(Color::Red),
                 Verdict::Optional => Cell::new("optional").fg(Color::Yellow),
             };
-            rows.add_row([verdict, Cell::new(finding.what), Cell::new(&finding.found), Cell::new(finding.fix)]);
+            rows.add_row([
+                verdict,
+                Cell::new(finding.what),
+                Cell::new(&finding.found),
+                Cell::new(finding.fix),
+            ]);
         }
         out.line(table::text(&rows))?;
     }

@@ -19,8 +19,8 @@ pub(crate) async fn run(out: Out) -> Result<(), CliError> {
     let workspace = Workspace::find()?;
     // The lock is held, so the process whose id is on file is alive and the one that wrote it.
     let running = state::running(&workspace)?;
-    let pid = i32::try_from(running.pid)
-        .map_err(CliError::failed(format!("{} is no process id", running.pid)))?;
+    let pid =
+        i32::try_from(running.pid).map_err(CliError::failed(format!("{} is no process id", running.pid)))?;
     let started = Instant::now();
     kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(CliError::failed(format!(
         "process {pid} cannot be told to stop: stop it in the terminal where it was started"

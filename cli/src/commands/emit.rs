@@ -113,7 +113,8 @@ fn read(file: &PathBuf) -> Result<String, CliError> {
 
 /// Tells what a text holds, or everything that is wrong with it.
 fn open(text: &str) -> Result<Parcel, Vec<String>> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| vec![format!("it is not JSON: {error}")])?;
+    let mut value: Value =
+        serde_json::from_str(text).map_err(|error| vec![format!("it is not JSON: {error}")])?;
     // As EventBridge delivers it; the envelope is inside.
     if value.get("detail-type").is_some()
         && let Some(detail) = value.get_mut("detail")
@@ -131,7 +132,9 @@ fn open(text: &str) -> Result<Parcel, Vec<String>> {
         return Ok(Parcel::Command { name, queue, envelope: value });
     }
     let Some(name) = field("type") else {
-        return Err(vec!["it has none of eventType, commandType and type, so it is no event and no command".to_owned()]);
+        return Err(vec![
+            "it has none of eventType, commandType and type, so it is no event and no command".to_owned(),
+        ]);
     };
     if !OperatorCommand::NAMES.contains(&name.as_str()) {
         let known = OperatorCommand::NAMES.join(", ");
@@ -202,12 +205,12 @@ async fn put_event(target: &Target, name: &str, envelope: &Value) -> Result<Stri
         .detail_type(name)
         .detail(envelope.to_string())
         .build();
-    let answer = aws_sdk_eventbridge::Client::new(&target.config)
-        .put_events()
-        .entries(entry)
-        .send()
-        .await
-        .map_err(CliError::failed(format!("{name} was not put on the bus; check the credentials' events:PutEvents")))?;
+    let answer =
+        aws_sdk_eventbridge::Client::new(&target.config).put_events().entries(entry).send().await.map_err(
+            CliError::failed(format!(
+                "{name} was not put on the bus; check the credentials' events:PutEvents"
+            )),
+        )?;
     let entry = answer.entries().first();
     match entry.and_then(|entry| entry.event_id()) {
         Some(id) => Ok(id.to_owned()),
@@ -229,7 +232,9 @@ async fn send_message(target: &Target, queue: &str, envelope: &Value) -> Result<
         .message_body(envelope.to_string())
         .send()
         .await
-        .map_err(CliError::failed(format!("nothing was sent to {queue}; check the credentials' sqs:SendMessage")))?;
+        .map_err(CliError::failed(format!(
+            "nothing was sent to {queue}; check the credentials' sqs:SendMessage"
+        )))?;
     Ok(sent.message_id().unwrap_or_default().to_owned())
 }
 
@@ -244,7 +249,9 @@ mod tests {
     fn every_sample_is_taken() {
         for (name, _, text) in all() {
             match open(text).unwrap() {
-                Parcel::Event { name: found, .. } | Parcel::Command { name: found, .. } => assert_eq!(found, name),
+                Parcel::Event { name: found, .. } | Parcel::Command { name: found, .. } => {
+                    assert_eq!(found, name)
+                }
                 Parcel::Operator { .. } => panic!("{name} is a whole envelope"),
             }
         }

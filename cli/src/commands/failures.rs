@@ -82,7 +82,13 @@ pub(crate) async fn run(args: FailuresArgs, global: &Global, out: Out) -> Result
     }
     let mut rows = table::plain(["QUEUE", "MESSAGE", "CATEGORY", "TRIES", "REASON"]);
     for letter in &letters {
-        rows.add_row([&letter.queue, &letter.message_type, &letter.category, &letter.attempts, &letter.reason]);
+        rows.add_row([
+            &letter.queue,
+            &letter.message_type,
+            &letter.category,
+            &letter.attempts,
+            &letter.reason,
+        ]);
     }
     out.line(table::text(&rows))?;
     out.line(out.faint(format!("\n{} of about {total} shown; --json shows their bodies", letters.len())))
@@ -184,8 +190,11 @@ mod tests {
 
     #[test]
     fn a_letter_tells_its_reason() {
-        let reason =
-            MessageAttributeValue::builder().data_type("String").string_value("no such host").build().unwrap();
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value("no such host")
+            .build()
+            .unwrap();
         let message = Message::builder()
             .message_id("m-1")
             .body(sample_text("clean-host", 1).unwrap())

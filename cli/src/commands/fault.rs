@@ -89,8 +89,8 @@ impl FaultArgs {
 /// Sets or shows faults.
 pub(crate) async fn run(args: FaultArgs, global: &Global, out: Out) -> Result<(), CliError> {
     let target = Target::open(global).await?;
-    let url = target.local()?.fleet_admin_url.as_deref().ok_or_else(|| {
-        CliError::NotRunning { stale: " with a fleet of its own yet (one is just starting)".to_owned() }
+    let url = target.local()?.fleet_admin_url.as_deref().ok_or_else(|| CliError::NotRunning {
+        stale: " with a fleet of its own yet (one is just starting)".to_owned(),
     })?;
     let admin = FleetAdmin::new(url)?;
     let host = &args.host;

@@ -109,7 +109,10 @@ fn list(function: Option<&str>, out: Out) -> Result<(), CliError> {
     if let (Some(function), true) = (function, samples.is_empty()) {
         let known: BTreeSet<&str> = lambda_samples().iter().map(|(of, ..)| *of).collect();
         let known: Vec<&str> = known.into_iter().collect();
-        return Err(CliError::Usage(format!("there is no function {function}; there are {}", known.join(", "))));
+        return Err(CliError::Usage(format!(
+            "there is no function {function}; there are {}",
+            known.join(", ")
+        )));
     }
     if out.json {
         let rows: Vec<Value> =

@@ -49,11 +49,8 @@ pub(crate) async fn run(args: ShowArgs, global: &Global, out: Out) -> Result<(),
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-    let state: Option<Map<String, Value>> = if args.timeline {
-        None
-    } else {
-        Some(target.api.document(args.kind, &args.id, &query).await?)
-    };
+    let state: Option<Map<String, Value>> =
+        if args.timeline { None } else { Some(target.api.document(args.kind, &args.id, &query).await?) };
     let happened = target.api.timeline(args.kind, &args.id, &query).await?;
     if out.json {
         return out.document(&document(state, &happened));

@@ -174,7 +174,10 @@ mod tests {
         sagas.push(saga(21, "running"));
         let text = picture(&Seen { sagas, hosts: Vec::new() }, Timestamp::now());
         assert!(text.contains("sagas  1 running · 20 completed"), "{text}");
-        assert!(text.contains("web.21") && !text.contains("web.20") && text.ends_with("… and 6 more"), "{text}");
+        assert!(
+            text.contains("web.21") && !text.contains("web.20") && text.ends_with("… and 6 more"),
+            "{text}"
+        );
     }
 
     #[test]

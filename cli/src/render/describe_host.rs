@@ -9,8 +9,10 @@ use crate::render::describe::{Line, Mark};
 pub(super) fn host(event: &HostEvent) -> Line {
     match event {
         HostEvent::Enrolled(it) => {
-            let text =
-                format!("enrolled into pool {} as {} in {}; BMC check asked for", it.pool, it.sku, it.fault_domain);
+            let text = format!(
+                "enrolled into pool {} as {} in {}; BMC check asked for",
+                it.pool, it.sku, it.fault_domain
+            );
             Line::new(Mark::Begun, text)
         }
         HostEvent::Verified(it) => {
@@ -21,8 +23,7 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Failed, format!("BMC check failed in attempt {}: {}", it.attempt, it.reason))
         }
         HostEvent::Labelled(it) => {
-            let labels: Vec<String> =
-                it.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let labels: Vec<String> = it.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(" ") };
             Line::new(Mark::Other, format!("labels are now: {labels}"))
         }

@@ -108,12 +108,24 @@ mod tests {
         });
         let succeeded = json!({"step": "lab.1/reserve-host/1", "kind": "reserve-host", "host": "h-25"});
         let commits = [
-            commit(1, "00", &[("provisioning.started", started), ("provisioning.step-started", step("reserve-host", 1))]),
+            commit(
+                1,
+                "00",
+                &[("provisioning.started", started), ("provisioning.step-started", step("reserve-host", 1))],
+            ),
             commit(2, "00.4", &[("provisioning.step-succeeded", succeeded)]),
-            commit(3, "03.25", &[("provisioning.step-failed", failed), ("provisioning.compensation-started", undone.clone())]),
+            commit(
+                3,
+                "03.25",
+                &[
+                    ("provisioning.step-failed", failed),
+                    ("provisioning.compensation-started", undone.clone()),
+                ],
+            ),
             commit(4, "05", &[("provisioning.compensation-completed", undone)]),
         ];
-        serde_json::from_value(json!({"stream": "provisioning#lab.1", "commits": commits, "next": null})).unwrap()
+        serde_json::from_value(json!({"stream": "provisioning#lab.1", "commits": commits, "next": null}))
+            .unwrap()
     }
 
     #[test]

@@ -60,16 +60,13 @@ pub(crate) async fn boot_from_image<B: Bmc + ?Sized>(
         return Ok(done);
     }
     for _round in 0..ROUNDS_MAX {
-        let prepared = prepare(bmc, image_url, &time, &mut done).await?;
+        prepare(bmc, image_url, &time, &mut done).await?;
         let change = bmc.set_power(PowerGoal::On, &time.patience()).await?;
         if change.changed {
             done.power_changes.push(PowerState::On);
-        }
-        // On without our order: fine if all was prepared by an earlier call that died after its order, but if
-        // something was still missing then the host may have started without it.
-        if change.changed || !prepared {
             return Ok(done);
         }
+        // On without our order: somebody else was quicker, and the host may have started without its image.
     }
     Err(interference(&time, "starting from an image", PowerState::On))
 }
@@ -107,28 +104,26 @@ async fn set_boot_target<B: Bmc + ?Sized>(
     Ok(changed)
 }
 
-/// Switches the host off and prepares its boot. Returns whether anything had to be changed for it.
+/// Switches the host off and prepares its boot.
 async fn prepare<B: Bmc + ?Sized>(
     bmc: &B,
     image_url: &str,
     time: &TimeLeft<'_>,
     done: &mut BootStarted,
-) -> Result<bool, DriverError> {
+) -> Result<(), DriverError> {
     let off = bmc.set_power(PowerGoal::ForceOff, &time.patience()).await?;
     if off.changed {
         done.power_changes.push(PowerState::Off);
     }
-    let mut image_changed = false;
     let present = inserted(bmc, time).await?;
     if present.as_deref() != Some(image_url) {
         if present.is_some() {
             done.ejected |= time.within("ejecting another image", bmc.eject_media()).await?;
         }
-        image_changed = time.within("inserting the image", bmc.insert_media(image_url)).await?;
-        done.inserted |= image_changed;
+        done.inserted |= time.within("inserting the image", bmc.insert_media(image_url)).await?;
     }
-    let target_changed = set_boot_target(bmc, time, done).await?;
-    Ok(off.changed || image_changed || target_changed)
+    set_boot_target(bmc, time, done).await?;
+    Ok(())
 }
 
 async fn inserted<B: Bmc + ?Sized>(bmc: &B, time: &TimeLeft<'_>) -> Result<Option<String>, DriverError> {

@@ -10,7 +10,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 fn sample(contract: &Contract) -> Value {
-    let text = samples::sample_text(contract.name, contract.version).unwrap();
+    let Contract { name, version, .. } = contract;
+    let text = samples::sample_text(name, *version)
+        .unwrap_or_else(|| panic!("{name} has no sample: write events/samples/{name}.v{version}.json"));
     serde_json::from_str(text).unwrap()
 }
 

@@ -162,30 +162,29 @@ fn a_functions_library_sees_ports_only() {
 
 #[test]
 fn what_is_imported_is_used() {
-    // Derives and macros of other crates name these in code that they write.
-    const NAMED_BY_MACROS: [&str; 1] = ["schemars"];
-    let mut findings = Findings::of("a dependency is named somewhere in the crate's code");
+    let mut findings = Findings::of(
+        "a dependency is named in the crate's src/, a dev-dependency anywhere in the crate; remove it, or move it",
+    );
     for package in &workspace().packages {
         let folder = package.manifest_path.parent().unwrap();
         let folder = folder.strip_prefix(root().to_str().unwrap()).unwrap().as_str();
-        let texts: Vec<&str> = sources()
-            .iter()
-            .filter(|file| file.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
-            .map(|file| file.text.as_str())
-            .collect();
         for dependency in &package.dependencies {
+            let part = match dependency.kind {
+                DependencyKind::Development => format!("{folder}/"),
+                _ => format!("{folder}/src/"),
+            };
             let name = dependency.name.replace('-', "_");
-            let used = texts.iter().any(|text| {
-                text.match_indices(&name).any(|(at, _)| {
-                    let before = text[..at].chars().next_back().unwrap_or(' ');
-                    let after = text[at + name.len()..].chars().next().unwrap_or(' ');
-                    let part = |c: char| c.is_alphanumeric() || c == '_';
-                    !part(before) && !part(after)
-                })
-            });
-            let used = used || NAMED_BY_MACROS.contains(&name.as_str());
+            let used = sources().iter().any(|file| file.path.starts_with(&part) && names(&file.text, &name));
             findings.unless(used, format!("{folder}/Cargo.toml"), format!("{} is not used", dependency.name));
         }
     }
     findings.none();
+}
+
+/// Whether a text has a name as a word of its own.
+fn names(text: &str, name: &str) -> bool {
+    let part_of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(name).any(|(at, _)| {
+        !part_of_word(text[..at].chars().next_back()) && !part_of_word(text[at + name.len()..].chars().next())
+    })
 }

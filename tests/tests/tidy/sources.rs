@@ -142,3 +142,22 @@ fn nothing_listens_beyond_this_machine() {
     }
     findings.none();
 }
+
+#[test]
+fn nothing_knows_the_machine_that_it_was_written_on() {
+    let paths = [
+        concat!("/ro", "ot/"),
+        concat!("/wo", "rk/main"),
+        concat!("/wo", "rk/shared"),
+        concat!("/Us", "ers/"),
+    ];
+    let mut findings = Findings::of("no path of a developer's machine in code, configuration or documents");
+    let others = ["md", "toml", "yaml", "yml", "py", "sh", "json"].map(files);
+    for file in sources().iter().chain(others.iter().flatten()) {
+        for (number, line) in file.lines() {
+            let found = paths.iter().any(|path| line.contains(path));
+            findings.unless(!found, format!("{}:{number}", file.path), line.trim());
+        }
+    }
+    findings.none();
+}

@@ -14,9 +14,7 @@ pub(crate) const FILE: &str = "template.yaml";
 /// The template.
 pub(crate) fn template() -> &'static Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
-    TEMPLATE.get_or_init(|| {
-        Template::load(std::env::var("TIDY_TEMPLATE").map_or(root().join(FILE), Into::into)).unwrap()
-    })
+    TEMPLATE.get_or_init(|| Template::load(root().join(FILE)).unwrap())
 }
 
 /// `deploy-host` is `DeployHost`.

@@ -74,9 +74,22 @@ pub(super) fn checks(tally: &Tally, fleet: Option<&Counts>, dead_letters: u64) -
         Check::equal("sagas started, of those asked for", sagas.started, tally.sagas_requested),
         Check::equal("sagas accounted for: completed, compensated, stuck, running", ended, sagas.started),
         Check::equal("sagas that ended in two ways", sagas.contradictory, 0),
-        Check::at_least("hosts that came into service, for each completed saga", events("host.in-service"), sagas.completed),
-        Check::equal("roles applied by configuration, as events say", tally.drivers.roles_applied, tally.roles_changed),
-        Check::equal("hosts registered with monitoring, as events say", tally.drivers.registered, tally.registrations),
+        Check::at_least(
+            "hosts that came into service, for each completed saga",
+            events("host.in-service"),
+            sagas.completed,
+        ),
+        // An effect whose answer was lost is recorded on the second try, as one that had nothing to change.
+        Check::at_least(
+            "roles applied, for each that events tell of",
+            tally.drivers.roles_applied,
+            tally.roles_changed,
+        ),
+        Check::at_least(
+            "hosts registered, for each that events tell of",
+            tally.drivers.registered,
+            tally.registrations,
+        ),
         Check::equal("dead letters", dead_letters, 0),
     ];
     if let Some(fleet) = fleet {
@@ -113,9 +126,13 @@ mod tests {
             let all = checks(tally, None, dead_letters);
             all.iter().filter(|check| !check.holds()).map(|check| check.what).collect()
         };
-        let lost = Tally { sagas_requested: 2, sagas: Sagas { started: 1, running: 1, ..Sagas::default() }, ..Tally::default() };
+        let lost = Tally {
+            sagas_requested: 2,
+            sagas: Sagas { started: 1, running: 1, ..Sagas::default() },
+            ..Tally::default()
+        };
         assert_eq!(failed(&lost, 0), ["sagas started, of those asked for"]);
         let twice = Tally { events: BTreeMap::new(), roles_changed: 1, ..Tally::default() };
-        assert_eq!(failed(&twice, 1), ["roles applied by configuration, as events say", "dead letters"]);
+        assert_eq!(failed(&twice, 1), ["roles applied, for each that events tell of", "dead letters"]);
     }
 }

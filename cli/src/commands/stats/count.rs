@@ -101,7 +101,9 @@ async fn each(
         )))?;
         page.items().iter().try_for_each(&mut take)?;
     }
-    Err(CliError::Usage(format!("the table {table} is larger than {PAGES_MAX} MB: count it on a copy, with other tools")))
+    Err(CliError::Usage(format!(
+        "the table {table} is larger than {PAGES_MAX} MB: count it on a copy, with other tools"
+    )))
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> &'a str {
@@ -232,14 +234,19 @@ mod tests {
         let mut counting = Counting::default();
         let requested = json!({"provisionings": ["web.1", "web.2"]});
         counting.commit(&item("request#web", 1, "a", &[("capacity.requested", requested)])).unwrap();
-        counting.commit(&item("provisioning#web.1", 2, "c", &[("provisioning.completed", json!({}))])).unwrap();
+        counting
+            .commit(&item("provisioning#web.1", 2, "c", &[("provisioning.completed", json!({}))]))
+            .unwrap();
         counting.commit(&item("provisioning#web.1", 1, "b", &[("provisioning.started", json!({}))])).unwrap();
         counting.commit(&item("provisioning#web.2", 1, "b", &[("provisioning.started", json!({}))])).unwrap();
         let tally = counting.end();
         assert_eq!((tally.sagas.started, tally.sagas.completed, tally.sagas.running), (2, 1, 1));
         assert_eq!((tally.commits, tally.versions, tally.repeated_causes), (4, 4, 0));
         assert_eq!(tally.sagas_requested, 2);
-        assert_eq!(tally.streams, BTreeMap::from([("provisioning".to_owned(), 2), ("request".to_owned(), 1)]));
+        assert_eq!(
+            tally.streams,
+            BTreeMap::from([("provisioning".to_owned(), 2), ("request".to_owned(), 1)])
+        );
     }
 
     #[test]

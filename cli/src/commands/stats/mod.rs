@@ -97,11 +97,8 @@ fn print(stats: &Stats, out: Out) -> Result<(), CliError> {
     out.line("")?;
     let mut rows = table::plain(["", "WHAT MUST HOLD", "LEFT", "", "RIGHT"]);
     for check in &stats.checks {
-        let verdict = if check.holds() {
-            Cell::new("✓").fg(Color::Green)
-        } else {
-            Cell::new("✗").fg(Color::Red)
-        };
+        let verdict =
+            if check.holds() { Cell::new("✓").fg(Color::Green) } else { Cell::new("✗").fg(Color::Red) };
         rows.add_row([
             verdict,
             Cell::new(check.what),
@@ -121,10 +118,7 @@ fn effects(stats: &Stats) -> Vec<(String, u64)> {
         rows.push(("BMC: media inserted".to_owned(), fleet.of(RequestKind::InsertMedia)));
         rows.push(("BMC: media ejected".to_owned(), fleet.of(RequestKind::EjectMedia)));
         rows.push(("BMC: boot targets set".to_owned(), fleet.of(RequestKind::BootOverride)));
-        rows.push((
-            "BMC: reads".to_owned(),
-            fleet.of(RequestKind::ReadSystem) + fleet.of(RequestKind::Read),
-        ));
+        rows.push(("BMC: reads".to_owned(), fleet.of(RequestKind::ReadSystem) + fleet.of(RequestKind::Read)));
         rows.push(("BMC: kept away by faults".to_owned(), fleet.refused));
         rows.push(("BMC: answered with an error".to_owned(), fleet.failed));
     }

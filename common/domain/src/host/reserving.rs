@@ -7,7 +7,8 @@ use hostler_events::{HostEvent, ProvisioningId, StepId};
 use super::{HostOutcome, HostPhase, HostRefusal, Known};
 
 /// A saga that holds the host already is answered again when it asks by another step: the first answer was
-/// lost, or came too late.
+/// lost, or came too late. Once the host is past `Reserved` the saga has heard the answer to some step, and an
+/// older one that comes late changes nothing; a refusal would have it look for a second host.
 pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &StepId) -> HostOutcome {
     let reserved = || {
         Ok(Decision::events([HostEvent::Reserved(HostReserved {
@@ -27,6 +28,16 @@ pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &St
             } else {
                 reserved()
             }
+        }
+        HostPhase::Cleaning { .. }
+        | HostPhase::Deploying { .. }
+        | HostPhase::Configuring
+        | HostPhase::RegisteringMonitoring
+        | HostPhase::InService
+        | HostPhase::Deprovisioning { .. }
+            if known.state.is_held_by(provisioning) =>
+        {
+            Ok(Decision::nothing())
         }
         HostPhase::Unknown
         | HostPhase::Verifying { .. }

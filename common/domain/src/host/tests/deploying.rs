@@ -11,7 +11,14 @@ fn a_host_is_held_by_one_saga() {
     let refusal = host.when(&reserve("p-2", "t/1")).unwrap_err();
     assert_eq!(refusal, HostRefusal::NotAvailable { host: id("h-1"), phase: "reserved" });
     for phase in ["verifying", "cleaning", "deploying", "in-service", "deprovisioning", "quarantined"] {
-        assert_eq!(at(phase).when(&reserve("p-1", "s/9")).unwrap_err().label(), "not-available");
+        assert_eq!(at(phase).when(&reserve("p-2", "t/1")).unwrap_err().label(), "not-available");
+    }
+}
+
+#[test]
+fn a_late_step_does_not_make_a_saga_look_for_a_second_host() {
+    for phase in ["deploying", "configuring", "in-service", "deprovisioning", "cleaning-held"] {
+        assert!(at(phase).ignores(&reserve("p-1", "s/9")), "{phase}: held already");
     }
 }
 

@@ -1,0 +1,423 @@
+//! All deciders together: messages in any order, lost callbacks, failures, crashes and repeats. Whatever
+//! happens, every saga ends, and no host stays held for a saga that is over.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Category, Decider};
+use hostler_domain::{
+    Candidate, HostDecider, HostFacts, HostInput, HostPhase, HostState, ProvisioningDecider,
+    ProvisioningInput, ProvisioningState, ReservationDecider, ReservationInput, ReservationRefusal,
+    ReservationState, Status, candidate_order, provisioning_of, provisioning_of_reservation,
+};
+use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost, StartProvisioning};
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::{
+    HostEvent, HostId, HostPolicy, Labels, ProvisioningId, ProvisioningPolicy, ReservationEvent, StepCommand,
+    StepId,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+/// Something on its way. Any of them may arrive next.
+#[derive(Debug, Clone)]
+enum Message {
+    Command(StepCommand),
+    HostEvent(HostEvent),
+    ReservationEvent(ReservationEvent),
+    HostTimer(HostId, String),
+    SagaTimer(ProvisioningId, String),
+    Callback(HostId, StepId, BootOutcome),
+    Cancel(ProvisioningId),
+}
+
+/// How things go wrong, in percent.
+#[derive(Debug, Clone, Copy)]
+struct Faults {
+    repeat: u64,
+    crash: u64,
+    fail: u64,
+    lost_callback: u64,
+    /// How much more likely messages are to arrive before timers do.
+    patience: u64,
+}
+
+struct World {
+    random: u64,
+    faults: Faults,
+    pending: Vec<Message>,
+    hosts: BTreeMap<HostId, HostState>,
+    sagas: BTreeMap<ProvisioningId, ProvisioningState>,
+    reservations: BTreeMap<ProvisioningId, ReservationState>,
+}
+
+/// The function died here; its message will be seen again.
+struct Crash;
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: impl AsRef<str>) -> T {
+    text.as_ref().parse().unwrap()
+}
+
+/// Decides and folds; refusals are outcomes, and change nothing.
+fn apply<D: Decider>(
+    state: &mut D::State,
+    input: &D::Input,
+) -> Result<hostler_core::Decision<D::Event, D::Command>, D::Refusal> {
+    let decision = D::decide(state, input, Timestamp::UNIX_EPOCH)?;
+    for event in &decision.events {
+        *state = D::evolve(std::mem::take(state), event);
+    }
+    Ok(decision)
+}
+
+impl World {
+    fn new(seed: u64, faults: Faults, hosts: usize, sagas: usize) -> Self {
+        let mut world = Self {
+            random: seed | 1,
+            faults,
+            pending: Vec::new(),
+            hosts: BTreeMap::new(),
+            sagas: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+        };
+        for n in 0..hosts {
+            let host: HostId = id(format!("h-{n}"));
+            let command = EnrolHost {
+                host: host.clone(),
+                pool: id("web"),
+                sku: id("cpu"),
+                fault_domain: id(format!("rack-{}", n % 2)),
+                bmc: BmcAddress { system_url: "https://bmc/redfish/v1/Systems/1".into() },
+                labels: Labels::new(),
+            };
+            world.hosts.insert(host.clone(), HostState::default());
+            world.tell(&host, &HostInput::Enrol { command, policy: HostPolicy::default() });
+        }
+        for n in 0..sagas {
+            world.pending.push(Message::Command(StepCommand::StartProvisioning(StartProvisioning {
+                provisioning: id(format!("p-{n}")),
+                request: id("r-1"),
+                pool: id("web"),
+                role: id("web-server"),
+                image: id("debian-13"),
+                sku: None,
+                policy: ProvisioningPolicy::default(),
+            })));
+            if n % 3 == 0 {
+                world.pending.push(Message::Cancel(id(format!("p-{n}"))));
+            }
+        }
+        world
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random >> 8
+    }
+
+    fn happens(&mut self, percent: u64) -> bool {
+        self.random() % 100 < percent
+    }
+
+    /// Where the function may die.
+    fn survive(&mut self) -> Result<(), Crash> {
+        if self.happens(self.faults.crash) { Err(Crash) } else { Ok(()) }
+    }
+
+    fn tell(&mut self, host: &HostId, input: &HostInput) -> bool {
+        let state = self.hosts.get_mut(host).unwrap();
+        let Ok(decision) = apply::<HostDecider>(state, input) else { return false };
+        self.pending.extend(decision.events.into_iter().map(Message::HostEvent));
+        self.pending.extend(decision.commands.into_iter().map(Message::Command));
+        self.pending.extend(decision.timers.into_iter().map(|t| Message::HostTimer(host.clone(), t.name)));
+        true
+    }
+
+    fn tell_saga(&mut self, saga: &ProvisioningId, input: &ProvisioningInput) {
+        let state = self.sagas.entry(saga.clone()).or_default();
+        let Ok(decision) = apply::<ProvisioningDecider>(state, input) else { return };
+        self.pending.extend(decision.commands.into_iter().map(Message::Command));
+        self.pending.extend(decision.timers.into_iter().map(|t| Message::SagaTimer(saga.clone(), t.name)));
+    }
+
+    fn tell_reservation(
+        &mut self,
+        saga: &ProvisioningId,
+        input: &ReservationInput,
+    ) -> Result<(), ReservationRefusal> {
+        let state = self.reservations.entry(saga.clone()).or_default();
+        let decision = apply::<ReservationDecider>(state, input)?;
+        self.pending.extend(decision.events.into_iter().map(Message::ReservationEvent));
+        Ok(())
+    }
+
+    fn run(&mut self) {
+        for _ in 0..20_000 {
+            if self.pending.is_empty() {
+                return;
+            }
+            let mut at = self.random() as usize % self.pending.len();
+            for _ in 0..self.faults.patience {
+                if matches!(self.pending[at], Message::HostTimer(..) | Message::SagaTimer(..)) {
+                    at = self.random() as usize % self.pending.len();
+                }
+            }
+            let message = self.pending.swap_remove(at);
+            if self.happens(self.faults.repeat) {
+                self.pending.push(message.clone());
+            }
+            if let Err(Crash) = self.deliver(&message) {
+                self.pending.push(message);
+            }
+        }
+        panic!("messages without end");
+    }
+
+    fn deliver(&mut self, message: &Message) -> Result<(), Crash> {
+        match message {
+            Message::Command(command) => return self.command(command),
+            Message::HostEvent(event) => {
+                if let Some(saga) = provisioning_of(event) {
+                    self.tell_saga(saga, &ProvisioningInput::Host(event.clone()));
+                }
+            }
+            Message::ReservationEvent(event) => {
+                let saga = provisioning_of_reservation(event);
+                self.tell_saga(saga, &ProvisioningInput::Reservation(event.clone()));
+            }
+            Message::HostTimer(host, name) => {
+                self.tell(host, &HostInput::Timer { name: name.clone() });
+            }
+            Message::SagaTimer(saga, name) => {
+                self.tell_saga(saga, &ProvisioningInput::Timer { name: name.clone() });
+            }
+            Message::Callback(host, step, outcome) => {
+                let report = HostInput::BootReported { step: step.clone(), outcome: *outcome, reason: None };
+                self.tell(host, &report);
+            }
+            Message::Cancel(saga) => {
+                self.tell_saga(saga, &ProvisioningInput::Cancel { reason: "test".into() });
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &StepCommand) -> Result<(), Crash> {
+        let failed = self.happens(self.faults.fail);
+        let category = if self.happens(30) { Category::Business } else { Category::Transient };
+        let reason = || "driver failed".to_owned();
+        match command {
+            StepCommand::StartProvisioning(c) => {
+                self.tell_saga(&c.provisioning, &ProvisioningInput::Start(c.clone()));
+            }
+            StepCommand::ReserveHost(c) => return self.reserve(c),
+            StepCommand::ReleaseReservation(c) => return self.release(&c.provisioning, &c.step),
+            StepCommand::VerifyHost(c) => {
+                let step = c.step.clone();
+                let facts = HostFacts { power_state: PowerState::Off, hardware: Default::default() };
+                let input = if failed {
+                    HostInput::FailVerification { step, category, reason: reason() }
+                } else {
+                    HostInput::RecordFacts { step, facts }
+                };
+                self.tell(&c.host, &input);
+            }
+            StepCommand::CleanHost(c) => {
+                if self.hosts[&c.host].waits_for(&c.step) {
+                    if failed {
+                        let step = c.step.clone();
+                        self.tell(&c.host, &HostInput::FailCleaning { step, category, reason: reason() });
+                    } else {
+                        self.boots(&c.host, &c.step);
+                    }
+                }
+            }
+            StepCommand::FinishCleaning(c) => {
+                self.tell(&c.host, &HostInput::RecordCleaned { step: c.step.clone() });
+            }
+            StepCommand::DeployImage(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                let start = HostInput::StartDeploy {
+                    provisioning: provisioning.clone(),
+                    step: step.clone(),
+                    image: c.image.clone(),
+                };
+                let begun = self.tell(&c.host, &start);
+                self.survive()?;
+                if begun && self.hosts[&c.host].waits_for(&step) {
+                    if failed {
+                        let failed = HostInput::FailStep { provisioning, step, category, reason: reason() };
+                        self.tell(&c.host, &failed);
+                    } else {
+                        self.boots(&c.host, &step);
+                    }
+                }
+            }
+            StepCommand::ApplyRole(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                let input = if failed {
+                    HostInput::FailStep { provisioning, step, category, reason: reason() }
+                } else {
+                    let (role, revision, changed) = (c.role.clone(), "r-1".to_owned(), true);
+                    HostInput::RecordConfiguration { provisioning, step, role, revision, changed }
+                };
+                self.tell(&c.host, &input);
+            }
+            StepCommand::RegisterMonitoring(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                let input = if failed {
+                    HostInput::FailStep { provisioning, step, category, reason: reason() }
+                } else {
+                    HostInput::RecordMonitoring { provisioning, step }
+                };
+                self.tell(&c.host, &input);
+            }
+            StepCommand::DeregisterMonitoring(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                self.tell(&c.host, &HostInput::RecordDeregistered { provisioning, step });
+            }
+            StepCommand::UndeployHost(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                let start =
+                    HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
+                self.tell(&c.host, &start);
+                self.survive()?;
+                let input = if failed {
+                    HostInput::FailStep { provisioning, step, category, reason: reason() }
+                } else {
+                    HostInput::RecordUndeployed { provisioning, step }
+                };
+                self.tell(&c.host, &input);
+            }
+        }
+        Ok(())
+    }
+
+    fn boots(&mut self, host: &HostId, step: &StepId) {
+        if self.happens(self.faults.lost_callback) {
+            return;
+        }
+        let failed = self.happens(self.faults.fail);
+        let outcome = if failed { BootOutcome::Failed } else { BootOutcome::Succeeded };
+        self.pending.push(Message::Callback(host.clone(), step.clone(), outcome));
+    }
+
+    fn reserve(&mut self, command: &ReserveHost) -> Result<(), Crash> {
+        let (provisioning, step) = (command.provisioning.clone(), command.step.clone());
+        let candidates = self
+            .hosts
+            .iter()
+            .filter(|(_, state)| state.is_available())
+            .map(|(host, _)| Candidate { host: host.clone(), fault_domain: id("rack-0"), sku: id("cpu") })
+            .collect();
+        let chosen = self.reservations.get(&provisioning).and_then(|state| state.chosen.clone());
+        let order = candidate_order(&provisioning, None, candidates, &BTreeMap::new());
+        for host in chosen.into_iter().chain(order) {
+            let choose = ReservationInput::Choose {
+                provisioning: provisioning.clone(),
+                step: step.clone(),
+                host: host.clone(),
+            };
+            let host = match self.tell_reservation(&provisioning, &choose) {
+                Ok(()) => host,
+                Err(ReservationRefusal::AlreadyChosen { chosen, .. }) => chosen,
+                Err(ReservationRefusal::Closed { .. } | ReservationRefusal::TooManyTried { .. }) => {
+                    return Ok(());
+                }
+            };
+            self.survive()?;
+            let reserve = HostInput::Reserve { provisioning: provisioning.clone(), step: step.clone() };
+            if self.tell(&host, &reserve) {
+                return Ok(());
+            }
+            self.survive()?;
+            let lose =
+                ReservationInput::Lose { provisioning: provisioning.clone(), step: step.clone(), host };
+            let _refused = self.tell_reservation(&provisioning, &lose);
+        }
+        let reason = "no host is free".to_owned();
+        let category = Category::Transient;
+        let fail = ReservationInput::Fail { provisioning: provisioning.clone(), step, category, reason };
+        let _refused = self.tell_reservation(&provisioning, &fail);
+        Ok(())
+    }
+
+    fn release(&mut self, provisioning: &ProvisioningId, step: &StepId) -> Result<(), Crash> {
+        let (provisioning, step) = (provisioning.clone(), step.clone());
+        let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
+        let _refused = self.tell_reservation(&provisioning, &close);
+        self.survive()?;
+        let reservation = self.reservations[&provisioning].clone();
+        for host in &reservation.tried {
+            self.tell(host, &HostInput::Release { provisioning: provisioning.clone(), step: step.clone() });
+            self.survive()?;
+        }
+        let host = reservation.chosen;
+        let released = ReservationInput::Released { provisioning: provisioning.clone(), step, host };
+        let _refused = self.tell_reservation(&provisioning, &released);
+        Ok(())
+    }
+
+    /// Everything has arrived: nobody waits, and every host is where it belongs.
+    fn check(&self) {
+        for (name, saga) in &self.sagas {
+            let over = ["completed", "compensated", "stuck"].contains(&saga.status_name());
+            assert!(over, "{name} still waits: {:?}", saga.status);
+            if saga.status == Status::Completed {
+                let host = &self.hosts[saga.host.as_ref().unwrap()];
+                assert_eq!(host.phase, HostPhase::InService, "the host of {name}");
+                assert!(host.is_held_by(name), "{name} is completed without its host");
+            }
+        }
+        for (name, host) in &self.hosts {
+            let waits = matches!(host.phase, HostPhase::Verifying { .. } | HostPhase::Cleaning { .. });
+            assert!(!waits, "{name} still waits: {:?}", host.phase);
+            if let Some(holder) = &host.reservation {
+                let saga = &self.sagas[holder];
+                let its_own = saga.host.as_ref() == Some(name);
+                let stuck = matches!(saga.status, Status::Stuck { .. });
+                let completed = saga.status == Status::Completed && its_own;
+                assert!(stuck || completed, "{name} is held by {holder}, which is {}", saga.status_name());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_saga_ends_and_no_host_is_forgotten(
+        seed in any::<u64>(),
+        (hosts, sagas) in (1usize..6, 1usize..6),
+        (repeat, crash, fail) in (0u64..25, 0u64..20, 0u64..25),
+        (lost_callback, patience) in (0u64..20, 0u64..8),
+    ) {
+        let faults = Faults { repeat, crash, fail, lost_callback, patience };
+        let mut world = World::new(seed, faults, hosts, sagas);
+        world.run();
+        world.check();
+    }
+}
+
+#[test]
+fn without_faults_every_saga_that_has_a_host_completes() {
+    let faults = Faults { repeat: 0, crash: 0, fail: 0, lost_callback: 0, patience: 200 };
+    let mut world = World::new(7, faults, 4, 3);
+    world.pending.retain(|message| !matches!(message, Message::Cancel(_)));
+    // Hosts first: a saga that finds none gives up after some tries.
+    let starts: Vec<Message> = {
+        let is_start = |m: &Message| matches!(m, Message::Command(StepCommand::StartProvisioning(_)));
+        let (starts, rest) = world.pending.drain(..).partition(is_start);
+        world.pending = rest;
+        starts
+    };
+    world.run();
+    world.pending = starts;
+    world.run();
+    world.check();
+    let completed = world.sagas.values().filter(|saga| saga.status == Status::Completed).count();
+    assert_eq!(completed, 3, "{:?}", world.sagas.values().map(|s| &s.status).collect::<Vec<_>>());
+}
