@@ -44,6 +44,27 @@ def correct_api_lookup():
     apigateway.find_api_scope = find_api_scope
 
 
+# SQS authorises each batch by the permission of its single call; no batch action exists in IAM.
+SQS_BATCHES = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
+
+
+def correct_batch_actions():
+    """Asks for the permissions that AWS asks for."""
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_iam_action
+
+    def extract_iam_action(*args, **kwargs):
+        action = extract(*args, **kwargs)
+        return SQS_BATCHES.get(action, action)
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
 def main():
     lifetime.watch_parent()
     lifetime.raise_file_limit()
@@ -58,6 +79,7 @@ def main():
     from ministack.app import app
 
     correct_api_lookup()
+    correct_batch_actions()
     config = Config()
     config.bind = [f"fd://{server.fileno()}"]
     config.keep_alive_timeout = 75

@@ -10,7 +10,9 @@ use hostler_domain::{
     ProvisioningInput, ProvisioningState, ReservationDecider, ReservationInput, ReservationRefusal,
     ReservationState, Status, candidate_order, provisioning_of, provisioning_of_reservation,
 };
-use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost, StartProvisioning};
+use hostler_events::commands::{
+    BootOutcome, DeployImage, EnrolHost, ReserveHost, StartProvisioning, UndeployHost,
+};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
     HostEvent, HostId, HostPolicy, Labels, ProvisioningId, ProvisioningPolicy, ReservationEvent, StepCommand,
@@ -237,24 +239,7 @@ impl World {
             StepCommand::FinishCleaning(c) => {
                 self.tell(&c.host, &HostInput::RecordCleaned { step: c.step.clone() });
             }
-            StepCommand::DeployImage(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-                let start = HostInput::StartDeploy {
-                    provisioning: provisioning.clone(),
-                    step: step.clone(),
-                    image: c.image.clone(),
-                };
-                let begun = self.tell(&c.host, &start);
-                self.survive()?;
-                if begun && self.hosts[&c.host].waits_for(&step) {
-                    if failed {
-                        let failed = HostInput::FailStep { provisioning, step, category, reason: reason() };
-                        self.tell(&c.host, &failed);
-                    } else {
-                        self.boots(&c.host, &step);
-                    }
-                }
-            }
+            StepCommand::DeployImage(c) => return self.deploy(c, failed, category),
             StepCommand::ApplyRole(c) => {
                 let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
                 let input = if failed {
@@ -278,20 +263,43 @@ impl World {
                 let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
                 self.tell(&c.host, &HostInput::RecordDeregistered { provisioning, step });
             }
-            StepCommand::UndeployHost(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-                let start =
-                    HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
-                self.tell(&c.host, &start);
-                self.survive()?;
-                let input = if failed {
-                    HostInput::FailStep { provisioning, step, category, reason: reason() }
-                } else {
-                    HostInput::RecordUndeployed { provisioning, step }
-                };
-                self.tell(&c.host, &input);
-            }
+            StepCommand::UndeployHost(c) => return self.undeploy(c, failed, category),
         }
+        Ok(())
+    }
+
+    fn deploy(&mut self, c: &DeployImage, failed: bool, category: Category) -> Result<(), Crash> {
+        let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+        let start = HostInput::StartDeploy {
+            provisioning: provisioning.clone(),
+            step: step.clone(),
+            image: c.image.clone(),
+        };
+        let begun = self.tell(&c.host, &start);
+        self.survive()?;
+        if !begun || !self.hosts[&c.host].waits_for(&step) {
+            return Ok(());
+        }
+        if failed {
+            let reason = "driver failed".to_owned();
+            self.tell(&c.host, &HostInput::FailStep { provisioning, step, category, reason });
+        } else {
+            self.boots(&c.host, &step);
+        }
+        Ok(())
+    }
+
+    fn undeploy(&mut self, c: &UndeployHost, failed: bool, category: Category) -> Result<(), Crash> {
+        let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+        let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
+        self.tell(&c.host, &start);
+        self.survive()?;
+        let outcome = if failed {
+            HostInput::FailStep { provisioning, step, category, reason: "driver failed".to_owned() }
+        } else {
+            HostInput::RecordUndeployed { provisioning, step }
+        };
+        self.tell(&c.host, &outcome);
         Ok(())
     }
 
