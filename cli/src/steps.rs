@@ -33,6 +33,9 @@ impl Steps {
 
     /// Begins a step.
     pub(crate) fn begin(&self, what: &str) -> Step {
+        if self.bar.is_finished() {
+            self.bar.reset();
+        }
         self.bar.set_message(what.to_owned());
         self.bar.enable_steady_tick(Duration::from_millis(120));
         Step { steps: self.clone(), started: Instant::now() }
@@ -49,7 +52,7 @@ impl Steps {
         self.bar.suspend(|| self.out.say(text))
     }
 
-    /// Removes the spinner.
+    /// Removes the spinner, until the next step begins.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -26,8 +26,10 @@ pub(crate) async fn run(global: &Global, out: Out) -> Result<(), CliError> {
     let mut pairs: Vec<(String, String)> =
         variables(&endpoint, &account).map(|(name, value)| (name.to_owned(), value)).into();
     let plain = |value: &String| !value.contains(['\'', '\n']);
-    let outputs = target.outputs().iter().filter(|(_, value)| plain(value));
+    // The template names the API by its address on AWS, which leads nowhere from here.
+    let outputs = target.outputs().iter().filter(|(name, value)| plain(value) && *name != "ApiUrl");
     pairs.extend(outputs.map(|(name, value)| (format!("HOSTLER_{}", upper_snake(name)), value.clone())));
+    pairs.extend(state.stack.as_ref().map(|stack| ("HOSTLER_API_URL".to_owned(), stack.api_url.clone())));
     if out.json {
         let document: Map<String, Value> =
             pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect();

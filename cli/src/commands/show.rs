@@ -18,6 +18,10 @@ Examples:
   hostler show host h-03 --at 2026-01-31T12:00:00Z   how it was then
   hostler show host h-03 --version 4                 how it was after its fourth commit";
 
+/// Fields that are shown first; the others follow by name.
+const FIRST: [&str; 9] =
+    ["phase", "status", "reason", "step", "attempt", "host", "provisioning", "request", "pool"];
+
 /// What `show` takes.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -94,8 +98,10 @@ fn lines(state: &Map<String, Value>) -> Vec<(String, String)> {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     };
-    state
-        .iter()
+    let mut fields: Vec<(&String, &Value)> = state.iter().collect();
+    fields.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    fields
+        .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(name, value)| (spaced(name), shown(value)))
         .filter(|(_, value)| !value.is_empty())

@@ -42,11 +42,17 @@ pub(crate) struct Line {
     pub(crate) mark: Mark,
     /// What exactly.
     pub(crate) text: String,
+    /// Why; it may have been said already by another event of the commit.
+    pub(crate) because: Option<String>,
 }
 
 impl Line {
     pub(super) fn new(mark: Mark, text: impl Into<String>) -> Self {
-        Self { mark, text: text.into() }
+        Self { mark, text: text.into(), because: None }
+    }
+
+    pub(super) fn because(self, reason: &str) -> Self {
+        Self { because: Some(reason.to_owned()), ..self }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What happens to requests, reservations and provisioning sagas, in words.
 
+use std::time::Duration;
+
 use hostler_events::{CapacityEvent, ProvisioningEvent, ReservationEvent};
 use jiff::Timestamp;
 
@@ -19,7 +21,7 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
         }
         ProvisioningEvent::StepStarted(it) => {
             let attempt = if it.attempt > 1 { format!(", attempt {}", it.attempt) } else { String::new() };
-            let due = time::span(time::between(recorded_at, it.deadline_at));
+            let due = whole(time::between(recorded_at, it.deadline_at));
             Line::new(Mark::Begun, format!("{} asked for{attempt}, answer due in {due}", it.kind))
         }
         ProvisioningEvent::StepSucceeded(it) => {
@@ -30,7 +32,7 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
         ProvisioningEvent::StepFailed(it) => {
             let next = match it.retry_at {
                 Some(at) => {
-                    format!("tried again in {}", time::span(time::between(recorded_at, at)))
+                    format!("tried again in {}", whole(time::between(recorded_at, at)))
                 }
                 None => "not tried again".to_owned(),
             };
@@ -52,7 +54,7 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
         ProvisioningEvent::CompensationStarted(it) => {
             let plan: Vec<&str> = it.plan.iter().map(|kind| kind.as_str()).collect();
             let plan = if plan.is_empty() { "nothing to undo".to_owned() } else { plan.join(", then ") };
-            Line::new(Mark::Undone, format!("undoing: {plan}; because {}", it.reason))
+            Line::new(Mark::Undone, format!("undoing: {plan}")).because(&it.reason)
         }
         ProvisioningEvent::CompensationCompleted(it) => {
             let host = match (&it.host, it.host_quarantined) {
@@ -69,6 +71,15 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
             Line::new(Mark::Failed, format!("stuck in {}: {}", it.kind, it.reason))
         }
         ProvisioningEvent::Resumed(_) => Line::new(Mark::Other, "an operator had it try again"),
+    }
+}
+
+/// A length of time that is mostly whole, such as `60 s` or `4 min`.
+fn whole(span: Duration) -> String {
+    match (span.as_secs(), span.subsec_millis()) {
+        (seconds @ 0..120, 0) => format!("{seconds} s"),
+        (seconds, 0) if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        _ => time::span(span),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) fn plain<const N: usize>(headers: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headers.map(|header| Cell::new(header).fg(Color::DarkGrey)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -46,17 +49,24 @@ pub(crate) fn hosts(rows: &[HostRow]) -> String {
 
 /// A table of sagas; the time of one that still runs is counted up to `now`.
 pub(crate) fn sagas(rows: &[SagaRow], now: Timestamp) -> String {
-    let mut table = plain(["SAGA", "STATUS", "STEP", "TRY", "HOST", "TIME", "REASON"]);
+    // An orchestrator that does not tell when a saga began tells when it changed last.
+    let timed = rows.iter().any(|row| row.started_at.is_some());
+    let mut table =
+        plain(["SAGA", "STATUS", "STEP", "TRY", "HOST", if timed { "TIME" } else { "CHANGED" }, "REASON"]);
     for row in rows {
         let until = if row.is_over() { row.updated_at } else { now };
-        let took = row.started_at.map(|started| time::span(time::between(started, until)));
+        let time = match row.started_at {
+            Some(started) => time::span(time::between(started, until)),
+            None if timed => String::new(),
+            None => format!("{} ago", time::rough(time::between(row.updated_at, now))),
+        };
         table.add_row([
             Cell::new(&row.provisioning),
             Cell::new(&row.status).fg(colour(&row.status)),
             Cell::new(row.step.as_deref().unwrap_or("-")),
             Cell::new(row.attempt.map_or("-".to_owned(), |attempt| attempt.to_string())),
             Cell::new(row.host.as_deref().unwrap_or("-")),
-            Cell::new(took.unwrap_or_default()),
+            Cell::new(time),
             Cell::new(short(row.reason.as_deref().unwrap_or_default())),
         ]);
     }
@@ -140,10 +150,13 @@ mod tests {
             "host": "h-25", "reason": "x".repeat(200), "startedAt": "2026-01-31T12:00:00Z", "version": 9,
             "updatedAt": "2026-01-31T12:00:04.5Z",
         });
-        let rows = [serde_json::from_value(row).unwrap()];
-        let text = sagas(&rows, "2026-01-31T13:00:00Z".parse().unwrap());
+        let mut rows: [SagaRow; 1] = [serde_json::from_value(row).unwrap()];
+        let now = "2026-01-31T13:00:00Z".parse().unwrap();
+        let text = sagas(&rows, now);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].find("STATUS"), lines[1].find("compensated"), "{text}");
         assert!(lines[1].contains("4.50 s") && lines[1].ends_with('…'), "{text}");
+        rows[0].started_at = None;
+        assert!(sagas(&rows, now).contains("59 min ago"), "{text}");
     }
 }

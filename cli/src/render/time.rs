@@ -21,6 +21,16 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
+/// A length of time in one unit, such as `12 s` or `59 min`.
+pub(crate) fn rough(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// From one moment to a later one; zero when it is not later.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     if to < from { Duration::ZERO } else { to.duration_since(from).unsigned_abs() }

@@ -15,9 +15,14 @@ pub(crate) fn timeline(timeline: &Timeline, all: bool) -> String {
         let after = format!("+{}", time::span(time::between(started, commit.recorded_at)));
         let version = commit.version.to_string();
         let mut head = Some((after, version));
+        let mut said: Vec<String> = Vec::new();
         for event in &commit.events {
-            let line = describe::event(event, commit.recorded_at);
+            let mut line = describe::event(event, commit.recorded_at);
+            if let Some(reason) = line.because.filter(|reason| !is_said(reason, &said)) {
+                line.text.push_str(&format!("; because {reason}"));
+            }
             row(&mut drawn, head.take(), line.mark, &line.text);
+            said.push(line.text);
         }
         if all {
             for text in orders(commit) {
@@ -29,6 +34,12 @@ pub(crate) fn timeline(timeline: &Timeline, all: bool) -> String {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
     table::text(&drawn)
+}
+
+/// Whether a reason, or what follows its first colon, was said.
+fn is_said(reason: &str, said: &[String]) -> bool {
+    let core = reason.split_once(": ").map_or(reason, |(_, core)| core);
+    said.iter().any(|text| text.contains(core))
 }
 
 /// What a commit asks of others, who caused it, and when it wants to be woken.
@@ -101,7 +112,7 @@ mod tests {
         failed["category"] = json!("business");
         failed["reason"] = json!("the label asks for it");
         let undone = json!({
-            "reason": "apply-role failed", "plan": ["undeploy-host", "release-reservation"], "host": "h-25",
+            "reason": "apply-role failed: the label asks for it", "plan": ["undeploy-host", "release-reservation"], "host": "h-25",
         });
         let started = json!({
             "request": "lab", "pool": "lab", "role": "web", "image": "debian-12", "policy": {},
@@ -134,13 +145,13 @@ mod tests {
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let line = |n: usize| lines[n].join(" ");
         assert_eq!(line(1), "+0.00 s 1 · started for request lab: pool lab, role web, image debian-12");
-        assert_eq!(line(2), "→ reserve-host asked for, answer due in 60.0 s");
+        assert_eq!(line(2), "→ reserve-host asked for, answer due in 60 s");
         assert_eq!(line(3), "+0.40 s 2 ✓ reserve-host done on h-25");
         assert_eq!(
             line(4),
             "+3.25 s 3 ✗ apply-role failed in attempt 1 (business), not tried again: the label asks for it"
         );
-        assert_eq!(line(5), "↩ undoing: undeploy-host, then release-reservation; because apply-role failed");
+        assert_eq!(line(5), "↩ undoing: undeploy-host, then release-reservation");
         assert_eq!(line(6), "+5.00 s 4 ↩ everything is undone; h-25 is back in its pool");
         assert_eq!(lines.len(), 7, "{text}");
     }

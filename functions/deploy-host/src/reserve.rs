@@ -20,8 +20,8 @@ use crate::{DeployHost, host_stream, part};
 
 /// How many rows of a pool are looked at for one reservation.
 const ROWS_MAX: usize = 1_000;
-/// How many candidates are asked in one try, so that a try ends well within its deadline.
-const CANDIDATES_MAX: usize = 40;
+/// How many candidates are looked at in one try, so that a try ends well within its deadline.
+const CANDIDATES_MAX: usize = 200;
 
 /// What a reservation needs of a host's row.
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,6 @@ impl DeployHost {
         if let Some(host) = state.chosen.clone() {
             match self.hold(cause, command, &host).await? {
                 Held::Done => return Ok(()),
-                Held::Closed => return Ok(()),
                 Held::Lost(after) => state = after,
             }
         }
@@ -57,11 +56,11 @@ impl DeployHost {
                 continue;
             }
             match self.hold(cause, command, &host).await? {
-                Held::Done | Held::Closed => return Ok(()),
+                Held::Done => return Ok(()),
                 Held::Lost(after) => state = after,
             }
         }
-        self.fail(cause, command, &state).await
+        self.fail(cause, command, no_host(command, &state)).await
     }
 
     /// Chooses a host and asks it.
@@ -79,9 +78,13 @@ impl DeployHost {
         {
             Ok(done) => done.state.chosen.unwrap_or_else(|| host.clone()),
             Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
-            Err(ExecuteError::Refused(refusal)) => {
-                tracing::info!(%stream, %refusal, "no more hosts for this reservation");
-                return Ok(Held::Closed);
+            Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
+                tracing::info!(%stream, "the saga wants no host any more");
+                return Ok(Held::Done);
+            }
+            Err(ExecuteError::Refused(refusal @ ReservationRefusal::TooManyTried { .. })) => {
+                self.fail(cause, command, refusal.to_string()).await?;
+                return Ok(Held::Done);
             }
             Err(error) => return Err(error.into()),
         };
@@ -129,17 +132,12 @@ impl DeployHost {
         Ok(Held::Lost(lost.state))
     }
 
-    async fn fail(
-        &self,
-        cause: &Cause,
-        command: &ReserveHost,
-        state: &ReservationState,
-    ) -> Result<(), Failure> {
+    async fn fail(&self, cause: &Cause, command: &ReserveHost, reason: String) -> Result<(), Failure> {
         let fail = ReservationInput::Fail {
             provisioning: command.provisioning.clone(),
             step: command.step.clone(),
             category: Category::Transient,
-            reason: no_host(command, state),
+            reason,
         };
         let stream = reservation_stream(&command.provisioning)?;
         self.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
@@ -155,7 +153,15 @@ impl DeployHost {
             self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
         let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
         for host in &closed.state.tried {
-            self.tell(host, cause, &release).await?;
+            match self.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
+                Ok(_) => {}
+                Err(ExecuteError::Refused(refusal)) => {
+                    // No answer: the saga tries again, and ends visibly stuck rather than forget a dirty host.
+                    tracing::error!(%host, %refusal, "a host cannot be given back");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let released = ReservationInput::Released {
             provisioning: provisioning.clone(),
@@ -199,10 +205,8 @@ impl DeployHost {
 
 /// How asking one candidate ended.
 enum Held {
-    /// The saga has its answer.
+    /// The saga has its answer, or wants none any more.
     Done,
-    /// The saga wants no host any more.
-    Closed,
     /// Somebody else was faster.
     Lost(ReservationState),
 }

@@ -8,7 +8,8 @@ use hostler_localstack::{Cloud, SiteOptions, group_members};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::world::{World, default_endpoint, fleet};
+use crate::needs_the_default_endpoint;
+use crate::world::{World, fleet};
 
 /// A site on which messages of a killed function come back after seconds instead of minutes, and deadlines pass
 /// as quickly. The rule between time-out and visibility is kept.
@@ -61,9 +62,7 @@ fn kill(pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_killed_in_the_middle_of_a_step_is_picked_up() {
-    if !default_endpoint("kill -9 of a function's process") {
-        return;
-    }
+    needs_the_default_endpoint!();
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -85,9 +84,7 @@ async fn a_function_killed_in_the_middle_of_a_step_is_picked_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_killed_all_the_time_still_end_every_saga() {
-    if !default_endpoint("kill -9 of functions' processes") {
-        return;
-    }
+    needs_the_default_endpoint!();
     const SAGAS: usize = 8;
     let world = impatient(SAGAS, 100).await;
     world.enrol("web").await;
@@ -108,6 +105,7 @@ async fn functions_killed_all_the_time_still_end_every_saga() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_silent_and_lying_bmcs_are_lived_with() {
+    needs_the_default_endpoint!();
     let world = impatient(4, 100).await;
     world.enrol("web").await;
     let hosts: Vec<String> = world.site.fleet.hosts().iter().map(|host| host.host_id.clone()).collect();
@@ -127,6 +125,7 @@ async fn busy_silent_and_lying_bmcs_are_lived_with() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bmc_that_never_recovers_ends_in_compensation_or_quarantine() {
+    needs_the_default_endpoint!();
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -156,6 +155,7 @@ async fn a_bmc_that_never_recovers_ends_in_compensation_or_quarantine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_never_answers_is_given_up_and_goes_back() {
+    needs_the_default_endpoint!();
     let world = impatient(1, 8).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -182,6 +182,7 @@ async fn a_host_that_never_answers_is_given_up_and_goes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_can_cancel_and_the_host_goes_back() {
+    needs_the_default_endpoint!();
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();

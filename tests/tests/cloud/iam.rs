@@ -4,13 +4,12 @@ use hostler_localstack::{Cloud, DeployOptions, SiteOptions};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::world::{World, default_endpoint, fleet, functions, root};
+use crate::needs_the_default_endpoint;
+use crate::world::{World, fleet, functions, root};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_flow_passes_with_policies_enforced() {
-    if !default_endpoint("policies of functions' roles") {
-        return;
-    }
+    needs_the_default_endpoint!();
     let options = SiteOptions { fleet: fleet(3), ..SiteOptions::default() };
     let world = World::start_with(options, true).await;
     world.enrol("web").await;
@@ -29,9 +28,7 @@ async fn the_whole_flow_passes_with_policies_enforced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
-    if !default_endpoint("policies of functions' roles") {
-        return;
-    }
+    needs_the_default_endpoint!();
     let take = |template: &mut Value| {
         let policies = &mut template["Resources"]["ProvisionHostsFunction"]["Properties"]["Policies"];
         let actions = &mut policies[0]["Statement"][0]["Action"];

@@ -9,12 +9,16 @@ use hostler_localstack::{
     Cloud, EndpointKind, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions,
 };
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::ledger::queue_urls;
 
 /// The longest that anything on the local cloud is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many sites run at a time: as many as two cores carry without passing each other's deadlines.
+const SITES: u32 = 2;
+static ROOM: Semaphore = Semaphore::const_new(SITES as usize);
 
 static FUNCTIONS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
 
@@ -35,6 +39,7 @@ pub struct World {
     pub site: Site,
     pub api: HttpApi,
     client: reqwest::Client,
+    _room: SemaphorePermit<'static>,
 }
 
 impl World {
@@ -43,7 +48,17 @@ impl World {
         Self::start_with(SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() }, false).await
     }
 
+    /// A site that has the machine to itself.
+    pub async fn start_alone(hosts: usize) -> Self {
+        let options = SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() };
+        Self::start_in(ROOM.acquire_many(SITES).await.unwrap(), options, false).await
+    }
+
     pub async fn start_with(options: SiteOptions, enforce_iam: bool) -> Self {
+        Self::start_in(ROOM.acquire().await.unwrap(), options, enforce_iam).await
+    }
+
+    async fn start_in(room: SemaphorePermit<'static>, options: SiteOptions, enforce_iam: bool) -> Self {
         let cloud = match enforce_iam {
             true => Cloud::shared_with_iam().await.unwrap(),
             false => Cloud::shared().await.unwrap(),
@@ -54,7 +69,7 @@ impl World {
         let site = Site::start(cloud, options).await.unwrap();
         eprintln!("{:>7.2?} until the site is up", begun.elapsed());
         let api = site.stack.http().unwrap();
-        Self { site, api, client: reqwest::Client::new() }
+        Self { site, api, client: reqwest::Client::new(), _room: room }
     }
 
     /// Sends a command; says the status and the answer.
@@ -195,13 +210,22 @@ pub fn fleet(hosts: usize) -> FleetOptions {
     FleetOptions { hosts, power_seconds: 0.0..=0.5, boot_ms: 200, ..FleetOptions::default() }
 }
 
-/// Whether this endpoint can run what only the default one can; says why when not.
-pub fn default_endpoint(test: &str) -> bool {
-    match EndpointKind::from_env().unwrap() {
-        EndpointKind::Ministack => true,
-        kind => {
-            eprintln!("NOT RUN on {kind:?}: {test} needs the default endpoint");
-            false
+/// Ends the test unless it runs on the default endpoint, and says why: the hosts' BMCs are on this machine's
+/// loopback, where functions in containers cannot reach them, and only our own endpoint enforces policies and
+/// has function processes that can be killed.
+#[macro_export]
+macro_rules! needs_the_default_endpoint {
+    () => {
+        match hostler_localstack::EndpointKind::from_env().unwrap() {
+            hostler_localstack::EndpointKind::Ministack => {}
+            kind => {
+                eprintln!(
+                    "NOT RUN on {kind:?}: {} needs hosts, policies and processes on this machine, which only the \
+                     default endpoint has; unset HOSTLER_TEST_CLOUD",
+                    module_path!()
+                );
+                return;
+            }
         }
-    }
+    };
 }

@@ -60,6 +60,7 @@ pub(crate) async fn run(
     let (good_rows, bad_rows) = watch(api, steps, both).await?;
     let ended = good_rows.len() + bad_rows.len();
     step.done(&format!("all {ended} sagas came to their ends"), "")?;
+    steps.clear();
     let told = Told { hosts: caught_up(api, &good_rows).await?, good: good_rows, bad: bad_rows };
     let stats = Stats::read(&running.target).await?;
     print(api, &told, out).await?;

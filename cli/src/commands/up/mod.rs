@@ -116,6 +116,7 @@ async fn work(
 ) -> Result<Ended, CliError> {
     let started = Instant::now();
     let running = start::start(args, workspace, lock, steps).await?;
+    steps.clear();
     tell(&running, started.elapsed(), out)?;
     if args.demo {
         demo::run(&running, args, steps, out, started).await?;

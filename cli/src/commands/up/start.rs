@@ -106,6 +106,12 @@ async fn build(workspace: &Workspace, steps: &Steps) -> Result<BTreeMap<String, 
 
 async fn endpoint(args: &UpArgs, workspace: &Workspace, steps: &Steps) -> Result<Cloud, CliError> {
     let step = steps.begin("starting the AWS endpoint");
+    if let Some(port) = args.port {
+        // Bound and let go at once, to say early and plainly when somebody else has it.
+        std::net::TcpListener::bind(("127.0.0.1", port)).map_err(CliError::failed(format!(
+            "port {port} cannot be used: choose another with --port, or leave it away for a free one"
+        )))?;
+    }
     let cloud = Cloud::start(CloudOptions {
         kind: EndpointKind::from_env()?,
         enforce_iam: args.iam,
