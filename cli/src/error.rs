@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+
 use crate::render::time;
 
 /// The exit codes, as the help shows them.
@@ -98,6 +100,17 @@ pub(crate) enum CliError {
         #[source]
         source: Source,
     },
+    /// A call of the AWS API failed.
+    #[error("{what}\n  because: {said}")]
+    Aws {
+        /// What was done, to what, and what to do next.
+        what: String,
+        /// What the service said, or the innermost reason why it was not reached.
+        said: String,
+        /// The whole of it.
+        #[source]
+        source: Source,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}", path.display())]
     File {
@@ -124,6 +137,23 @@ impl CliError {
         move |source| Self::Failed { what, source: source.into() }
     }
 
+    /// Wraps an error of an AWS SDK with what was done.
+    pub(crate) fn aws<E>(what: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let what = what.into();
+        move |error| {
+            let said = match (error.code(), error.message()) {
+                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(code), None) => code.to_owned(),
+                (None, Some(message)) => message.to_owned(),
+                (None, None) => innermost(&error),
+            };
+            Self::Aws { what, said, source: Box::new(error) }
+        }
+    }
+
     /// Wraps an I/O error on a path.
     pub(crate) fn file(
         action: &'static str,
@@ -148,6 +178,7 @@ impl CliError {
             | Self::Answer { .. }
             | Self::Outcome(_)
             | Self::Failed { .. }
+            | Self::Aws { .. }
             | Self::File { .. }
             | Self::Cloud(_) => 1,
         }
@@ -162,9 +193,24 @@ impl CliError {
     }
 }
 
+/// The text of the last error of a chain.
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
 /// An error with its sources, each said once.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &CliError) -> String {
+    use hostler_localstack::Error as Cloud;
     let mut text = error.to_string();
+    // The SDK's own chain repeats in five ways what is said already.
+    if matches!(error, CliError::Aws { .. } | CliError::Cloud(Cloud::Aws { .. })) {
+        return text;
+    }
+    let error: &dyn Error = error;
     let mut source = error.source();
     while let Some(error) = source {
         let cause = error.to_string();

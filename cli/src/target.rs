@@ -73,7 +73,7 @@ impl Target {
             .stack_name(stack)
             .send()
             .await
-            .map_err(CliError::failed(format!(
+            .map_err(CliError::aws(format!(
                 "stack {stack} cannot be read from CloudFormation: check its name, --region and the credentials"
             )))?;
         let outputs: BTreeMap<String, String> = described

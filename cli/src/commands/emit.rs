@@ -232,7 +232,7 @@ async fn send_message(target: &Target, queue: &str, envelope: &Value) -> Result<
         .message_body(envelope.to_string())
         .send()
         .await
-        .map_err(CliError::failed(format!(
+        .map_err(CliError::aws(format!(
             "nothing was sent to {queue}; check the credentials' sqs:SendMessage"
         )))?;
     Ok(sent.message_id().unwrap_or_default().to_owned())

@@ -115,7 +115,7 @@ async fn count(client: &Client, name: &str, url: &str) -> Result<u64, CliError> 
     ];
     let asked =
         client.get_queue_attributes().queue_url(url).set_attribute_names(Some(wanted.to_vec())).send().await;
-    let asked = asked.map_err(CliError::failed(format!(
+    let asked = asked.map_err(CliError::aws(format!(
         "the size of {name} cannot be read: check the credentials' sqs:GetQueueAttributes"
     )))?;
     let number = |attribute| {
@@ -137,7 +137,7 @@ async fn peek(client: &Client, name: &str, url: &str, limit: usize) -> Result<Ve
             .message_attribute_names("All")
             .send()
             .await
-            .map_err(CliError::failed(format!(
+            .map_err(CliError::aws(format!(
                 "{name} cannot be read: check the credentials' sqs:ReceiveMessage"
             )))?;
         let before = letters.len();

@@ -60,7 +60,7 @@ pub(crate) async fn run(args: InvokeArgs, global: &Global, out: Out) -> Result<(
         .payload(Blob::new(input))
         .send()
         .await
-        .map_err(CliError::failed(format!(
+        .map_err(CliError::aws(format!(
             "{function} was not invoked: check that it is deployed and the credentials' lambda:InvokeFunction"
         )))?;
     let payload = answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned());

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use hostler_localstack::{
-    Cloud, EndpointKind, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions,
-};
+use hostler_localstack::{Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 

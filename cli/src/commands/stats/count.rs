@@ -96,7 +96,7 @@ async fn each(
     let mut pages = client.scan().table_name(table).consistent_read(true).into_paginator().send();
     for _ in 0..PAGES_MAX {
         let Some(page) = pages.next().await else { return Ok(()) };
-        let page = page.map_err(CliError::failed(format!(
+        let page = page.map_err(CliError::aws(format!(
             "the table {table} cannot be read: check the credentials' dynamodb:Scan"
         )))?;
         page.items().iter().try_for_each(&mut take)?;
