@@ -2,6 +2,8 @@
 
 mod rows;
 mod sign;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -190,7 +192,7 @@ impl Api {
         for last in (1..=TRIES_MAX).map(|n| n == TRIES_MAX) {
             match self.send(&request).await? {
                 Ok(answer) if !last && is_passing(answer.status()) => {
-                    pause = retry_after(&answer).unwrap_or(pause);
+                    pause = retry_after(&answer).unwrap_or_default().max(pause);
                 }
                 Ok(answer) => return read(request.action, answer).await,
                 // Nobody listens: that seldom passes, and whoever waits for a cloud to start asks again anyway.
@@ -280,47 +282,4 @@ fn failure(action: &str, status: u16, text: &str) -> CliError {
     }
     let message = field("message").unwrap_or_else(|| "see the function's log".to_owned());
     CliError::Answer { action, status, message }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use aws_credential_types::Credentials;
-
-    use super::*;
-
-    fn api(address: &str) -> Api {
-        let credentials = SharedCredentialsProvider::new(Credentials::new("123", "s", None, None, "test"));
-        Api::new(address, "us-east-1", credentials, true).unwrap()
-    }
-
-    #[test]
-    fn paths_follow_the_address() {
-        let local = api("http://127.0.0.1:1/_aws/execute-api/ab12");
-        let url = local.url(&["hosts"], &[("group", "web/available")]);
-        assert_eq!(url.as_str(), "http://127.0.0.1:1/_aws/execute-api/ab12/hosts?group=web%2Favailable");
-        let aws = api("https://ab12.execute-api.eu-west-1.amazonaws.com");
-        let url = aws.url(&["hosts", "rack/7", "timeline"], &[]);
-        assert_eq!(url.as_str(), "https://ab12.execute-api.eu-west-1.amazonaws.com/hosts/rack/7/timeline");
-    }
-
-    #[test]
-    fn a_refusal_is_told_as_it_came() {
-        let error = failure("label-host", 404, r#"{"error":"refused","message":"nobody enrolled h-99"}"#);
-        assert_eq!(error.code(), 4);
-        assert_eq!(error.to_string(), "label-host was refused (404 refused): nobody enrolled h-99");
-        let error = failure("label-host", 403, r#"{"message":"Forbidden"}"#);
-        assert!(error.to_string().contains("execute-api:Invoke"), "{error}");
-        assert_eq!(failure("label-host", 500, "oops").code(), 1);
-    }
-
-    #[tokio::test]
-    async fn nobody_listening_is_unreachable() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let error = api(&address).rows::<HostRow>(None).await.unwrap_err();
-        assert_eq!(error.code(), 3);
-        assert!(error.to_string().contains(&address), "{error}");
-    }
 }

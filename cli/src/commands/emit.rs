@@ -207,9 +207,7 @@ async fn put_event(target: &Target, name: &str, envelope: &Value) -> Result<Stri
         .build();
     let answer =
         aws_sdk_eventbridge::Client::new(&target.config).put_events().entries(entry).send().await.map_err(
-            CliError::failed(format!(
-                "{name} was not put on the bus; check the credentials' events:PutEvents"
-            )),
+            CliError::aws(format!("{name} was not put on the bus; check the credentials' events:PutEvents")),
         )?;
     let entry = answer.entries().first();
     match entry.and_then(|entry| entry.event_id()) {

@@ -1,17 +1,19 @@
 //! A batch of queue records, each decoded and handled alone.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use hostler_core::envelope::HOPS_MAX;
 use hostler_core::{Category, Failure, Incoming};
 use tracing::Instrument;
 
-use crate::ports::{EntryFailure, Ids, Outbound, Queues};
+use crate::ports::{EntryFailure, Ids, Outbound, Queues, attribute_text};
 
 /// How many records of one batch are handled at a time.
 const CONCURRENCY: usize = 10;
@@ -96,7 +98,7 @@ impl Batch {
         );
         async {
             let result = match decoded {
-                Ok(message) => within(ends, handler.handle(&message)).await,
+                Ok(message) => within(ends, survive(handler.handle(&message))).await,
                 Err(failure) => Err(failure),
             };
             match result {
@@ -122,9 +124,8 @@ impl Batch {
     /// Sends a record to the dead letters with its reason. When that fails the record goes back to its queue,
     /// so that it is never lost.
     async fn bury(&self, record: &SqsMessage, category: Category, reason: &str) -> bool {
-        let text = |text: &str| text.chars().take(REASON_CHARS_MAX).collect::<String>();
         let mut attributes: BTreeMap<String, String> = [
-            ("reason", text(reason)),
+            ("reason", attribute_text(reason, REASON_CHARS_MAX)),
             ("category", category.as_str().to_owned()),
             ("function", self.function.to_owned()),
             ("attempts", receive_count(record).to_string()),
@@ -186,6 +187,22 @@ fn decode(record: &SqsMessage) -> Result<Incoming, Failure> {
         return Err(Failure::terminal(Category::Unknown, reason));
     }
     Ok(message)
+}
+
+/// A crash costs its own record only: it is caught here, so that the neighbours are not handled again, and is
+/// retried like a crash.
+async fn survive(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let said = said(&*panic);
+        Err(Failure::retryable(format!(
+            "the function crashed on this message: {said}; its log has the place, and the message comes back until it has been received too often"
+        )))
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }
 
 async fn within(ends: Instant, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -32,14 +32,24 @@ pub enum HistoryError {
         #[source]
         source: ContractError,
     },
+    /// The stream is longer than one fold goes; a part of it is no answer.
+    #[error(
+        "{stream} has {commits_max} commits or more and no snapshot that this code reads: deploy the code that wrote its snapshots, or read its commits page by page"
+    )]
+    TooLong {
+        /// The stream.
+        stream: StreamId,
+        /// How many commits are folded at most.
+        commits_max: u64,
+    },
 }
 
 impl From<HistoryError> for hostler_core::Failure {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Store(source) => source.into(),
-            contract @ HistoryError::Contract { .. } => {
-                Self::terminal(hostler_core::Category::Unknown, contract)
+            error @ (HistoryError::Contract { .. } | HistoryError::TooLong { .. }) => {
+                Self::terminal(hostler_core::Category::Unknown, error)
             }
         }
     }
@@ -180,5 +190,5 @@ pub async fn load_until<D: Decider>(
             return Ok(fold);
         }
     }
-    Ok(fold)
+    Err(HistoryError::TooLong { stream: stream.clone(), commits_max: COMMITS_MAX })
 }

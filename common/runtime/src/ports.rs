@@ -133,6 +133,18 @@ pub struct Outbound {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// A text as an attribute or body of a message can hold it: the first `chars_max` characters, and a replacement
+/// character for each one that SQS refuses (control characters and U+FFFE, U+FFFF).
+#[must_use]
+pub fn attribute_text(text: &str, chars_max: usize) -> String {
+    let taken = |c: char| match c {
+        '\t' | '\n' | '\r' => c,
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    };
+    text.chars().take(chars_max).map(taken).collect()
+}
+
 /// The queues, by their logical names such as `deploy-host` or `deploy-host-dlq`.
 #[async_trait]
 pub trait Queues: Send + Sync {

@@ -11,11 +11,13 @@ use std::time::Duration;
 use hostler_core::{Commit, Envelope, Failure, TimerFired};
 use jiff::Timestamp;
 
-use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
+use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, attribute_text};
 use crate::timers::{TIMERS_QUEUE, delay_seconds};
 
 /// How often entries that the service did not take are sent again within one batch.
 const TRIES_MAX: u32 = 3;
+/// What is told of why a record was given up.
+const REASON_CHARS_MAX: usize = 1_000;
 /// The pause before sending again; doubled for each further time.
 const PAUSE_MS: u64 = 50;
 
@@ -153,16 +155,19 @@ impl Relay {
             .map(|(index, reason)| {
                 let record = &records[*index];
                 tracing::error!(position = record.position, reason, "outbox record cannot be published");
-                let attributes = [
-                    ("reason", reason.chars().take(1_000).collect()),
+                let mut attributes: BTreeMap<String, String> = [
+                    ("reason", attribute_text(reason, REASON_CHARS_MAX)),
                     ("category", "unknown".to_owned()),
                     ("position", record.position.clone()),
-                ];
-                Outbound {
-                    body: record.raw.clone(),
-                    delay_seconds: 0,
-                    attributes: attributes.map(|(name, text)| (name.to_owned(), text)).into(),
-                }
+                ]
+                .map(|(name, text)| (name.to_owned(), text))
+                .into();
+                // SQS refuses empty attributes and bodies, and some characters: none of that may keep a record
+                // that cannot be published from leaving the stream.
+                attributes.retain(|_, text| !text.is_empty());
+                let body = attribute_text(&record.raw, usize::MAX);
+                let body = if body.is_empty() { "{}".to_owned() } else { body };
+                Outbound { body, delay_seconds: 0, attributes }
             })
             .collect();
         if failed.is_empty() {

@@ -244,6 +244,12 @@ impl Shell {
                 .snapshot(now)
                 .map_err(|source| ExecuteError::Snapshot { stream: stream.clone(), source })?;
             commit.snapshot = Some(snapshot);
+            // A snapshot is a cache: one that does not fit is left out, so that it never stops its stream. What
+            // is to be recorded is checked by the store as ever.
+            if let Err(too_large) = commit.check_size() {
+                tracing::warn!(%stream, error = %too_large, "commit without its snapshot");
+                commit.snapshot = None;
+            }
         }
         self.store.append(&commit).await?;
         let Fold { state, version, .. } = fold;

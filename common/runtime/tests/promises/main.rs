@@ -1,0 +1,18 @@
+//! What the runtime promises, each promise as a test that fails when it is broken.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a panic is how a test fails, and tests are read as code"
+)]
+
+mod batch;
+mod catch_up;
+mod history;
+mod relay;
+mod shell;
+mod shell_limits;
+mod tally;
+mod timers;
