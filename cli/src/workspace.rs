@@ -37,16 +37,6 @@ impl Workspace {
         &self.root
     }
 
-    /// The template.
-    pub(crate) fn template(&self) -> PathBuf {
-        self.root.join("template.yaml")
-    }
-
-    /// The settings of a site.
-    pub(crate) fn site(&self, name: &str) -> PathBuf {
-        self.root.join("infra/sites").join(name).with_extension("json")
-    }
-
     /// The folder of what belongs to the local cloud; nothing in it is kept under version control.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.root.join(".hostler")

@@ -33,6 +33,6 @@ pub use functions::build_functions;
 pub use http::{CallbackRoute, HttpApi};
 pub use process::group_members;
 pub use progress::Progress;
-pub use site::{Site, SiteOptions};
+pub use site::{Site, SiteOptions, site_parameters};
 pub use stack::{Resource, Stack};
 pub use venv::ensure_python;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::account::Account;
 use crate::deploy::{DeployOptions, Edit};
@@ -16,9 +17,6 @@ use crate::stack::Stack;
 
 /// Where a site's parameters are, below the workspace's root.
 const SITES: &str = "infra/sites";
-/// The secret of local sites. It guards nothing but simulated hosts on this machine.
-const LOCAL_CALLBACK_KEY: &str = "local-callback-key-local-callback-key";
-
 /// What site to start.
 #[derive(Default)]
 pub struct SiteOptions {
@@ -32,7 +30,7 @@ pub struct SiteOptions {
     pub parameters: BTreeMap<String, String>,
     /// A change of the template before it is deployed.
     pub edit: Option<Edit>,
-    /// The fleet.
+    /// The fleet; its callback route and its password are the site's.
     pub fleet: FleetOptions,
     /// Who is told about progress.
     pub progress: Progress,
@@ -83,8 +81,11 @@ impl Site {
         let account = cloud.new_account();
         fleet.callback = account.callback_route();
         fleet.progress = progress.clone();
+        fleet.password = secret(1);
         let mut values = site_parameters(&root, if name.is_empty() { "local" } else { &name })?;
-        values.insert("CallbackKey".to_owned(), LOCAL_CALLBACK_KEY.to_owned());
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        values.insert("Architecture".to_owned(), architecture.to_owned());
+        values.insert("CallbackKey".to_owned(), secret(4));
         values.insert("BmcUsername".to_owned(), fleet.username.clone());
         values.insert("BmcPassword".to_owned(), fleet.password.clone());
         values.extend(parameters);
@@ -106,7 +107,11 @@ impl Site {
     }
 }
 
-fn site_parameters(root: &Path, name: &str) -> Result<BTreeMap<String, String>, Error> {
+/// The template's parameters of a site, from `infra/sites/<name>.json` below the workspace's root.
+///
+/// # Errors
+/// [`Error::File`] when there is no such file, [`Error::Site`] when it does not read.
+pub fn site_parameters(root: &Path, name: &str) -> Result<BTreeMap<String, String>, Error> {
     let path = root.join(SITES).join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let file: SiteFile = serde_json::from_str(&text).map_err(|source| Error::Site { path, source })?;
@@ -115,4 +120,9 @@ fn site_parameters(root: &Path, name: &str) -> Result<BTreeMap<String, String>, 
         document => document.to_string(),
     };
     Ok(file.parameters.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
+/// A secret of this run: 32 hexadecimal digits for each of `parts`, of which 18 or more are random.
+fn secret(parts: usize) -> String {
+    (0..parts).map(|_| Uuid::now_v7().simple().to_string()).collect()
 }

@@ -9,7 +9,7 @@ use hostler_events::Image;
 /// How long a host may take to change its power state.
 const POWER_DEADLINE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
-const POWER_POLL: Duration = Duration::from_millis(500);
+const POWER_POLL: Duration = Duration::from_millis(250);
 
 /// A setting that is missing or cannot be used; the function does not start.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ mod queues;
 mod references;
 mod repository;
 mod samples;
+mod sites;
 mod sources;
 mod stack;
 mod tables;

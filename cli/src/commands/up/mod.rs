@@ -1,9 +1,7 @@
 //! `up`: the local cloud — endpoint, functions, a fleet of hosts — until it is told to stop.
 
-mod build;
 mod demo;
 mod enrol;
-mod site;
 mod start;
 
 use std::time::{Duration, Instant};

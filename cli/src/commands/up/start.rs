@@ -4,26 +4,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
-use hostler_localstack::template::Template;
 use hostler_localstack::{
-    Cloud, CloudOptions, DeployOptions, EndpointKind, Fleet, FleetOptions, Progress, Stack,
+    Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions, Progress, Site, SiteOptions, build_functions,
 };
 use jiff::Timestamp;
 
 use super::UpArgs;
-use super::build;
 use super::enrol::{self, Placed};
-use super::site::{self, Site};
 use crate::error::CliError;
 use crate::state::{LocalStack, LocalState, Lock};
 use crate::steps::Steps;
 use crate::target::Target;
 use crate::workspace::Workspace;
 
-const STACK: &str = "hostler";
 /// The pool of the fleet.
 pub(crate) const POOL: &str = "web";
-/// The pool of the demo's failing host.
+/// The pool of the host that is there to be broken.
 pub(crate) const LAB: &str = "lab";
 
 /// What runs. Dropping it ends everything.
@@ -65,9 +61,7 @@ pub(crate) async fn start(
     let cloud = endpoint(args, workspace, steps).await?;
     state.endpoint = Some(cloud.url().to_owned());
 
-    let password = site::secret(1);
-    let stack = deploy(&cloud, workspace, functions, &password, steps).await?;
-    let fleet = fleet(args, &stack, workspace, &password, steps).await?;
+    let Site { stack, fleet, .. } = site(args, &cloud, workspace, functions, steps).await?;
     state.fleet_admin_url = Some(fleet.admin_url());
     state.stack = Some(LocalStack {
         name: stack.name.clone(),
@@ -81,13 +75,13 @@ pub(crate) async fn start(
     Ok(Running { state, target, fleet, cloud })
 }
 
-/// Who goes where: all into one pool, but for the demo's last one.
+/// Who goes where: all into one pool, but for the last one, which is there to be broken. The demo breaks it.
 fn place(hosts: &[FleetHost], demo: bool) -> Vec<Placed> {
     let last = hosts.len().saturating_sub(1);
     let placed = |(index, host): (usize, &FleetHost)| {
-        if demo && index == last {
-            let labels = [("simulate.configure".to_owned(), "fail".to_owned())];
-            Placed { host: host.clone(), pool: LAB, labels: labels.into() }
+        if index == last {
+            let broken = demo.then(|| ("simulate.configure".to_owned(), "fail".to_owned()));
+            Placed { host: host.clone(), pool: LAB, labels: broken.into_iter().collect() }
         } else {
             Placed { host: host.clone(), pool: POOL, labels: BTreeMap::new() }
         }
@@ -97,9 +91,7 @@ fn place(hosts: &[FleetHost], demo: bool) -> Vec<Placed> {
 
 async fn build(workspace: &Workspace, steps: &Steps) -> Result<BTreeMap<String, PathBuf>, CliError> {
     let step = steps.begin("building the functions");
-    let template = Template::load(workspace.template())?;
-    let names = build::names(&template);
-    let functions = build::build(workspace, &names, steps).await?;
+    let functions = build_functions(workspace.root(), &progress(steps)).await?;
     step.done(&format!("built {} functions", functions.len()), "")?;
     Ok(functions)
 }
@@ -126,60 +118,33 @@ async fn endpoint(args: &UpArgs, workspace: &Workspace, steps: &Steps) -> Result
     Ok(cloud)
 }
 
-async fn deploy(
+async fn site(
+    args: &UpArgs,
     cloud: &Cloud,
     workspace: &Workspace,
     functions: BTreeMap<String, PathBuf>,
-    bmc_password: &str,
     steps: &Steps,
-) -> Result<Stack, CliError> {
+) -> Result<Site, CliError> {
     let step = steps.begin("deploying template.yaml");
-    let mut parameters = Site::load(workspace, "local")?.parameters();
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    parameters.insert("Architecture".to_owned(), architecture.to_owned());
-    parameters.insert("CallbackKey".to_owned(), site::secret(4));
-    parameters.insert("BmcPassword".to_owned(), bmc_password.to_owned());
-    let stack = cloud
-        .deploy(
-            &cloud.new_account(),
-            DeployOptions {
-                template: workspace.template(),
-                stack_name: STACK.to_owned(),
-                functions,
-                parameters,
-                edit: None,
-                progress: progress(steps),
-            },
-        )
-        .await?;
-    let account = stack.account.id();
-    step.done("deployed template.yaml", &format!("{} resources, account {account}", stack.resources.len()))?;
-    Ok(stack)
-}
-
-async fn fleet(
-    args: &UpArgs,
-    stack: &Stack,
-    workspace: &Workspace,
-    password: &str,
-    steps: &Steps,
-) -> Result<Fleet, CliError> {
-    let step = steps.begin("starting the fleet");
-    let parameters = Site::load(workspace, "local")?.parameters();
-    let username = parameters.get("BmcUsername").cloned().unwrap_or_else(|| "admin".to_owned());
-    let fleet = Fleet::start(FleetOptions {
-        // The demo's failing host comes on top.
-        hosts: usize::from(args.hosts) + usize::from(args.demo),
-        callback: stack.callback_route(),
-        username,
-        password: password.to_owned(),
+    let fleet = FleetOptions {
+        // The lab's host comes on top.
+        hosts: usize::from(args.hosts) + 1,
         log_dir: Some(workspace.log_dir()),
-        progress: progress(steps),
         ..FleetOptions::default()
-    })
-    .await?;
-    step.done(&format!("started {} hosts with BMCs", fleet.hosts().len()), fleet.url())?;
-    Ok(fleet)
+    };
+    let options = SiteOptions {
+        root: workspace.root().to_owned(),
+        functions,
+        fleet,
+        progress: progress(steps),
+        ..SiteOptions::default()
+    };
+    let site = Site::start(cloud, options).await?;
+    let (resources, account) = (site.stack.resources.len(), site.account.id());
+    step.done("deployed template.yaml", &format!("{resources} resources, account {account}"))?;
+    let hosts = site.fleet.hosts().len();
+    steps.begin("starting the fleet").done(&format!("started {hosts} hosts with BMCs"), site.fleet.url())?;
+    Ok(site)
 }
 
 fn progress(steps: &Steps) -> Progress {

@@ -158,7 +158,12 @@ impl EventStore for Endless {
         Ok(vec![rival(7, 1)])
     }
 
-    async fn read(&self, _: &StreamId, after: StreamVersion, limit: usize) -> Result<Vec<Commit>, StoreError> {
+    async fn read(
+        &self,
+        _: &StreamId,
+        after: StreamVersion,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
         Ok((1..=limit as u64).map(|n| rival(after.0 + n, 1)).collect())
     }
 

@@ -17,8 +17,14 @@ async fn a_commit_says_what_happened_who_asked_and_what_follows() {
     assert_eq!((commit.actor.0.as_str(), commit.trace_context.clone()), ("tester", trace));
     assert_eq!(commit.recorded_at, ground.shell.now());
     assert_eq!(commit.events[0].event_type, "tally.added");
-    assert_eq!((commit.commands[0].command_type.as_str(), commit.commands[0].queue.as_str()), ("count", "counters"));
-    assert_eq!((commit.timers[0].name.as_str(), commit.timers[0].deliver_to.as_str()), ("look-again", "tallies"));
+    assert_eq!(
+        (commit.commands[0].command_type.as_str(), commit.commands[0].queue.as_str()),
+        ("count", "counters")
+    );
+    assert_eq!(
+        (commit.timers[0].name.as_str(), commit.timers[0].deliver_to.as_str()),
+        ("look-again", "tallies")
+    );
     assert!(commit.snapshot.is_none());
 }
 
@@ -46,7 +52,8 @@ async fn a_conflict_is_decided_anew_on_what_the_faster_writer_left() {
     let ground = Ground::new();
     ground.add("five", 5).await;
     ground.store.rival_next(rival(2, 100));
-    let done = ground.shell.execute::<Tally<1>>(&stream(), &cause_of("double"), &Input::Double).await.unwrap();
+    let done =
+        ground.shell.execute::<Tally<1>>(&stream(), &cause_of("double"), &Input::Double).await.unwrap();
     assert_eq!(done.events, [Added { n: 105, note: String::new() }], "decided on 105, not on 5");
     assert_eq!((done.version, done.state.total), (StreamVersion(3), 210));
 }

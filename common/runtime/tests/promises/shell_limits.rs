@@ -1,6 +1,6 @@
 //! Snapshots, how long causes are remembered, and what is refused for its size.
 
-use hostler_core::{Category, CausationId, CommitError, Failure, SeenCause, StreamVersion};
+use hostler_core::{Category, CausationId, Commit, CommitError, Failure, SeenCause, Snapshot, StreamVersion};
 use hostler_runtime::shell::SNAPSHOT_EVERY;
 use hostler_runtime::{ExecuteError, Outcome, StoreError};
 use hostler_testkit::sample;
@@ -13,8 +13,12 @@ use crate::tally::{Ground, Input, Tally, cause_of, rival, stream};
 async fn every_sixteenth_commit_carries_a_snapshot_and_a_load_starts_there() {
     let ground = Ground::new();
     ground.add_ones(40).await;
-    let with_snapshot: Vec<u64> =
-        ground.commits().iter().filter(|commit| commit.snapshot.is_some()).map(|commit| commit.version.0).collect();
+    let with_snapshot: Vec<u64> = ground
+        .commits()
+        .iter()
+        .filter(|commit| commit.snapshot.is_some())
+        .map(|commit| commit.version.0)
+        .collect();
     assert_eq!(with_snapshot, [16, 32]);
     assert_eq!(ground.shell.store().load(&stream()).await.unwrap().len(), 9, "32 to 40");
     let fold = ground.shell.load::<Tally<1>>(&stream()).await.unwrap();
@@ -57,7 +61,10 @@ async fn an_event_too_large_for_the_bus_is_refused_before_anything_is_written() 
     let refused = ground.shell.execute::<Tally<1>>(&stream(), &cause_of("big"), &Input::Note(260_000)).await;
     let error = refused.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("tally.added") && text.contains("250000") && text.contains("nothing was written"), "{text}");
+    assert!(
+        text.contains("tally.added") && text.contains("250000") && text.contains("nothing was written"),
+        "{text}"
+    );
     let ExecuteError::Store(StoreError::Refused(CommitError::TooLarge { bytes, limit, .. })) = &error else {
         panic!("{error}")
     };
@@ -73,7 +80,10 @@ async fn a_commit_too_large_for_its_item_is_refused_before_anything_is_written()
     let half = json!({ "n": 1, "note": "x".repeat(200_000) });
     commit.events = vec![sample::event("tally.added", half.clone()), sample::event("tally.added", half)];
     let refused = ground.shell.store().append(&commit).await;
-    assert!(matches!(refused, Err(StoreError::Refused(CommitError::TooLarge { limit: 390_000, .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Refused(CommitError::TooLarge { limit: 390_000, .. }))),
+        "{refused:?}"
+    );
     assert!(ground.commits().is_empty());
 }
 
@@ -90,28 +100,33 @@ async fn a_snapshot_that_does_not_fit_is_left_out_and_the_stream_goes_on() {
     assert!(ground.commits()[15].snapshot.is_none());
     ground.add_ones(20).await;
     assert_eq!(ground.shell.load::<Tally<1>>(&stream()).await.unwrap().state.total, 22);
-    assert_eq!(ground.add("big", 1).await.outcome, Outcome::Repeated, "its causes are recognised all the same");
+    assert_eq!(
+        ground.add("big", 1).await.outcome,
+        Outcome::Repeated,
+        "its causes are recognised all the same"
+    );
 }
 
 #[tokio::test]
 async fn a_stream_with_thousands_of_recent_causes_goes_on() {
     let ground = Ground::new();
-    let seen = (0..6_000).map(|number| SeenCause {
-        causation_id: CausationId::new(format!("0198c0de-0000-7000-8000-{number:012}")).unwrap(),
+    let recorded_at = ground.shell.now();
+    let cause = |number: u64| format!("0198c0de-0000-7000-8000-{number:012}");
+    let seen = |number| SeenCause {
+        causation_id: CausationId::new(cause(number)).unwrap(),
         version: StreamVersion(1),
-        recorded_at: ground.shell.now(),
-    });
+        recorded_at,
+    };
+    // Just below the limit of a commit, so that some commits later the list is over it.
     let mut commit = rival(1, 1);
-    commit.snapshot = Some(hostler_core::Snapshot {
-        state_version: 1,
-        state: json!({ "total": 1, "commits": 1, "lastNote": "", "last_note": "" }),
-        seen: seen.collect(),
-    });
-    // As an earlier limit may have let it be written.
-    commit.snapshot.as_mut().unwrap().seen.truncate(3_000);
+    let state = json!({ "total": 1, "commits": 1, "last_note": "" });
+    commit.snapshot = Some(Snapshot { state_version: 1, state, seen: (0..4_900).map(seen).collect() });
     ground.shell.store().append(&commit).await.unwrap();
-    for number in 2..=SNAPSHOT_EVERY * 60 {
-        let cause = format!("0198c0de-0000-7000-8000-1{number:011}");
-        assert_eq!(ground.add(&cause, 1).await.version, StreamVersion(number));
+    for number in 1..SNAPSHOT_EVERY * 10 {
+        assert_eq!(ground.add(&cause(1_000_000 + number), 1).await.version, StreamVersion(number + 1));
     }
+    let left_out =
+        |commit: &Commit| commit.version.0.is_multiple_of(SNAPSHOT_EVERY) && commit.snapshot.is_none();
+    assert!(ground.commits().iter().any(left_out), "the limit was reached");
+    assert_eq!(ground.add(&cause(4_899), 1).await.outcome, Outcome::Repeated);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hostler_core::{
-    Actor, Addressed, CausationId, Commit, ContractError, CorrelationId, Decider, Decision, Payload, SetTimer,
-    StreamId,
+    Actor, Addressed, CausationId, Commit, ContractError, CorrelationId, Decider, Decision, Payload,
+    SetTimer, StreamId,
 };
 use hostler_runtime::{Cause, Shell};
 use hostler_testkit::memory::MemoryStore;

@@ -1,0 +1,363 @@
+//! Batches: each record is decoded and handled alone, and none is lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::SqsEvent;
+use hostler_core::envelope::HOPS_MAX;
+use hostler_core::{Category, Failure, Incoming};
+use hostler_runtime::{Batch, Clock, Handler, Outbound, Queues};
+use hostler_testkit::memory::{Delivered, MemoryQueues, Received, deliver, sqs_event};
+use hostler_testkit::{SeededIds, TestClock, sample};
+use jiff::SignedDuration;
+use serde_json::json;
+
+const QUEUE: &str = "orders";
+const DLQ: &str = "orders-dlq";
+const PLENTY: Duration = Duration::from_secs(30);
+
+/// Does with a message what the message says.
+#[derive(Default)]
+struct Obedient {
+    handled: Mutex<Vec<String>>,
+}
+
+impl Obedient {
+    fn handled(&self) -> Vec<String> {
+        self.handled.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Handler for Obedient {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let Incoming::Event(event) = message else { return Err(message.misplaced("an event")) };
+        let (name, order) = (event.data["name"].as_str().unwrap(), event.data["do"].as_str().unwrap());
+        self.handled.lock().unwrap().push(name.to_owned());
+        match order {
+            "retry" => Err(Failure::retryable("not now")),
+            "retry-in-90-s" => Err(Failure::retry_after(Duration::from_secs(90), "in a moment")),
+            "die" => Err(Failure::terminal(Category::Business, "never")),
+            "crash" => panic!("the {name} went off"),
+            "sleep" => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Ground {
+    clock: TestClock,
+    queues: MemoryQueues,
+    batch: Batch,
+    handler: Obedient,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let clock = TestClock::default();
+        let queues = MemoryQueues::new(&clock, [QUEUE, DLQ]);
+        let ids = Arc::new(SeededIds::default());
+        let batch = Batch::new("handle-orders", QUEUE, Arc::new(queues.clone()), ids);
+        Self { clock, queues, batch, handler: Obedient::default() }
+    }
+
+    async fn send(&self, body: impl Into<String>) {
+        let message = Outbound { body: body.into(), ..Outbound::default() };
+        assert!(self.queues.send(QUEUE, &[message]).await[0].is_ok());
+    }
+
+    /// Sends a message for each `(name, what to do)`.
+    async fn send_all(&self, messages: &[(&str, &str)]) {
+        for (name, order) in messages {
+            self.send(body(name, order)).await;
+        }
+    }
+
+    async fn deliver(&self) -> Delivered {
+        deliver(&self.queues, QUEUE, &self.batch, &self.handler, PLENTY).await
+    }
+
+    async fn handle(&self, event: SqsEvent, remaining: Duration) -> Vec<String> {
+        let response = self.batch.handle(event, remaining, &self.handler).await;
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    fn dead(&self) -> Vec<Outbound> {
+        self.queues.peek(DLQ)
+    }
+
+    fn wait(&self, seconds: i64) {
+        self.clock.set(self.clock.now() + SignedDuration::from_secs(seconds));
+    }
+}
+
+fn body(name: &str, order: &str) -> String {
+    let event = sample::envelope("order#1", "order.placed", json!({ "name": name, "do": order }));
+    serde_json::to_string(&event).unwrap()
+}
+
+fn received(id: &str, body: String) -> Received {
+    let receipt = format!("{id}-receipt");
+    Received { message_id: id.to_owned(), body, attributes: BTreeMap::new(), receipt, receive_count: 1 }
+}
+
+/// A FIFO queue's batch of `(id, group, what to do)`.
+fn fifo(records: &[(&str, &str, &str)]) -> SqsEvent {
+    let received: Vec<Received> =
+        records.iter().map(|(id, _, order)| received(id, body(id, order))).collect();
+    let mut event = sqs_event(QUEUE, &received);
+    for (record, (_, group, _)) in event.records.iter_mut().zip(records) {
+        record.attributes.insert("MessageGroupId".to_owned(), (*group).to_owned());
+    }
+    event
+}
+
+#[tokio::test]
+async fn a_bad_record_never_fails_its_neighbours() {
+    let ground = Ground::new();
+    ground.send_all(&[("a", "work"), ("b", "retry"), ("c", "die"), ("d", "crash"), ("e", "work")]).await;
+    ground.send("no json").await;
+    ground.send_all(&[("f", "work")]).await;
+    assert_eq!(
+        ground.deliver().await,
+        Delivered { messages: 7, failed: 2 },
+        "the retried and the crashed one"
+    );
+    assert_eq!(ground.handler.handled(), ["a", "b", "c", "d", "e", "f"]);
+    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_a_dead_letter_at_once_with_its_reason_and_its_body() {
+    let ground = Ground::new();
+    let bodies = ["no json", "{\"half\":", "{}", "[]", "{\"eventType\":\"order.placed\"}", "null"];
+    for body in bodies {
+        ground.send(body).await;
+    }
+    assert_eq!(ground.deliver().await, Delivered { messages: bodies.len(), failed: 0 });
+    assert!(ground.handler.handled().is_empty());
+    let dead = ground.dead();
+    assert_eq!(dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), bodies);
+    for letter in dead {
+        assert_eq!(letter.attributes["category"], "validation", "{letter:?}");
+        assert_eq!(letter.attributes["function"], "handle-orders");
+        assert_eq!(letter.attributes["attempts"], "1", "it was not tried again");
+        assert!(letter.attributes["originalMessageId"].starts_with("m-"));
+        assert!(letter.attributes["reason"].len() > 10);
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_failure_is_a_dead_letter_with_what_was_wrong() {
+    let ground = Ground::new();
+    ground.send_all(&[("a", "die")]).await;
+    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 0 });
+    let letter = ground.dead().remove(0);
+    assert_eq!(
+        (letter.attributes["reason"].as_str(), letter.attributes["category"].as_str()),
+        ("never", "business")
+    );
+    assert!(letter.body.contains("order.placed"));
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_that_does_not_answer_costs_a_try_and_not_the_message() {
+    let ground = Ground::new();
+    ground.send("no json").await;
+    ground.queues.faults().fail_next(1);
+    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
+    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0));
+    ground.wait(30);
+    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 0 });
+    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (0, 1));
+    assert_eq!(ground.dead()[0].attributes["attempts"], "2");
+}
+
+#[tokio::test]
+async fn any_reason_fits_a_dead_letter() {
+    let ground = Ground::new();
+    // Names from a message end up in reasons, with whatever characters the message had.
+    ground.send("{\"eventType\":\"\\u001b[31m\\u0000\\uffff\"}").await;
+    ground.send(format!("{{\"timerId\":\"{}\"}}", "\\u0007".repeat(9_000))).await;
+    assert_eq!(ground.deliver().await.failed, 0);
+    for letter in ground.dead() {
+        let reason = &letter.attributes["reason"];
+        assert!(reason.chars().count() <= 2_000);
+        assert!(!reason.contains(['\u{1b}', '\u{0}', '\u{7}', '\u{ffff}']), "SQS refuses these: {reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_a_body_is_a_dead_letter_too() {
+    let ground = Ground::new();
+    let mut event = sqs_event(QUEUE, &[received("m-1", String::new())]);
+    event.records[0].body = None;
+    assert!(ground.handle(event, PLENTY).await.is_empty());
+    assert_eq!(ground.dead()[0].body, "{}");
+}
+
+#[tokio::test]
+async fn what_may_work_later_comes_back_after_exponential_backoff_with_full_jitter() {
+    let ground = Ground::new();
+    // Each of the messages gets its own jitter.
+    ground.send_all(&[("a", "retry"); 10]).await;
+    for count in 1..=12_u32 {
+        let now = ground.clock.now();
+        assert_eq!(ground.deliver().await.messages, 10, "receive {count}");
+        let first = ground.queues.next_visible_at().unwrap().duration_since(now).as_secs();
+        assert!(first >= 1, "never at once");
+        // All of them are back after the bound: the next delivery has ten.
+        ground.wait(2_i64.pow(count).min(300));
+    }
+}
+
+#[tokio::test]
+async fn jitter_uses_the_whole_span() {
+    let ground = Ground::new();
+    ground.send_all(&[("a", "retry"); 10]).await;
+    for _ in 1..8 {
+        ground.deliver().await;
+        ground.wait(300);
+    }
+    let now = ground.clock.now();
+    ground.deliver().await;
+    let mut waits = Vec::new();
+    while ground.queues.len(QUEUE) > 0 {
+        let next = ground.queues.next_visible_at().unwrap();
+        waits.push(next.duration_since(now).as_secs());
+        ground.clock.set(next);
+        for message in ground.queues.receive(QUEUE, 10) {
+            ground.queues.delete(QUEUE, &message.receipt);
+        }
+    }
+    assert!(waits.len() >= 8, "ten messages do not come back together: {waits:?}");
+    assert!(waits[waits.len() - 1] - waits[0] > 100, "they are spread over the 256 s: {waits:?}");
+}
+
+#[tokio::test]
+async fn a_failure_that_knows_when_is_taken_at_its_word() {
+    let ground = Ground::new();
+    ground.send_all(&[("a", "retry-in-90-s")]).await;
+    ground.deliver().await;
+    ground.wait(89);
+    assert_eq!(ground.deliver().await.messages, 0);
+    ground.wait(1);
+    assert_eq!(ground.deliver().await.messages, 1);
+}
+
+#[tokio::test]
+async fn a_deferral_that_fails_leaves_the_queues_own_time_out() {
+    let ground = Ground::new();
+    ground.send_all(&[("a", "retry-in-90-s")]).await;
+    ground.queues.faults().fail_next(1);
+    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
+    ground.wait(30);
+    assert_eq!(ground.deliver().await.messages, 1);
+}
+
+#[tokio::test]
+async fn a_crash_is_caught_and_its_record_comes_back() {
+    let ground = Ground::new();
+    ground.send_all(&[("bomb", "crash"), ("neighbour", "work")]).await;
+    assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 1 });
+    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0), "retried like any crash, not buried");
+    ground.wait(60);
+    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
+    assert_eq!(ground.handler.handled(), ["bomb", "neighbour", "bomb"], "the neighbour is not handled again");
+}
+
+#[tokio::test]
+async fn only_ids_of_the_batch_are_reported() {
+    let ground = Ground::new();
+    let records = [("m-1", "retry"), ("m-2", "work"), ("m-3", "crash"), ("m-4", "die"), ("m-5", "retry")];
+    let records: Vec<Received> = records.iter().map(|(id, order)| received(id, body(id, order))).collect();
+    let mut failed = ground.handle(sqs_event(QUEUE, &records), PLENTY).await;
+    failed.sort();
+    assert_eq!(failed, ["m-1", "m-3", "m-5"]);
+    assert!(ground.handle(SqsEvent::default(), PLENTY).await.is_empty());
+}
+
+#[tokio::test]
+async fn after_a_failure_the_rest_of_its_group_is_returned_untouched_and_other_groups_go_on() {
+    let ground = Ground::new();
+    let event = fifo(&[
+        ("a-1", "a", "work"),
+        ("b-1", "b", "retry"),
+        ("a-2", "a", "work"),
+        ("b-2", "b", "work"),
+        ("c-1", "c", "die"),
+        ("b-3", "b", "work"),
+        ("c-2", "c", "work"),
+    ]);
+    let failed = ground.handle(event, PLENTY).await;
+    assert_eq!(failed, ["b-1", "b-2", "b-3"], "in their order");
+    let mut handled = ground.handler.handled();
+    handled.sort();
+    assert_eq!(handled, ["a-1", "a-2", "b-1", "c-1", "c-2"], "a dead letter is done with");
+}
+
+#[tokio::test]
+async fn a_group_is_handled_in_its_order() {
+    let ground = Ground::new();
+    let records: Vec<(String, String)> =
+        (0..60).map(|n| (format!("{n:02}"), format!("g-{}", n % 3))).collect();
+    let records: Vec<(&str, &str, &str)> =
+        records.iter().map(|(id, group)| (id.as_str(), group.as_str(), "work")).collect();
+    assert!(ground.handle(fifo(&records), PLENTY).await.is_empty());
+    for group in 0..3 {
+        let of_group = |id: &&String| id.parse::<usize>().unwrap() % 3 == group;
+        assert!(ground.handler.handled().iter().filter(of_group).is_sorted());
+    }
+}
+
+#[tokio::test]
+async fn a_chain_over_the_hop_limit_is_quarantined_and_not_handled() {
+    let ground = Ground::new();
+    for hops in [HOPS_MAX, HOPS_MAX + 1] {
+        let mut event = sample::envelope("order#1", "order.placed", json!({ "name": "x", "do": "work" }));
+        event.hops = hops;
+        ground.send(serde_json::to_string(&event).unwrap()).await;
+    }
+    assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 0 });
+    assert_eq!(ground.handler.handled().len(), 1, "the limit itself is still followed");
+    let reason = &ground.dead()[0].attributes["reason"];
+    assert!(reason.contains("loop") && reason.contains("correlation id"), "{reason}");
+}
+
+#[tokio::test]
+async fn work_that_would_outlive_the_invocation_is_returned_in_time() {
+    let ground = Ground::new();
+    ground.send_all(&[("slow", "sleep"), ("quick", "work")]).await;
+    let started = Instant::now();
+    let remaining = Duration::from_millis(800);
+    let delivered = deliver(&ground.queues, QUEUE, &ground.batch, &ground.handler, remaining).await;
+    assert!(started.elapsed() < remaining, "there is time left to answer: {:?}", started.elapsed());
+    assert_eq!(delivered, Delivered { messages: 2, failed: 1 });
+    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn without_time_left_nothing_is_begun() {
+    for remaining in [Duration::ZERO, Duration::from_millis(400)] {
+        let ground = Ground::new();
+        ground.send_all(&[("a", "work"), ("b", "work")]).await;
+        let delivered = deliver(&ground.queues, QUEUE, &ground.batch, &ground.handler, remaining).await;
+        assert_eq!(delivered, Delivered { messages: 2, failed: 2 });
+        assert!(ground.handler.handled().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_event_in_the_wrapping_of_the_bus_is_unwrapped() {
+    let ground = Ground::new();
+    let event = sample::envelope("order#1", "order.placed", json!({ "name": "wrapped", "do": "work" }));
+    let wrapped = json!({ "detail-type": event.event_type, "source": event.source, "detail": event });
+    ground.send(wrapped.to_string()).await;
+    ground.deliver().await;
+    assert_eq!(ground.handler.handled(), ["wrapped"]);
+}

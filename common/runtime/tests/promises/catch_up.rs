@@ -1,0 +1,121 @@
+//! Projections that catch up: the event is a hint, the store is the truth.
+
+use hostler_core::{Envelope, Failure, StreamVersion};
+use hostler_runtime::catch_up::{CaughtUp, catch_up};
+use hostler_runtime::{Fold, Row, Views};
+use hostler_testkit::memory::MemoryViews;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::tally::{Ground, Tally};
+
+fn row(fold: &Fold<Tally<1>>) -> Option<Row> {
+    Some(Row {
+        view: "tallies".to_owned(),
+        key: "one".to_owned(),
+        group: "all".to_owned(),
+        version: fold.version,
+        updated_at: fold.updated_at?,
+        body: json!({ "total": fold.state.total }),
+    })
+}
+
+async fn follow(ground: &Ground, views: &MemoryViews, hint: &Envelope) -> Result<CaughtUp, Failure> {
+    catch_up::<Tally<1>>(ground.shell.store(), views, hint, "tallies", row).await
+}
+
+fn hints(ground: &Ground) -> Vec<Envelope> {
+    ground.commits().iter().flat_map(|commit| commit.envelopes().collect::<Vec<_>>()).collect()
+}
+
+fn row_of(views: &MemoryViews) -> (u64, u64) {
+    let row = views.rows("tallies").remove(0);
+    (row.version.0, row.body["total"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn one_hint_brings_the_row_to_the_newest_version_and_the_others_find_it_there() {
+    let ground = Ground::new();
+    ground.add_ones(20).await;
+    let views = MemoryViews::default();
+    let hints = hints(&ground);
+    assert_eq!(follow(&ground, &views, &hints[2]).await.unwrap(), CaughtUp::Written);
+    assert_eq!(row_of(&views), (20, 20));
+    for hint in &hints {
+        assert_eq!(follow(&ground, &views, hint).await.unwrap(), CaughtUp::AlreadyThere);
+    }
+    assert_eq!(row_of(&views), (20, 20));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn disorder_duplicates_and_gaps_leave_the_right_row(
+        commits in 1u64..30, picks in proptest::collection::vec(any::<prop::sample::Index>(), 1..60),
+    ) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let (ground, views) = (Ground::new(), MemoryViews::default());
+            let mut newest = 0;
+            // Hints come while commits are still being made: each of any commit so far.
+            for (turn, pick) in picks.iter().enumerate() {
+                if (turn as u64) < commits {
+                    ground.add(&format!("add-{turn}"), 1).await;
+                }
+                let hints = hints(&ground);
+                let hint = &hints[pick.index(hints.len())];
+                follow(&ground, &views, hint).await.unwrap();
+                let (version, total) = row_of(&views);
+                assert_eq!(version, total, "the row is the fold at its version");
+                assert!(version >= newest && version >= hint.stream_version.0, "it never goes back");
+                newest = version;
+            }
+            follow(&ground, &views, hints(&ground).last().unwrap()).await.unwrap();
+            assert_eq!(row_of(&views).0, ground.commits().len() as u64);
+        });
+    }
+}
+
+#[tokio::test]
+async fn an_older_row_never_replaces_a_newer_one() {
+    let ground = Ground::new();
+    ground.add_ones(3).await;
+    let views = MemoryViews::default();
+    let newer = Row {
+        version: StreamVersion(9),
+        body: json!({ "total": 9 }),
+        ..row(&ground.shell.load::<Tally<1>>(&crate::tally::stream()).await.unwrap()).unwrap()
+    };
+    assert!(views.put(&newer).await.unwrap());
+    let older = Row { version: StreamVersion(3), body: json!({ "total": 3 }), ..newer.clone() };
+    assert!(!views.put(&older).await.unwrap());
+    assert_eq!(follow(&ground, &views, &hints(&ground)[2]).await.unwrap(), CaughtUp::AlreadyThere);
+    assert_eq!(row_of(&views), (9, 9));
+}
+
+#[tokio::test]
+async fn a_store_or_view_that_does_not_answer_is_tried_again() {
+    let ground = Ground::new();
+    ground.add_ones(1).await;
+    let (views, hint) = (MemoryViews::default(), hints(&ground).remove(0));
+    ground.store.faults().fail_reads_next(1);
+    assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
+    views.faults().fail_reads_next(1);
+    assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
+    views.faults().fail_next(1);
+    assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
+    views.faults().lose_answer_next(1);
+    assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
+    assert_eq!(follow(&ground, &views, &hint).await.unwrap(), CaughtUp::AlreadyThere, "it was written");
+}
+
+#[tokio::test]
+async fn what_has_no_row_leaves_none() {
+    let ground = Ground::new();
+    ground.add_ones(1).await;
+    let views = MemoryViews::default();
+    let hint = hints(&ground).remove(0);
+    let done = catch_up::<Tally<1>>(ground.shell.store(), &views, &hint, "tallies", |_| None).await;
+    assert_eq!(done.unwrap(), CaughtUp::AlreadyThere);
+    assert!(views.rows("tallies").is_empty());
+}

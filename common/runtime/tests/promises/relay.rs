@@ -1,0 +1,268 @@
+//! The relay: everything that a commit says it publishes is published at least once, whatever fails.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostler_core::{Commit, Envelope, Failure, RecordedTimer, TimerId};
+use hostler_runtime::relay::{OutboxRecord, Relay, Relayed};
+use hostler_runtime::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
+use hostler_testkit::memory::{MemoryBus, MemoryQueues, outbox_records};
+use hostler_testkit::{TestClock, sample};
+use jiff::SignedDuration;
+use serde_json::json;
+use uuid::Uuid;
+
+const FAILURE_QUEUE: &str = "relay-dlq";
+
+struct Ground {
+    bus: MemoryBus,
+    queues: MemoryQueues,
+    clock: TestClock,
+    relay: Relay,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (bus, clock) = (MemoryBus::default(), TestClock::default());
+        let queues = MemoryQueues::new(&clock, ["pack-order", "orders", "timers", FAILURE_QUEUE]);
+        let relay = relay(bus.clone(), queues.clone(), &clock);
+        Self { bus, queues, clock, relay }
+    }
+
+    async fn relay(&self, commits: impl IntoIterator<Item = Commit>) -> Result<Relayed, Failure> {
+        self.relay.relay(&outbox_records(commits)).await
+    }
+
+    fn published(&self) -> usize {
+        self.bus.published().len()
+    }
+}
+
+fn relay(bus: impl EventBus + 'static, queues: impl Queues + 'static, clock: &TestClock) -> Relay {
+    Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(clock.clone()), FAILURE_QUEUE)
+}
+
+/// Commits of two events, a command and a timer each.
+fn commits(n: u64) -> Vec<Commit> {
+    (1..=n).map(|version| sample::full_commit("order#1", version)).collect()
+}
+
+fn with_queue(mut commit: Commit, queue: &str) -> Commit {
+    commit.commands[0].queue = queue.to_owned();
+    commit
+}
+
+#[tokio::test]
+async fn everything_that_a_commit_says_is_published() {
+    let ground = Ground::new();
+    let commits = commits(7);
+    let done = ground.relay(commits.clone()).await.unwrap();
+    assert_eq!(done, Relayed { commits: 7, events: 14, commands: 7, timers: 7, failed: 0 });
+    let said: Vec<Envelope> = commits.iter().flat_map(Commit::envelopes).collect();
+    assert_eq!(ground.bus.published(), said, "in their order");
+    let commands: Vec<String> = ground.queues.peek("pack-order").into_iter().map(|sent| sent.body).collect();
+    let said: Vec<String> = commits
+        .iter()
+        .flat_map(Commit::command_envelopes)
+        .map(|(_, command)| serde_json::to_string(&command).unwrap())
+        .collect();
+    assert_eq!(commands, said);
+    assert_eq!(ground.queues.len("timers"), 7);
+    assert_eq!(ground.queues.len(FAILURE_QUEUE), 0);
+}
+
+#[tokio::test]
+async fn a_commit_that_says_nothing_needs_nobody() {
+    let ground = Ground::new();
+    let mut commit = sample::commit("order#1", 1);
+    commit.events.clear();
+    ground.bus.faults().fail_next(1);
+    ground.queues.faults().fail_next(1);
+    assert_eq!(ground.relay([commit]).await.unwrap().commits, 1);
+}
+
+#[tokio::test]
+async fn only_the_failed_entries_are_sent_again() {
+    let ground = Ground::new();
+    ground.bus.faults().partial_next([1, 4]);
+    ground.queues.faults().partial_next([0]);
+    let commits = commits(3);
+    ground.relay(commits.clone()).await.unwrap();
+    let published: Vec<Uuid> = ground.bus.published().iter().map(|event| event.event_id.0).collect();
+    let each: BTreeSet<&Uuid> = published.iter().collect();
+    assert_eq!((published.len(), each.len()), (6, 6), "each event once: {published:?}");
+    assert_eq!(ground.queues.len("pack-order"), 3);
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_fails_the_whole_batch() {
+    let ground = Ground::new();
+    ground.bus.faults().fail_next(3);
+    let failure = ground.relay(commits(2)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
+    assert_eq!(ground.queues.len(FAILURE_QUEUE), 0, "what may pass is nobody's dead letter");
+    // The stream delivers the batch again.
+    assert_eq!(ground.relay(commits(2)).await.unwrap().commits, 2);
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_fails_the_whole_batch_too() {
+    let ground = Ground::new();
+    ground.queues.faults().fail_next(3);
+    let failure = ground.relay(commits(2)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_goes_to_the_failure_queue_and_the_rest_goes_on() {
+    let ground = Ground::new();
+    let mut records = outbox_records(commits(3));
+    records[1].commit = Err("it has no events".to_owned());
+    let done = ground.relay.relay(&records).await.unwrap();
+    assert_eq!((done.commits, done.failed, ground.published()), (2, 1, 4));
+    let failed = ground.queues.peek(FAILURE_QUEUE);
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].body, records[1].raw);
+    assert_eq!(failed[0].attributes["reason"], "it has no events");
+    assert_eq!(failed[0].attributes["position"], "order#1@2");
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_for_good_goes_to_the_failure_queue_and_the_rest_goes_on() {
+    let ground = Ground::new();
+    let [first, second, third] = <[Commit; 3]>::try_from(commits(3)).unwrap();
+    let done = ground.relay([first, with_queue(second, "no-such-queue"), third]).await.unwrap();
+    assert_eq!((done.commits, done.failed), (2, 1));
+    assert_eq!(ground.published(), 6, "its events are published all the same");
+    assert_eq!(ground.queues.len("timers"), 3, "and its timers are set");
+    let failed = ground.queues.peek(FAILURE_QUEUE);
+    assert!(failed[0].attributes["reason"].contains("no-such-queue"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn an_event_too_large_for_the_bus_does_not_block_its_shard() {
+    let ground = Ground::new();
+    let mut large = sample::commit("order#1", 1);
+    large.events = vec![sample::event("order.placed", json!({ "text": "x".repeat(300_000) }))];
+    let done = ground.relay([large, sample::commit("order#1", 2)]).await.unwrap();
+    assert_eq!((done.failed, ground.published()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_failure_queue_that_does_not_answer_keeps_the_batch_in_the_stream() {
+    let ground = Ground::new();
+    let mut records = outbox_records(commits(1));
+    records[0].commit = Err("unreadable".to_owned());
+    ground.queues.faults().fail_next(1);
+    assert!(matches!(ground.relay.relay(&records).await, Err(Failure::Retryable { .. })));
+    assert_eq!(ground.relay.relay(&records).await.unwrap().failed, 1, "it is tried again with the batch");
+    assert_eq!(ground.queues.len(FAILURE_QUEUE), 1);
+}
+
+#[tokio::test]
+async fn whatever_a_record_holds_the_failure_queue_can_take_it() {
+    let ground = Ground::new();
+    let odd = OutboxRecord {
+        position: String::new(),
+        commit: Err("\u{1b}[31mred\u{ffff}\u{0}".repeat(1_000)),
+        raw: "odd \u{1b} \u{fffe} text".to_owned(),
+    };
+    let empty = OutboxRecord { position: "2".to_owned(), commit: Err(String::new()), raw: String::new() };
+    assert_eq!(ground.relay.relay(&[odd, empty]).await.unwrap().failed, 2);
+    for message in ground.queues.peek(FAILURE_QUEUE) {
+        let texts = message.attributes.values().chain([&message.body]);
+        for text in texts {
+            assert!(!text.is_empty(), "SQS refuses empty texts: {message:?}");
+            assert!(
+                !text.contains(['\u{1b}', '\u{0}', '\u{fffe}', '\u{ffff}']),
+                "and these characters: {text:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_twice_publishes_the_same_again_and_nothing_else() {
+    let ground = Ground::new();
+    let commits = commits(2);
+    ground.relay(commits.clone()).await.unwrap();
+    ground.relay(commits).await.unwrap();
+    let published: Vec<Uuid> = ground.bus.published().iter().map(|event| event.event_id.0).collect();
+    assert_eq!(published[..4], published[4..], "the same ids, by which consumers know the repeat");
+    let sent = ground.queues.peek("pack-order");
+    assert_eq!((sent[0].body.clone(), sent[1].body.clone()), (sent[2].body.clone(), sent[3].body.clone()));
+}
+
+#[tokio::test]
+async fn a_timer_waits_for_as_long_as_one_hop_can() {
+    let ground = Ground::new();
+    let now = ground.clock.now();
+    let mut commit = sample::full_commit("order#1", 1);
+    let timer = |seconds| RecordedTimer {
+        timer_id: TimerId(Uuid::now_v7()),
+        name: format!("in-{seconds}"),
+        due_at: now + SignedDuration::from_secs(seconds),
+        deliver_to: "orders".to_owned(),
+    };
+    commit.timers = [-5, 0, 1, 899, 900, 901, 86_400].map(timer).to_vec();
+    ground.relay([commit]).await.unwrap();
+    let delay = |message: &Outbound| message.delay_seconds;
+    let mut delays: Vec<u16> = ground.queues.peek("timers").iter().map(delay).collect();
+    delays.sort_unstable();
+    assert_eq!(delays, [0, 0, 1, 899, 900, 900, 900]);
+}
+
+/// A service that answers for one entry less than it was given, and once only.
+#[derive(Clone, Default)]
+struct Forgetful(MemoryBus);
+
+#[async_trait]
+impl EventBus for Forgetful {
+    async fn publish(&self, events: &[Envelope]) -> EntryResults {
+        let answered = events.len().saturating_sub(1).max(usize::from(events.len() == 1));
+        self.0.publish(&events[..answered]).await
+    }
+}
+
+#[tokio::test]
+async fn an_entry_without_an_answer_is_not_taken_for_published() {
+    let ground = Ground::new();
+    let bus = Forgetful::default();
+    let relay = relay(bus.clone(), ground.queues.clone(), &ground.clock);
+    relay.relay(&outbox_records(commits(1))).await.unwrap();
+    assert_eq!(bus.0.published().len(), 2);
+}
+
+/// A bus that refuses one type of event for good.
+#[derive(Clone, Default)]
+struct Picky(MemoryBus);
+
+#[async_trait]
+impl EventBus for Picky {
+    async fn publish(&self, events: &[Envelope]) -> EntryResults {
+        let mut results = Vec::new();
+        for event in events {
+            results.push(match event.event_type.as_str() {
+                "order.paid" => Err(EntryFailure {
+                    retryable: false,
+                    code: "MalformedDetail".to_owned(),
+                    message: "not taken".to_owned(),
+                }),
+                _ => self.0.publish(std::slice::from_ref(event)).await.remove(0),
+            });
+        }
+        results
+    }
+}
+
+#[tokio::test]
+async fn a_record_with_several_refused_parts_is_one_dead_letter() {
+    let ground = Ground::new();
+    let bus = Picky::default();
+    let relay = relay(bus.clone(), ground.queues.clone(), &ground.clock);
+    let commit = with_queue(sample::full_commit("order#1", 1), "no-such-queue");
+    let done = relay.relay(&outbox_records([commit])).await.unwrap();
+    assert_eq!((done.failed, bus.0.published().len()), (1, 1));
+    assert_eq!(ground.queues.len(FAILURE_QUEUE), 1);
+}

@@ -1,0 +1,74 @@
+//! Timers: hop by hop until they are due, and then delivered.
+
+use hostler_core::{Failure, Incoming, TimerFired};
+use hostler_runtime::timers::{Fired, HOP_SECONDS_MAX, TIMERS_QUEUE, fire};
+use hostler_runtime::{Clock, Queues};
+use hostler_testkit::memory::MemoryQueues;
+use hostler_testkit::{TestClock, sample};
+use jiff::SignedDuration;
+
+fn timer(clock: &TestClock, seconds: i64) -> TimerFired {
+    let mut timer = sample::full_commit("order#1", 1).timer_messages().next().unwrap();
+    timer.due_at = clock.now() + SignedDuration::from_secs(seconds);
+    timer
+}
+
+/// Hands the timers queue to the function until the timer is delivered; says in how many hops and when.
+async fn run(clock: &TestClock, queues: &MemoryQueues) -> (usize, i64) {
+    let start = clock.now();
+    for hops in 0..200 {
+        let Some(next) = queues.next_visible_at() else { panic!("the timer is lost") };
+        clock.set(next.max(clock.now()));
+        for received in queues.receive(TIMERS_QUEUE, 10) {
+            let Incoming::Timer(timer) = Incoming::decode(&received.body).unwrap() else {
+                panic!("no timer")
+            };
+            let fired = fire(&timer, clock.now(), queues).await.unwrap();
+            queues.delete(TIMERS_QUEUE, &received.receipt);
+            if fired == Fired::Delivered {
+                return (hops, clock.now().duration_since(start).as_secs());
+            }
+        }
+    }
+    panic!("the timer never fires");
+}
+
+#[tokio::test]
+async fn a_timer_hops_until_it_is_due_and_is_never_early() {
+    for (seconds, hops) in [(0, 0), (1, 1), (900, 1), (901, 2), (1_800, 2), (2_700, 3), (86_400, 96)] {
+        let clock = TestClock::default();
+        let queues = MemoryQueues::new(&clock, [TIMERS_QUEUE, "orders"]);
+        let set = timer(&clock, seconds);
+        let body = serde_json::to_string(&set).unwrap();
+        let message = hostler_runtime::Outbound { body, ..Default::default() };
+        assert!(queues.send(TIMERS_QUEUE, &[message]).await[0].is_ok());
+        assert_eq!(run(&clock, &queues).await, (hops, seconds), "set {seconds} s ahead");
+        let delivered = queues.peek("orders").remove(0);
+        let Incoming::Timer(fired) = Incoming::decode(&delivered.body).unwrap() else { panic!("no timer") };
+        assert_eq!(*fired, set, "it arrives as it was set, by the id it is known by");
+    }
+}
+
+#[tokio::test]
+async fn no_hop_is_longer_than_a_queue_can_delay() {
+    let clock = TestClock::default();
+    let queues = MemoryQueues::new(&clock, [TIMERS_QUEUE, "orders"]);
+    assert_eq!(fire(&timer(&clock, 100_000), clock.now(), &queues).await.unwrap(), Fired::Hopped);
+    assert_eq!(queues.peek(TIMERS_QUEUE)[0].delay_seconds, HOP_SECONDS_MAX);
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_is_asked_again_and_one_that_does_not_exist_is_not() {
+    let clock = TestClock::default();
+    let queues = MemoryQueues::new(&clock, [TIMERS_QUEUE, "orders"]);
+    queues.faults().fail_next(1);
+    let failure = fire(&timer(&clock, 0), clock.now(), &queues).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
+    let mut lost = timer(&clock, 0);
+    lost.deliver_to = "no-such-queue".to_owned();
+    let failure = fire(&lost, clock.now(), &queues).await.unwrap_err();
+    assert!(
+        matches!(failure, Failure::Terminal { .. }) && failure.chain().contains("no-such-queue"),
+        "{failure}"
+    );
+}
