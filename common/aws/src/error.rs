@@ -15,9 +15,9 @@ pub enum Class {
     Unreachable,
     /// The service failed: later works.
     Server,
-    /// Not permitted. Retried all the same: messages wait while the policy is repaired.
+    /// Not permitted. Retried all the same: messages come back while the policy is repaired.
     Denied,
-    /// The table, queue or bus is not there. Retried all the same: messages wait while it is deployed.
+    /// The table, queue or bus is not there. Retried all the same: messages come back while it is deployed.
     Missing,
     /// The request can never work.
     Invalid,
@@ -138,10 +138,10 @@ impl AwsError {
             }
             Class::Server => "it is retried later; if this stays, look at the AWS Health Dashboard".into(),
             Class::Denied => format!(
-                "the function's policy lacks {action} on {resource} (or its credentials are not valid): add it in template.yaml and deploy; messages wait meanwhile"
+                "the function's policy lacks {action} on {resource} (or its credentials are not valid): add it in template.yaml and deploy; messages are tried again meanwhile, and are dead letters once they were received too often"
             ),
             Class::Missing => format!(
-                "{resource} is not there: deploy the stack, or correct the function's environment; messages wait meanwhile"
+                "{resource} is not there: deploy the stack, or correct the function's environment; messages are tried again meanwhile, and are dead letters once they were received too often"
             ),
             Class::Invalid => "retrying the same request does not help".into(),
         }

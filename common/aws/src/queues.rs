@@ -21,8 +21,8 @@ const BYTES_MAX: usize = 262_144;
 const ATTRIBUTES_MAX: usize = 10;
 /// A message is delayed by 15 minutes at most.
 const DELAY_SECONDS_MAX: u16 = 900;
-/// A message is invisible for 12 hours at most.
-const VISIBILITY_SECONDS_MAX: u32 = 43_200;
+/// A message is invisible for 12 hours at most, counted from its receive: an invocation's 15 minutes are left out.
+const VISIBILITY_SECONDS_MAX: u32 = 43_200 - 900;
 /// The longest wait of one receive; the SDK's own time-out of an attempt lies above it.
 const WAIT_SECONDS_MAX: u16 = 3;
 /// How many calls are on their way at a time.

@@ -1,6 +1,7 @@
 //! From a command to a commit on its stream, and what the sender is told.
 
-use hostler_core::{CausationId, Decider, Failure, StreamId, StreamVersion};
+use hostler_core::failure::error_chain;
+use hostler_core::{Category, CausationId, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{
     CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal,
     ProvisioningDecider, ProvisioningInput, ProvisioningRefusal,
@@ -65,6 +66,10 @@ impl From<Rejected> for Response {
     fn from(rejected: Rejected) -> Self {
         match rejected {
             Rejected::Refused { status, code, reason } => Self::error(status, code, reason),
+            // What breaks a rule of form is the sender's to correct, such as an id that is too long.
+            Rejected::Failed(failure @ Failure::Terminal { category: Category::Validation, .. }) => {
+                Self::error(400, "invalid", failure.chain())
+            }
             Rejected::Failed(failure) => Self::failure(&failure),
         }
     }
@@ -103,7 +108,7 @@ impl AcceptCommands {
     async fn host(&self, cause: &Cause, host: &HostId, input: HostInput) -> Result<Accepted, Rejected> {
         let stream = stream(HostDecider::CATEGORY, host.as_str())?;
         let done = self.shell.execute::<HostDecider>(&stream, cause, &input).await;
-        answer(stream, done, json!({ "host": host }), host_status)
+        answer(stream, done, json!({ "host": host }), host_says)
     }
 
     async fn boot_reported(&self, cause: &Cause, report: ReportBoot) -> Result<Accepted, Rejected> {
@@ -128,15 +133,16 @@ impl AcceptCommands {
         let provisionings = provisioning_ids(&command)?;
         let details = json!({ "request": command.request, "provisionings": provisionings });
         let input = CapacityInput::Request { command, provisionings, policy: self.provisioning_policy };
-        // The decider is asked even when the cause is known: another content under the same id is an error.
-        let known = self.shell.load::<CapacityDecider>(&stream).await.map_err(Failure::from)?;
-        if known.version != StreamVersion::EMPTY
+        let mut done = self.shell.execute::<CapacityDecider>(&stream, &cause, &input).await;
+        // A known cause is answered without asking the decider, and another content under the same id is an error:
+        // it is asked here, so that two who send the id at the same moment are told apart, too.
+        if let Ok(known) = &done
+            && known.outcome != Outcome::Committed
             && let Err(refusal) = CapacityDecider::decide(&known.state, &input, self.shell.now())
         {
-            return Err(refused(capacity_status(&refusal), "request-refused", &refusal));
+            done = Err(ExecuteError::Refused(refusal));
         }
-        let done = self.shell.execute::<CapacityDecider>(&stream, &cause, &input).await;
-        answer(stream, done, details, capacity_status)
+        answer(stream, done, details, capacity_says)
     }
 
     async fn provisioning(
@@ -147,7 +153,7 @@ impl AcceptCommands {
     ) -> Result<Accepted, Rejected> {
         let stream = stream(ProvisioningDecider::CATEGORY, provisioning.as_str())?;
         let done = self.shell.execute::<ProvisioningDecider>(&stream, cause, &input).await;
-        answer(stream, done, json!({ "provisioning": provisioning }), provisioning_status)
+        answer(stream, done, json!({ "provisioning": provisioning }), provisioning_says)
     }
 }
 
@@ -160,8 +166,11 @@ fn provisioning_ids(command: &RequestHosts) -> Result<Vec<ProvisioningId>, Failu
         .collect()
 }
 
-fn host_status(refusal: &HostRefusal) -> u16 {
-    match refusal {
+/// The HTTP status and the label of a refusal.
+type Says = (u16, &'static str);
+
+fn host_says(refusal: &HostRefusal) -> Says {
+    let status = match refusal {
         HostRefusal::UnknownHost => 404,
         HostRefusal::HostIdTooLong { .. }
         | HostRefusal::BmcAddress { .. }
@@ -178,42 +187,55 @@ fn host_status(refusal: &HostRefusal) -> u16 {
         | HostRefusal::WrongPhase { .. }
         | HostRefusal::Dirty { .. }
         | HostRefusal::Undone { .. } => 409,
-    }
+    };
+    (status, refusal.label())
 }
 
-fn provisioning_status(refusal: &ProvisioningRefusal) -> u16 {
-    match refusal {
+fn provisioning_says(refusal: &ProvisioningRefusal) -> Says {
+    let status = match refusal {
         ProvisioningRefusal::Unknown => 404,
-        _ => 409,
-    }
+        ProvisioningRefusal::IdTooLong { .. }
+        | ProvisioningRefusal::ReasonTooLong { .. }
+        | ProvisioningRefusal::StepId(_) => 400,
+        ProvisioningRefusal::AlreadyCompensating { .. }
+        | ProvisioningRefusal::AlreadyCompleted { .. }
+        | ProvisioningRefusal::AlreadyCompensated { .. }
+        | ProvisioningRefusal::IsStuck { .. }
+        | ProvisioningRefusal::NotStuck { .. }
+        | ProvisioningRefusal::NoHost { .. } => 409,
+    };
+    (status, refusal.label())
 }
 
-fn capacity_status(refusal: &CapacityRefusal) -> u16 {
-    match refusal {
+fn capacity_says(refusal: &CapacityRefusal) -> Says {
+    let status = match refusal {
+        CapacityRefusal::NoHosts { .. }
+        | CapacityRefusal::TooManyHosts { .. }
+        | CapacityRefusal::IdsMissing { .. }
+        | CapacityRefusal::IdTooLong { .. } => 400,
         CapacityRefusal::PayloadMismatch { .. } => 409,
-        _ => 400,
-    }
+    };
+    (status, refusal.label())
 }
 
 fn stream(category: &str, key: &str) -> Result<StreamId, Failure> {
     StreamId::new(category, key).map_err(Failure::invalid)
 }
 
-fn refused(status: u16, code: &'static str, refusal: &dyn std::error::Error) -> Rejected {
-    Rejected::Refused { status, code, reason: refusal.to_string() }
-}
-
 fn answer<D: Decider>(
     stream: StreamId,
     done: Result<Executed<D>, ExecuteError<D::Refusal>>,
     details: Value,
-    status: impl Fn(&D::Refusal) -> u16,
+    says: impl Fn(&D::Refusal) -> Says,
 ) -> Result<Accepted, Rejected> {
     match done {
         Ok(Executed { outcome, version, .. }) => {
             Ok(Accepted { stream, version, repeated: outcome != Outcome::Committed, details })
         }
-        Err(ExecuteError::Refused(refusal)) => Err(refused(status(&refusal), "refused", &refusal)),
+        Err(ExecuteError::Refused(refusal)) => {
+            let (status, code) = says(&refusal);
+            Err(Rejected::Refused { status, code, reason: error_chain(&refusal) })
+        }
         Err(error) => Err(Rejected::Failed(error.into())),
     }
 }

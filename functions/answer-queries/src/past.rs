@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::AnswerQueries;
-use crate::rows::{limit, unknown};
+use crate::rows::{fitting, limit, unknown};
 
 /// A moment that is asked for.
 enum Moment {
@@ -105,11 +105,18 @@ impl AnswerQueries {
         if commits.is_empty() && after == 0 {
             return Err(unknown(view, id));
         }
-        let next = (commits.len() == limit).then(|| commits.last().map(|commit| commit.version)).flatten();
-        if let Some(moment) = moment {
-            commits.retain(|commit| moment.includes(commit));
-        }
-        let commits: Vec<Value> = commits.iter().map(shown_commit).collect();
+        let whole: Vec<Value> = commits.iter().map(shown_commit).collect();
+        let shown = fitting(&whole).min(whole.len());
+        let more = commits.len() == limit || shown < whole.len();
+        commits.truncate(shown);
+        let next = commits.last().filter(|_| more).map(|commit| commit.version);
+        let asked_for = |commit: &Commit| moment.as_ref().is_none_or(|moment| moment.includes(commit));
+        let commits: Vec<Value> = commits
+            .iter()
+            .zip(whole)
+            .filter(|(commit, _)| asked_for(commit))
+            .map(|(_, shown)| shown)
+            .collect();
         Ok(Response::new(200, json!({ "stream": stream, "commits": commits, "next": next })))
     }
 }

@@ -10,6 +10,21 @@ use crate::AnswerQueries;
 /// How many rows or commits one answer has, unless the caller asks for fewer.
 pub(crate) const LIMIT_MAX: usize = 500;
 
+/// The most bytes of rows or commits in one answer: Lambda takes 6 MB, in which the body is quoted as text.
+const ANSWER_BYTES_MAX: usize = 2_500_000;
+
+/// How many of these, from the first on, fit one answer. One at least, so that whoever pages gets on.
+pub(crate) fn fitting(values: &[Value]) -> usize {
+    let mut left = ANSWER_BYTES_MAX;
+    let fits = |value: &&Value| {
+        let bytes = value.to_string().len();
+        let fits = bytes <= left;
+        left = left.saturating_sub(bytes);
+        fits
+    };
+    values.iter().take_while(fits).count().max(1)
+}
+
 /// Whether there is a view of this name.
 pub(crate) fn is_view(name: &str) -> bool {
     [HOSTS, PROVISIONINGS, REQUESTS].contains(&name)
@@ -38,8 +53,12 @@ impl AnswerQueries {
             .list(view, query("group"), query("after"), limit(request)?)
             .await
             .map_err(|error| Response::failure(&Failure::from(error)))?;
-        let rows: Vec<Value> = page.rows.into_iter().map(row_body).collect();
-        Ok(Response::new(200, json!({ "rows": rows, "next": page.next })))
+        let keys: Vec<String> = page.rows.iter().map(|row| row.key.clone()).collect();
+        let mut rows: Vec<Value> = page.rows.into_iter().map(row_body).collect();
+        let shown = fitting(&rows);
+        let next = if shown < rows.len() { keys.into_iter().nth(shown - 1) } else { page.next };
+        rows.truncate(shown);
+        Ok(Response::new(200, json!({ "rows": rows, "next": next })))
     }
 
     pub(crate) async fn row(&self, view: &str, id: &str) -> Result<Response, Response> {
@@ -65,4 +84,18 @@ fn row_body(row: hostler_runtime::Row) -> Value {
 pub(crate) fn unknown(view: &str, id: &str) -> Response {
     let message = format!("nothing is known of {id:?} in {view}: list them with GET /{view}");
     Response::error(404, "unknown", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_as_much_as_fits_and_one_at_least() {
+        let row = |bytes: usize| json!("x".repeat(bytes));
+        assert_eq!(fitting(&[row(10), row(10)]), 2);
+        assert_eq!(fitting(&[row(2_000_000), row(400_000), row(200_000), row(1)]), 2);
+        assert_eq!(fitting(&[row(3_000_000), row(10)]), 1);
+        assert_eq!(fitting(&[]), 1);
+    }
 }

@@ -5,8 +5,9 @@ mod state;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_core::failure::error_chain;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
-use hostler_domain::{HostDecider, HostInput};
+use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Configuration, DriverError};
 use hostler_events::StepCommand;
 use hostler_events::commands::ApplyRole;
@@ -31,7 +32,7 @@ impl Handler for ConfigureHost {
         let cause = Cause::of(message);
         let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
         let host = self.shell.load::<HostDecider>(&stream).await?;
-        if host.seen(&cause.id).is_some() || !host.state.is_held_by(&command.provisioning) {
+        if host.seen(&cause.id).is_some() || !is_wanted(&command, &host.state) {
             tracing::info!(%stream, step = command.step.as_str(), "late or repeated command: nothing to do");
             return Ok(());
         }
@@ -53,6 +54,13 @@ impl Handler for ConfigureHost {
     }
 }
 
+/// Whether the role is still to be applied: an order that came late must not change a host that is booted anew, wiped
+/// or in service.
+fn is_wanted(command: &ApplyRole, host: &HostState) -> bool {
+    let configures = matches!(host.phase, HostPhase::Configuring | HostPhase::RegisteringMonitoring);
+    configures && host.is_held_by(&command.provisioning)
+}
+
 /// What the host's stream is told.
 fn outcome(command: ApplyRole, result: Result<hostler_drivers::Applied, DriverError>) -> HostInput {
     let ApplyRole { provisioning, step, role, .. } = command;
@@ -66,7 +74,7 @@ fn outcome(command: ApplyRole, result: Result<hostler_drivers::Applied, DriverEr
         },
         Err(error) => {
             let category = if error.is_transient() { Category::Transient } else { Category::Business };
-            HostInput::FailStep { provisioning, step, category, reason: error.to_string() }
+            HostInput::FailStep { provisioning, step, category, reason: error_chain(&error) }
         }
     }
 }

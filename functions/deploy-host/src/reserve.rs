@@ -13,13 +13,15 @@ use hostler_domain::{
 };
 use hostler_events::commands::{ReleaseReservation, ReserveHost};
 use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningId};
-use hostler_runtime::{Cause, ExecuteError, Row};
+use hostler_runtime::{Cause, ExecuteError, Outcome, Row};
 use serde::Deserialize;
 
 use crate::{DeployHost, host_stream, part};
 
-/// How many rows of a pool are looked at for one reservation.
-const ROWS_MAX: usize = 1_000;
+/// How many rows one page of a listing has.
+const PAGE_ROWS: usize = 1_000;
+/// How many pages of a pool are looked at for one reservation: more rows than a pool has hosts.
+const PAGES_MAX: usize = 30;
 /// How many candidates are looked at in one try, so that a try ends well within its deadline.
 const CANDIDATES_MAX: usize = 200;
 
@@ -71,11 +73,13 @@ impl DeployHost {
             step: command.step.clone(),
             host: host.clone(),
         };
-        let chosen = match self
-            .shell
-            .execute::<ReservationDecider>(&stream, &part(cause, &short("choose", host))?, &choose)
-            .await
+        let cause_of_choice = part(cause, &format!("choose:{host}"))?;
+        let chosen = match self.shell.execute::<ReservationDecider>(&stream, &cause_of_choice, &choose).await
         {
+            Ok(done) if done.outcome == Outcome::Repeated && is_overtaken(&done.state, command, host) => {
+                tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
+                return Ok(Held::Done);
+            }
             Ok(done) => done.state.chosen.unwrap_or_else(|| host.clone()),
             Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
             Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
@@ -91,21 +95,23 @@ impl DeployHost {
         let ask =
             HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
         match self.shell.execute::<HostDecider>(&host_stream(&chosen)?, cause, &ask).await {
-            Ok(_) => self.undo_if_closed(cause, command, &chosen).await,
+            Ok(_) => self.undo_unless_chosen(cause, command, &chosen).await,
             Err(ExecuteError::Refused(refusal)) => self.lose(cause, command, chosen, &refusal).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A close that came between the choice and the hold did not know that the host would be held.
-    async fn undo_if_closed(
+    /// Whatever came between the choice and the hold did not know that the host would be held: a close, or a later
+    /// try that lost this host and went on to another. Nobody else would ever give the host back.
+    async fn undo_unless_chosen(
         &self,
         cause: &Cause,
         command: &ReserveHost,
         host: &HostId,
     ) -> Result<Held, Failure> {
         let stream = reservation_stream(&command.provisioning)?;
-        if self.shell.load::<ReservationDecider>(&stream).await?.state.closed {
+        let state = self.shell.load::<ReservationDecider>(&stream).await?.state;
+        if state.closed || state.chosen.as_ref() != Some(host) {
             let undo =
                 HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
             self.tell(host, &part(cause, "undone")?, &undo).await?;
@@ -121,7 +127,7 @@ impl DeployHost {
         refusal: &HostRefusal,
     ) -> Result<Held, Failure> {
         tracing::info!(%host, %refusal, "candidate lost");
-        let cause = part(cause, &short("lose", &host))?;
+        let cause = part(cause, &format!("lose:{host}"))?;
         let lose = ReservationInput::Lose {
             provisioning: command.provisioning.clone(),
             step: command.step.clone(),
@@ -174,9 +180,10 @@ impl DeployHost {
 
     /// Available hosts of the pool, the best first. The view may be a little old: each is asked itself.
     async fn candidates(&self, command: &ReserveHost) -> Result<Vec<HostId>, Failure> {
-        let available = self.rows(&command.pool, "available").await?;
+        let fits = |row: &HostRow| command.sku.as_ref().is_none_or(|sku| row.sku == *sku);
+        let available = self.rows(&command.pool, "available", fits).await?;
         let mut in_use: BTreeMap<FaultDomain, usize> = BTreeMap::new();
-        for row in self.rows(&command.pool, "in-service").await? {
+        for row in self.rows(&command.pool, "in-service", |_| true).await? {
             *in_use.entry(row.fault_domain).or_default() += 1;
         }
         let candidates = available
@@ -186,20 +193,39 @@ impl DeployHost {
         Ok(candidate_order(&command.provisioning, command.sku.as_ref(), candidates, &in_use))
     }
 
-    async fn rows(&self, pool: &PoolId, phase: &str) -> Result<Vec<HostRow>, Failure> {
-        let page = self.views.list(HOSTS, Some(&host_group(pool, phase)), None, ROWS_MAX).await?;
-        let read = |row: Row| match serde_json::from_value(row.body) {
-            Ok(host) => Some(host),
-            Err(error) => {
-                tracing::warn!(key = row.key, %error, "a row of the hosts view does not read; rebuild the view");
-                None
+    /// The rows of a phase that are wanted, up to the first full page of them: hosts of a rare model may lie behind
+    /// a thousand others.
+    async fn rows(
+        &self,
+        pool: &PoolId,
+        phase: &str,
+        wanted: impl Fn(&HostRow) -> bool,
+    ) -> Result<Vec<HostRow>, Failure> {
+        let group = host_group(pool, phase);
+        let (mut rows, mut after) = (Vec::new(), None);
+        for _page in 0..PAGES_MAX {
+            let page = self.views.list(HOSTS, Some(&group), after.as_deref(), PAGE_ROWS).await?;
+            rows.extend(page.rows.into_iter().filter_map(read_row).filter(&wanted));
+            after = page.next;
+            if after.is_none() || rows.len() >= PAGE_ROWS {
+                break;
             }
-        };
-        Ok(page.rows.into_iter().filter_map(read).collect())
+        }
+        Ok(rows)
     }
 
     async fn is_available(&self, host: &HostId) -> Result<bool, Failure> {
         Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?.state.is_available())
+    }
+}
+
+fn read_row(row: Row) -> Option<HostRow> {
+    match serde_json::from_value(row.body) {
+        Ok(host) => Some(host),
+        Err(error) => {
+            tracing::warn!(key = row.key, %error, "a row of the hosts view does not read; rebuild the view");
+            None
+        }
     }
 }
 
@@ -215,10 +241,12 @@ fn reservation_stream(provisioning: &ProvisioningId) -> Result<StreamId, Failure
     StreamId::new(ReservationDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)
 }
 
-/// A cause's part for one host, kept short: host ids may be as long as a cause id may be.
-fn short(name: &str, host: &HostId) -> String {
-    let host: String = host.as_str().chars().take(100).collect();
-    format!("{name}:{host}")
+/// Whether a choice that this command made before does not stand any more, as a later try has decided since. To act
+/// on it would hold a host that the reservation does not know of, and that nobody would ever give back. After a
+/// close it is acted on nevertheless: the hold is undone at once.
+fn is_overtaken(state: &ReservationState, command: &ReserveHost, host: &HostId) -> bool {
+    let stands = state.chosen.as_ref() == Some(host) && state.step.as_ref() == Some(&command.step);
+    !state.closed && !stands
 }
 
 fn no_host(command: &ReserveHost, state: &ReservationState) -> String {

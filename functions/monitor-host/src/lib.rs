@@ -5,8 +5,9 @@ mod state;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_core::failure::error_chain;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
-use hostler_domain::{HostDecider, HostInput, HostState};
+use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{DriverError, Monitoring, RegisterHost};
 use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
 use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
@@ -36,11 +37,16 @@ impl Handler for MonitorHost {
         let cause = Cause::of(message);
         let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
         let host = self.shell.load::<HostDecider>(&stream).await?;
-        if host.seen(&cause.id).is_some() || !host.state.is_held_by(&step.provisioning) {
+        if host.seen(&cause.id).is_some() || !is_wanted(&step, &host.state) {
             tracing::info!(%stream, step = step.step.as_str(), "late or repeated command: nothing to do");
             return Ok(());
         }
-        let outcome = self.act(step, &host.state).await;
+        let outcome = match step.register {
+            None if serves_another(&step, &host.state) => {
+                HostInput::RecordDeregistered { provisioning: step.provisioning, step: step.step }
+            }
+            _ => self.act(step, &host.state).await,
+        };
         match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
@@ -71,7 +77,7 @@ impl MonitorHost {
             },
             (Err(error), _) => {
                 let category = if error.is_transient() { Category::Transient } else { Category::Business };
-                HostInput::FailStep { provisioning, step, category, reason: error.to_string() }
+                HostInput::FailStep { provisioning, step, category, reason: error_chain(&error) }
             }
         }
     }
@@ -82,6 +88,19 @@ impl MonitorHost {
         self.monitoring.register(&request).await?;
         Ok(self.monitoring.first_sample(id.as_str()).await?.healthy)
     }
+}
+
+/// Whether the step is still to be done. A host is registered only while its saga brings it into service: an order
+/// that came late must not have monitoring watch a host that is being wiped. A saga that waits for its host to be
+/// forgotten always has its answer.
+fn is_wanted(step: &Step, host: &HostState) -> bool {
+    let registers = matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService);
+    step.register.is_none() || (registers && host.is_held_by(&step.provisioning))
+}
+
+/// Whether the host is another saga's by now: then it stays watched, whatever an earlier one asks.
+fn serves_another(step: &Step, host: &HostState) -> bool {
+    host.reservation.as_ref().is_some_and(|holder| *holder != step.provisioning)
 }
 
 fn read(message: &Incoming) -> Result<Step, Failure> {

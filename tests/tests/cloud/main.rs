@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod bmc;
 mod faults;
 mod iam;
 mod ledger;

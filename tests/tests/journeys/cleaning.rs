@@ -1,0 +1,103 @@
+//! Cleaning: the only way into the pool. What cannot be cleaned is never given out.
+
+use hostler_drivers::memory::busy;
+use serde_json::json;
+
+use crate::site::{Boot, Site, system_url};
+
+fn group_of(site: &Site, host: &str) -> String {
+    site.views.rows("hosts").into_iter().find(|row| row.key == host).unwrap().group
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_cleaned_is_quarantined_never_given_out_and_requalified_by_an_operator() {
+    for boot in [Boot::Fails, Boot::Silent] {
+        let mut site = Site::new();
+        site.enrol("h-1", &[]).await;
+        site.fleet.cleans("h-1", [boot; 3]);
+        let mut was_free = false;
+        site.run_until(|site| site.phase("h-1") == "available").await;
+        was_free |= site.phase("h-1") == "available";
+        assert!(!was_free, "it was never in the pool");
+        assert_eq!((site.phase("h-1"), site.count("host.cleaning-failed")), ("quarantined", 3));
+        assert_eq!(group_of(&site, "h-1"), "web/quarantined");
+        site.check();
+
+        site.request("r-1", 1).await;
+        site.run().await;
+        assert_eq!((site.status("r-1.1"), site.count("host.reserved")), ("compensated", 0));
+        let shown = site.get("/hosts/h-1", &[]).await.body;
+        assert!(shown["reason"].as_str().unwrap().contains("requalify"), "it says what to do: {shown}");
+
+        site.accepted("requalify-host", json!({ "host": "h-1" })).await;
+        site.request("r-2", 1).await;
+        assert!(
+            site.run_until(|site| site.phase("h-1") == "verifying" || site.phase("h-1") == "cleaning").await
+        );
+        site.run().await;
+        assert_eq!(group_of(&site, "h-1").split_once('/').unwrap().0, "web");
+        site.request("r-3", 1).await;
+        site.run().await;
+        site.check();
+        assert_eq!((site.phase("h-1"), site.count("host.requalified")), ("in-service", 1));
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_fails_its_cleaning_twice_is_cleaned_at_the_third_try() {
+    let mut site = Site::new();
+    site.enrol("h-1", &[]).await;
+    site.fleet.cleans("h-1", [Boot::Fails, Boot::Silent]);
+    site.run().await;
+    site.check();
+    assert_eq!((site.phase("h-1"), site.count("host.cleaning-failed")), ("available", 2));
+}
+
+#[tokio::test]
+async fn a_host_whose_bmc_never_answers_is_quarantined_before_it_is_cleaned() {
+    let mut site = Site::new();
+    for _ in 0..3 {
+        site.fleet.bmc("h-1").fail_next(busy(&system_url("h-1")));
+    }
+    site.enrol("h-1", &[]).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.phase("h-1"), site.count("host.verification-failed")), ("quarantined", 3));
+    assert_eq!(site.fleet.boots.len(), 0);
+}
+
+#[tokio::test]
+async fn a_saga_whose_host_cannot_be_cleaned_ends_compensated_and_the_host_is_quarantined() {
+    let mut site = Site::new();
+    site.enrol("h-1", &[("simulate.configure", "fail")]).await;
+    site.run().await;
+    site.fleet.cleans("h-1", [Boot::Fails; 3]);
+    site.request("r-1", 1).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.status("r-1.1"), site.phase("h-1")), ("compensated", "quarantined"));
+    assert!(site.saga("r-1.1").host_quarantined);
+    assert_eq!(site.get("/provisionings/r-1.1", &[]).await.body["hostQuarantined"], true);
+
+    // Nobody gets it until it is requalified.
+    site.request("r-2", 1).await;
+    site.run().await;
+    assert_eq!(site.status("r-2.1"), "compensated");
+    site.check();
+}
+
+#[tokio::test]
+async fn every_host_that_goes_back_to_the_pool_was_cleaned_since_it_was_deployed() {
+    let mut site = Site::new();
+    site.enrol("h-1", &[("simulate.monitor", "fail")]).await;
+    site.run().await;
+    for request in ["r-1", "r-2", "r-3"] {
+        site.request(request, 1).await;
+        site.run().await;
+        assert_eq!(site.phase("h-1"), "available");
+    }
+    site.check();
+    assert_eq!((site.count("host.deploy-started"), site.count("host.cleaned")), (3, 4));
+    let cleanings = site.fleet.boots.iter().filter(|url| url.contains("/cleaner?")).count();
+    assert_eq!(cleanings, 4);
+}

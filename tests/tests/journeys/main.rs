@@ -1,0 +1,18 @@
+//! Journeys through the whole system in memory: every function on the twins of its ports, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a panic is how a test fails, and tests are read as code"
+)]
+
+mod cancelling;
+mod cleaning;
+mod crashes;
+mod disorder;
+mod failing;
+mod provisioning;
+mod queries;
+mod site;

@@ -1,0 +1,112 @@
+//! All functions of a site, wired to its ports as their `main.rs` wires them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accept_commands::AcceptCommands;
+use answer_queries::AnswerQueries;
+use configure_host::ConfigureHost;
+use deploy_host::{DeployHost, DeploySettings};
+use fire_timers::FireTimers;
+use hostler_drivers::{CallbackKey, Patience, PlainConfiguration, PlainMonitoring, TlsTrust};
+use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
+use hostler_runtime::relay::Relay;
+use hostler_runtime::{Batch, Clock, Control, EventStore, Handler, Ids, Queues, Shell, Views};
+use hostler_testkit::{SeededIds, TestClock};
+use monitor_host::MonitorHost;
+use project_views::ProjectViews;
+use provision_hosts::ProvisionHosts;
+use relay_outbox::FAILURE_QUEUE;
+
+use super::fleet::WiredBmcs;
+use super::ports::{Wired, WiredQueues};
+use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryStore, MemoryViews};
+
+/// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
+pub const QUEUES: [(&str, u32); 7] = [
+    ("commands", 180),
+    ("provision-hosts", 180),
+    ("deploy-host", 1_080),
+    ("configure-host", 3_600),
+    ("monitor-host", 360),
+    ("timers", 180),
+    ("project-views", 180),
+];
+
+pub struct Functions {
+    pub relay: Relay,
+    pub accept_commands: Arc<AcceptCommands>,
+    pub answer_queries: AnswerQueries,
+    /// By queue, in the order of [`QUEUES`].
+    pub of_queues: Vec<(&'static str, Batch, Arc<dyn Handler>)>,
+}
+
+pub struct Ports {
+    pub store: Wired<MemoryStore>,
+    pub bus: Wired<MemoryBus>,
+    pub queues: WiredQueues,
+    pub views: Wired<MemoryViews>,
+    pub control: Wired<MemoryControl>,
+    pub bmcs: WiredBmcs,
+    pub clock: TestClock,
+    pub ids: SeededIds,
+}
+
+pub fn wire(ports: Ports) -> Functions {
+    let Ports { store, bus, queues, views, control, bmcs, clock, ids } = ports;
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    let queues: Arc<dyn Queues> = Arc::new(queues);
+    let views: Arc<dyn Views> = Arc::new(views);
+    let control: Arc<dyn Control> = Arc::new(control);
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let ids: Arc<dyn Ids> = Arc::new(ids);
+    let shell = Shell::new(store.clone(), clock.clone(), ids.clone(), SOURCE);
+    let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
+    let accept_commands = Arc::new(AcceptCommands {
+        shell: shell.clone(),
+        callback_key: callback_key.clone(),
+        provisioning_policy: ProvisioningPolicy::default(),
+        host_policy: HostPolicy::default(),
+    });
+    let deploy_host = DeployHost {
+        shell: shell.clone(),
+        views: views.clone(),
+        bmcs: Arc::new(bmcs),
+        settings: settings(callback_key),
+    };
+    let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
+    let configure_host = ConfigureHost { shell: shell.clone(), configuration: Arc::new(configuration) };
+    let monitoring = PlainMonitoring::new(monitor_host::ControlState(control));
+    let monitor_host = MonitorHost { shell: shell.clone(), monitoring: Arc::new(monitoring) };
+    let handlers: [Arc<dyn Handler>; 7] = [
+        accept_commands.clone(),
+        Arc::new(ProvisionHosts { shell }),
+        Arc::new(deploy_host),
+        Arc::new(configure_host),
+        Arc::new(monitor_host),
+        Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
+        Arc::new(ProjectViews { store: store.clone(), views: views.clone() }),
+    ];
+    let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
+        (queue, Batch::new(queue, queue, queues.clone(), ids.clone()), handler)
+    };
+    Functions {
+        relay: Relay::new(Arc::new(bus), queues.clone(), clock, FAILURE_QUEUE),
+        accept_commands,
+        answer_queries: AnswerQueries { store, views },
+        of_queues: QUEUES.into_iter().zip(handlers).map(of_queue).collect(),
+    }
+}
+
+fn settings(callback_key: CallbackKey) -> DeploySettings {
+    DeploySettings {
+        image_url: "http://images.test".to_owned(),
+        cleaning_image: Image::new("cleaner").unwrap(),
+        callback_url: "http://api.test/callbacks/boot".to_owned(),
+        callback_key,
+        bmc_username: "admin".to_owned(),
+        bmc_password: "secret".to_owned(),
+        bmc_trust: TlsTrust::System,
+        patience: Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) },
+    }
+}
