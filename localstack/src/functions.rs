@@ -36,9 +36,10 @@ pub async fn build_functions(root: &Path, progress: &Progress) -> Result<BTreeMa
     progress.tell(&format!("building {} functions", names.len()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).current_dir(root);
+    // By binary and not by package: all parts of the workspace then share one build of their dependencies.
+    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(root);
     for name in &names {
-        command.args(["--package", name]);
+        command.args(["--bin", name]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let spawn = |source| Error::Spawn { program: cargo.to_string_lossy().into_owned(), source };

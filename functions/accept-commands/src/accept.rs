@@ -1,17 +1,20 @@
 //! From a command to a commit on its stream, and what the sender is told.
 
 use hostler_core::failure::error_chain;
-use hostler_core::{Category, CausationId, Decider, Failure, StreamId, StreamVersion};
+use hostler_core::{Category, CausationId, Commit, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{
     CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal,
     ProvisioningDecider, ProvisioningInput, ProvisioningRefusal,
 };
 use hostler_events::commands::{ReportBoot, RequestHosts};
-use hostler_events::{HostId, OperatorCommand, ProvisioningId};
+use hostler_events::{HostId, OperatorCommand, ProvisioningId, StepId};
 use hostler_runtime::{Cause, ExecuteError, Executed, Outcome, Response};
 use serde_json::{Value, json};
 
 use crate::AcceptCommands;
+
+/// How far back on a host's stream the commits of a step that calls back are looked for.
+const COMMITS_OF_STEP_MAX: usize = 32;
 
 /// A command that was taken.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +125,29 @@ impl AcceptCommands {
                 ),
             });
         }
-        self.host(cause, &host, HostInput::BootReported { step, outcome, reason }).await
+        let cause = self.of_step(cause, &host, &step).await?;
+        self.host(&cause, &host, HostInput::BootReported { step, outcome, reason }).await
+    }
+
+    /// A callback knows its step, and not the request that the step belongs to. The commits around the step do, so
+    /// that one request keeps one correlation, one trace and one count of hops.
+    async fn of_step(&self, cause: &Cause, host: &HostId, step: &StepId) -> Result<Cause, Rejected> {
+        let stream = stream(HostDecider::CATEGORY, host.as_str())?;
+        let newest = self.shell.load::<HostDecider>(&stream).await.map_err(Failure::from)?.version;
+        let after = StreamVersion(newest.0.saturating_sub(COMMITS_OF_STEP_MAX as u64));
+        let commits = self.shell.store().read(&stream, after, COMMITS_OF_STEP_MAX).await;
+        let commits = commits.map_err(Failure::from)?;
+        let of_step =
+            |commit: &&Commit| commit.events.iter().any(|event| event.data["step"] == step.as_str());
+        Ok(match commits.iter().rev().find(of_step) {
+            Some(commit) => Cause {
+                correlation_id: commit.correlation_id,
+                trace_context: commit.trace_context.clone(),
+                hops: commit.hops,
+                ..cause.clone()
+            },
+            None => cause.clone(),
+        })
     }
 
     async fn request(&self, cause: &Cause, command: RequestHosts) -> Result<Accepted, Rejected> {

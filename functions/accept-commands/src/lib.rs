@@ -2,6 +2,8 @@
 
 mod accept;
 mod http;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use hostler_core::{Category, Failure, Incoming};

@@ -48,11 +48,11 @@ impl AnswerQueries {
     pub(crate) async fn show(&self, view: &str, id: &str, request: &Request) -> Result<Response, Response> {
         let Some(moment) = Moment::read(request)? else { return self.row(view, id).await };
         if view == HOSTS {
-            self.past::<HostDecider, _>(view, id, &moment, |state| views::host(state)).await
+            self.past::<HostDecider, _>(view, id, &moment, views::host).await
         } else if view == PROVISIONINGS {
-            self.past::<ProvisioningDecider, _>(view, id, &moment, |state| views::provisioning(state)).await
+            self.past::<ProvisioningDecider, _>(view, id, &moment, views::provisioning).await
         } else {
-            self.past::<CapacityDecider, _>(view, id, &moment, |state| views::request(state)).await
+            self.past::<CapacityDecider, _>(view, id, &moment, views::request).await
         }
     }
 

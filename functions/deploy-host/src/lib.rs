@@ -4,6 +4,8 @@ mod boot;
 mod inspect;
 mod reserve;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -107,7 +107,7 @@ async fn cancelling_twice_or_too_late_or_the_unknown_is_refused_with_the_reason(
     site.run().await;
     assert_eq!(site.cancel("r-1.1").await.status, 409);
     let unknown = site.cancel("no-such-saga").await;
-    assert_eq!((unknown.status, unknown.body["error"].as_str()), (404, Some("refused")));
+    assert_eq!((unknown.status, unknown.body["error"].as_str()), (404, Some("unknown-provisioning")));
 
     site.request("r-2", 1).await;
     site.run().await;

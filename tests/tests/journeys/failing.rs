@@ -88,8 +88,8 @@ async fn a_host_that_monitoring_refuses_is_undone_in_reverse_order() {
         .filter(|event| event["eventType"] == "provisioning.step-started")
         .map(|event| event["data"]["kind"].as_str().unwrap())
         .collect();
-    let forward = ["reserve_host", "deploy_image", "apply_role", "register_monitoring"];
-    let back = ["deregister_monitoring", "undeploy_host", "release_reservation"];
+    let forward = ["reserve-host", "deploy-image", "apply-role", "register-monitoring"];
+    let back = ["deregister-monitoring", "undeploy-host", "release-reservation"];
     assert_eq!(steps, [&forward[..], &back[..]].concat());
 }
 
@@ -162,7 +162,7 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
     site.check();
     assert_eq!(site.status("r-1.1"), "stuck");
     let saga = site.get("/provisionings/r-1.1", &[]).await;
-    assert_eq!((&saga.body["status"], &saga.body["step"]), (&json!("stuck"), &json!("undeploy_host")));
+    assert_eq!((&saga.body["status"], &saga.body["step"]), (&json!("stuck"), &json!("undeploy-host")));
     assert!(saga.body["reason"].as_str().unwrap().contains("resume"), "it says what to do: {}", saga.body);
     assert_eq!(site.cancel("r-1.1").await.status, 409, "it is being undone already");
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use hostler_core::{Decider, StreamId};
 use hostler_domain::{HostDecider, HostState, ProvisioningDecider, ProvisioningState, SAGA_EVENTS};
 use hostler_runtime::relay::OutboxRecord;
+use hostler_runtime::timers::TIMERS_QUEUE;
 use hostler_runtime::{Clock, Fold, HttpHandler, Outbound, Queues, Request, Response};
 use hostler_testkit::clock::Random;
 use hostler_testkit::memory::{
@@ -223,7 +224,9 @@ impl Site {
         let response = self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
         // A function that died reports nothing: its messages come back after their visibility timeout.
         let Some(response) = response else { return };
-        if self.setup.duplicates {
+        // Timers multiply at their owner's only: twice at each of their hops would be thousands in the end.
+        let duplicates = self.setup.duplicates && *queue != TIMERS_QUEUE;
+        if duplicates {
             self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
         }
         for message in received {
@@ -232,7 +235,7 @@ impl Site {
                 continue;
             }
             self.queues.delete(queue, &message.receipt);
-            if self.setup.duplicates && !message.attributes.contains_key("copy") {
+            if duplicates && !message.attributes.contains_key("copy") {
                 let copy = Outbound {
                     body: message.body.clone(),
                     delay_seconds: 90,

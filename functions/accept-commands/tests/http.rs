@@ -1,0 +1,275 @@
+//! What senders over HTTP are told: each kind of mistake has its status, its code and its advice.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+
+use accept_commands::AcceptCommands;
+use hostler_core::{Failure, Incoming};
+use hostler_drivers::CallbackKey;
+use hostler_runtime::{Handler, HttpHandler, Request, Response, Shell};
+use hostler_testkit::memory::MemoryStore;
+use hostler_testkit::{SeededIds, TestClock};
+use serde_json::{Value, json};
+
+struct Ground {
+    store: MemoryStore,
+    key: CallbackKey,
+    function: AcceptCommands,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (store, key) =
+            (MemoryStore::default(), CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap());
+        let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(SeededIds::default()));
+        let function = AcceptCommands {
+            shell: Shell::new(Arc::new(store.clone()), clock, ids, "hostler"),
+            callback_key: key.clone(),
+            provisioning_policy: Default::default(),
+            host_policy: Default::default(),
+        };
+        Self { store, key, function }
+    }
+
+    async fn send(&self, request: &Request) -> Response {
+        self.function.answer(request).await
+    }
+
+    async fn command(&self, kind: &str, body: Value) -> Response {
+        self.send(&command(kind, body)).await
+    }
+
+    async fn enrol(&self) -> Response {
+        self.command("enrol-host", enrolment()).await
+    }
+
+    fn commits(&self) -> usize {
+        self.store.outbox_since(0).len()
+    }
+}
+
+fn post(path: &str, body: impl Into<String>) -> Request {
+    Request { method: "POST".to_owned(), path: path.to_owned(), body: body.into(), ..Request::default() }
+}
+
+fn command(kind: &str, body: Value) -> Request {
+    post(&format!("/commands/{kind}"), body.to_string())
+}
+
+fn with_header(mut request: Request, name: &str, value: &str) -> Request {
+    request.headers.insert(name.to_owned(), value.to_owned());
+    request
+}
+
+fn enrolment() -> Value {
+    json!({
+        "host": "h-1", "pool": "web", "sku": "cpu", "faultDomain": "rack-1",
+        "bmc": { "systemUrl": "https://10.0.0.7/redfish/v1/Systems/1" },
+    })
+}
+
+fn callback(step: &str, token: &str, body: &str) -> Request {
+    let mut request = post("/callbacks/boot", body);
+    for (name, value) in [("host", "h-1"), ("step", step), ("token", token)] {
+        request.query.insert(name.to_owned(), value.to_owned());
+    }
+    request
+}
+
+#[track_caller]
+fn refused(answer: &Response, status: u16, code: &str, says: &str) {
+    assert_eq!((answer.status, answer.body["error"].as_str()), (status, Some(code)), "{}", answer.body);
+    let message = answer.body["message"].as_str().unwrap();
+    assert!(message.contains(says), "it does not say {says:?}: {message}");
+}
+
+#[tokio::test]
+async fn what_is_accepted_says_where_it_was_recorded() {
+    let ground = Ground::new();
+    let answer = ground.enrol().await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.body, json!({ "stream": "host#h-1", "version": 1, "repeated": false, "host": "h-1" }));
+    let again = ground.enrol().await;
+    assert_eq!(
+        (again.status, &again.body["repeated"]),
+        (202, &json!(true)),
+        "the same again changes nothing"
+    );
+    assert_eq!(ground.commits(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_and_why_is_recorded() {
+    let ground = Ground::new();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let request = with_header(command("enrol-host", enrolment()), "traceparent", trace);
+    let request = with_header(request, "idempotency-key", "change-7");
+    ground.send(&Request { caller: Some("arn:aws:iam::1:user/ada".to_owned()), ..request }).await;
+    let commit = ground.store.outbox_since(0).remove(0);
+    assert_eq!(commit.actor.0, "arn:aws:iam::1:user/ada");
+    assert_eq!(commit.causation_id.as_str(), "key:change-7");
+    assert_eq!(commit.trace_context.unwrap().traceparent, trace);
+    assert_eq!(commit.hops, 1);
+}
+
+#[tokio::test]
+async fn a_key_makes_a_repeat_harmless_even_where_the_command_alone_would_be_refused() {
+    let ground = Ground::new();
+    ground.enrol().await;
+    let label = json!({ "host": "h-1", "set": { "rack": "r1" } });
+    let request = with_header(command("label-host", label), "idempotency-key", "label-1");
+    let versions =
+        [ground.send(&request).await, ground.send(&request).await].map(|a| a.body["version"].clone());
+    assert_eq!(versions, [json!(2), json!(2)]);
+    assert_eq!(ground.commits(), 2);
+    let odd = with_header(command("enrol-host", enrolment()), "idempotency-key", "no spaces, please");
+    refused(&ground.send(&odd).await, 400, "invalid", "identifier");
+}
+
+#[tokio::test]
+async fn routes_that_are_not_served_are_named() {
+    let ground = Ground::new();
+    for (method, path) in
+        [("GET", "/commands/enrol-host"), ("POST", "/"), ("POST", "/commands"), ("PUT", "/callbacks/boot")]
+    {
+        let request = Request { method: method.to_owned(), ..post(path, "{}") };
+        refused(&ground.send(&request).await, 404, "no-such-route", "POST /commands/<type>");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_read_is_refused_with_the_place() {
+    let ground = Ground::new();
+    refused(&ground.command("explode", json!({})).await, 404, "unknown-type", "enrol-host");
+    refused(&ground.send(&post("/commands/enrol-host", "{")).await, 400, "malformed", "not JSON");
+    refused(&ground.send(&post("/commands/enrol-host", "")).await, 400, "malformed", "not JSON");
+    refused(&ground.command("enrol-host", json!({ "host": "h-1" })).await, 400, "invalid", "pool");
+    let mut unknown_field = enrolment();
+    unknown_field["colour"] = json!("blue");
+    refused(&ground.command("enrol-host", unknown_field).await, 400, "invalid", "colour");
+    let mut odd_id = enrolment();
+    odd_id["host"] = json!("h 1");
+    refused(&ground.command("enrol-host", odd_id).await, 400, "invalid", "h 1");
+    assert_eq!(ground.commits(), 0);
+}
+
+#[tokio::test]
+async fn a_schema_version_is_a_number_that_this_code_reads() {
+    let ground = Ground::new();
+    let with_version =
+        |version| with_header(command("enrol-host", enrolment()), "hostler-schema-version", version);
+    refused(&ground.send(&with_version("two")).await, 400, "malformed", "hostler-schema-version");
+    refused(&ground.send(&with_version("2")).await, 400, "invalid", "versions 1 to 1");
+    assert_eq!(ground.send(&with_version("1")).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_unread() {
+    let ground = Ground::new();
+    let request = post("/commands/enrol-host", "x".repeat(250_001));
+    refused(&ground.send(&request).await, 413, "too-large", "250000");
+}
+
+#[tokio::test]
+async fn what_the_domain_refuses_has_the_status_of_its_reason() {
+    let ground = Ground::new();
+    let unknown = ground.command("label-host", json!({ "host": "h-1", "set": { "a": "b" } })).await;
+    assert_eq!(unknown.status, 404, "{unknown:?}");
+    ground.enrol().await;
+    let mut another = enrolment();
+    another["pool"] = json!("db");
+    let conflict = ground.command("enrol-host", another).await;
+    assert_eq!(conflict.status, 409, "{conflict:?}");
+    let mut with_password = enrolment();
+    (with_password["host"], with_password["bmc"]["systemUrl"]) =
+        (json!("h-2"), json!("https://root:secret@bmc/"));
+    let invalid = ground.command("enrol-host", with_password).await;
+    assert_eq!(invalid.status, 400, "{invalid:?}");
+    assert!(!invalid.body.to_string().contains("secret"), "credentials are not repeated: {invalid:?}");
+    let busy = ground.command("requalify-host", json!({ "host": "h-1" })).await;
+    assert_eq!(busy.status, 409, "{busy:?}");
+    let none = ground.command("resume-provisioning", json!({ "provisioning": "p-1" })).await;
+    assert_eq!(none.status, 404, "{none:?}");
+}
+
+#[tokio::test]
+async fn a_request_has_between_one_and_250_hosts() {
+    let ground = Ground::new();
+    let request = |count: u64| json!({ "request": format!("r-{count}"), "pool": "web", "role": "web", "image": "debian", "count": count });
+    for count in [0, 251, u64::from(u32::MAX)] {
+        let answer = ground.command("request-hosts", request(count)).await;
+        assert_eq!(answer.status, 400, "{count}: {answer:?}");
+    }
+    let answer = ground.command("request-hosts", request(250)).await;
+    assert_eq!((answer.status, answer.body["provisionings"].as_array().unwrap().len()), (202, 250));
+}
+
+#[tokio::test]
+async fn only_the_holder_of_a_steps_token_may_call_back_for_it() {
+    let ground = Ground::new();
+    ground.enrol().await;
+    let step = "h-1/clean/1";
+    let right = ground.key.token("h-1", step);
+    let ok = r#"{"outcome":"succeeded"}"#;
+    for wrong in ["", "00", &ground.key.token("h-2", step), &ground.key.token("h-1", "h-1/clean/2")] {
+        let answer = ground.send(&callback(step, wrong, ok)).await;
+        refused(&answer, 403, "wrong-token", "URL that came with the image");
+        assert!(!answer.body.to_string().contains(&right));
+    }
+    refused(&ground.send(&callback(step, &right, "{}")).await, 400, "malformed", "outcome");
+    refused(&ground.send(&callback("no step", &right, ok)).await, 400, "invalid", "no step");
+    let mut nameless = callback(step, &right, ok);
+    nameless.query.remove("host");
+    refused(&ground.send(&nameless).await, 400, "invalid", "has no host");
+    let early = ground.send(&callback(step, &right, ok)).await;
+    assert_eq!(early.status, 409, "the token is right, and the host waits for something else: {early:?}");
+    assert_eq!(ground.commits(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_503_with_a_time_to_come_back() {
+    let ground = Ground::new();
+    ground.store.faults().fail_reads_next(1);
+    let away = ground.enrol().await;
+    assert_eq!((away.status, away.headers["retry-after"].as_str()), (503, "1"), "{away:?}");
+    ground.store.faults().lose_answer_next(1);
+    assert_eq!(ground.enrol().await.status, 503);
+    let found = ground.enrol().await;
+    assert_eq!((found.status, ground.commits()), (202, 1), "what was written after all is not written twice");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_read_is_500_and_not_worth_a_repeat() {
+    let ground = Ground::new();
+    let mut newer = hostler_testkit::sample::commit("host#h-1", 1);
+    newer.events[0].event_type = "host.teleported".to_owned();
+    ground.function.shell.store().append(&newer).await.unwrap();
+    let answer = ground.enrol().await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.body["message"].as_str().unwrap().contains("host.teleported"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn over_the_queue_a_refusal_is_a_dead_letter_and_what_may_pass_is_not() {
+    let ground = Ground::new();
+    let message = |kind: &str, data: Value| {
+        let body = json!({
+            "commandId": "0198c0de-0000-7000-8000-000000000001", "commandType": kind, "schemaVersion": 1,
+            "timestamp": "2026-01-01T00:00:00Z", "source": "erp", "hops": 0, "actor": "erp", "data": data,
+            "correlationId": "0198c0de-0000-7000-8000-000000000002", "causationId": "erp:42",
+        });
+        Incoming::decode(&body.to_string()).unwrap()
+    };
+    let enrol = message("enrol-host", enrolment());
+    ground.store.faults().fail_next(1);
+    assert!(matches!(ground.function.handle(&enrol).await, Err(Failure::Retryable { .. })));
+    ground.function.handle(&enrol).await.unwrap();
+    ground.function.handle(&enrol).await.unwrap();
+    assert_eq!(ground.commits(), 1);
+    let refused = ground.function.handle(&message("requalify-host", json!({ "host": "h-9" }))).await;
+    let Err(failure @ Failure::Terminal { .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(failure.label(), "business");
+    let misplaced =
+        ground.function.handle(&message("verify-host", json!({ "host": "h-1", "step": "s" }))).await;
+    assert!(matches!(misplaced, Err(Failure::Terminal { .. })), "a step's command has a queue of its own");
+}

@@ -1,0 +1,185 @@
+//! Reservations under repeats and in large pools, on the ports' twins in memory.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_core::{
+    Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamVersion,
+};
+use hostler_domain::views::{HOSTS, host_group};
+use hostler_domain::{HostDecider, HostFacts, HostInput, HostState, ReservationDecider, ReservationInput};
+use hostler_drivers::memory::MemoryBmcs;
+use hostler_drivers::{CallbackKey, Patience, TlsTrust};
+use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::{HostId, HostPolicy, Image, ProvisioningId, StepCommand, StepId};
+use hostler_runtime::{Cause, Clock, Handler, Row, Shell, Views};
+use hostler_testkit::memory::{MemoryStore, MemoryViews};
+use hostler_testkit::{SeededIds, TestClock};
+use serde_json::json;
+
+use crate::{DeployHost, DeploySettings, host_stream};
+
+struct World {
+    deploy_host: DeployHost,
+    views: MemoryViews,
+    clock: TestClock,
+}
+
+fn world() -> World {
+    let (clock, views) = (TestClock::default(), MemoryViews::default());
+    let shell = Shell::new(
+        Arc::new(MemoryStore::default()),
+        Arc::new(clock.clone()),
+        Arc::new(SeededIds::default()),
+        "hostler",
+    );
+    let settings = DeploySettings {
+        image_url: "http://images.test".to_owned(),
+        cleaning_image: Image::new("cleaner").unwrap(),
+        callback_url: "http://api.test/callbacks/boot".to_owned(),
+        callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
+        bmc_username: "admin".to_owned(),
+        bmc_password: "secret".to_owned(),
+        bmc_trust: TlsTrust::System,
+        patience: Patience { deadline: Duration::from_secs(1), poll_interval: Duration::from_millis(1) },
+    };
+    let bmcs = Arc::new(MemoryBmcs::default());
+    World { deploy_host: DeployHost { shell, views: Arc::new(views.clone()), bmcs, settings }, views, clock }
+}
+
+fn saga(name: &str) -> ProvisioningId {
+    ProvisioningId::new(name).unwrap()
+}
+
+fn step(name: &str) -> StepId {
+    StepId::new(name).unwrap()
+}
+
+fn reserve_host(of: &str, at: &str, sku: Option<&str>) -> ReserveHost {
+    ReserveHost {
+        provisioning: saga(of),
+        step: step(at),
+        pool: hostler_events::PoolId::new("web").unwrap(),
+        sku: sku.map(|sku| hostler_events::Sku::new(sku).unwrap()),
+    }
+}
+
+impl World {
+    fn cause(&self) -> Cause {
+        Cause {
+            id: CommandId(self.deploy_host.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.deploy_host.shell.new_id()),
+            trace_context: None,
+            hops: 0,
+            actor: Actor("test".to_owned()),
+        }
+    }
+
+    fn message(&self, cause: &Cause, command: ReserveHost) -> Incoming {
+        let command = StepCommand::ReserveHost(command);
+        Incoming::Command(Box::new(CommandEnvelope {
+            command_id: cause.id.as_str().parse().unwrap(),
+            command_type: command.type_name().to_owned(),
+            schema_version: 1,
+            timestamp: self.clock.now(),
+            source: "hostler".to_owned(),
+            correlation_id: cause.correlation_id,
+            causation_id: cause.id.clone(),
+            trace_context: None,
+            hops: 0,
+            actor: cause.actor.clone(),
+            data: command.to_data(),
+        }))
+    }
+
+    async fn told(&self, host: &HostId, input: HostInput) -> HostState {
+        let stream = host_stream(host).unwrap();
+        self.deploy_host.shell.execute::<HostDecider>(&stream, &self.cause(), &input).await.unwrap().state
+    }
+
+    async fn reservation(&self, of: &str, cause: &Cause, input: ReservationInput) {
+        let stream = hostler_core::StreamId::new(ReservationDecider::CATEGORY, of).unwrap();
+        self.deploy_host.shell.execute::<ReservationDecider>(&stream, cause, &input).await.unwrap();
+    }
+
+    async fn state(&self, host: &HostId) -> HostState {
+        self.deploy_host.shell.load::<HostDecider>(&host_stream(host).unwrap()).await.unwrap().state
+    }
+
+    async fn row(&self, host: &str, sku: &str) {
+        self.views
+            .put(&Row {
+                view: HOSTS.to_owned(),
+                key: host.to_owned(),
+                group: host_group(&hostler_events::PoolId::new("web").unwrap(), "available"),
+                version: StreamVersion(1),
+                updated_at: self.clock.now(),
+                body: json!({ "host": host, "sku": sku, "faultDomain": "rack-1" }),
+            })
+            .await
+            .unwrap();
+    }
+
+    async fn available_host(&self, name: &str, sku: &str) -> HostId {
+        let host = HostId::new(name).unwrap();
+        let command = EnrolHost {
+            host: host.clone(),
+            pool: hostler_events::PoolId::new("web").unwrap(),
+            sku: hostler_events::Sku::new(sku).unwrap(),
+            fault_domain: hostler_events::FaultDomain::new("rack-1").unwrap(),
+            bmc: BmcAddress { system_url: format!("https://10.0.0.7/redfish/v1/Systems/{name}") },
+            labels: Default::default(),
+        };
+        let enrolled = self.told(&host, HostInput::Enrol { command, policy: HostPolicy::default() }).await;
+        let facts = HostFacts { power_state: PowerState::Off, hardware: Default::default() };
+        let step = enrolled.phase.step().unwrap().clone();
+        let cleaning = self.told(&host, HostInput::RecordFacts { step, facts }).await;
+        let step = cleaning.phase.step().unwrap().clone();
+        let booted =
+            HostInput::BootReported { step: step.clone(), outcome: BootOutcome::Succeeded, reason: None };
+        self.told(&host, booted).await;
+        assert!(self.told(&host, HostInput::RecordCleaned { step }).await.is_available());
+        self.row(name, sku).await;
+        host
+    }
+}
+
+#[tokio::test]
+async fn a_try_that_was_overtaken_does_not_hold_what_the_reservation_has_lost() {
+    let world = world();
+    let host = world.available_host("h-1", "cpu").await;
+    world.told(&host, HostInput::Reserve { provisioning: saga("z"), step: step("z/1") }).await;
+
+    // The first try chooses the host, loses it to another saga, and dies before it says that it failed.
+    let (first, late) = (world.cause(), reserve_host("p", "p/1", None));
+    let provisioning = saga("p");
+    let choose = ReservationInput::Choose { provisioning, step: step("p/1"), host: host.clone() };
+    world.reservation("p", &first.part("choose:h-1").unwrap(), choose).await;
+    let lose = ReservationInput::Lose { provisioning: saga("p"), step: step("p/1"), host: host.clone() };
+    world.reservation("p", &first.part("lose:h-1").unwrap(), lose).await;
+    // The second one finds nothing, and then the host comes free again.
+    let second = reserve_host("p", "p/2", None);
+    world.deploy_host.handle(&world.message(&world.cause(), second)).await.unwrap();
+    world.told(&host, HostInput::Release { provisioning: saga("z"), step: step("z/2") }).await;
+
+    world.deploy_host.handle(&world.message(&first, late)).await.unwrap();
+    assert!(world.state(&host).await.is_available(), "nobody would ever give it back");
+
+    let third = reserve_host("p", "p/3", None);
+    world.deploy_host.handle(&world.message(&world.cause(), third)).await.unwrap();
+    assert!(world.state(&host).await.is_held_by(&saga("p")));
+}
+
+#[tokio::test]
+async fn a_rare_model_is_found_behind_a_thousand_others() {
+    let world = world();
+    for number in 0..1_100 {
+        world.row(&format!("cpu-{number:04}"), "cpu").await;
+    }
+    let host = world.available_host("gpu-1", "gpu").await;
+    let command = reserve_host("p", "p/1", Some("gpu"));
+    world.deploy_host.handle(&world.message(&world.cause(), command)).await.unwrap();
+    assert!(world.state(&host).await.is_held_by(&saga("p")));
+}

@@ -1,0 +1,154 @@
+//! Orders that come late, on the ports' twins in memory.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+
+use hostler_core::{Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamId};
+use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
+use hostler_drivers::PlainMonitoring;
+use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::{
+    FaultDomain, HostId, HostPolicy, Image, PoolId, ProvisioningId, Role, Sku, StepCommand, StepId,
+};
+use hostler_runtime::{Cause, Clock, Handler, Shell};
+use hostler_testkit::memory::{MemoryControl, MemoryStore};
+use hostler_testkit::{SeededIds, TestClock};
+
+use crate::{ControlState, MonitorHost};
+
+struct World {
+    monitor_host: MonitorHost,
+    monitoring: PlainMonitoring<ControlState>,
+    clock: TestClock,
+}
+
+fn world() -> World {
+    let clock = TestClock::default();
+    let store = Arc::new(MemoryStore::default());
+    let shell = Shell::new(store, Arc::new(clock.clone()), Arc::new(SeededIds::default()), "hostler");
+    let monitoring = PlainMonitoring::new(ControlState(Arc::new(MemoryControl::default())));
+    World { monitor_host: MonitorHost { shell, monitoring: Arc::new(monitoring.clone()) }, monitoring, clock }
+}
+
+fn host() -> HostId {
+    HostId::new("h-1").unwrap()
+}
+
+fn saga(name: &str) -> ProvisioningId {
+    ProvisioningId::new(name).unwrap()
+}
+
+fn step(name: &str) -> StepId {
+    StepId::new(name).unwrap()
+}
+
+fn register(of: &str, at: &str) -> StepCommand {
+    let role = Role::new("web").unwrap();
+    StepCommand::RegisterMonitoring(RegisterMonitoring {
+        provisioning: saga(of),
+        step: step(at),
+        host: host(),
+        role,
+    })
+}
+
+fn deregister(of: &str, at: &str) -> StepCommand {
+    let command = DeregisterMonitoring { provisioning: saga(of), step: step(at), host: host() };
+    StepCommand::DeregisterMonitoring(command)
+}
+
+impl World {
+    fn stream(&self) -> StreamId {
+        StreamId::new(HostDecider::CATEGORY, "h-1").unwrap()
+    }
+
+    async fn told(&self, input: HostInput) -> HostState {
+        let cause = Cause {
+            id: CommandId(self.monitor_host.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+            trace_context: None,
+            hops: 0,
+            actor: Actor("test".to_owned()),
+        };
+        let done = self.monitor_host.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
+        done.unwrap().state
+    }
+
+    /// A configured host that the saga `p` holds.
+    async fn configured(&self) {
+        let command = EnrolHost {
+            host: host(),
+            pool: PoolId::new("web").unwrap(),
+            sku: Sku::new("cpu").unwrap(),
+            fault_domain: FaultDomain::new("rack-1").unwrap(),
+            bmc: BmcAddress { system_url: "https://10.0.0.7/redfish/v1/Systems/1".to_owned() },
+            labels: Default::default(),
+        };
+        let enrolled = self.told(HostInput::Enrol { command, policy: HostPolicy::default() }).await;
+        let facts = HostFacts { power_state: PowerState::Off, hardware: Default::default() };
+        let verifying = enrolled.phase.step().unwrap().clone();
+        let cleaning = self.told(HostInput::RecordFacts { step: verifying, facts }).await;
+        let cleaning = cleaning.phase.step().unwrap().clone();
+        let booted = |step| HostInput::BootReported { step, outcome: BootOutcome::Succeeded, reason: None };
+        self.told(booted(cleaning.clone())).await;
+        self.told(HostInput::RecordCleaned { step: cleaning }).await;
+        self.told(HostInput::Reserve { provisioning: saga("p"), step: step("p/r") }).await;
+        let image = Image::new("debian-12").unwrap();
+        self.told(HostInput::StartDeploy { provisioning: saga("p"), step: step("p/d"), image }).await;
+        self.told(booted(step("p/d"))).await;
+        self.told(HostInput::RecordConfiguration {
+            provisioning: saga("p"),
+            step: step("p/a"),
+            role: Role::new("web").unwrap(),
+            revision: "1".to_owned(),
+            changed: true,
+        })
+        .await;
+    }
+
+    async fn handle(&self, command: StepCommand) -> Vec<String> {
+        let id = CommandId(self.monitor_host.shell.new_id());
+        let message = Incoming::Command(Box::new(CommandEnvelope {
+            command_id: id,
+            command_type: command.type_name().to_owned(),
+            schema_version: 1,
+            timestamp: self.clock.now(),
+            source: "hostler".to_owned(),
+            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+            causation_id: id.into(),
+            trace_context: None,
+            hops: 0,
+            actor: Actor("test".to_owned()),
+            data: command.to_data(),
+        }));
+        let before = self.monitor_host.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
+        self.monitor_host.handle(&message).await.unwrap();
+        let commits = self.monitor_host.shell.store().read(&self.stream(), before, 10).await.unwrap();
+        commits.into_iter().flat_map(|commit| commit.events).map(|event| event.event_type).collect()
+    }
+
+    async fn is_watched(&self) -> bool {
+        self.monitoring.row("h-1").await.unwrap().watched.is_some()
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_undone_meanwhile_is_not_registered() {
+    let world = world();
+    world.configured().await;
+    world.told(HostInput::StartUndeploy { provisioning: saga("p"), step: step("p/u") }).await;
+    assert!(world.handle(register("p", "p/m")).await.is_empty());
+    assert!(!world.is_watched().await, "nobody would ever have it forgotten");
+}
+
+#[tokio::test]
+async fn a_saga_that_lost_its_host_has_its_answer_and_another_ones_host_stays_watched() {
+    let world = world();
+    world.configured().await;
+    assert_eq!(world.handle(register("p", "p/m")).await, ["host.monitoring-registered", "host.in-service"]);
+    assert_eq!(world.handle(deregister("late", "late/n")).await, ["host.monitoring-deregistered"]);
+    assert!(world.is_watched().await);
+    assert_eq!(world.handle(deregister("p", "p/n")).await, ["host.monitoring-deregistered"]);
+    assert!(!world.is_watched().await);
+}
