@@ -33,6 +33,7 @@ contracts! {
         "finish-cleaning" v 1 @ "deploy-host" => FinishCleaning(FinishCleaning),
         "reserve-host" v 1 @ "deploy-host" => ReserveHost(ReserveHost),
         "deploy-image" v 1 @ "deploy-host" => DeployImage(DeployImage),
+        "finish-deploy" v 1 @ "deploy-host" => FinishDeploy(FinishDeploy),
         "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
         "register-monitoring" v 1 @ "monitor-host" => RegisterMonitoring(RegisterMonitoring),
         "deregister-monitoring" v 1 @ "monitor-host" => DeregisterMonitoring(DeregisterMonitoring),
@@ -226,6 +227,18 @@ pub struct DeployImage {
     pub host: HostId,
     /// The image.
     pub image: Image,
+}
+
+/// Take the image out of a host that has called back from it, and let it boot from its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishDeploy {
+    /// The saga that holds the host.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
 }
 
 /// Apply a role's configuration.

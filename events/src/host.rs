@@ -24,6 +24,7 @@ contracts! {
         "host.released" v 1 => Released(HostReleased),
         "host.deploy-started" v 1 => DeployStarted(DeployStarted),
         "host.power-state-changed" v 1 => PowerStateChanged(PowerStateChanged),
+        "host.deploy-booted" v 1 => DeployBooted(DeployBooted),
         "host.deploy-completed" v 1 => DeployCompleted(DeployCompleted),
         "host.configuration-applied" v 1 => ConfigurationApplied(ConfigurationApplied),
         "host.monitoring-registered" v 1 => MonitoringRegistered(MonitoringRegistered),
@@ -240,7 +241,20 @@ pub struct PowerStateChanged {
     pub power_state: PowerState,
 }
 
-/// The host itself called back from its new system.
+/// The host itself called back from its new system. Its image is now taken out, for a host that boots from it
+/// again would be installed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployBooted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The host runs its own system, and boots from its own disk from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployCompleted {

@@ -19,7 +19,7 @@ pub use catalogue::{Contract, Kind, catalogue, find};
 pub use commands::{OperatorCommand, StepCommand};
 pub use host::HostEvent;
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
-pub use policy::{HostPolicy, ProvisioningPolicy, StepPolicy};
+pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use provisioning::{CapacityEvent, ProvisioningEvent, ReservationEvent, StepKind};
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.

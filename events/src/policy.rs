@@ -23,12 +23,39 @@ impl StepPolicy {
         Self { deadline_seconds, attempts, retry_seconds }
     }
 
+    /// Checks the ranges that the schema gives.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names the number.
+    pub fn check(&self, step: &'static str) -> Result<(), PolicyError> {
+        let numbers = [
+            ("deadlineSeconds", self.deadline_seconds, 1, 604_800),
+            ("attempts", self.attempts, 1, 20),
+            ("retrySeconds", self.retry_seconds, 0, 900),
+        ];
+        match numbers.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
+            Some((name, value, min, max)) => Err(PolicyError { step, name, value, min, max }),
+            None => Ok(()),
+        }
+    }
+
     /// Seconds to wait after the given attempt (1 for the first) has failed.
     #[must_use]
     pub fn delay_seconds(&self, attempt: u32) -> u32 {
         let doublings = attempt.saturating_sub(1).min(10);
         self.retry_seconds.saturating_mul(1 << doublings).min(900)
     }
+}
+
+/// A number of a policy that is out of its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{name} of {step} is {value}: give {min} to {max}")]
+pub struct PolicyError {
+    step: &'static str,
+    name: &'static str,
+    value: u32,
+    min: u32,
+    max: u32,
 }
 
 /// The policy of a provisioning saga. Fields that are left out have their defaults.
@@ -53,6 +80,22 @@ pub struct ProvisioningPolicy {
     pub release_reservation: StepPolicy,
 }
 
+impl ProvisioningPolicy {
+    /// Checks every number's range.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names the first that is out of it.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.reserve_host.check("reserveHost")?;
+        self.deploy_image.check("deployImage")?;
+        self.apply_role.check("applyRole")?;
+        self.register_monitoring.check("registerMonitoring")?;
+        self.deregister_monitoring.check("deregisterMonitoring")?;
+        self.undeploy_host.check("undeployHost")?;
+        self.release_reservation.check("releaseReservation")
+    }
+}
+
 impl Default for ProvisioningPolicy {
     fn default() -> Self {
         Self {
@@ -62,7 +105,7 @@ impl Default for ProvisioningPolicy {
             apply_role: StepPolicy::new(15 * 60, 3, 5),
             register_monitoring: StepPolicy::new(5 * 60, 3, 5),
             deregister_monitoring: StepPolicy::new(5 * 60, 5, 5),
-            undeploy_host: StepPolicy::new(100 * 60, 3, 30),
+            undeploy_host: StepPolicy::new(100 * 60, 8, 30),
             release_reservation: StepPolicy::new(30, 10, 2),
         }
     }
@@ -78,6 +121,17 @@ pub struct HostPolicy {
     pub clean: StepPolicy,
 }
 
+impl HostPolicy {
+    /// Checks every number's range.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names the first that is out of it.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.verify.check("verify")?;
+        self.clean.check("clean")
+    }
+}
+
 impl Default for HostPolicy {
     fn default() -> Self {
         Self { verify: StepPolicy::new(5 * 60, 3, 10), clean: StepPolicy::new(30 * 60, 3, 10) }
@@ -87,6 +141,16 @@ impl Default for HostPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        assert_eq!(ProvisioningPolicy::default().check(), Ok(()));
+        assert_eq!(HostPolicy::default().check(), Ok(()));
+        let mut policy = ProvisioningPolicy::default();
+        policy.deploy_image.deadline_seconds = 0;
+        let said = policy.check().map_err(|error| error.to_string());
+        assert_eq!(said, Err("deadlineSeconds of deployImage is 0: give 1 to 604800".to_owned()));
+    }
 
     #[test]
     fn retries_wait_twice_as_long_each_time_and_never_over_fifteen_minutes() {

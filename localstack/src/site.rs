@@ -41,8 +41,8 @@ impl fmt::Debug for SiteOptions {
         f.debug_struct("SiteOptions")
             .field("root", &self.root)
             .field("name", &self.name)
-            .field("parameters", &self.parameters)
-            .field("fleet", &self.fleet)
+            .field("parameters", &self.parameters.keys())
+            .field("hosts", &self.fleet.hosts)
             .finish_non_exhaustive()
     }
 }
@@ -59,7 +59,6 @@ struct SiteFile {
 }
 
 /// A running site. It ends when it is dropped.
-#[derive(Debug)]
 pub struct Site {
     /// Its account.
     pub account: Account,
@@ -69,6 +68,13 @@ pub struct Site {
     pub fleet: Fleet,
     /// The template's parameters it was deployed with.
     pub parameters: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Site {
+    /// Without the parameters' values: there are secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("stack", &self.stack.name).finish_non_exhaustive()
+    }
 }
 
 impl Site {

@@ -44,7 +44,8 @@ pub(super) fn host(event: &HostEvent) -> Line {
         HostEvent::PowerStateChanged(it) => {
             Line::new(Mark::Other, format!("power went {}", power(it.power_state)))
         }
-        HostEvent::DeployCompleted(_) => Line::new(Mark::Done, "called back from its new system"),
+        HostEvent::DeployBooted(_) => Line::new(Mark::Done, "called back from its new system"),
+        HostEvent::DeployCompleted(_) => Line::new(Mark::Done, "boots from its own disk from now on"),
         HostEvent::ConfigurationApplied(it) => {
             let changed = if it.changed { "" } else { " (nothing had to change)" };
             Line::new(Mark::Done, format!("role {} is on it, revision {}{changed}", it.role, it.revision))

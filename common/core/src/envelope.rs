@@ -11,8 +11,9 @@ use crate::ids::{CausationId, CommandId, CorrelationId, EventId, StreamId, Strea
 use crate::trace::TraceContext;
 
 /// The longest causal chain that is followed. AWS's own loop detection does not see loops through DynamoDB or
-/// EventBridge, so a chain past this is quarantined. A provisioning with every retry stays well below it.
-pub const HOPS_MAX: u16 = 256;
+/// EventBridge, so a chain past this is quarantined. A provisioning stays near 100 by default, and below this with every
+/// attempt that its policy may allow.
+pub const HOPS_MAX: u16 = 1_000;
 
 /// Who set things in motion: an operator, a host, a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -240,6 +240,10 @@ impl World {
                 self.tell(&c.host, &HostInput::RecordCleaned { step: c.step.clone() });
             }
             StepCommand::DeployImage(c) => return self.deploy(c, failed, category),
+            StepCommand::FinishDeploy(c) => {
+                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+                self.tell(&c.host, &HostInput::RecordDeployed { provisioning, step });
+            }
             StepCommand::ApplyRole(c) => {
                 let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
                 let input = if failed {

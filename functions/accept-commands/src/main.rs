@@ -3,17 +3,23 @@
 use accept_commands::{AcceptCommands, setting};
 use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::CallbackKey;
+use hostler_events::{HostPolicy, ProvisioningPolicy};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let function = Function::start("accept-commands").await?;
     let variable = |name| std::env::var(name).unwrap_or_default();
+    let provisioning_policy: ProvisioningPolicy =
+        setting("PROVISIONING_POLICY", &variable("PROVISIONING_POLICY"))?;
+    provisioning_policy.check().map_err(|error| format!("PROVISIONING_POLICY: {error}"))?;
+    let host_policy: HostPolicy = setting("HOST_POLICY", &variable("HOST_POLICY"))?;
+    host_policy.check().map_err(|error| format!("HOST_POLICY: {error}"))?;
     let handler = AcceptCommands {
         shell: function.shell()?,
         callback_key: CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
             .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?,
-        provisioning_policy: setting("PROVISIONING_POLICY", &variable("PROVISIONING_POLICY"))?,
-        host_policy: setting("HOST_POLICY", &variable("HOST_POLICY"))?,
+        provisioning_policy,
+        host_policy,
     };
     function.serve_queue_and_http("commands", handler).await
 }

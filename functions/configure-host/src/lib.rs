@@ -58,7 +58,7 @@ impl Handler for ConfigureHost {
 /// or in service.
 fn is_wanted(command: &ApplyRole, host: &HostState) -> bool {
     let configures = matches!(host.phase, HostPhase::Configuring | HostPhase::RegisteringMonitoring);
-    configures && host.is_held_by(&command.provisioning)
+    configures && !host.undone && host.is_held_by(&command.provisioning)
 }
 
 /// What the host's stream is told.

@@ -4,7 +4,7 @@
 use hostler_core::{Category, Failure};
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
-use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, UndeployHost};
+use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
 use hostler_runtime::Cause;
 
@@ -21,7 +21,8 @@ impl DeployHost {
             image: image.clone(),
         };
         let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
-        if !matches!(begun.state.phase, HostPhase::Deploying { .. }) || !begun.state.waits_for(&step) {
+        // A host that has called back is not booted again, however often this comes.
+        if !is_deploying(&begun.state, &step) || begun.state.has_booted(&step) {
             return Ok(());
         }
         let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
@@ -31,6 +32,26 @@ impl DeployHost {
             }
         };
         self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+    }
+
+    /// Takes the image out of a host that has called back from it. A BMC that is away for a while is tried again
+    /// by the queue, for the host itself is well: to deploy it anew would be a waste.
+    pub(crate) async fn finish_deploy(&self, cause: &Cause, command: FinishDeploy) -> Result<(), Failure> {
+        let FinishDeploy { provisioning, step, host } = command;
+        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+        if !is_deploying(&fold.state, &step) || !fold.state.has_booted(&step) {
+            return Ok(());
+        }
+        let outcome = match self.detach(&host, &fold.state).await {
+            Ok(()) => HostInput::RecordDeployed { provisioning, step },
+            Err(DriverFailure { category: Category::Transient, reason }) => {
+                return Err(Failure::retryable(reason));
+            }
+            Err(DriverFailure { category, reason }) => {
+                HostInput::FailStep { provisioning, step, category, reason }
+            }
+        };
+        self.tell(&host, cause, &outcome).await.map(drop)
     }
 
     /// Boots the cleaning image.
@@ -108,6 +129,13 @@ impl DeployHost {
         Ok(changes(&booted.power_changes))
     }
 
+    async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), DriverFailure> {
+        let bmc = self.bmc(host, state)?;
+        bmc.restore_boot().await?;
+        bmc.eject_media().await?;
+        Ok(())
+    }
+
     async fn rest(
         &self,
         host: &HostId,
@@ -134,6 +162,11 @@ impl DeployHost {
 
 fn changes(states: &[PowerState]) -> Vec<hostler_events::host::PowerState> {
     states.iter().map(power_state).collect()
+}
+
+/// Whether the host waits for this deployment.
+fn is_deploying(state: &HostState, step: &StepId) -> bool {
+    matches!(state.phase, HostPhase::Deploying { .. }) && state.waits_for(step)
 }
 
 /// Whether the host waits for this cleaning, before or after its image has reported.

@@ -45,6 +45,7 @@ impl Handler for DeployHost {
             StepCommand::CleanHost(command) => self.clean(&cause, command).await,
             StepCommand::FinishCleaning(command) => self.finish_cleaning(&cause, command).await,
             StepCommand::DeployImage(command) => self.deploy(&cause, command).await,
+            StepCommand::FinishDeploy(command) => self.finish_deploy(&cause, command).await,
             StepCommand::UndeployHost(command) => self.undeploy(&cause, command).await,
             StepCommand::StartProvisioning(_)
             | StepCommand::ApplyRole(_)

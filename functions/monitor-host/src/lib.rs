@@ -97,7 +97,7 @@ impl MonitorHost {
 /// forgotten always has its answer.
 fn is_wanted(step: &Step, host: &HostState) -> bool {
     let registers = matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService);
-    step.register.is_none() || (registers && host.is_held_by(&step.provisioning))
+    step.register.is_none() || (registers && !host.undone && host.is_held_by(&step.provisioning))
 }
 
 /// Whether the host is another saga's by now: then it stays watched, whatever an earlier one asks.

@@ -220,7 +220,9 @@ async fn boot(inner: Arc<Inner>, host_id: String, media: String, behaviour: Beha
     match call(&inner.client, &url, headers, &Value::Object(message)).await {
         Ok(status) => inner.note(&host_id, true, status),
         Err(reason) => {
-            tracing::warn!(host = host_id, url, reason, "a host's callback was lost");
+            // Not its query, which holds the token.
+            let address = url.split('?').next().unwrap_or_default();
+            tracing::warn!(host = host_id, address, reason, "a host's callback was lost");
             inner.note(&host_id, false, reason);
         }
     }

@@ -69,7 +69,7 @@ impl Ledger {
     /// Everything that must hold when nothing went wrong: each effect once.
     pub fn check_exact(&self) {
         self.check_settled();
-        let booted = self.count("host.deploy-completed") + self.count("host.cleaning-booted");
+        let booted = self.count("host.deploy-booted") + self.count("host.cleaning-booted");
         assert_eq!(self.boots as usize, booted, "each boot is recorded once: {self:#?}");
         assert_eq!(self.callbacks as usize, booted, "each callback is recorded once: {self:#?}");
         assert_eq!(self.media_inserted as usize, booted, "an image is inserted for each boot: {self:#?}");

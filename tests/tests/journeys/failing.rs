@@ -4,6 +4,8 @@ use hostler_drivers::memory::busy;
 use hostler_drivers::{At, DriverError};
 use serde_json::json;
 
+use hostler_events::ProvisioningPolicy;
+
 use crate::site::{Boot, Site, system_url};
 
 /// A failure that no repeat puts right.
@@ -155,7 +157,7 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
     let mut site = with_a_free_host(&[("simulate.configure", "fail")]).await;
     site.request("r-1", 1).await;
     assert!(site.run_until(|site| site.phase("h-1") == "configuring").await);
-    for _ in 0..3 {
+    for _ in 0..ProvisioningPolicy::default().undeploy_host.attempts {
         site.fleet.bmc("h-1").fail_next(refused());
     }
     site.run().await;

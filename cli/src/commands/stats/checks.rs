@@ -93,7 +93,7 @@ pub(super) fn checks(tally: &Tally, fleet: Option<&Counts>, dead_letters: u64) -
         Check::equal("dead letters", dead_letters, 0),
     ];
     if let Some(fleet) = fleet {
-        let booted = events("host.deploy-completed") + events("host.cleaning-booted");
+        let booted = events("host.deploy-booted") + events("host.cleaning-booted");
         checks.push(Check::at_least(
             "media inserted, for each boot that was reported",
             fleet.of(RequestKind::InsertMedia),

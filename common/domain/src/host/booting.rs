@@ -1,8 +1,8 @@
 //! The callback: what the image that a host was booted from says of itself.
 
 use hostler_core::{Category, Decision};
-use hostler_events::commands::{BootOutcome, FinishCleaning};
-use hostler_events::host::{CleaningBooted, DeployCompleted};
+use hostler_events::commands::{BootOutcome, FinishCleaning, FinishDeploy};
+use hostler_events::host::{CleaningBooted, DeployBooted, DeployCompleted};
 use hostler_events::{HostEvent, ProvisioningId, StepCommand, StepId};
 
 use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, cleaning, deploying};
@@ -13,7 +13,7 @@ pub(super) fn reported(
     outcome: BootOutcome,
     reason: Option<&str>,
 ) -> HostOutcome {
-    let repeated = outcome == BootOutcome::Succeeded && known.state.booted_step.as_ref() == Some(step);
+    let repeated = outcome == BootOutcome::Succeeded && known.state.has_booted(step);
     if repeated {
         return Ok(Decision::nothing());
     }
@@ -21,7 +21,9 @@ pub(super) fn reported(
         (HostPhase::Cleaning { step: current, booted: false, delayed: false, .. }, _) if current == step => {
             of_cleaning(known, step, outcome, reason)
         }
-        (HostPhase::Deploying { step: current }, Some(provisioning)) if current == step => {
+        (HostPhase::Deploying { step: current }, Some(provisioning))
+            if current == step && !known.state.has_booted(step) =>
+        {
             Ok(of_deployment(known, provisioning, step, outcome, reason))
         }
         (
@@ -65,15 +67,34 @@ fn of_deployment(
     reason: Option<&str>,
 ) -> HostDecision {
     match outcome {
-        BootOutcome::Succeeded => Decision::events([HostEvent::DeployCompleted(DeployCompleted {
-            host: known.host(),
-            provisioning: provisioning.clone(),
-            step: step.clone(),
-        })]),
+        BootOutcome::Succeeded => {
+            let (host, provisioning, step) = (known.host(), provisioning.clone(), step.clone());
+            let finish =
+                FinishDeploy { provisioning: provisioning.clone(), step: step.clone(), host: host.clone() };
+            Decision::events([HostEvent::DeployBooted(DeployBooted { host, provisioning, step })])
+                .command(StepCommand::FinishDeploy(finish))
+        }
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
             let reason = format!("the image reported a failure: {said}");
             deploying::fail_step(known, provisioning, step, Category::Transient, &reason)
         }
     }
+}
+
+/// The image is out of the host that has called back from it: only now the deployment is done.
+pub(super) fn record_deployed(
+    known: Known<'_>,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+) -> HostDecision {
+    let deploying = matches!(known.state.phase, HostPhase::Deploying { .. }) && known.state.waits_for(step);
+    if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(provisioning) {
+        return Decision::nothing();
+    }
+    Decision::events([HostEvent::DeployCompleted(DeployCompleted {
+        host: known.host(),
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+    })])
 }

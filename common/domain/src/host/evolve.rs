@@ -29,19 +29,16 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Released(e) => released(&mut state, e),
         HostEvent::DeployStarted(e) => deploy_started(&mut state, e),
         HostEvent::PowerStateChanged(e) => state.power = Some(e.power_state),
-        HostEvent::DeployCompleted(e) => {
-            state.booted_step = Some(e.step.clone());
-            state.phase = HostPhase::Configuring;
-        }
+        HostEvent::DeployBooted(e) => state.booted_step = Some(e.step.clone()),
+        HostEvent::DeployCompleted(_) => state.phase = HostPhase::Configuring,
         HostEvent::ConfigurationApplied(e) => {
             state.role = Some(e.role.clone());
             state.revision = Some(e.revision.clone());
             state.phase = HostPhase::RegisteringMonitoring;
         }
-        HostEvent::MonitoringRegistered(_)
-        | HostEvent::StepFailed(_)
-        | HostEvent::MonitoringDeregistered(_)
-        | HostEvent::Undeployed(_) => {}
+        HostEvent::MonitoringRegistered(_) | HostEvent::StepFailed(_) | HostEvent::Undeployed(_) => {}
+        // The first step back: from here on nothing brings the host forward for this saga.
+        HostEvent::MonitoringDeregistered(e) => state.undone |= state.is_held_by(&e.provisioning),
         HostEvent::InService(e) => {
             state.service_step = Some(e.step.clone());
             state.phase = HostPhase::InService;

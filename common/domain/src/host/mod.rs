@@ -133,6 +133,13 @@ pub enum HostInput {
         /// The states, in their order.
         power_states: Vec<PowerState>,
     },
+    /// The image is out of the host that called back from it.
+    RecordDeployed {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+    },
     /// Its configuration is applied.
     RecordConfiguration {
         /// The saga.
@@ -229,6 +236,9 @@ impl Decider for HostDecider {
             }
             HostInput::RecordPower { step, power_states } => {
                 Ok(deploying::record_power(known()?, step, power_states))
+            }
+            HostInput::RecordDeployed { provisioning, step } => {
+                Ok(booting::record_deployed(known()?, provisioning, step))
             }
             HostInput::RecordConfiguration { provisioning, step, role, revision, changed } => {
                 Ok(serving::record_configuration(known()?, provisioning, step, role, revision, *changed))

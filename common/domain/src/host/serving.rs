@@ -17,7 +17,7 @@ pub(super) fn record_configuration(
     revision: &str,
     changed: bool,
 ) -> HostDecision {
-    if !known.state.is_held_by(provisioning) {
+    if !known.state.is_held_by(provisioning) || known.state.undone {
         return Decision::nothing();
     }
     match &known.state.phase {
@@ -49,7 +49,8 @@ pub(super) fn record_monitoring(
     provisioning: &ProvisioningId,
     step: &StepId,
 ) -> HostDecision {
-    if !known.state.is_held_by(provisioning) || known.state.service_step.as_ref() == Some(step) {
+    let told = known.state.service_step.as_ref() == Some(step);
+    if !known.state.is_held_by(provisioning) || known.state.undone || told {
         return Decision::nothing();
     }
     match (&known.state.phase, &known.state.role) {
@@ -85,7 +86,7 @@ pub(super) fn record_monitoring(
 }
 
 /// Answered in every phase, and whether the saga still holds the host or not: a saga that waits for this hears
-/// it, and the host itself is not changed by it.
+/// it. It is the first step back, after which nothing brings the host forward for this saga.
 pub(super) fn record_deregistered(
     known: Known<'_>,
     provisioning: &ProvisioningId,

@@ -224,6 +224,12 @@ impl HostState {
         self.phase.step() == Some(step)
     }
 
+    /// Whether the image of this step has reported from the host that it is done.
+    #[must_use]
+    pub fn has_booted(&self, step: &StepId) -> bool {
+        self.booted_step.as_ref() == Some(step)
+    }
+
     /// The id of the next verification or cleaning of this host.
     pub(super) fn next_own_step(&self, host: &HostId, work: OwnWork) -> Result<StepId, InvalidId> {
         StepId::new(format!("{host}/{}/{}", work.name(), self.own_steps.saturating_add(1)))

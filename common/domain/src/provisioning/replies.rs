@@ -57,6 +57,7 @@ pub(super) fn of_host(event: &HostEvent) -> Reply<'_> {
         | HostEvent::CleaningBooted(_)
         | HostEvent::CleaningFailed(_)
         | HostEvent::DeployStarted(_)
+        | HostEvent::DeployBooted(_)
         | HostEvent::PowerStateChanged(_)
         | HostEvent::MonitoringRegistered(_)
         | HostEvent::UndeployStarted(_)
@@ -88,6 +89,7 @@ pub fn provisioning_of(event: &HostEvent) -> Option<&ProvisioningId> {
         HostEvent::Reserved(e) => Some(&e.provisioning),
         HostEvent::Released(e) => Some(&e.provisioning),
         HostEvent::DeployStarted(e) => Some(&e.provisioning),
+        HostEvent::DeployBooted(e) => Some(&e.provisioning),
         HostEvent::DeployCompleted(e) => Some(&e.provisioning),
         HostEvent::ConfigurationApplied(e) => Some(&e.provisioning),
         HostEvent::MonitoringRegistered(e) => Some(&e.provisioning),

@@ -135,7 +135,8 @@ impl<const FORM: u32> Decider for Tally<FORM> {
 
     fn evolve(state: State, event: &Added) -> State {
         State {
-            total: state.total.saturating_add(event.n),
+            // Another form adds up otherwise, so that a snapshot of one is wrong for the other.
+            total: state.total.saturating_add(event.n.saturating_mul(u64::from(FORM))),
             commits: state.commits + 1,
             last_note: event.note.clone(),
         }

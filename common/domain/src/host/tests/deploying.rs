@@ -63,6 +63,7 @@ fn a_deployment_is_recorded_before_it_is_done_and_once() {
     assert!(host.ignores(&deploy("p-1", "s/1")), "the first one is late now");
     assert!(!host.state.waits_for(&id("s/1")));
     host.when(&booted("s/2")).unwrap();
+    host.when(&deployed("s/2")).unwrap();
     assert!(host.ignores(&deploy("p-1", "s/2")), "a repeat does not boot a configured host again");
 }
 
@@ -79,9 +80,16 @@ fn a_deployment_may_be_tried_again_from_later_phases_but_not_in_service() {
 fn the_host_itself_ends_its_deployment() {
     let mut host = at("deploying");
     assert_eq!(host.when(&booted("s/deploy/9")).unwrap_err().label(), "not-waiting");
-    assert_eq!(host.names(&booted("s/deploy/1")), ["host.deploy-completed"]);
+    assert!(host.ignores(&deployed("s/deploy/1")), "not before the host has called back");
+    let decision = host.when(&booted("s/deploy/1")).unwrap();
+    assert!(matches!(decision.events[..], [HostEvent::DeployBooted(_)]), "{decision:?}");
+    assert!(matches!(decision.commands[..], [StepCommand::FinishDeploy(_)]), "its image is taken out");
     assert!(host.ignores(&booted("s/deploy/1")), "a repeated report");
     assert_eq!(host.when(&boot_failed("s/deploy/1")).unwrap_err().label(), "not-waiting");
+    assert_eq!(host.state.phase.name(), "deploying", "until its image is out");
+    assert!(host.ignores(&deployed("s/deploy/9")), "another step's");
+    assert_eq!(host.names(&deployed("s/deploy/1")), ["host.deploy-completed"]);
+    assert!(host.ignores(&deployed("s/deploy/1")), "a repeat");
     let mut later = at("in-service");
     assert!(later.ignores(&booted("s/deploy/1")), "a repeated report, much later");
 }
@@ -140,8 +148,17 @@ fn failures_and_deregistrations_are_told_to_the_saga() {
     assert!(at("configuring").ignores(&step_failed("p-2", "t/1")));
     for phase in ["available", "registering-monitoring", "in-service", "quarantined"] {
         let mut host = at(phase);
-        let before = host.state.clone();
+        let before = host.state.phase.clone();
         assert_eq!(host.names(&deregistered("p-1", "s/d/1")), ["host.monitoring-deregistered"]);
-        assert_eq!(host.state, before, "the host itself does not change");
+        assert_eq!(host.state.phase, before, "the host itself does not change");
     }
+}
+
+#[test]
+fn a_host_that_is_on_its_way_back_does_not_come_into_service_late() {
+    let mut host = at("registering-monitoring");
+    host.when(&deregistered("p-1", "s/d/1")).unwrap();
+    assert!(host.ignores(&monitored("p-1", "s/r/1")), "a late registration");
+    assert!(host.ignores(&configured("p-1", "s/a/2")), "a late configuration");
+    assert_eq!(host.names(&undeploy("p-1", "s/u/1")), ["host.undeploy-started"]);
 }

@@ -55,6 +55,10 @@ fn booted(step: &str) -> HostInput {
     HostInput::BootReported { step: id(step), outcome: BootOutcome::Succeeded, reason: None }
 }
 
+fn deployed(step: &str) -> HostInput {
+    HostInput::RecordDeployed { provisioning: id("p-1"), step: id(step) }
+}
+
 fn boot_failed(step: &str) -> HostInput {
     let reason = Some("disk is gone".to_owned());
     HostInput::BootReported { step: id(step), outcome: BootOutcome::Failed, reason }
@@ -124,7 +128,7 @@ fn at(phase: &str) -> Host {
         ("available", vec![booted("h-1/clean/2"), cleaned("h-1/clean/2")]),
         ("reserved", vec![reserve("p-1", "s/reserve/1")]),
         ("deploying", vec![deploy("p-1", "s/deploy/1")]),
-        ("configuring", vec![booted("s/deploy/1")]),
+        ("configuring", vec![booted("s/deploy/1"), deployed("s/deploy/1")]),
         ("registering-monitoring", vec![configured("p-1", "s/apply/1")]),
         ("in-service", vec![monitored("p-1", "s/register/1")]),
         ("deprovisioning", vec![undeploy("p-1", "s/undeploy/1")]),
