@@ -41,6 +41,13 @@ pub async fn build_functions(root: &Path, progress: &Progress) -> Result<BTreeMa
     for name in &names {
         command.args(["--bin", name]);
     }
+    // What cargo says to a program it runs is not for the cargo that the program runs: build scripts that look at
+    // it (ring's does) would run anew each time, and everything above them be built anew.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_the_running_package) {
+            command.env_remove(name);
+        }
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let spawn = |source| Error::Spawn { program: cargo.to_string_lossy().into_owned(), source };
     let mut child = command.spawn().map_err(spawn)?;
@@ -77,6 +84,13 @@ pub async fn build_functions(root: &Path, progress: &Progress) -> Result<BTreeMa
         return Err(Error::Build { output });
     }
     Ok(built)
+}
+
+/// Whether a variable is one of those that `cargo run` and `cargo test` set to describe what they run.
+fn is_of_the_running_package(name: &str) -> bool {
+    let described = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];
+    described.iter().any(|prefix| name.starts_with(prefix))
+        || ["CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"].contains(&name)
 }
 
 /// The folders below `functions/`.
