@@ -21,7 +21,7 @@ const CONCURRENCY: usize = 10;
 const MARGIN: Duration = Duration::from_millis(500);
 /// The longest wait before a record is tried again.
 const BACKOFF_SECONDS_MAX: u32 = 300;
-/// SQS takes ten attributes of a message, and we set seven.
+/// What is told of why a message is a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
 
 /// What a function does with one message.

@@ -65,6 +65,33 @@ async fn a_saga_is_cancelled_at_any_moment() {
     }
 }
 
+/// What is under way and what undoes it run at the same time, step by step in each other's way. Monitoring is left
+/// out: its registration and deregistration need a lease on the host to be safe from each other.
+#[tokio::test]
+async fn a_cancellation_races_with_the_step_that_it_undoes() {
+    for seed in 1..=60 {
+        let mut site = Site::with(Setup { at_once: Some(seed), ..Setup::default() });
+        for host in ["h-1", "h-2"] {
+            site.enrol(host, &[]).await;
+        }
+        site.run().await;
+        site.request("r-1", 1).await;
+        let kind = StepKind::FORWARD[usize::try_from(seed % 3).unwrap()];
+        // Every other time the step's own order is on its queue still.
+        let held =
+            |site: &Site| site.host("h-1").reservation.is_some() || site.host("h-2").reservation.is_some();
+        let early = seed % 2 == 0 || kind != StepKind::ReserveHost;
+        assert!(
+            site.run_until(|site| if early { at(site, kind, Waiting::Answer) } else { held(site) }).await
+        );
+        assert_eq!(site.cancel("r-1.1").await.status, 202);
+        site.run().await;
+        site.check();
+        assert_eq!(site.status("r-1.1"), "compensated", "seed {seed}");
+        assert_eq!((site.phase("h-1"), site.phase("h-2")), ("available", "available"), "seed {seed}");
+    }
+}
+
 #[tokio::test]
 async fn a_saga_is_cancelled_while_it_waits_for_its_next_try() {
     let mut site = with_a_free_host().await;

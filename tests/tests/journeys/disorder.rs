@@ -25,6 +25,10 @@ async fn busy_day(setup: Setup) -> Site {
 
 fn check(site: &Site) {
     site.check();
+    check_outcome(site);
+}
+
+fn check_outcome(site: &Site) {
     assert_eq!(site.phase("h-6"), "quarantined");
     assert_eq!(site.sagas().len(), 5);
     assert_eq!(site.status("r-2.1"), "compensated");
@@ -45,7 +49,7 @@ async fn every_message_twice_and_once_more() {
 
 #[tokio::test]
 async fn every_message_twice_and_the_newest_first() {
-    check(&busy_day(Setup { order: Order::NewestFirst, duplicates: true, batch: 1 }).await);
+    check(&busy_day(Setup { order: Order::NewestFirst, duplicates: true, batch: 1, at_once: None }).await);
 }
 
 #[tokio::test]
@@ -60,7 +64,7 @@ async fn any_order() {
 #[tokio::test]
 async fn any_order_and_every_message_twice() {
     for seed in 100..=103 {
-        let setup = Setup { order: Order::Shuffled(seed), duplicates: true, batch: 3 };
+        let setup = Setup { order: Order::Shuffled(seed), duplicates: true, batch: 3, at_once: None };
         println!("seed {seed}");
         check(&busy_day(setup).await);
     }
@@ -80,8 +84,41 @@ async fn nothing_but_the_good_hosts_serves_when_everything_comes_twice() {
     assert_eq!((site.count("host.in-service"), site.count("host.deploy-completed")), (2, 2));
     for (saga, state) in site.sagas() {
         let host = state.host.unwrap();
-        assert_eq!(site.control_value(&format!("configuration/{host}"))["applied"], 1, "{saga}");
-        assert_eq!(site.control_value(&format!("monitoring/{host}"))["registered"], 1, "{saga}");
+        assert_eq!(site.control_value(&format!("configuration/{host}"))["runs"], 1, "{saga}");
+        assert_eq!(site.control_value(&format!("monitoring/{host}"))["runs"], 1, "{saga}");
         assert_eq!(site.fleet.bmc(host.as_str()).state().inserts, 2, "{saga}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_try_is_told_late_is_not_taken_for_the_next_one() {
+    let mut site = Site::with(Setup { duplicates: true, ..Setup::default() });
+    site.enrol("h-1", &[]).await;
+    site.run().await;
+    // The failure of the first boot is heard again while the second one is under way.
+    site.fleet.deploys("h-1", [Boot::Fails]);
+    site.request("r-1", 1).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.status("r-1.1"), site.count("provisioning.step-failed")), ("completed", 1));
+}
+
+#[tokio::test]
+async fn everything_at_once_in_each_others_way() {
+    for seed in 1..=4 {
+        println!("seed {seed}");
+        let at_once = Setup { at_once: Some(seed), order: Order::Shuffled(seed), ..Setup::default() };
+        check(&busy_day(at_once).await);
+    }
+}
+
+#[tokio::test]
+async fn everything_at_once_and_twice() {
+    for seed in 11..=14 {
+        println!("seed {seed}");
+        let order = Order::Shuffled(seed);
+        let site = busy_day(Setup { order, duplicates: true, batch: 3, at_once: Some(seed) }).await;
+        site.check_end();
+        check_outcome(&site);
     }
 }

@@ -31,6 +31,10 @@ use ports::{Wired, WiredQueues};
 
 /// What an invocation has for a batch.
 const REMAINING: Duration = Duration::from_secs(30);
+/// How many messages of a queue can be received at once, where order does not matter.
+const ALL: usize = 1_000;
+/// After how long a message comes once more, where messages do.
+const COPY_AFTER_SECONDS: u16 = 30;
 /// More than any journey needs.
 const STEPS_MAX: usize = 50_000;
 
@@ -51,11 +55,13 @@ pub struct Setup {
     pub duplicates: bool,
     /// How many messages a batch has at most.
     pub batch: usize,
+    /// All that can be delivered is delivered at once, and calls let each other go first, by this seed.
+    pub at_once: Option<u64>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { order: Order::OldestFirst, duplicates: false, batch: 10 }
+        Self { order: Order::OldestFirst, duplicates: false, batch: 10, at_once: None }
     }
 }
 
@@ -89,6 +95,9 @@ impl Site {
 
     pub fn with(setup: Setup) -> Self {
         let switch = Switch::default();
+        if let Some(seed) = setup.at_once {
+            switch.let_others_go_first(seed);
+        }
         let clock = TestClock::default();
         let dlq = |queue: &str| format!("{queue}-dlq");
         let names = QUEUES.iter().flat_map(|(queue, _)| [(*queue).to_owned(), dlq(queue)]);
@@ -190,7 +199,7 @@ impl Site {
         true
     }
 
-    /// Delivers one batch of one queue.
+    /// Delivers what can be seen of one queue, or of all at once.
     async fn deliver(&mut self) -> bool {
         let mut turn: Vec<usize> = (0..QUEUES.len()).collect();
         match self.setup.order {
@@ -198,27 +207,37 @@ impl Site {
             Order::NewestFirst => turn.reverse(),
             Order::Shuffled(_) => shuffle(&mut turn, &mut self.random),
         }
+        let mut batches = Vec::new();
         for at in turn {
-            let queue = QUEUES[at].0;
-            let oldest_first = self.setup.order == Order::OldestFirst;
-            let mut batch = self.queues.receive(queue, if oldest_first { self.setup.batch } else { 1_000 });
-            if batch.is_empty() {
-                continue;
+            let received = self.receive(QUEUES[at].0);
+            batches.extend(received.chunks(self.setup.batch).map(|batch| (at, batch.to_vec())));
+            if self.setup.at_once.is_none() && !batches.is_empty() {
+                break;
             }
-            match self.setup.order {
-                Order::OldestFirst => {}
-                Order::NewestFirst => batch.reverse(),
-                Order::Shuffled(_) => shuffle(&mut batch, &mut self.random),
-            }
-            for batch in batch.chunks(self.setup.batch) {
-                self.invoke(at, batch).await;
-            }
-            return true;
         }
-        false
+        if self.setup.at_once.is_some() {
+            futures::future::join_all(batches.iter().map(|(at, batch)| self.invoke(*at, batch))).await;
+        } else {
+            for (at, batch) in &batches {
+                self.invoke(*at, batch).await;
+            }
+        }
+        !batches.is_empty()
     }
 
-    async fn invoke(&mut self, at: usize, received: &[Received]) {
+    fn receive(&mut self, queue: &str) -> Vec<Received> {
+        match self.setup.order {
+            Order::OldestFirst => self.queues.receive(queue, self.setup.batch),
+            Order::NewestFirst => self.queues.receive(queue, ALL).into_iter().rev().collect(),
+            Order::Shuffled(_) => {
+                let mut received = self.queues.receive(queue, ALL);
+                shuffle(&mut received, &mut self.random);
+                received
+            }
+        }
+    }
+
+    async fn invoke(&self, at: usize, received: &[Received]) {
         let (queue, batch, handler) = &self.functions.of_queues[at];
         let event = || sqs_event(queue, received);
         let response = self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
@@ -238,7 +257,7 @@ impl Site {
             if duplicates && !message.attributes.contains_key("copy") {
                 let copy = Outbound {
                     body: message.body.clone(),
-                    delay_seconds: 90,
+                    delay_seconds: COPY_AFTER_SECONDS,
                     attributes: [("copy".to_owned(), "yes".to_owned())].into(),
                 };
                 assert!(self.queues.send(queue, &[copy]).await[0].is_ok());

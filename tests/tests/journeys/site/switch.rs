@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use hostler_testkit::clock::Random;
 use tokio::sync::Notify;
+
+/// How often in a row a call lets others go first.
+const YIELDS_MAX: u64 = 6;
 
 /// What happens at one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,7 @@ struct Inner {
     writes: Vec<&'static str>,
     planned: Option<(usize, Fault)>,
     dead: bool,
-    yields: bool,
+    yields: Option<Random>,
 }
 
 impl Switch {
@@ -39,9 +43,10 @@ impl Switch {
         self.inner.lock().unwrap().planned = Some((n, fault));
     }
 
-    /// From here on every call lets others go first, so that what runs at once gets in each other's way.
-    pub fn let_others_go_first(&self) {
-        self.inner.lock().unwrap().yields = true;
+    /// From here on calls let others go first, now and then, so that what runs at once gets in each other's way:
+    /// the same for each run with this seed.
+    pub fn let_others_go_first(&self, seed: u64) {
+        self.inner.lock().unwrap().yields = Some(Random::new(seed));
     }
 
     /// All writes so far, by what they were.
@@ -98,13 +103,13 @@ impl Switch {
 
     async fn alive(&self) {
         let (dead, yields) = {
-            let inner = self.inner.lock().unwrap();
-            (inner.dead, inner.yields)
+            let mut inner = self.inner.lock().unwrap();
+            (inner.dead, inner.yields.as_mut().map_or(0, |random| random.below(YIELDS_MAX + 1)))
         };
         if dead {
             std::future::pending::<()>().await;
         }
-        if yields {
+        for _ in 0..yields {
             tokio::task::yield_now().await;
         }
     }
