@@ -69,7 +69,7 @@ async fn a_saga_is_cancelled_at_any_moment() {
 /// out: its registration and deregistration need a lease on the host to be safe from each other.
 #[tokio::test]
 async fn a_cancellation_races_with_the_step_that_it_undoes() {
-    for seed in 1..=60 {
+    for seed in 1..=90 {
         let mut site = Site::with(Setup { at_once: Some(seed), ..Setup::default() });
         for host in ["h-1", "h-2"] {
             site.enrol(host, &[]).await;

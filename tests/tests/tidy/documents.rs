@@ -80,7 +80,8 @@ fn every_function_is_spoken_of() {
 fn the_continuous_integration_runs_what_the_readme_says() {
     let readme = crate::repository::read("README.md");
     let script = crate::repository::read(".ci/run");
-    let shown: Vec<&str> = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let shown: Vec<&str> =
+        readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let tests = shown.iter().find(|block| block.starts_with("cargo test")).map(|block| block.trim());
     let command = tests.expect("README.md shows the command that runs all tests in a block of its own");
     assert!(script.lines().any(|line| line == command), ".ci/run does not run the README's {command:?}");

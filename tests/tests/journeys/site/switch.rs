@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use hostler_testkit::clock::Random;
 use tokio::sync::Notify;
 
-/// How often in a row a call lets others go first.
-const YIELDS_MAX: u64 = 6;
+/// How many of a hundred calls let others go first, and how often in a row: seldom and long, so that one function
+/// stands still at some point while another one runs through.
+const YIELDING_PERCENT: u8 = 25;
+const YIELDS_MAX: u64 = 60;
 
 /// What happens at one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,11 @@ impl Switch {
     async fn alive(&self) {
         let (dead, yields) = {
             let mut inner = self.inner.lock().unwrap();
-            (inner.dead, inner.yields.as_mut().map_or(0, |random| random.below(YIELDS_MAX + 1)))
+            let yields = |random: &mut Random| match random.percent(YIELDING_PERCENT) {
+                true => random.below(YIELDS_MAX) + 1,
+                false => 0,
+            };
+            (inner.dead, inner.yields.as_mut().map_or(0, yields))
         };
         if dead {
             std::future::pending::<()>().await;
