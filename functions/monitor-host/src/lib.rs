@@ -39,9 +39,10 @@ impl Handler for MonitorHost {
         let cause = Cause::of(message);
         let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
         let host = self.shell.load::<HostDecider>(&stream).await?;
+        let (id, registers) = (step.host.clone(), step.register.is_some());
         if host.seen(&cause.id).is_some() || !is_wanted(&step, &host.state) {
             tracing::info!(%stream, step = step.step.as_str(), "late or repeated command: nothing to do");
-            return Ok(());
+            return if registers { self.forget_unless_serving(&id, &host.state).await } else { Ok(()) };
         }
         let outcome = match step.register {
             None if serves_another(&step, &host.state) => {
@@ -50,6 +51,7 @@ impl Handler for MonitorHost {
             _ => self.act(step, &host.state).await,
         };
         match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
+            Ok(done) if registers => self.forget_unless_serving(&id, &done.state).await,
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
@@ -61,6 +63,16 @@ impl Handler for MonitorHost {
 }
 
 impl MonitorHost {
+    /// A registration that met its own undoing is taken back: deregistering may have come between the driver's work
+    /// and the record of it, and nobody else would ever have the host forgotten.
+    async fn forget_unless_serving(&self, id: &HostId, host: &HostState) -> Result<(), Failure> {
+        let serving = matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService);
+        if !serving || host.undone {
+            self.monitoring.deregister(id.as_str()).await.map_err(Failure::retryable)?;
+        }
+        Ok(())
+    }
+
     /// Acts on monitoring, and says what the host's stream is told.
     async fn act(&self, step: Step, host: &HostState) -> HostInput {
         let Step { provisioning, step, host: id, register } = step;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hostler_core::{Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamId};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
-use hostler_drivers::PlainMonitoring;
+use hostler_drivers::{Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
@@ -97,6 +97,7 @@ impl World {
         let image = Image::new("debian-12").unwrap();
         self.told(HostInput::StartDeploy { provisioning: saga("p"), step: step("p/d"), image }).await;
         self.told(booted(step("p/d"))).await;
+        self.told(HostInput::RecordDeployed { provisioning: saga("p"), step: step("p/d") }).await;
         self.told(HostInput::RecordConfiguration {
             provisioning: saga("p"),
             step: step("p/a"),
@@ -151,4 +152,17 @@ async fn a_saga_that_lost_its_host_has_its_answer_and_another_ones_host_stays_wa
     assert!(world.is_watched().await);
     assert_eq!(world.handle(deregister("p", "p/n")).await, ["host.monitoring-deregistered"]);
     assert!(!world.is_watched().await);
+}
+
+#[tokio::test]
+async fn a_registration_that_meets_its_own_undoing_is_taken_back() {
+    let world = world();
+    world.configured().await;
+    // Another worker has registered the host, and the saga has had it deregistered before that was recorded.
+    let request = RegisterHost { host: "h-1".to_owned(), role: "web".to_owned(), labels: Default::default() };
+    let deregistered = HostInput::RecordDeregistered { provisioning: saga("p"), step: step("p/n") };
+    world.told(deregistered).await;
+    world.monitoring.register(&request).await.unwrap();
+    assert!(world.handle(register("p", "p/m")).await.is_empty());
+    assert!(!world.is_watched().await, "nobody would ever have it forgotten");
 }
