@@ -1,10 +1,13 @@
-"""Runs ministack on loopback, tied to the process that started it, with three corrections.
+"""Runs ministack on loopback, tied to the process that started it, with corrections.
 
 1. Nagle's algorithm is off in the function runtime API, and a function that prints nothing is not waited
    for: a warm call takes 5 ms instead of 50 to 100.
 2. An API id is found whatever the account of the caller. Ids are unique across accounts on AWS too, and there
    an unsigned call reaches every account's API; without this it reaches account 000000000000 only.
-3. The listening socket is bound before ministack is imported, so that the port is ours.
+3. A stack's functions are restarted in their own account only. Without this a deployment kills, in the middle
+   of their work, the functions of the same name in every other account.
+4. A batch of SQS calls asks for the permission of the single call, as on AWS.
+5. The listening socket is bound before ministack is imported, so that the port is ours.
 """
 
 import asyncio
@@ -44,6 +47,20 @@ def correct_api_lookup():
     apigateway.find_api_scope = find_api_scope
 
 
+def correct_invalidation():
+    """Restarts a function's processes in the account of the caller only."""
+    from ministack.services import lambda_svc
+
+    invalidate = lambda_svc.invalidate_worker
+
+    def invalidate_worker(func_name, qualifier=None, account=None, region=None):
+        account = account or lambda_svc.get_account_id()
+        region = region or lambda_svc.get_region()
+        return invalidate(func_name, qualifier=qualifier, account=account, region=region)
+
+    lambda_svc.invalidate_worker = invalidate_worker
+
+
 # SQS authorises each batch by the permission of its single call; no batch action exists in IAM.
 SQS_BATCHES = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -79,6 +96,7 @@ def main():
     from ministack.app import app
 
     correct_api_lookup()
+    correct_invalidation()
     correct_batch_actions()
     config = Config()
     config.bind = [f"fd://{server.fileno()}"]

@@ -108,7 +108,7 @@ impl Function {
     /// # Errors
     /// When the environment lacks the queues, or the Runtime API goes away.
     pub async fn serve_queue(self, queue: &'static str, handler: impl Handler) -> Result<(), Error> {
-        let batch = Batch::new(self.name, queue, self.queues()?, self.ids());
+        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
         let (batch, handler, name) = (&batch, &handler, self.name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
             let span = telemetry::invocation_span(name, &event.context.request_id);
@@ -141,7 +141,7 @@ impl Function {
         queue: &'static str,
         handler: impl Handler + HttpHandler,
     ) -> Result<(), Error> {
-        let batch = Batch::new(self.name, queue, self.queues()?, self.ids());
+        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
         let (batch, handler, name) = (&batch, &handler, self.name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
             let span = telemetry::invocation_span(name, &event.context.request_id);

@@ -1,5 +1,8 @@
 //! The process's own clock and identifiers.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use hostler_runtime::{Clock, Ids};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -8,9 +11,14 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+#[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }
 

@@ -43,7 +43,7 @@ impl fmt::Display for Category {
 /// Any error, kept whole as a source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// Why a message could not be handled. A refusal by the domain is neither: it is an outcome.
+/// Why a message could not be handled now. A refusal by the domain is neither: it is an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// May well work later. The message goes back to its queue, and is seen again after `after` where given.
@@ -52,6 +52,15 @@ pub enum Failure {
         /// How long to leave it, when that is known; else the queue's visibility timeout decides.
         after: Option<Duration>,
         /// What went wrong.
+        source: BoxError,
+    },
+    /// Cannot be tried now, through no fault of the message: its dependency is away, or another worker is at it.
+    /// It waits without using up an attempt, until it is too old.
+    #[error("waits: {source}")]
+    Deferred {
+        /// How long to wait.
+        after: Duration,
+        /// What it waits for.
         source: BoxError,
     },
     /// Will never work. The message goes to the dead-letter queue at once, with this reason.
@@ -75,6 +84,11 @@ impl Failure {
         Self::Retryable { after: Some(after), source: source.into() }
     }
 
+    /// Cannot be tried now, and waits this long without using up an attempt.
+    pub fn deferred(after: Duration, source: impl Into<BoxError>) -> Self {
+        Self::Deferred { after, source: source.into() }
+    }
+
     /// Will never work.
     pub fn terminal(category: Category, source: impl Into<BoxError>) -> Self {
         Self::Terminal { category, source: source.into() }
@@ -90,6 +104,7 @@ impl Failure {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Retryable { .. } => "retryable",
+            Self::Deferred { .. } => "deferred",
             Self::Terminal { category, .. } => category.as_str(),
         }
     }
@@ -98,7 +113,9 @@ impl Failure {
     #[must_use]
     pub fn chain(&self) -> String {
         match self {
-            Self::Retryable { source, .. } | Self::Terminal { source, .. } => error_chain(&**source),
+            Self::Retryable { source, .. }
+            | Self::Deferred { source, .. }
+            | Self::Terminal { source, .. } => error_chain(&**source),
         }
     }
 }

@@ -7,13 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{
+    BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute,
+};
 use futures::{FutureExt, StreamExt};
 use hostler_core::envelope::HOPS_MAX;
 use hostler_core::{Category, Failure, Incoming};
 use tracing::Instrument;
 
-use crate::ports::{EntryFailure, Ids, Outbound, Queues, attribute_text};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ports::{Clock, EntryFailure, Ids, Outbound, Queues, attribute_text};
+use crate::timers::HOP_SECONDS_MAX;
 
 /// How many records of one batch are handled at a time.
 const CONCURRENCY: usize = 10;
@@ -21,6 +26,10 @@ const CONCURRENCY: usize = 10;
 const MARGIN: Duration = Duration::from_millis(500);
 /// The longest wait before a record is tried again.
 const BACKOFF_SECONDS_MAX: u32 = 300;
+/// The longest that a message waits without using up attempts.
+const DEFERRAL_MAX: SignedDuration = SignedDuration::from_hours(12);
+/// The attribute that says since when a message waits.
+const DEFERRED_SINCE: &str = "deferredSince";
 /// What is told of why a message is a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
 
@@ -41,6 +50,7 @@ pub struct Batch {
     /// The logical name of the queue; its dead letters are `<queue>-dlq`.
     queue: &'static str,
     queues: Arc<dyn Queues>,
+    clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
 
@@ -50,9 +60,10 @@ impl Batch {
         function: &'static str,
         queue: &'static str,
         queues: Arc<dyn Queues>,
+        clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        Self { function, queue, queues, ids }
+        Self { function, queue, queues, clock, ids }
     }
 
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
@@ -110,6 +121,10 @@ impl Batch {
                     self.defer(record, seconds).await;
                     false
                 }
+                Err(Failure::Deferred { after, source }) => {
+                    let reason = Failure::deferred(after, source).chain();
+                    self.hold_back(record, after, &reason).await
+                }
                 Err(Failure::Terminal { category, source }) => {
                     let reason = Failure::terminal(category, source).chain();
                     tracing::error!(error = reason, category = category.as_str(), "message is a dead letter");
@@ -119,6 +134,42 @@ impl Batch {
         }
         .instrument(span)
         .await
+    }
+
+    /// Has a record wait without using up an attempt: a copy of it is sent to its own queue with a delay, and the
+    /// record itself is done with. A queue counts receives, and would make a dead letter of a message that only ever
+    /// waited. The copy says since when it waits, so that nothing waits for ever.
+    async fn hold_back(&self, record: &SqsMessage, after: Duration, reason: &str) -> bool {
+        let seconds = u16::try_from(after.as_secs()).unwrap_or(u16::MAX).clamp(1, HOP_SECONDS_MAX);
+        let since = self.waiting_since(record);
+        let waited = self.clock.now().duration_since(since);
+        if waited > DEFERRAL_MAX {
+            let reason = format!("waited {} minutes for what was not to be had: {reason}", waited.as_mins());
+            tracing::error!(error = reason, "message is a dead letter");
+            return self.bury(record, Category::Transient, &reason).await;
+        }
+        tracing::info!(reason, retry_in_seconds = seconds, "message waits");
+        // A copy would lose its place in its group.
+        if !record.attributes.contains_key("MessageGroupId") {
+            let mut attributes = text_attributes(record);
+            attributes.insert(DEFERRED_SINCE.to_owned(), since.to_string());
+            let body = record.body.clone().unwrap_or_default();
+            let copy = Outbound { body, delay_seconds: seconds, attributes };
+            match self.queues.send(self.queue, &[copy]).await.into_iter().next() {
+                Some(Ok(())) => return true,
+                Some(Err(error)) => tracing::warn!(error = %error, "the message waits as itself instead"),
+                None => {}
+            }
+        }
+        self.defer(record, u32::from(seconds)).await;
+        false
+    }
+
+    /// Since when a record waits for its turn: the first of its copies said so, or it is the first.
+    fn waiting_since(&self, record: &SqsMessage) -> Timestamp {
+        let said =
+            record.message_attributes.get(DEFERRED_SINCE).and_then(|said| said.string_value.as_deref());
+        said.and_then(|said| said.parse().ok()).unwrap_or_else(|| self.clock.now())
     }
 
     /// Sends a record to the dead letters with its reason. When that fails the record goes back to its queue,
@@ -234,6 +285,14 @@ fn lanes(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
         }
     }
     lanes
+}
+
+/// The text attributes of a record, for a copy of it.
+fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
+    let text = |(name, attribute): (&String, &SqsMessageAttribute)| {
+        Some((name.clone(), attribute.string_value.clone()?))
+    };
+    record.message_attributes.iter().filter_map(text).collect()
 }
 
 fn receive_count(record: &SqsMessage) -> u32 {

@@ -1,6 +1,7 @@
 //! HTTP as functions see it: a request taken apart, and an answer in JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::Failure;
@@ -62,14 +63,17 @@ impl Response {
     #[must_use]
     pub fn failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Retryable { after, .. } => {
-                let seconds = after.map_or(1, |after| after.as_secs().max(1));
-                let mut response = Self::error(503, "unavailable", failure.chain());
-                response.headers.insert("retry-after".to_owned(), seconds.to_string());
-                response
-            }
+            Failure::Retryable { after, .. } => Self::unavailable(*after, failure),
+            Failure::Deferred { after, .. } => Self::unavailable(Some(*after), failure),
             Failure::Terminal { .. } => Self::error(500, failure.label(), failure.chain()),
         }
+    }
+
+    fn unavailable(after: Option<Duration>, failure: &Failure) -> Self {
+        let seconds = after.map_or(1, |after| after.as_secs().max(1));
+        let mut response = Self::error(503, "unavailable", failure.chain());
+        response.headers.insert("retry-after".to_owned(), seconds.to_string());
+        response
     }
 }
 

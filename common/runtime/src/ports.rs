@@ -1,6 +1,7 @@
 //! The ports: what the shell needs of the outside, each with an adapter on AWS and a twin in memory.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::failure::BoxError;
@@ -11,9 +12,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Where time comes from.
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// Lets this much time pass.
+    async fn sleep(&self, time: Duration);
 }
 
 /// Where new identifiers, and the little randomness that jitter needs, come from.

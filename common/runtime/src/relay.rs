@@ -122,7 +122,7 @@ impl Relay {
             let batch: Vec<Envelope> = pending.iter().map(|from| from.message.clone()).collect();
             let results = self.bus.publish(&batch).await;
             pending = sort_out(pending, results, "the event bus", tries, given_up)?;
-            pause(tries, pending.len()).await;
+            self.pause(tries, pending.len()).await;
         }
         Ok(())
     }
@@ -140,9 +140,15 @@ impl Relay {
             let batch: Vec<Outbound> = pending.iter().map(|from| from.message.clone()).collect();
             let results = self.queues.send(queue, &batch).await;
             pending = sort_out(pending, results, queue, tries, given_up)?;
-            pause(tries, pending.len()).await;
+            self.pause(tries, pending.len()).await;
         }
         Ok(())
+    }
+
+    async fn pause(&self, tries: u32, pending: usize) {
+        if pending > 0 {
+            self.clock.sleep(Duration::from_millis(PAUSE_MS << tries)).await;
+        }
     }
 
     async fn give_up(
@@ -243,10 +249,4 @@ fn sort_out<T>(
         }
     }
     Ok(again)
-}
-
-async fn pause(tries: u32, pending: usize) {
-    if pending > 0 {
-        tokio::time::sleep(Duration::from_millis(PAUSE_MS << tries)).await;
-    }
 }

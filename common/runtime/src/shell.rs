@@ -289,6 +289,6 @@ impl Shell {
         let span_ms = CONFLICT_PAUSE_MS << tries.min(6);
         // The low half of a UUIDv7 is random.
         let random = self.ids.next().as_u64_pair().1;
-        tokio::time::sleep(Duration::from_millis(random % span_ms)).await;
+        self.clock.sleep(Duration::from_millis(random % span_ms)).await;
     }
 }

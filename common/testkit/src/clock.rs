@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hostler_runtime::{Clock, Ids};
 use jiff::{SignedDuration, Timestamp};
 use uuid::{Builder, Uuid};
@@ -41,9 +42,15 @@ impl TestClock {
     }
 }
 
+#[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
+    }
+
+    /// Gives way to others and returns at once: only a test moves this clock.
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -163,7 +163,13 @@ async fn a_commit_goes_all_the_way_on_virtual_time() {
     let relayed = relay.relay(&store.take_outbox_records()).await.unwrap();
     assert_eq!((relayed.commits, bus.published().len()), (1, 1));
 
-    let batch = Batch::new("orders", "orders", shared_queues, Arc::new(SeededIds::default()));
+    let batch = Batch::new(
+        "orders",
+        "orders",
+        shared_queues,
+        Arc::new(clock.clone()),
+        Arc::new(SeededIds::default()),
+    );
     let handler = Hesitant(std::sync::Mutex::default());
     let turn = || deliver(&queues, "orders", &batch, &handler, Duration::from_secs(30));
     assert_eq!(turn().await, Delivered { messages: 1, failed: 1 });

@@ -39,6 +39,7 @@ impl Handler for Obedient {
         match order {
             "retry" => Err(Failure::retryable("not now")),
             "retry-in-90-s" => Err(Failure::retry_after(Duration::from_secs(90), "in a moment")),
+            "wait" => Err(Failure::deferred(Duration::from_secs(60), "the dependency is away")),
             "die" => Err(Failure::terminal(Category::Business, "never")),
             "crash" => panic!("the {name} went off"),
             "sleep" => {
@@ -62,7 +63,8 @@ impl Ground {
         let clock = TestClock::default();
         let queues = MemoryQueues::new(&clock, [QUEUE, DLQ]);
         let ids = Arc::new(SeededIds::default());
-        let batch = Batch::new("handle-orders", QUEUE, Arc::new(queues.clone()), ids);
+        let batch =
+            Batch::new("handle-orders", QUEUE, Arc::new(queues.clone()), Arc::new(clock.clone()), ids);
         Self { clock, queues, batch, handler: Obedient::default() }
     }
 
@@ -360,4 +362,21 @@ async fn an_event_in_the_wrapping_of_the_bus_is_unwrapped() {
     ground.send(wrapped.to_string()).await;
     ground.deliver().await;
     assert_eq!(ground.handler.handled(), ["wrapped"]);
+}
+
+/// Given a message whose dependency is away, when it is received more often than a queue allows, then it is still
+/// in its queue with all its attempts; after twelve hours it is a dead letter.
+#[tokio::test]
+async fn waiting_uses_up_no_attempt_and_ends() {
+    let ground = Ground::new();
+    ground.send_all(&[("patient", "wait")]).await;
+    while ground.queues.peek(DLQ).is_empty() && ground.handler.handled().len() < 1_000 {
+        ground.deliver().await;
+        ground.clock.advance_seconds(60);
+    }
+    assert_eq!(ground.handler.handled().len(), 12 * 60 + 2, "once a minute for twelve hours");
+    let letters = ground.queues.peek(DLQ);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].attributes["attempts"], "1");
+    assert!(letters[0].attributes["reason"].contains("waited 721 minutes"), "{letters:?}");
 }

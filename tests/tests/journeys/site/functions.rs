@@ -88,10 +88,10 @@ pub fn wire(ports: Ports) -> Functions {
         Arc::new(ProjectViews { store: store.clone(), views: views.clone() }),
     ];
     let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
-        (queue, Batch::new(queue, queue, queues.clone(), ids.clone()), handler)
+        (queue, Batch::new(queue, queue, queues.clone(), clock.clone(), ids.clone()), handler)
     };
     Functions {
-        relay: Relay::new(Arc::new(bus), queues.clone(), clock, FAILURE_QUEUE),
+        relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE),
         accept_commands,
         answer_queries: AnswerQueries { store, views },
         of_queues: QUEUES.into_iter().zip(handlers).map(of_queue).collect(),
