@@ -12,6 +12,7 @@
 
 import asyncio
 import os
+import signal
 import socketserver
 import sys
 
@@ -61,6 +62,32 @@ def correct_invalidation():
     lambda_svc.invalidate_worker = invalidate_worker
 
 
+def keep_streams():
+    """Has the records of tables' streams outlive a restart, as they do on AWS."""
+    from ministack.services import dynamodb
+
+    get_state, load_persisted_state = dynamodb.get_state, dynamodb.load_persisted_state
+    kept = ("_stream_records", "_stream_trimmed")
+
+    def get_state_with_streams():
+        return get_state() | {name: getattr(dynamodb, name) for name in kept}
+
+    def load_state_with_streams(data):
+        load_persisted_state(data)
+        for name in kept:
+            getattr(dynamodb, name).update((data or {}).get(name, {}))
+
+    dynamodb.get_state, dynamodb.load_persisted_state = get_state_with_streams, load_state_with_streams
+
+
+def shutdown_on_sigterm():
+    """What an orderly end waits for: forever, unless there is state to keep."""
+    ended = asyncio.Event()
+    if os.environ.get("PERSIST_STATE") == "1":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    return ended.wait
+
+
 # SQS authorises each batch by the permission of its single call; no batch action exists in IAM.
 SQS_BATCHES = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -97,12 +124,19 @@ def main():
 
     correct_api_lookup()
     correct_invalidation()
+    keep_streams()
     correct_batch_actions()
     config = Config()
     config.bind = [f"fd://{server.fileno()}"]
     config.keep_alive_timeout = 75
     lifetime.announce(port)
-    asyncio.run(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+
+    async def run():
+        await serve(app, config, shutdown_trigger=shutdown_on_sigterm())
+
+    asyncio.run(run())
+    # Threads that still wait for functions would keep the process.
+    os._exit(0)
 
 
 main()

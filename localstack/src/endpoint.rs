@@ -68,6 +68,8 @@ pub struct CloudOptions {
     /// Whether IAM policies are enforced. Functions then get their role's temporary credentials, and a missing
     /// permission is an `AccessDenied`.
     pub enforce_iam: bool,
+    /// Whether what it stores outlives [`Cloud::restart`]. Only the default endpoint can.
+    pub durable: bool,
     /// The loopback port to listen on; a free one when none is given.
     pub port: Option<u16>,
     /// Where the endpoint's log goes; without one it goes when the endpoint ends.
@@ -153,6 +155,12 @@ impl Cloud {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
+        if options.durable {
+            env.extend(
+                [("PERSIST_STATE", "1"), ("STATE_DIR", "state")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
         env.extend(options.port.map(|port| ("HOSTLER_PORT".to_owned(), port.to_string())));
         env.extend(INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))));
         env.extend(options.env);
@@ -256,6 +264,24 @@ impl Cloud {
     #[must_use]
     pub fn new_account(&self) -> Account {
         Account::unused(&self.url)
+    }
+
+    /// Restarts the endpoint: functions at work are killed, what it stored is there again, at the same address. It
+    /// must have been started as durable.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`], [`Error::Unsupported`] for an endpoint that is not ours.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        let Backend::Ministack(server) = &mut self.backend else {
+            return Err(Error::Unsupported { what: "a restart", kind: "this endpoint" });
+        };
+        server.restart("the AWS endpoint").await?;
+        let name = "the AWS endpoint";
+        wait_for_answer(&format!("{}/_ministack/health", self.url)).await.map_err(|reason| Error::NotReady {
+            name,
+            reason,
+            output: String::new(),
+        })
     }
 
     /// Ends the endpoint and every function process, and waits for it. An endpoint that somebody else runs

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::venv;
 
 const START_SECONDS_MAX: u64 = 60;
+const STOP_SECONDS_MAX: u64 = 30;
 
 /// What to run.
 pub(crate) struct ServerSpec<'a> {
@@ -35,11 +36,13 @@ pub(crate) struct ServerSpec<'a> {
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// How it is started.
+    command: Command,
     port: u16,
     log: PathBuf,
     stopped: bool,
     // Removed last, when nobody writes there any more.
-    _work_dir: TempDir,
+    work_dir: TempDir,
 }
 
 impl Server {
@@ -72,12 +75,13 @@ impl Server {
             .stdout(output)
             .stderr(errors)
             .process_group(0);
+        command.env("HOSTLER_PORT", spec.env.get("HOSTLER_PORT").map_or("0", String::as_str));
         let child = command
             .spawn()
             .map_err(|source| Error::Spawn { program: spec.python.display().to_string(), source })?;
         let address = work_dir.path().join("address.json");
         // From here on the drop of `server` ends what was started.
-        let mut server = Self { child, port: 0, log, stopped: false, _work_dir: work_dir };
+        let mut server = Self { child, command, port: 0, log, stopped: false, work_dir };
         server.port = server.wait_for_port(spec.name, &address).await?;
         Ok(server)
     }
@@ -104,6 +108,27 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Asks the leader to end, kills whatever of its group does not end with it, and starts it again on the same port.
+    pub(crate) async fn restart(&mut self, name: &'static str) -> Result<(), Error> {
+        let leader = Pid::from_raw(self.group());
+        if let Err(error) = kill(leader, Signal::SIGTERM) {
+            tracing::warn!(%leader, %error, "could not ask a server to end");
+        }
+        let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS_MAX);
+        while group_has_leader(self.group()) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.stop();
+        let address = self.work_dir.path().join("address.json");
+        fs::remove_file(&address).map_err(Error::file("remove", &address))?;
+        let program = self.command.get_program().to_string_lossy().into_owned();
+        self.command.env("HOSTLER_PORT", self.port.to_string());
+        self.child = self.command.spawn().map_err(|source| Error::Spawn { program, source })?;
+        self.stopped = false;
+        self.port = self.wait_for_port(name, &address).await?;
+        Ok(())
     }
 
     /// The loopback port on which it listens.
@@ -187,6 +212,11 @@ impl Drop for Guard {
 #[derive(serde::Deserialize)]
 struct Address {
     port: u16,
+}
+
+/// Whether the leader of a group still runs: one that has ended waits for its parent as a zombie.
+fn group_has_leader(group: i32) -> bool {
+    u32::try_from(group).is_ok_and(|leader| is_live_member(leader, group))
 }
 
 /// The live processes of a process group, as `/proc` shows them (Linux; elsewhere always empty).

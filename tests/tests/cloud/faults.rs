@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hostler_localstack::fleet::{Behaviour, Fault};
-use hostler_localstack::{Cloud, SiteOptions, group_members};
+use hostler_localstack::{Cloud, CloudOptions, SiteOptions, group_members};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
@@ -14,6 +14,10 @@ use crate::world::{World, fleet};
 /// A site on which messages of a killed function come back after seconds instead of minutes, and deadlines pass
 /// as quickly. The rule between time-out and visibility is kept.
 async fn impatient(hosts: usize, deploy_seconds: u32) -> World {
+    World::start_with(impatience(hosts, deploy_seconds), false).await
+}
+
+fn impatience(hosts: usize, deploy_seconds: u32) -> SiteOptions {
     let edit = |template: &mut Value| {
         for resource in template["Resources"].as_object_mut().unwrap().values_mut() {
             match resource["Type"].as_str().unwrap() {
@@ -35,13 +39,12 @@ async fn impatient(hosts: usize, deploy_seconds: u32) -> World {
         "undeployHost": { "deadlineSeconds": 300, "attempts": 3, "retrySeconds": 1 },
         "releaseReservation": { "deadlineSeconds": 60, "attempts": 10, "retrySeconds": 1 },
     });
-    let options = SiteOptions {
+    SiteOptions {
         fleet: fleet(hosts),
         edit: Some(Box::new(edit)),
         parameters: BTreeMap::from([("ProvisioningPolicy".to_owned(), policy.to_string())]),
         ..SiteOptions::default()
-    };
-    World::start_with(options, false).await
+    }
 }
 
 /// The processes of one function of this site: those that have its account's credentials.
@@ -95,6 +98,28 @@ async fn functions_killed_all_the_time_still_end_every_saga() {
         tokio::time::sleep(Duration::from_millis(400)).await;
         let pids = processes(&world, functions[round % functions.len()]).await;
         pids.first().copied().into_iter().for_each(kill);
+    }
+    let sagas = world.settled_within(Duration::from_secs(240), "r-1", SAGAS).await;
+    assert!(sagas.iter().all(|saga| saga["status"] != "stuck"), "{sagas:#?}");
+    let ledger = Ledger::read(&world).await;
+    ledger.print();
+    ledger.check_settled();
+}
+
+/// Everything at once, and the endpoint itself goes away in the middle: functions at work die, calls are refused,
+/// BMCs misbehave. What the endpoint had taken is there again afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_restarts_in_the_middle_and_every_saga_ends() {
+    needs_the_default_endpoint!();
+    const SAGAS: usize = 6;
+    let mut cloud = Cloud::start(CloudOptions { durable: true, ..CloudOptions::default() }).await.unwrap();
+    let world = World::start_on(&cloud, impatience(SAGAS, 100)).await;
+    world.enrol("web").await;
+    world.site.fleet.faults().set(&world.site.fleet.hosts()[0].host_id, Fault::Latency { ms: 300 }).unwrap();
+    world.request("r-1", "web", SAGAS as u32).await;
+    for pause_ms in [1_500, 3_000] {
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        cloud.restart().await.unwrap();
     }
     let sagas = world.settled_within(Duration::from_secs(240), "r-1", SAGAS).await;
     assert!(sagas.iter().all(|saga| saga["status"] != "stuck"), "{sagas:#?}");

@@ -56,11 +56,20 @@ impl World {
         Self::start_in(ROOM.acquire().await.unwrap(), options, enforce_iam).await
     }
 
+    /// A site on an endpoint of its own.
+    pub async fn start_on(cloud: &Cloud, options: SiteOptions) -> Self {
+        Self::start_at(ROOM.acquire().await.unwrap(), cloud, options).await
+    }
+
     async fn start_in(room: SemaphorePermit<'static>, options: SiteOptions, enforce_iam: bool) -> Self {
         let cloud = match enforce_iam {
             true => Cloud::shared_with_iam().await.unwrap(),
             false => Cloud::shared().await.unwrap(),
         };
+        Self::start_at(room, cloud, options).await
+    }
+
+    async fn start_at(room: SemaphorePermit<'static>, cloud: &Cloud, options: SiteOptions) -> Self {
         let begun = Instant::now();
         let options = SiteOptions { root: root(), functions: functions().await, ..options };
         eprintln!("{:>7.2?} until the functions are built", begun.elapsed());
