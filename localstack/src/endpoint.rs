@@ -91,7 +91,7 @@ pub struct Cloud {
 
 #[derive(Debug)]
 enum Backend {
-    Ministack(Server),
+    Ministack(Box<Server>),
     LocalStack { container: Option<Box<ContainerAsync<LocalStack>>>, _guard: Option<Guard> },
     Url,
 }
@@ -182,7 +182,7 @@ impl Cloud {
             url,
             enforces_iam: options.enforce_iam,
             runs_here: true,
-            backend: Backend::Ministack(server),
+            backend: Backend::Ministack(Box::new(server)),
         })
     }
 
