@@ -9,6 +9,7 @@ pub mod ports;
 pub mod relay;
 pub mod shell;
 pub mod timers;
+pub mod vault;
 
 pub use batch::{Batch, Handler};
 pub use history::{Fold, HistoryError};

@@ -16,3 +16,4 @@ mod shell;
 mod shell_limits;
 mod tally;
 mod timers;
+mod vault;
