@@ -119,13 +119,23 @@ async fn an_event_of_an_unknown_type_is_an_error_that_names_stream_version_and_t
 }
 
 #[tokio::test]
+async fn an_event_of_an_older_form_is_upcast() {
+    let ground = Ground::new();
+    let mut commit = rival(1, 1);
+    (commit.events[0].schema_version, commit.events[0].data) = (1, json!({ "amount": 7 }));
+    ground.shell.store().append(&commit).await.unwrap();
+    let fold = ground.shell.load::<Tally<1>>(&stream()).await.unwrap();
+    assert_eq!(fold.state.total, 7);
+}
+
+#[tokio::test]
 async fn an_event_of_newer_code_is_an_error_that_says_so() {
     let mut commit = rival(2, 1);
-    commit.events[0].schema_version = 2;
+    commit.events[0].schema_version = 3;
     let error = refused(commit).await;
     let text = error.to_string();
     assert!(text.contains("tally#one") && text.contains("deploy a newer reader"), "{text}");
-    assert!(matches!(error, HistoryError::Contract { source: ContractError::Version { found: 2, .. }, .. }));
+    assert!(matches!(error, HistoryError::Contract { source: ContractError::Version { found: 3, .. }, .. }));
 }
 
 #[tokio::test]

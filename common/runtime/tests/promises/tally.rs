@@ -28,7 +28,7 @@ impl Payload for Added {
     }
 
     fn schema_version(&self) -> u32 {
-        1
+        2
     }
 
     fn to_data(&self) -> Value {
@@ -37,12 +37,16 @@ impl Payload for Added {
 
     fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
         match (type_name, schema_version) {
-            ("tally.added", 1) => Ok(Self {
+            // The first form had no note, and another name for the number.
+            ("tally.added", 1) => {
+                Ok(Self { n: data["amount"].as_u64().unwrap_or_default(), note: String::new() })
+            }
+            ("tally.added", 2) => Ok(Self {
                 n: data["n"].as_u64().unwrap_or_default(),
                 note: data["note"].as_str().unwrap_or_default().to_owned(),
             }),
             ("tally.added", found) => {
-                Err(ContractError::Version { type_name: type_name.to_owned(), found, newest: 1 })
+                Err(ContractError::Version { type_name: type_name.to_owned(), found, newest: 2 })
             }
             _ => Err(ContractError::UnknownType {
                 type_name: type_name.to_owned(),
@@ -193,5 +197,6 @@ pub fn rival(version: u64, n: u64) -> Commit {
     let mut commit = sample::commit("tally#one", version);
     commit.causation_id = CausationId::new(format!("rival-{version}")).unwrap();
     commit.events = vec![sample::event("tally.added", json!({ "n": n, "note": "" }))];
+    commit.events[0].schema_version = 2;
     commit
 }
