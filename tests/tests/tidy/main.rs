@@ -9,6 +9,7 @@ mod documents;
 mod functions;
 mod manifests;
 mod policies;
+mod promises;
 mod queues;
 mod references;
 mod repository;
