@@ -34,11 +34,13 @@ async fn place() -> Place {
     tables.create("events", [(tables::events::STREAM, Text), (tables::events::VERSION, Number)]).await;
     tables.create("views", [(tables::views::VIEW, Text), (tables::views::KEY, Text)]).await;
     tables.create("control", [(tables::control::KEY, Text)]).await;
+    tables.create("idempotency", [(tables::idempotency::ID, Text)]).await;
     let url = create_bus_and_queue(&config).await;
     let settings = Settings::from_lookup(|name| match name {
         tables::env::EVENTS_TABLE => Some("events".to_owned()),
         tables::env::VIEWS_TABLE => Some("views".to_owned()),
         tables::env::CONTROL_TABLE => Some("control".to_owned()),
+        tables::env::IDEMPOTENCY_TABLE => Some("idempotency".to_owned()),
         tables::env::EVENT_BUS => Some(BUS.to_owned()),
         tables::env::QUEUE_URLS => Some(serde_json::json!({ QUEUE: url }).to_string()),
         _ => None,
@@ -140,6 +142,12 @@ async fn the_views_keep_their_contract() {
 async fn control_keeps_its_contract() {
     let place = place().await;
     contract::control(&place.aws.control().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leases_keep_their_contract() {
+    let place = place().await;
+    contract::leases(&place.aws.leases().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

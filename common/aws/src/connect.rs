@@ -7,7 +7,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
 use crate::{
-    DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, Settings, SettingsError, SqsQueues,
+    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, Settings, SettingsError,
+    SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -91,6 +92,14 @@ impl Aws {
     /// [`SettingsError::Missing`].
     pub fn control(&self) -> Result<DynamoControl, SettingsError> {
         Ok(DynamoControl::new(self.dynamodb.clone(), self.settings.control_table()?))
+    }
+
+    /// Leases for effects, on `IDEMPOTENCY_TABLE`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn leases(&self) -> Result<DynamoLeases, SettingsError> {
+        Ok(DynamoLeases::new(self.dynamodb.clone(), self.settings.idempotency_table()?))
     }
 
     /// The event bus, `EVENT_BUS`.

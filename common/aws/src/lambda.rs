@@ -11,8 +11,8 @@ use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
 use hostler_core::Failure;
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Queues, Request, Response, Shell,
-    Views,
+    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Once, Queues, Request, Response,
+    Shell, Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -73,6 +73,14 @@ impl Function {
     /// [`SettingsError`].
     pub fn control(&self) -> Result<Arc<dyn Control>, SettingsError> {
         Ok(Arc::new(self.aws.control()?))
+    }
+
+    /// What does effects once.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn once(&self) -> Result<Once, SettingsError> {
+        Ok(Once::new(Arc::new(self.aws.leases()?), self.clock(), self.ids()))
     }
 
     /// The event bus.

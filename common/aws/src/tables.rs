@@ -82,3 +82,21 @@ pub mod control {
     /// Names the attempt that wrote the value: tells a put of ours whose answer was lost from another's.
     pub const WRITE_ID: &str = "write_id";
 }
+
+/// The table of leases, in the form of Powertools for AWS Lambda: one item for each effect.
+pub mod idempotency {
+    /// Partition key, text: what the effect is.
+    pub const ID: &str = "id";
+    /// `INPROGRESS` or `COMPLETED`.
+    pub const STATUS: &str = "status";
+    /// When the row is void, in seconds since 1970; DynamoDB's TTL removes it some time later.
+    pub const EXPIRATION: &str = "expiration";
+    /// Until when its owner may be at it, in milliseconds since 1970.
+    pub const IN_PROGRESS_EXPIRATION: &str = "in_progress_expiration";
+    /// The result, JSON as text.
+    pub const DATA: &str = "data";
+    /// The hash of the payload.
+    pub const VALIDATION: &str = "validation";
+    /// Names the attempt that holds the lease. Ours alone.
+    pub const OWNER: &str = "owner";
+}

@@ -261,7 +261,7 @@ async fn within(ends: Instant, work: impl Future<Output = Result<(), Failure>>) 
     if left.is_zero() {
         return Err(Failure::retry_after(Duration::from_secs(1), "no time was left in this invocation"));
     }
-    tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+    tokio::time::timeout(left, crate::once::ending(ends, work)).await.unwrap_or_else(|_| {
         Err(Failure::retryable(
             "the work would have outlived its invocation; if this repeats, raise the function's timeout",
         ))

@@ -4,6 +4,8 @@ pub mod batch;
 pub mod catch_up;
 pub mod history;
 pub mod http;
+pub mod leases;
+pub mod once;
 pub mod pack;
 pub mod ports;
 pub mod relay;
@@ -14,6 +16,8 @@ pub mod vault;
 pub use batch::{Batch, Handler};
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
+pub use leases::{Claim, Claimed, Leases};
+pub use once::{Fence, NotTried, Once, OnceError};
 pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,

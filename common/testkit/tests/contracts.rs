@@ -12,7 +12,8 @@ use hostler_runtime::{
 use hostler_testkit::contract::{self, MemoryInbox, Supports};
 use hostler_testkit::faults::Rates;
 use hostler_testkit::memory::{
-    Delivered, MemoryBus, MemoryControl, MemoryQueues, MemoryStore, MemoryViews, Redrive, deliver,
+    Delivered, MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews, Redrive,
+    deliver,
 };
 use hostler_testkit::{SeededIds, TestClock, sample};
 use serde_json::json;
@@ -48,6 +49,11 @@ async fn the_queues_keep_their_contract() {
 #[tokio::test]
 async fn the_views_keep_their_contract() {
     contract::views(&MemoryViews::default(), supports()).await;
+}
+
+#[tokio::test]
+async fn leases_keep_their_contract() {
+    contract::leases(&MemoryLeases::default()).await;
 }
 
 #[tokio::test]

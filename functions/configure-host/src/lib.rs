@@ -11,7 +11,8 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Configuration, DriverError};
 use hostler_events::StepCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
+use hostler_runtime::{Cause, ExecuteError, Handler, Once, OnceError, Shell};
+use serde_json::json;
 
 pub use state::ControlState;
 
@@ -19,6 +20,8 @@ pub use state::ControlState;
 pub struct ConfigureHost {
     /// Where hosts are loaded and appended.
     pub shell: Shell,
+    /// What has each step change a host at most once, and one at a time.
+    pub once: Once,
     /// What applies roles.
     pub configuration: Arc<dyn Configuration>,
 }
@@ -30,6 +33,13 @@ impl Handler for ConfigureHost {
             return Err(message.misplaced("apply-role"));
         };
         let cause = Cause::of(message);
+        let key = format!("configuration/{}", command.host);
+        self.once.alone(&key, async |_| self.apply(&cause, command).await).await?
+    }
+}
+
+impl ConfigureHost {
+    async fn apply(&self, cause: &Cause, command: ApplyRole) -> Result<(), Failure> {
         let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
         let host = self.shell.load::<HostDecider>(&stream).await?;
         if host.seen(&cause.id).is_some() || !is_wanted(&command, &host.state) {
@@ -42,8 +52,19 @@ impl Handler for ConfigureHost {
             revision: None,
             labels: host.state.profile.map(|profile| profile.labels).unwrap_or_default(),
         };
-        let outcome = outcome(command, self.configuration.apply_role(&request).await);
-        match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
+        let key = format!("configuration/{}/{}", command.host, command.step);
+        let payload = json!({ "role": command.role });
+        let result = match self
+            .once
+            .run(&key, &payload, async |_| self.configuration.apply_role(&request).await)
+            .await
+        {
+            Ok(applied) => Ok(applied),
+            Err(OnceError::Effect(error)) => Err(error),
+            Err(OnceError::NotTried(error)) => return Err(error.into()),
+        };
+        let outcome = outcome(command, result);
+        match self.shell.execute::<HostDecider>(&stream, cause, &outcome).await {
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");

@@ -10,6 +10,10 @@ use hostler_drivers::PlainConfiguration;
 async fn main() -> Result<(), Error> {
     let function = Function::start("configure-host").await?;
     let configuration = PlainConfiguration::new(ControlState(function.control()?));
-    let handler = ConfigureHost { shell: function.shell()?, configuration: Arc::new(configuration) };
+    let handler = ConfigureHost {
+        shell: function.shell()?,
+        once: function.once()?,
+        configuration: Arc::new(configuration),
+    };
     function.serve_queue("configure-host", handler).await
 }

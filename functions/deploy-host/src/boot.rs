@@ -6,7 +6,8 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::Cause;
+use hostler_runtime::{Cause, OnceError};
+use serde_json::json;
 
 use crate::inspect::power_state;
 use crate::{DeployHost, DriverFailure, host_stream, part};
@@ -27,9 +28,10 @@ impl DeployHost {
         }
         let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
             Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(DriverFailure { category, reason }) => {
+            Err(OnceError::Effect(DriverFailure { category, reason })) => {
                 ("failed", HostInput::FailStep { provisioning, step, category, reason })
             }
+            Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
         self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
     }
@@ -64,9 +66,10 @@ impl DeployHost {
         let image = self.settings.cleaning_image.clone();
         let (name, outcome) = match self.boot(&host, &fold.state, &step, &image).await {
             Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(DriverFailure { category, reason }) => {
+            Err(OnceError::Effect(DriverFailure { category, reason })) => {
                 ("failed", HostInput::FailCleaning { step, category, reason })
             }
+            Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
         self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
     }
@@ -82,16 +85,17 @@ impl DeployHost {
         if !is_cleaning(&fold.state, &step, true) {
             return Ok(());
         }
-        match self.rest(&host, &fold.state).await {
+        match self.rest(&host, &fold.state, &step).await {
             Ok(power_states) => {
                 let powered = HostInput::RecordPower { step: step.clone(), power_states };
                 self.tell(&host, &part(cause, "powered")?, &powered).await?;
                 self.tell(&host, &part(cause, "cleaned")?, &HostInput::RecordCleaned { step }).await.map(drop)
             }
-            Err(DriverFailure { category, reason }) => {
+            Err(OnceError::Effect(DriverFailure { category, reason })) => {
                 let failed = HostInput::FailCleaning { step, category, reason };
                 self.tell(&host, &part(cause, "failed")?, &failed).await.map(drop)
             }
+            Err(OnceError::NotTried(error)) => Err(error.into()),
         }
     }
 
@@ -103,15 +107,16 @@ impl DeployHost {
         if !matches!(begun.state.phase, HostPhase::Deprovisioning { .. }) || !begun.state.waits_for(&step) {
             return Ok(());
         }
-        let (name, outcome) = match self.rest(&host, &begun.state).await {
+        let (name, outcome) = match self.rest(&host, &begun.state, &step).await {
             Ok(power_states) => {
                 let powered = HostInput::RecordPower { step: step.clone(), power_states };
                 self.tell(&host, &part(cause, "powered")?, &powered).await?;
                 ("undeployed", HostInput::RecordUndeployed { provisioning, step })
             }
-            Err(DriverFailure { category, reason }) => {
+            Err(OnceError::Effect(DriverFailure { category, reason })) => {
                 ("failed", HostInput::FailStep { provisioning, step, category, reason })
             }
+            Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
         self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
     }
@@ -123,10 +128,13 @@ impl DeployHost {
         state: &HostState,
         step: &StepId,
         image: &Image,
-    ) -> Result<Vec<hostler_events::host::PowerState>, DriverFailure> {
-        let url = self.image_url(host, step, image)?;
-        let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
-        Ok(changes(&booted.power_changes))
+    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<DriverFailure>> {
+        let boot = async |_| {
+            let url = self.image_url(host, step, image)?;
+            let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
+            Ok(changes(&booted.power_changes))
+        };
+        self.once.run(&format!("bmc/{host}/{step}/boot"), &json!({ "image": image }), boot).await
     }
 
     async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), DriverFailure> {
@@ -136,13 +144,18 @@ impl DeployHost {
         Ok(())
     }
 
+    /// Brings a host to rest for this step; says through which power states it went.
     async fn rest(
         &self,
         host: &HostId,
         state: &HostState,
-    ) -> Result<Vec<hostler_events::host::PowerState>, DriverFailure> {
-        let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
-        Ok(changes(&rested.power_changes))
+        step: &StepId,
+    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<DriverFailure>> {
+        let rest = async |_| {
+            let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
+            Ok(changes(&rested.power_changes))
+        };
+        self.once.run(&format!("bmc/{host}/{step}/rest"), &json!({}), rest).await
     }
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat

@@ -7,6 +7,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostState};
 use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError};
 use hostler_events::{HostId, StepCommand};
-use hostler_runtime::{Cause, ExecuteError, Executed, Handler, Shell, Views};
+use hostler_runtime::{Cause, ExecuteError, Executed, Handler, Once, Shell, Views};
 
 pub use settings::{DeploySettings, SettingError};
 
@@ -24,6 +25,8 @@ pub struct DeployHost {
     pub shell: Shell,
     /// Where candidates are found.
     pub views: Arc<dyn Views>,
+    /// What drives a BMC at most once for each step, and one at a time.
+    pub once: Once,
     /// How BMCs are reached.
     pub bmcs: Arc<dyn Bmcs>,
     /// Addresses, secrets and patience.
@@ -42,11 +45,21 @@ impl Handler for DeployHost {
             StepCommand::ReserveHost(command) => self.reserve(&cause, &command).await,
             StepCommand::ReleaseReservation(command) => self.release(&cause, &command).await,
             StepCommand::VerifyHost(command) => self.verify(&cause, command).await,
-            StepCommand::CleanHost(command) => self.clean(&cause, command).await,
-            StepCommand::FinishCleaning(command) => self.finish_cleaning(&cause, command).await,
-            StepCommand::DeployImage(command) => self.deploy(&cause, command).await,
-            StepCommand::FinishDeploy(command) => self.finish_deploy(&cause, command).await,
-            StepCommand::UndeployHost(command) => self.undeploy(&cause, command).await,
+            StepCommand::CleanHost(command) => {
+                self.alone(&command.host.clone(), async || self.clean(&cause, command).await).await
+            }
+            StepCommand::FinishCleaning(command) => {
+                self.alone(&command.host.clone(), async || self.finish_cleaning(&cause, command).await).await
+            }
+            StepCommand::DeployImage(command) => {
+                self.alone(&command.host.clone(), async || self.deploy(&cause, command).await).await
+            }
+            StepCommand::FinishDeploy(command) => {
+                self.alone(&command.host.clone(), async || self.finish_deploy(&cause, command).await).await
+            }
+            StepCommand::UndeployHost(command) => {
+                self.alone(&command.host.clone(), async || self.undeploy(&cause, command).await).await
+            }
             StepCommand::StartProvisioning(_)
             | StepCommand::ApplyRole(_)
             | StepCommand::RegisterMonitoring(_)
@@ -56,6 +69,16 @@ impl Handler for DeployHost {
 }
 
 impl DeployHost {
+    /// Works on a host while nobody else works on it: a step that outlived its deadline and the undoing of it would
+    /// otherwise give one BMC opposite orders. Whether the step is still wanted is asked inside.
+    async fn alone(
+        &self,
+        host: &HostId,
+        work: impl AsyncFnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.once.alone(&format!("bmc/{host}"), async |_| work().await).await?
+    }
+
     /// Tells a host something. A refusal means that the host has moved on: it is logged, and nothing is left to
     /// do.
     async fn tell(
@@ -96,6 +119,12 @@ impl DeployHost {
             trust: self.settings.bmc_trust.clone(),
         };
         Ok(self.bmcs.connect(&endpoint)?)
+    }
+}
+
+impl fmt::Display for DriverFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
 }
 

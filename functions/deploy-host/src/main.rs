@@ -12,6 +12,7 @@ async fn main() -> Result<(), Error> {
     let handler = DeployHost {
         shell: function.shell()?,
         views: function.views()?,
+        once: function.once()?,
         bmcs: Arc::new(RedfishBmcs::default()),
         settings: DeploySettings::read(|name| std::env::var(name).ok())?,
     };

@@ -14,8 +14,8 @@ use hostler_drivers::{CallbackKey, Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{HostId, HostPolicy, Image, ProvisioningId, StepCommand, StepId};
-use hostler_runtime::{Cause, Clock, Handler, Row, Shell, Views};
-use hostler_testkit::memory::{MemoryStore, MemoryViews};
+use hostler_runtime::{Cause, Clock, Handler, Once, Row, Shell, Views};
+use hostler_testkit::memory::{MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
 
@@ -46,7 +46,10 @@ fn world() -> World {
         patience: Patience { deadline: Duration::from_secs(1), poll_interval: Duration::from_millis(1) },
     };
     let bmcs = Arc::new(MemoryBmcs::default());
-    World { deploy_host: DeployHost { shell, views: Arc::new(views.clone()), bmcs, settings }, views, clock }
+    let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
+    let once = Once::new(leases, Arc::new(clock.clone()), ids);
+    let deploy_host = DeployHost { shell, views: Arc::new(views.clone()), once, bmcs, settings };
+    World { deploy_host, views, clock }
 }
 
 fn saga(name: &str) -> ProvisioningId {

@@ -12,7 +12,8 @@ use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{DriverError, Monitoring, RegisterHost};
 use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
-use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
+use hostler_runtime::{Cause, ExecuteError, Handler, Once, OnceError, Shell};
+use serde_json::json;
 
 pub use state::ControlState;
 
@@ -20,6 +21,8 @@ pub use state::ControlState;
 pub struct MonitorHost {
     /// Where hosts are loaded and appended.
     pub shell: Shell,
+    /// What has each step registered at most once, and one at a time.
+    pub once: Once,
     /// What watches hosts.
     pub monitoring: Arc<dyn Monitoring>,
 }
@@ -37,6 +40,13 @@ impl Handler for MonitorHost {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let step = read(message)?;
         let cause = Cause::of(message);
+        let key = format!("monitoring/{}", step.host);
+        self.once.alone(&key, async |_| self.carry_out(&cause, step).await).await?
+    }
+}
+
+impl MonitorHost {
+    async fn carry_out(&self, cause: &Cause, step: Step) -> Result<(), Failure> {
         let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
         let host = self.shell.load::<HostDecider>(&stream).await?;
         let (id, registers) = (step.host.clone(), step.register.is_some());
@@ -48,9 +58,9 @@ impl Handler for MonitorHost {
             None if serves_another(&step, &host.state) => {
                 HostInput::RecordDeregistered { provisioning: step.provisioning, step: step.step }
             }
-            _ => self.act(step, &host.state).await,
+            _ => self.act(step, &host.state).await?,
         };
-        match self.shell.execute::<HostDecider>(&stream, &cause, &outcome).await {
+        match self.shell.execute::<HostDecider>(&stream, cause, &outcome).await {
             Ok(done) if registers => self.forget_unless_serving(&id, &done.state).await,
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(refusal)) => {
@@ -60,9 +70,7 @@ impl Handler for MonitorHost {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-impl MonitorHost {
     /// A registration that met its own undoing is taken back: deregistering may have come between the driver's work
     /// and the record of it, and nobody else would ever have the host forgotten.
     async fn forget_unless_serving(&self, id: &HostId, host: &HostState) -> Result<(), Failure> {
@@ -74,13 +82,19 @@ impl MonitorHost {
     }
 
     /// Acts on monitoring, and says what the host's stream is told.
-    async fn act(&self, step: Step, host: &HostState) -> HostInput {
+    async fn act(&self, step: Step, host: &HostState) -> Result<HostInput, Failure> {
         let Step { provisioning, step, host: id, register } = step;
-        let result = match &register {
+        let key = format!("monitoring/{id}/{step}");
+        let work = async |_| match &register {
             Some(role) => self.register(&id, role, host).await,
             None => self.monitoring.deregister(id.as_str()).await.map(|_| true),
         };
-        match (result, register) {
+        let result = match self.once.run(&key, &json!({ "role": register }), work).await {
+            Ok(healthy) => Ok(healthy),
+            Err(OnceError::Effect(error)) => Err(error),
+            Err(OnceError::NotTried(error)) => return Err(error.into()),
+        };
+        Ok(match (result, register) {
             (Ok(true), Some(_)) => HostInput::RecordMonitoring { provisioning, step },
             (Ok(true), None) => HostInput::RecordDeregistered { provisioning, step },
             (Ok(false), _) => HostInput::FailStep {
@@ -93,7 +107,7 @@ impl MonitorHost {
                 let category = if error.is_transient() { Category::Transient } else { Category::Business };
                 HostInput::FailStep { provisioning, step, category, reason: error_chain(&error) }
             }
-        }
+        })
     }
 
     async fn register(&self, id: &HostId, role: &Role, host: &HostState) -> Result<bool, DriverError> {

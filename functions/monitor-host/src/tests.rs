@@ -11,8 +11,8 @@ use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
     FaultDomain, HostId, HostPolicy, Image, PoolId, ProvisioningId, Role, Sku, StepCommand, StepId,
 };
-use hostler_runtime::{Cause, Clock, Handler, Shell};
-use hostler_testkit::memory::{MemoryControl, MemoryStore};
+use hostler_runtime::{Cause, Clock, Handler, Once, Shell};
+use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 
 use crate::{ControlState, MonitorHost};
@@ -28,7 +28,10 @@ fn world() -> World {
     let store = Arc::new(MemoryStore::default());
     let shell = Shell::new(store, Arc::new(clock.clone()), Arc::new(SeededIds::default()), "hostler");
     let monitoring = PlainMonitoring::new(ControlState(Arc::new(MemoryControl::default())));
-    World { monitor_host: MonitorHost { shell, monitoring: Arc::new(monitoring.clone()) }, monitoring, clock }
+    let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
+    let once = Once::new(leases, Arc::new(clock.clone()), ids);
+    let monitor_host = MonitorHost { shell, once, monitoring: Arc::new(monitoring.clone()) };
+    World { monitor_host, monitoring, clock }
 }
 
 fn host() -> HostId {

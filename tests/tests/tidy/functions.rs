@@ -76,13 +76,14 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 6] = [
+const PORTS: [(&str, &str); 7] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
     (".bus()", env::EVENT_BUS),
     (".queues()", env::QUEUE_URLS),
+    (".once()", env::IDEMPOTENCY_TABLE),
 ];
 
 fn needed(function: &Function) -> BTreeSet<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_aws::tables::{control, events, views};
+use hostler_aws::tables::{control, events, idempotency, views};
 use serde_json::{Value, json};
 
 use crate::repository::Findings;
@@ -57,6 +57,7 @@ fn keys_are_those_of_the_adapters() {
         ("EventsTable", events::STREAM, Some(events::VERSION)),
         ("ViewsTable", views::VIEW, Some(views::KEY)),
         ("ControlTable", control::KEY, None),
+        ("IdempotencyTable", idempotency::ID, None),
     ] {
         let found = &properties(id)["KeySchema"];
         findings.unless(*found == keys(hash, range), FILE, format!("the keys of {id} are {found}"));

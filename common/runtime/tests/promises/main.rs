@@ -11,6 +11,7 @@
 mod batch;
 mod catch_up;
 mod history;
+mod once;
 mod relay;
 mod shell;
 mod shell_limits;

@@ -3,6 +3,7 @@
 mod bus;
 mod control;
 mod deliver;
+mod leases;
 mod queues;
 mod store;
 mod views;
@@ -10,6 +11,7 @@ mod views;
 pub use bus::MemoryBus;
 pub use control::MemoryControl;
 pub use deliver::{Delivered, deliver, outbox_records, sqs_event};
+pub use leases::{MemoryLeases, Record};
 pub use queues::{MemoryQueues, Received, Redrive};
 pub use store::MemoryStore;
 pub use views::MemoryViews;

@@ -11,7 +11,7 @@ use fire_timers::FireTimers;
 use hostler_drivers::{CallbackKey, Patience, PlainConfiguration, PlainMonitoring, TlsTrust};
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
-use hostler_runtime::{Batch, Clock, Control, EventStore, Handler, Ids, Queues, Shell, Views};
+use hostler_runtime::{Batch, Clock, Control, EventStore, Handler, Ids, Once, Queues, Shell, Views};
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
 use project_views::ProjectViews;
@@ -20,7 +20,7 @@ use relay_outbox::FAILURE_QUEUE;
 
 use super::fleet::WiredBmcs;
 use super::ports::{Wired, WiredQueues};
-use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryStore, MemoryViews};
+use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 
 /// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
 pub const QUEUES: [(&str, u32); 7] = [
@@ -47,13 +47,14 @@ pub struct Ports {
     pub queues: WiredQueues,
     pub views: Wired<MemoryViews>,
     pub control: Wired<MemoryControl>,
+    pub leases: Wired<MemoryLeases>,
     pub bmcs: WiredBmcs,
     pub clock: TestClock,
     pub ids: SeededIds,
 }
 
 pub fn wire(ports: Ports) -> Functions {
-    let Ports { store, bus, queues, views, control, bmcs, clock, ids } = ports;
+    let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids } = ports;
     let store: Arc<dyn EventStore> = Arc::new(store);
     let queues: Arc<dyn Queues> = Arc::new(queues);
     let views: Arc<dyn Views> = Arc::new(views);
@@ -61,6 +62,7 @@ pub fn wire(ports: Ports) -> Functions {
     let clock: Arc<dyn Clock> = Arc::new(clock);
     let ids: Arc<dyn Ids> = Arc::new(ids);
     let shell = Shell::new(store.clone(), clock.clone(), ids.clone(), SOURCE);
+    let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let accept_commands = Arc::new(AcceptCommands {
         shell: shell.clone(),
@@ -71,13 +73,15 @@ pub fn wire(ports: Ports) -> Functions {
     let deploy_host = DeployHost {
         shell: shell.clone(),
         views: views.clone(),
+        once: once.clone(),
         bmcs: Arc::new(bmcs),
         settings: settings(callback_key),
     };
     let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
-    let configure_host = ConfigureHost { shell: shell.clone(), configuration: Arc::new(configuration) };
+    let configure_host =
+        ConfigureHost { shell: shell.clone(), once: once.clone(), configuration: Arc::new(configuration) };
     let monitoring = PlainMonitoring::new(monitor_host::ControlState(control));
-    let monitor_host = MonitorHost { shell: shell.clone(), monitoring: Arc::new(monitoring) };
+    let monitor_host = MonitorHost { shell: shell.clone(), once, monitoring: Arc::new(monitoring) };
     let handlers: [Arc<dyn Handler>; 7] = [
         accept_commands.clone(),
         Arc::new(ProvisionHosts { shell }),

@@ -16,7 +16,8 @@ use hostler_runtime::timers::TIMERS_QUEUE;
 use hostler_runtime::{Clock, Fold, HttpHandler, Outbound, Queues, Request, Response};
 use hostler_testkit::clock::Random;
 use hostler_testkit::memory::{
-    MemoryBus, MemoryControl, MemoryQueues, MemoryStore, MemoryViews, Received, Redrive, sqs_event,
+    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews, Received, Redrive,
+    sqs_event,
 };
 use hostler_testkit::{SeededIds, TestClock};
 use jiff::{SignedDuration, Timestamp};
@@ -118,6 +119,7 @@ impl Site {
             queues: WiredQueues { twin: queues.clone(), switch: switch.clone(), sent: Arc::clone(&sent) },
             views: Wired { twin: views.clone(), switch: switch.clone() },
             control: Wired { twin: control.clone(), switch: switch.clone() },
+            leases: Wired { twin: MemoryLeases::default(), switch: switch.clone() },
             bmcs: fleet.bmcs.clone(),
             clock: clock.clone(),
             ids: SeededIds::default(),
@@ -244,7 +246,9 @@ impl Site {
         // A function that died reports nothing: its messages come back after their visibility timeout.
         let Some(response) = response else { return };
         // Timers multiply at their owner's only: twice at each of their hops would be thousands in the end.
-        let duplicates = self.setup.duplicates && *queue != TIMERS_QUEUE;
+        // The same goes for what waits by sending copies of itself.
+        let waiting = received.iter().any(|message| message.attributes.contains_key("deferredSince"));
+        let duplicates = self.setup.duplicates && *queue != TIMERS_QUEUE && !waiting;
         if duplicates {
             self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
         }

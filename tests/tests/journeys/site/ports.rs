@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use hostler_core::{Commit, Envelope, StreamId, StreamVersion};
 use hostler_runtime::{
-    Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Outbound, Page, PortError, Queues, Row,
-    StoreError, Views,
+    Claim, Claimed, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Leases, Outbound, Page,
+    PortError, Queues, Row, StoreError, Views,
 };
-use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryQueues, MemoryStore, MemoryViews};
+use hostler_testkit::memory::{
+    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews,
+};
+use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::switch::Switch;
 
@@ -125,5 +129,30 @@ impl Control for Wired<MemoryControl> {
     async fn put(&self, key: &str, value: &Value, expected: u64) -> Result<bool, PortError> {
         let put = self.twin.put(key, value, expected);
         self.switch.write("control", put, || Err(port_error("control", key))).await
+    }
+}
+
+#[async_trait]
+impl Leases for Wired<MemoryLeases> {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        let failed = || Err(port_error("idempotency", &claim.key));
+        self.switch.write("claim", self.twin.claim(claim), failed).await
+    }
+
+    async fn complete(
+        &self,
+        key: &str,
+        owner: Uuid,
+        result: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool, PortError> {
+        let complete = self.twin.complete(key, owner, result, expires_at);
+        self.switch.write("complete", complete, || Err(port_error("idempotency", key))).await
+    }
+
+    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError> {
+        self.switch
+            .write("release", self.twin.release(key, owner), || Err(port_error("idempotency", key)))
+            .await
     }
 }

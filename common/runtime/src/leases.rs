@@ -1,0 +1,74 @@
+//! The port behind effects that happen once: a lease on a key, and the result once it is done.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::ports::PortError;
+
+/// What a worker asks for before it touches the outside world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What the effect is, the same each time it is tried.
+    pub key: String,
+    /// A hash of what is to be done: the same key with another one is a mistake of the caller.
+    pub payload_hash: String,
+    /// This try. A repeat of the same claim is recognised by it.
+    pub owner: Uuid,
+    /// The time now.
+    pub now: Timestamp,
+    /// Until when the worker may be at it: the end of its invocation.
+    pub lease_until: Timestamp,
+    /// When the row is void, whatever it says. It is judged by this time, and not by when the row is removed.
+    pub expires_at: Timestamp,
+}
+
+/// What a claim came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The lease is ours.
+    Ours,
+    /// Somebody else is at it.
+    Busy {
+        /// Until when at most; absent when its owner did not say.
+        until: Option<Timestamp>,
+        /// The hash of what is being done; absent when its owner does not check.
+        payload_hash: Option<String>,
+    },
+    /// It is done.
+    Done {
+        /// The result, JSON as text.
+        result: String,
+        /// The hash of what was done; absent when its owner does not check.
+        payload_hash: Option<String>,
+    },
+}
+
+/// Leases. Rows have the form of Powertools for AWS Lambda, so that functions in other languages can share them.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes the lease if there is no row, if the row has expired, or if its lease ran out over the same payload.
+    /// The repeat of a claim that was granted is granted.
+    ///
+    /// # Errors
+    /// [`PortError`]; whether the lease was taken is not known then.
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError>;
+
+    /// Records the result, if the lease is still the owner's. Says whether it was.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    async fn complete(
+        &self,
+        key: &str,
+        owner: Uuid,
+        result: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool, PortError>;
+
+    /// Gives the lease back undone, if it is still the owner's. Says whether it was.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError>;
+}

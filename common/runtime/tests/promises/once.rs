@@ -1,0 +1,215 @@
+//! Effects on the outside world happen once.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_core::Failure;
+use hostler_runtime::once::{payload_hash, powertools_key};
+use hostler_runtime::{Fence, NotTried, Once, OnceError};
+use hostler_testkit::memory::MemoryLeases;
+use hostler_testkit::{SeededIds, TestClock};
+use serde_json::{Value, json};
+
+const KEY: &str = "bmc/h-1/boot";
+
+struct Ground {
+    clock: TestClock,
+    leases: MemoryLeases,
+    once: Once,
+    /// How often the effect was done.
+    done: Cell<u32>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (clock, leases) = (TestClock::default(), MemoryLeases::default());
+        let ids = Arc::new(SeededIds::default());
+        let once = Once::new(Arc::new(leases.clone()), Arc::new(clock.clone()), ids);
+        Self { clock, leases, once, done: Cell::new(0) }
+    }
+
+    /// Does the effect, whose result is how often it was done.
+    async fn run(&self) -> Result<u32, OnceError<&'static str>> {
+        self.run_with(&json!({ "image": "debian" }), async |_| Ok(self.effect())).await
+    }
+
+    async fn run_with(
+        &self,
+        payload: &Value,
+        effect: impl AsyncFnOnce(Fence) -> Result<u32, &'static str>,
+    ) -> Result<u32, OnceError<&'static str>> {
+        self.once.run(KEY, payload, effect).await
+    }
+
+    fn effect(&self) -> u32 {
+        self.done.set(self.done.get() + 1);
+        self.done.get()
+    }
+}
+
+fn is_busy(result: &Result<u32, OnceError<&'static str>>) -> bool {
+    matches!(result, Err(OnceError::NotTried(NotTried::InProgress { .. })))
+}
+
+/// Given an effect that was done, when it is asked for again, then its recorded result is given and nothing is done.
+#[tokio::test]
+async fn a_finished_effect_replays_its_result() {
+    let ground = Ground::new();
+    assert_eq!(ground.run().await.unwrap(), 1);
+    ground.clock.advance_seconds(3_600);
+    assert_eq!(ground.run().await.unwrap(), 1);
+    assert_eq!(ground.done.get(), 1);
+}
+
+/// Given a result older than what can ask for it, when it is asked for, then the row is void although nobody removed it.
+#[tokio::test]
+async fn an_expired_row_is_judged_by_its_time() {
+    let ground = Ground::new();
+    ground.run().await.unwrap();
+    ground.clock.advance(Duration::from_hours(49));
+    assert_eq!(ground.run().await.unwrap(), 2);
+}
+
+/// Given an effect under way, when another worker asks for it, then it waits without using up an attempt.
+#[tokio::test]
+async fn what_another_worker_is_at_is_left_to_it_and_asked_for_later() {
+    let ground = Ground::new();
+    let payload = json!({ "image": "debian" });
+    let inner = ground.run_with(&payload, async |_| {
+        let other = ground.run().await;
+        assert!(is_busy(&other), "{other:?}");
+        let Err(OnceError::NotTried(other)) = other else { unreachable!() };
+        assert!(matches!(Failure::from(other), Failure::Deferred { .. }));
+        Ok(ground.effect())
+    });
+    assert_eq!(inner.await.unwrap(), 1);
+    assert_eq!(ground.run().await.unwrap(), 1);
+}
+
+/// Given an effect that failed, when it is asked for again, then it is tried again at once.
+#[tokio::test]
+async fn after_a_failure_the_lease_is_given_back() {
+    let ground = Ground::new();
+    let failed = ground.run_with(&json!({ "image": "debian" }), async |_| Err("no power")).await;
+    assert!(matches!(failed, Err(OnceError::Effect("no power"))));
+    assert_eq!(ground.run().await.unwrap(), 1);
+}
+
+/// Given a worker that died before, in or after the effect, when its lease has run out, then another one takes over; not
+/// before.
+#[tokio::test]
+async fn the_lease_of_a_dead_worker_runs_out() {
+    let ground = Ground::new();
+    let payload = json!({ "image": "debian" });
+    let dies = ground.run_with(&payload, async |_| std::future::pending().await);
+    assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
+    ground.clock.advance_seconds(30);
+    assert!(is_busy(&ground.run().await));
+    ground.clock.advance_seconds(1);
+    assert_eq!(ground.run().await.unwrap(), 1);
+}
+
+/// Given a worker that comes back after its lease was taken over, when it records its result, then the newer one's
+/// stands; and its fence is the older one.
+#[tokio::test]
+async fn a_late_owner_cannot_overwrite_a_newer_one() {
+    let ground = Ground::new();
+    let payload = json!({ "image": "debian" });
+    let fences = std::cell::RefCell::new(Vec::new());
+    let zombie = ground.run_with(&payload, async |fence| {
+        fences.borrow_mut().push(fence);
+        ground.clock.advance_seconds(31);
+        let newer = ground.run_with(&payload, async |fence| {
+            fences.borrow_mut().push(fence);
+            Ok(7)
+        });
+        assert_eq!(newer.await.unwrap(), 7);
+        Ok(13)
+    });
+    assert_eq!(zombie.await.unwrap(), 13, "it did what it did");
+    assert_eq!(ground.run().await.unwrap(), 7, "and what is recorded is the newer one's");
+    let fences = fences.into_inner();
+    assert!(fences[0] < fences[1], "{fences:?}");
+}
+
+/// Given a late owner whose effect failed, when it gives its lease back, then the newer owner's stays.
+#[tokio::test]
+async fn a_late_owner_cannot_give_back_a_newer_ones_lease() {
+    let ground = Ground::new();
+    let payload = json!({ "image": "debian" });
+    let zombie = ground.run_with(&payload, async |_| {
+        ground.clock.advance_seconds(31);
+        let newer = ground.run_with(&payload, async |_| std::future::pending().await);
+        assert!(tokio::time::timeout(Duration::from_millis(5), newer).await.is_err());
+        Err("too late")
+    });
+    assert!(matches!(zombie.await, Err(OnceError::Effect("too late"))));
+    assert!(is_busy(&ground.run().await), "the newer one is at it");
+}
+
+/// Given a key, when it is used for another payload, then that is an error: while it is done, when it is done, and after
+/// its lease ran out.
+#[tokio::test]
+async fn the_same_key_for_something_else_is_an_error_on_every_path() {
+    let mismatch = |result: Result<u32, OnceError<&'static str>>| {
+        let Err(OnceError::NotTried(error @ NotTried::PayloadMismatch { .. })) = result else {
+            panic!("{result:?}")
+        };
+        assert!(error.to_string().contains("payload mismatch"));
+        assert!(matches!(Failure::from(error), Failure::Terminal { .. }));
+    };
+    let (ground, payload, other) =
+        (Ground::new(), json!({ "image": "debian" }), json!({ "image": "fedora" }));
+    let first = ground.run_with(&payload, async |_| {
+        mismatch(ground.run_with(&other, async |_| Ok(0)).await);
+        ground.clock.advance_seconds(31);
+        mismatch(ground.run_with(&other, async |_| Ok(0)).await);
+        Ok(1)
+    });
+    assert_eq!(first.await.unwrap(), 1);
+    mismatch(ground.run_with(&other, async |_| Ok(0)).await);
+}
+
+/// Given a table that does not answer, when an effect is asked for, then it is not done, or done and found by the repeat
+/// once its lease ran out.
+#[tokio::test]
+async fn lost_calls_to_the_table_never_do_an_effect_twice_at_once() {
+    let ground = Ground::new();
+    ground.leases.faults().fail_next(1);
+    assert!(matches!(ground.run().await, Err(OnceError::NotTried(NotTried::Port(_)))));
+    ground.leases.faults().lose_answer_next(1);
+    assert!(ground.run().await.is_err());
+    assert_eq!(ground.done.get(), 0);
+    assert!(is_busy(&ground.run().await), "nobody knows whether the first one is at it");
+    ground.clock.advance_seconds(31);
+    // The result is recorded, and its answer is lost.
+    ground.leases.faults().pass_next(1);
+    ground.leases.faults().lose_answer_next(1);
+    assert_eq!(ground.run().await.unwrap(), 1);
+    assert_eq!(ground.run().await.unwrap(), 1);
+    assert_eq!(ground.done.get(), 1);
+}
+
+/// Given two kinds of work on one machine, when both are asked for, then one waits for the other, whatever they are.
+#[tokio::test]
+async fn one_machine_is_worked_on_by_one_at_a_time() {
+    let ground = Ground::new();
+    let alone = ground.once.alone("bmc/h-1", async |_| {
+        let other = ground.once.alone("bmc/h-1", async |_| unreachable!()).await;
+        assert!(matches!(other, Err::<(), _>(NotTried::InProgress { .. })));
+        ground.once.alone("bmc/h-2", async |_| 2).await.unwrap()
+    });
+    assert_eq!(alone.await.unwrap(), 2);
+    assert_eq!(ground.once.alone("bmc/h-1", async |_| 1).await.unwrap(), 1);
+    assert!(ground.leases.records().is_empty(), "what nobody has to find again is not kept");
+}
+
+/// Keys and hashes are those that Powertools for Python 3.37 computed for the same values.
+#[test]
+fn keys_and_hashes_are_those_of_powertools() {
+    let identity =
+        json!({ "order": 42, "name": "Zoë \"the\" ✓ 🚀", "lines": [1, true, null, { "b": 1, "a": 2 }] });
+    assert_eq!(powertools_key("orders", &identity), "orders#3da55e98b243047c7ef10824ea276206");
+    assert_eq!(payload_hash(&json!([])), "d751713988987e9331980363e24189ce");
+}
