@@ -35,4 +35,4 @@ pub use process::group_members;
 pub use progress::Progress;
 pub use site::{Site, SiteOptions, site_parameters};
 pub use stack::{Resource, Stack};
-pub use venv::ensure_python;
+pub use venv::{ensure_environment, ensure_python};

@@ -31,8 +31,16 @@ const TAIL_LINES: usize = 12;
 /// [`Error::Python`] without a Python of version 3.11 or newer, [`Error::Install`] when packages can't be
 /// installed, [`Error::File`] when the cache can't be written.
 pub async fn ensure_python(progress: &Progress) -> Result<PathBuf, Error> {
+    ensure_environment(LOCK_FILE, progress).await
+}
+
+/// As [`ensure_python`], with the packages of another lock file: pip's requirements with hashes.
+///
+/// # Errors
+/// As [`ensure_python`].
+pub async fn ensure_environment(lock_file: &'static str, progress: &Progress) -> Result<PathBuf, Error> {
     let progress = progress.clone();
-    let made = tokio::task::spawn_blocking(move || ensure_blocking(&progress)).await;
+    let made = tokio::task::spawn_blocking(move || ensure_blocking(lock_file, &progress)).await;
     made.unwrap_or_else(|panic| {
         Err(Error::Install {
             step: "make the Python environment",
@@ -52,11 +60,11 @@ pub(crate) fn write_modules(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn ensure_blocking(progress: &Progress) -> Result<PathBuf, Error> {
+fn ensure_blocking(lock_file: &str, progress: &Progress) -> Result<PathBuf, Error> {
     let cache = cache_dir();
     fs::create_dir_all(&cache).map_err(Error::file("create", &cache))?;
     let base = find_python()?;
-    let key = hex(&Sha256::digest(format!("{LOCK_FILE}{}{}", base.program, base.version)));
+    let key = hex(&Sha256::digest(format!("{lock_file}{}{}", base.program, base.version)));
     let dir = cache.join(format!("python-{}", &key[..16]));
     let python = dir.join("bin").join("python");
     if is_complete(&dir, &python) {
@@ -73,7 +81,7 @@ fn ensure_blocking(progress: &Progress) -> Result<PathBuf, Error> {
     if is_complete(&dir, &python) {
         return Ok(python);
     }
-    install(&base, &cache, &dir, progress)?;
+    install(lock_file, &base, &cache, &dir, progress)?;
     Ok(python)
 }
 
@@ -89,7 +97,13 @@ fn is_complete(dir: &Path, python: &Path) -> bool {
             .is_ok_and(|status| status.success())
 }
 
-fn install(base: &Python, cache: &Path, dir: &Path, progress: &Progress) -> Result<(), Error> {
+fn install(
+    lock_file: &str,
+    base: &Python,
+    cache: &Path,
+    dir: &Path,
+    progress: &Progress,
+) -> Result<(), Error> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(Error::file("remove", dir))?;
     }
@@ -103,17 +117,17 @@ fn install(base: &Python, cache: &Path, dir: &Path, progress: &Progress) -> Resu
     let new_python = new.path().join("bin").join("python");
     let requirements = new.path().join("requirements.txt");
 
-    progress.tell("making a Python environment for the local cloud");
+    progress.tell("making a Python environment");
     let mut venv = Command::new(&base.program);
     venv.args(["-m", "venv"]).arg(new.path());
     run(venv, "make a Python environment", new.path(), &log)?;
 
-    fs::write(&requirements, LOCK_FILE).map_err(Error::file("write", &requirements))?;
-    progress.tell("installing the local cloud's Python packages, once; this takes a minute");
+    fs::write(&requirements, lock_file).map_err(Error::file("write", &requirements))?;
+    progress.tell("installing Python packages, once; this takes a minute");
     let mut pip = Command::new(&new_python);
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--require-hashes"]);
     pip.args(["--retries", "3", "--timeout", "30", "-r"]).arg(&requirements);
-    run(pip, "install the local cloud's Python packages", new.path(), &log)?;
+    run(pip, "install Python packages", new.path(), &log)?;
 
     // `python -m …` works after the move; only the scripts in bin/ name the old place, and none is used.
     let new = new.keep();
