@@ -15,4 +15,6 @@ mod disorder;
 mod failing;
 mod provisioning;
 mod queries;
+#[path = "../site/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]
 mod site;

@@ -67,6 +67,13 @@ impl MemoryStore {
         self.inner.lock().unwrap().rivals.push_back(commit);
     }
 
+    /// Writes a commit in the place of whatever has its version: what a store must never do, for tests of checks.
+    pub fn overwrite(&self, commit: &Commit) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.streams.entry(commit.stream.clone()).or_default().insert(commit.version, commit.clone());
+        inner.written.push(commit.clone());
+    }
+
     fn unavailable(action: &'static str, stream: &StreamId, fault: &Fault) -> StoreError {
         StoreError::Unavailable { action, stream: stream.clone(), source: injected(fault) }
     }

@@ -181,6 +181,9 @@ pub struct WiredBmcs {
 impl Bmcs for WiredBmcs {
     fn connect(&self, endpoint: &BmcEndpoint) -> Result<Arc<dyn Bmc>, DriverError> {
         let twin = self.twins.bmc(&endpoint.system_url);
+        if self.switch.driver_fails("bmc") {
+            return Err(busy(twin.address()));
+        }
         let (switch, inserted) = (self.switch.clone(), self.inserted.clone());
         Ok(Arc::new(WiredBmc { twin, switch, inserted }))
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_core::{Commit, Envelope, StreamId, StreamVersion};
+use hostler_core::{CausationId, Commit, Envelope, StreamId, StreamVersion};
 use hostler_runtime::{
     Claim, Claimed, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Leases, Outbound, Page,
     PortError, Queues, Row, StoreError, Views,
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::switch::Switch;
+use super::switch::{Bug, Switch};
 
 /// A twin behind the switch.
 #[derive(Clone)]
@@ -39,7 +39,20 @@ fn port_error(table: &'static str, key: &str) -> PortError {
 #[async_trait]
 impl EventStore for Wired<MemoryStore> {
     async fn load(&self, stream: &StreamId) -> Result<Vec<Commit>, StoreError> {
-        self.switch.read(self.twin.load(stream)).await
+        let failed = || {
+            let (action, source) = ("load", "injected".into());
+            Err(StoreError::Unavailable { action, stream: stream.clone(), source })
+        };
+        let mut commits = self.switch.read_or(self.twin.load(stream), failed).await?;
+        if self.switch.shows(Bug::ForgetCause, 1) {
+            for (number, commit) in commits.iter_mut().enumerate() {
+                commit.causation_id = CausationId::new(format!("forgotten-{number}")).unwrap();
+                if let Some(snapshot) = &mut commit.snapshot {
+                    snapshot.seen.clear();
+                }
+            }
+        }
+        Ok(commits)
     }
 
     async fn read(
@@ -59,14 +72,46 @@ impl EventStore for Wired<MemoryStore> {
                 source: "injected".into(),
             })
         };
-        self.switch.write("append", self.twin.append(commit), failed).await
+        let has = |kind: &str| commit.events.iter().any(|event| event.event_type == kind);
+        let switch = &self.switch;
+        let mut commit = commit.clone();
+        if switch.shows(Bug::ForgetCommit, 40)
+            || (has("provisioning.completed") && switch.shows(Bug::ForgetEnd, 3))
+        {
+            return Ok(());
+        }
+        if commit.version.0 > 1 && switch.shows(Bug::SkipVersion, 60) {
+            commit.version.0 += 1;
+        }
+        if has("provisioning.compensation-started") && switch.shows(Bug::CompensateForwards, 1) {
+            for event in commit.events.iter_mut().filter(|event| event.data["plan"].is_array()) {
+                event.data["plan"].as_array_mut().unwrap().reverse();
+            }
+        }
+        if switch.shows(Bug::SkipCleaning, 1) {
+            for event in commit.events.iter_mut().filter(|event| event.event_type == "host.undeployed") {
+                event.event_type = "host.released".to_owned();
+            }
+        }
+        if switch.shows(Bug::Overwrite, 1) {
+            self.twin.overwrite(&commit);
+            return Ok(());
+        }
+        self.switch.write("append", self.twin.append(&commit), failed).await
     }
 }
 
 #[async_trait]
 impl EventBus for Wired<MemoryBus> {
     async fn publish(&self, events: &[Envelope]) -> EntryResults {
-        self.switch.write("publish", self.twin.publish(events), || entry_failures(events.len())).await
+        let lost = usize::from(!events.is_empty() && self.switch.shows(Bug::LoseEvent, 30));
+        let published = &events[lost..];
+        let mut results = self
+            .switch
+            .write("publish", self.twin.publish(published), || entry_failures(published.len()))
+            .await;
+        results.extend(vec![Ok(()); lost]);
+        results
     }
 }
 
@@ -90,6 +135,10 @@ impl WiredQueues {
 #[async_trait]
 impl Queues for WiredQueues {
     async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        let bug = if queue == "timers" { Bug::LoseTimer } else { Bug::LoseMessage };
+        if self.switch.shows(bug, 20) {
+            return vec![Ok(()); messages.len()];
+        }
         let send = self.send_and_note(queue, messages);
         self.switch.write("send", send, || entry_failures(messages.len())).await
     }
@@ -102,7 +151,15 @@ impl Queues for WiredQueues {
 #[async_trait]
 impl Views for Wired<MemoryViews> {
     async fn put(&self, row: &Row) -> Result<bool, PortError> {
-        self.switch.write("view", self.twin.put(row), || Err(port_error("views", &row.key))).await
+        if self.switch.shows(Bug::LoseRow, 20) {
+            return Ok(true);
+        }
+        let mut row = row.clone();
+        if self.switch.shows(Bug::ViewGoesBack, 20) {
+            // As if it reflected a version that is yet to come.
+            row.version.0 += 1_000;
+        }
+        self.switch.write("view", self.twin.put(&row), || Err(port_error("views", &row.key))).await
     }
 
     async fn get(&self, view: &str, key: &str) -> Result<Option<Row>, PortError> {
@@ -116,7 +173,18 @@ impl Views for Wired<MemoryViews> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page, PortError> {
-        self.switch.read(self.twin.list(view, group, after, limit)).await
+        let key =
+            (view.to_owned(), group.unwrap_or_default().to_owned(), after.unwrap_or_default().to_owned());
+        let before = self.switch.listed(&key);
+        if let Some(before) = before.filter(|_| self.switch.is_stale()) {
+            return Ok(before);
+        }
+        let page = self
+            .switch
+            .read_or(self.twin.list(view, group, after, limit), || Err(port_error("views", "a list")))
+            .await?;
+        self.switch.note_list(key, &page);
+        Ok(page)
     }
 }
 
@@ -135,6 +203,9 @@ impl Control for Wired<MemoryControl> {
 #[async_trait]
 impl Leases for Wired<MemoryLeases> {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        if self.switch.shows(Bug::GrantEveryLease, 1) {
+            return Ok(Claimed::Ours);
+        }
         let failed = || Err(port_error("idempotency", &claim.key));
         self.switch.write("claim", self.twin.claim(claim), failed).await
     }

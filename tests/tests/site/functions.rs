@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use accept_commands::AcceptCommands;
 use answer_queries::AnswerQueries;
+use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
 use fire_timers::FireTimers;
-use hostler_drivers::{CallbackKey, Patience, PlainConfiguration, PlainMonitoring, TlsTrust};
+use hostler_drivers::memory::busy;
+use hostler_drivers::{
+    Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
+    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+};
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{Batch, Clock, Control, EventStore, Handler, Ids, Once, Queues, Shell, Views};
@@ -20,6 +25,7 @@ use relay_outbox::FAILURE_QUEUE;
 
 use super::fleet::WiredBmcs;
 use super::ports::{Wired, WiredQueues};
+use super::switch::Switch;
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 
 /// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
@@ -55,6 +61,7 @@ pub struct Ports {
 
 pub fn wire(ports: Ports) -> Functions {
     let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids } = ports;
+    let switch = bus.switch.clone();
     let store: Arc<dyn EventStore> = Arc::new(store);
     let queues: Arc<dyn Queues> = Arc::new(queues);
     let views: Arc<dyn Views> = Arc::new(views);
@@ -78,9 +85,11 @@ pub fn wire(ports: Ports) -> Functions {
         settings: settings(callback_key),
     };
     let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
+    let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configure_host =
         ConfigureHost { shell: shell.clone(), once: once.clone(), configuration: Arc::new(configuration) };
     let monitoring = PlainMonitoring::new(monitor_host::ControlState(control));
+    let monitoring = Flaky { inner: monitoring, switch };
     let monitor_host = MonitorHost { shell: shell.clone(), once, monitoring: Arc::new(monitoring) };
     let handlers: [Arc<dyn Handler>; 7] = [
         accept_commands.clone(),
@@ -112,5 +121,47 @@ fn settings(callback_key: CallbackKey) -> DeploySettings {
         bmc_password: "secret".to_owned(),
         bmc_trust: TlsTrust::System,
         patience: Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) },
+    }
+}
+
+/// A driver whose calls fail by chance, or because what it drives is down.
+struct Flaky<T> {
+    inner: T,
+    switch: Switch,
+}
+
+impl<T> Flaky<T> {
+    fn check(&self, dependency: &'static str) -> Result<(), DriverError> {
+        if self.switch.driver_fails(dependency) { Err(busy(dependency)) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl<T: Configuration> Configuration for Flaky<T> {
+    async fn apply_role(&self, request: &ApplyRole) -> Result<Applied, DriverError> {
+        self.check("configuration")?;
+        self.inner.apply_role(request).await
+    }
+
+    async fn reapply(&self, request: &Reapply) -> Result<Option<Applied>, DriverError> {
+        self.check("configuration")?;
+        self.inner.reapply(request).await
+    }
+}
+
+#[async_trait]
+impl<T: Monitoring> Monitoring for Flaky<T> {
+    async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError> {
+        self.check("monitoring")?;
+        self.inner.register(request).await
+    }
+
+    async fn first_sample(&self, host: &str) -> Result<FirstSample, DriverError> {
+        self.inner.first_sample(host).await
+    }
+
+    async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
+        self.check("monitoring")?;
+        self.inner.deregister(host).await
     }
 }

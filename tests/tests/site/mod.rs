@@ -1,11 +1,13 @@
 //! A whole site in memory: all functions on the twins of their ports, machines that call back, virtual time.
 
+mod chaos;
 mod checks;
 mod fleet;
 mod functions;
 mod ports;
 mod switch;
 
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,8 +26,9 @@ use jiff::{SignedDuration, Timestamp};
 use relay_outbox::{FAILURE_QUEUE, relay_outbox};
 use serde_json::{Value, json};
 
+pub use chaos::{Chaos, Ended};
 pub use fleet::{Boot, Fleet, system_url};
-pub use switch::{Fault, Switch};
+pub use switch::{Bug, Fault, Rates, Switch};
 
 use functions::{Functions, Ports, QUEUES, wire};
 use ports::{Wired, WiredQueues};
@@ -58,11 +61,13 @@ pub struct Setup {
     pub batch: usize,
     /// All that can be delivered is delivered at once, and calls let each other go first, by this seed.
     pub at_once: Option<u64>,
+    /// What identifiers are made from.
+    pub seed: u64,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { order: Order::OldestFirst, duplicates: false, batch: 10, at_once: None }
+        Self { order: Order::OldestFirst, duplicates: false, batch: 10, at_once: None, seed: 1 }
     }
 }
 
@@ -80,7 +85,7 @@ pub struct Site {
     pub dead: Vec<(String, Received)>,
     setup: Setup,
     random: Random,
-    functions: Functions,
+    functions: Rc<Functions>,
     /// What the stream of the events table has not got rid of yet, and when it delivers it.
     outbox: Vec<OutboxRecord>,
     outbox_at: Option<Timestamp>,
@@ -113,7 +118,7 @@ impl Site {
         let (store, views, control) =
             (MemoryStore::default(), MemoryViews::default(), MemoryControl::default());
         let (fleet, sent) = (Fleet::new(&switch), Arc::default());
-        let functions = wire(Ports {
+        let functions = Rc::new(wire(Ports {
             store: Wired { twin: store.clone(), switch: switch.clone() },
             bus: Wired { twin: bus.clone(), switch: switch.clone() },
             queues: WiredQueues { twin: queues.clone(), switch: switch.clone(), sent: Arc::clone(&sent) },
@@ -122,8 +127,8 @@ impl Site {
             leases: Wired { twin: MemoryLeases::default(), switch: switch.clone() },
             bmcs: fleet.bmcs.clone(),
             clock: clock.clone(),
-            ids: SeededIds::default(),
-        });
+            ids: SeededIds::new(setup.seed),
+        }));
         let seed = if let Order::Shuffled(seed) = setup.order { seed } else { 0 };
         Self {
             clock,

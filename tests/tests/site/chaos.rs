@@ -1,0 +1,516 @@
+//! A site on which many invocations are under way at a time, and everything goes wrong by chance: one thread, virtual
+//! time, one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::task::Poll;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use hostler_core::{Commit, Decider, Payload, StreamId, StreamVersion};
+use hostler_domain::{HostDecider, HostPhase, HostState};
+use hostler_events::provisioning::StepKind;
+use hostler_events::{HostEvent, ProvisioningEvent};
+
+use super::fleet::Call;
+use super::functions::QUEUES;
+use super::{
+    Bug, Clock, HttpHandler, Outbound, OutboxRecord, Queues, REMAINING, Random, Rates, Received, Request,
+    Response, Setup, SignedDuration, Site, TIMERS_QUEUE, Timestamp, Value, json, relay_outbox, shuffle,
+    sqs_event, system_url,
+};
+
+/// How many invocations are under way at a time.
+const FLIGHTS_MAX: usize = 6;
+/// How many of a hundred messages are delivered once more although they were handled.
+const DUPLICATES_PERCENT: u8 = 2;
+/// How long an invocation may last.
+const INVOCATION: SignedDuration = SignedDuration::from_secs(30);
+/// More steps than any run needs.
+const STEPS_MAX: u64 = 3_000_000;
+
+/// An invocation that is under way.
+struct Flight {
+    id: u64,
+    /// When the function is killed.
+    killed_at: Option<Timestamp>,
+    work: Work,
+    future: LocalBoxFuture<'static, Answer>,
+}
+
+enum Work {
+    Queue(usize, Vec<Received>),
+    /// So many records, the oldest ones.
+    Relay(usize),
+    Callback(Box<Call>),
+    Command(Request, u32),
+}
+
+enum Answer {
+    Batch(SqsBatchResponse),
+    Relayed(bool),
+    Http(Box<Response>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended {
+    pub completed: u64,
+    pub compensated: u64,
+    pub stuck: u64,
+    pub steps: u64,
+    pub commits: u64,
+    /// The same for each run with one seed.
+    pub hash: u64,
+}
+
+/// A site in chaos.
+pub struct Chaos {
+    pub site: Site,
+    random: Random,
+    flights: Vec<Flight>,
+    invocations: u64,
+    steps: u64,
+    hash: DefaultHasher,
+    /// Commands that are yet to be given, and when.
+    orders: Vec<(Timestamp, Request, u32)>,
+    /// Until when things go wrong.
+    calm_at: Timestamp,
+    calm: bool,
+    model: Model,
+}
+
+impl Chaos {
+    pub fn new(seed: u64, rates: Rates) -> Self {
+        let mut site = Site::with(Setup { seed, ..Setup::default() });
+        for (queue, _) in QUEUES {
+            site.queues.set_redrive(queue, super::Redrive { to: format!("{queue}-dlq"), receives_max: 30 });
+        }
+        site.switch.unleash(seed, rates, &site.clock);
+        site.setup.order = super::Order::Shuffled(seed);
+        let calm_at = site.clock.now() + SignedDuration::from_hours(6);
+        Self {
+            site,
+            random: Random::new(seed ^ 0x5eed),
+            flights: Vec::new(),
+            invocations: 0,
+            steps: 0,
+            hash: DefaultHasher::new(),
+            orders: Vec::new(),
+            calm_at,
+            calm: false,
+            model: Model::default(),
+        }
+    }
+
+    /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own; some requests are
+    /// cancelled.
+    pub fn plan(&mut self, hosts: u32, requests: u32, count: u32, cancels_percent: u8) {
+        let begin = self.site.clock.now();
+        for number in 0..hosts {
+            let host = format!("h-{number}");
+            self.site.fleet.add(&host);
+            let body = json!({
+                "host": host, "pool": "web", "sku": "cpu", "faultDomain": format!("rack-{}", number % 7),
+                "bmc": { "systemUrl": system_url(&host) },
+            });
+            self.order(begin, 600, "enrol-host", &body);
+        }
+        let begin = begin + SignedDuration::from_mins(20);
+        for number in 0..requests {
+            let body = json!({
+                "request": format!("r-{number}"), "pool": "web", "role": "web-server", "image": "debian-13",
+                "count": count,
+            });
+            self.order(begin, 5_400, "request-hosts", &body);
+            if self.random.percent(cancels_percent) {
+                let body = json!({ "provisioning": format!("r-{number}.1"), "reason": "not needed" });
+                self.order(begin + SignedDuration::from_secs(10), 7_200, "cancel-provisioning", &body);
+            }
+        }
+        self.orders.sort_by_key(|(at, _, _)| *at);
+        self.orders.reverse();
+    }
+
+    /// From when on nothing goes wrong any more.
+    pub fn calm_after(&mut self, hours: i64) {
+        self.calm_at = self.site.clock.now() + SignedDuration::from_hours(hours);
+    }
+
+    fn order(&mut self, begin: Timestamp, within_seconds: u64, kind: &str, body: &Value) {
+        let at = begin + SignedDuration::from_secs(self.random.below(within_seconds).cast_signed());
+        let key = format!("order-{}", self.orders.len());
+        let request = Request {
+            method: "POST".to_owned(),
+            path: format!("/commands/{kind}"),
+            headers: [("idempotency-key".to_owned(), key)].into(),
+            body: body.to_string(),
+            caller: Some("operator".to_owned()),
+            ..Request::default()
+        };
+        self.orders.push((at, request, 0));
+    }
+
+    /// Lets everything happen, checking after every step, until all is at rest; then checks the whole.
+    pub async fn run(&mut self) -> Ended {
+        loop {
+            self.steps += 1;
+            assert!(self.steps < STEPS_MAX, "it never comes to rest: {:#?}", self.site.sagas());
+            if !self.calm && self.site.clock.now() >= self.calm_at {
+                self.calm = true;
+                self.site.switch.set_rates(Rates::default());
+            }
+            let went_on = self.poll_flights().await;
+            self.model.check(&self.site);
+            if !self.start_something() && !went_on && !self.pass_time() {
+                break;
+            }
+        }
+        self.site.check();
+        self.model.check_end(&self.site);
+        self.ended()
+    }
+
+    fn ended(&mut self) -> Ended {
+        let mut ended = Ended { steps: self.steps, commits: self.model.commits as u64, ..Ended::default() };
+        for (_, saga) in self.site.sagas() {
+            match saga.status_name() {
+                "completed" => ended.completed += 1,
+                "compensated" => ended.compensated += 1,
+                _ => ended.stuck += 1,
+            }
+        }
+        for commit in self.site.store.outbox_since(0) {
+            (commit.stream.to_string(), commit.version.0, commit.commit_id.to_string()).hash(&mut self.hash);
+        }
+        ended.hash = self.hash.finish();
+        ended
+    }
+
+    /// Lets each invocation go on that does not stand still; says whether there was one.
+    async fn poll_flights(&mut self) -> bool {
+        let mut went_on = false;
+        let mut at = 0;
+        let now = self.site.clock.now();
+        while at < self.flights.len() {
+            let flight = &mut self.flights[at];
+            let switch = &self.site.switch;
+            if flight.killed_at.is_some_and(|killed_at| killed_at <= now) {
+                let flight = self.flights.swap_remove(at);
+                self.over(flight, None);
+                went_on = true;
+                continue;
+            }
+            if switch.stalled_until(flight.id).is_some_and(|until| until > now) {
+                at += 1;
+                continue;
+            }
+            went_on = true;
+            switch.enter(flight.id);
+            let polled = poll_fn(|context| Poll::Ready(flight.future.poll_unpin(context))).await;
+            match polled {
+                Poll::Ready(answer) => {
+                    let flight = self.flights.swap_remove(at);
+                    self.over(flight, Some(answer));
+                }
+                Poll::Pending if switch.is_doomed(flight.id) => {
+                    let flight = self.flights.swap_remove(at);
+                    self.over(flight, None);
+                }
+                Poll::Pending => at += 1,
+            }
+        }
+        if !self.flights.is_empty() {
+            // Whoever gave way is woken.
+            tokio::task::yield_now().await;
+        }
+        went_on
+    }
+
+    /// What an invocation's end, or its death, means to whoever started it.
+    fn over(&mut self, flight: Flight, answer: Option<Answer>) {
+        self.site.switch.leave(flight.id);
+        let now = self.site.clock.now();
+        match (flight.work, answer) {
+            (Work::Queue(at, received), Some(Answer::Batch(response))) => {
+                self.handled(at, &received, &response)
+            }
+            (Work::Relay(records), Some(Answer::Relayed(true))) => {
+                // The stream may deliver a batch again that was relayed.
+                if !self.random.percent(1) || self.calm {
+                    self.site.outbox.drain(..records);
+                }
+            }
+            (Work::Relay(_), _) => self.site.outbox_at = Some(now + SignedDuration::from_secs(1)),
+            (Work::Callback(call), Some(Answer::Http(response))) if response.status < 500 => {
+                if self.random.percent(3) && !self.calm {
+                    self.site.fleet.replay(&call, now);
+                }
+            }
+            (Work::Callback(call), _) => self.site.fleet.call_again(*call, now),
+            (Work::Command(request, _), Some(Answer::Http(response))) if response.status < 500 => {
+                let expected = [202, 404, 409].contains(&response.status);
+                assert!(expected, "{}: {}", request.path, response.body);
+            }
+            (Work::Command(request, tries), _) => {
+                assert!(tries < 1_000, "nobody answers {}", request.path);
+                self.orders.push((now + SignedDuration::from_secs(5), request, tries + 1));
+                self.orders.sort_by_key(|(at, _, _)| std::cmp::Reverse(*at));
+            }
+            // The messages come back after their visibility timeout.
+            (Work::Queue(..), _) => {}
+        }
+    }
+
+    fn handled(&mut self, at: usize, received: &[Received], response: &SqsBatchResponse) {
+        let queue = QUEUES[at].0;
+        let lost = self.site.switch.shows(Bug::AcknowledgeFailure, 1);
+        for message in received {
+            let failed = response.batch_item_failures.iter().any(|f| f.item_identifier == message.message_id);
+            if failed && !lost {
+                continue;
+            }
+            let again = queue != TIMERS_QUEUE && !self.calm && self.random.percent(DUPLICATES_PERCENT);
+            if !again {
+                self.site.queues.delete(queue, &message.receipt);
+            }
+        }
+    }
+
+    /// Starts one of the things that can be started now; says whether there was one.
+    fn start_something(&mut self) -> bool {
+        self.redrive();
+        let now = self.site.clock.now();
+        self.site.fleet.look(now);
+        if self.flights.len() >= FLIGHTS_MAX {
+            return false;
+        }
+        if self.orders.last().is_some_and(|(at, _, _)| *at <= now) {
+            if let Some((_, request, tries)) = self.orders.pop() {
+                self.http(request.clone(), Work::Command(request, tries));
+            }
+            return true;
+        }
+        let mut turn: Vec<usize> = (0..QUEUES.len() + 2).collect();
+        shuffle(&mut turn, &mut self.random);
+        turn.into_iter().any(|at| match at.checked_sub(QUEUES.len()) {
+            None => self.deliver(at),
+            Some(0) => self.relay(),
+            Some(_) => self.call_back(),
+        })
+    }
+
+    fn fly(&mut self, work: Work, future: LocalBoxFuture<'static, Answer>) {
+        self.invocations += 1;
+        let now = self.site.clock.now();
+        // What these two do is guarded by conditional writes, so that they may come back from the dead.
+        let zombie = matches!(&work, Work::Queue(at, _) if ["configure-host", "monitor-host"].contains(&QUEUES[*at].0))
+            && self.random.percent(50);
+        let killed_at = (!zombie).then(|| now + INVOCATION);
+        self.flights.push(Flight { id: self.invocations, killed_at, work, future });
+    }
+
+    fn deliver(&mut self, at: usize) -> bool {
+        let queue = QUEUES[at].0;
+        let most = 1 + usize::try_from(self.random.below(10)).unwrap_or(0);
+        let mut received = self.site.queues.receive(queue, most);
+        if received.is_empty() {
+            return false;
+        }
+        shuffle(&mut received, &mut self.random);
+        let (event, functions) = (sqs_event(queue, &received), std::rc::Rc::clone(&self.site.functions));
+        let future = async move {
+            let (_, batch, handler) = &functions.of_queues[at];
+            Answer::Batch(batch.handle(event, REMAINING, &**handler).await)
+        };
+        self.fly(Work::Queue(at, received), future.boxed_local());
+        true
+    }
+
+    fn relay(&mut self) -> bool {
+        let now = self.site.clock.now();
+        let new = self.site.store.take_outbox_records();
+        if !new.is_empty() {
+            self.site.outbox.extend(new);
+            // Now and then the stream lags, once in a long while for more than a day.
+            if !self.calm && self.random.percent(2) {
+                let seconds = if self.random.below(500) == 0 { 25 * 3_600 } else { self.random.below(600) };
+                self.site.outbox_at = Some(now + SignedDuration::from_secs(seconds.cast_signed()));
+            }
+        }
+        let flying = self.flights.iter().any(|flight| matches!(flight.work, Work::Relay(_)));
+        if flying || self.site.outbox.is_empty() || self.site.outbox_at.is_some_and(|at| at > now) {
+            return false;
+        }
+        self.site.outbox_at = None;
+        let copy = |record: &OutboxRecord| OutboxRecord {
+            position: record.position.clone(),
+            commit: record.commit.clone(),
+            raw: record.raw.clone(),
+        };
+        let records: Vec<OutboxRecord> = self.site.outbox.iter().map(copy).collect();
+        let (count, functions) = (records.len(), std::rc::Rc::clone(&self.site.functions));
+        let future = async move { Answer::Relayed(relay_outbox(&functions.relay, &records).await.is_ok()) };
+        self.fly(Work::Relay(count), future.boxed_local());
+        true
+    }
+
+    fn call_back(&mut self) -> bool {
+        let now = self.site.clock.now();
+        let Some(call) = self.site.fleet.take_call(now) else { return false };
+        self.http(call.request.clone(), Work::Callback(Box::new(call)));
+        true
+    }
+
+    fn http(&mut self, request: Request, work: Work) {
+        let functions = std::rc::Rc::clone(&self.site.functions);
+        let future = async move { Answer::Http(Box::new(functions.accept_commands.answer(&request).await)) };
+        self.fly(work, future.boxed_local());
+    }
+
+    /// An operator puts dead letters back to where they came from.
+    fn redrive(&mut self) {
+        for (queue, _) in QUEUES {
+            let dead = format!("{queue}-dlq");
+            if self.site.queues.len(&dead) == 0 {
+                continue;
+            }
+            for letter in self.site.queues.receive(&dead, 1_000) {
+                self.model.dead_letters += 1;
+                self.site.queues.delete(&dead, &letter.receipt);
+                let attributes = BTreeMap::new();
+                let copy = Outbound { body: letter.body, delay_seconds: 60, attributes };
+                let sent = self.site.queues.send(queue, &[copy]).now_or_never();
+                assert!(sent.is_some_and(|results| results[0].is_ok()), "{dead} cannot be emptied");
+            }
+        }
+    }
+
+    fn pass_time(&mut self) -> bool {
+        let now = self.site.clock.now();
+        let retry_at = self.site.outbox_at.filter(|_| !self.site.outbox.is_empty());
+        let stalls = self.flights.iter().filter_map(|flight| self.site.switch.stalled_until(flight.id));
+        let kills = self.flights.iter().filter_map(|flight| flight.killed_at);
+        let order = self.orders.last().map(|(at, _, _)| *at);
+        let next = [self.site.queues.next_visible_at(), self.site.fleet.next_call_at(), retry_at, order];
+        let next = next.into_iter().flatten().chain(stalls).chain(kills).filter(|at| *at > now).min();
+        let Some(next) = next else {
+            assert!(self.flights.is_empty(), "an invocation waits for what never comes");
+            return false;
+        };
+        self.site.clock.set(next);
+        self.site.switch.wake();
+        true
+    }
+}
+
+/// What is known of the site from its commits alone, and must hold after every one of them.
+#[derive(Default)]
+struct Model {
+    /// How many commits were looked at.
+    commits: usize,
+    /// How many images inserted were looked at.
+    inserted: usize,
+    dead_letters: u64,
+    versions: BTreeMap<StreamId, StreamVersion>,
+    causes: BTreeSet<(StreamId, String)>,
+    inserts: BTreeSet<String>,
+    hosts: BTreeMap<StreamId, (HostState, bool)>,
+    /// What each saga has yet to undo, in order.
+    plans: BTreeMap<StreamId, Vec<StepKind>>,
+}
+
+impl Model {
+    fn check(&mut self, site: &Site) {
+        for commit in site.store.outbox_since(self.commits) {
+            self.commits += 1;
+            self.check_commit(&commit);
+        }
+        let inserted = site.fleet.bmcs.inserted.lock().unwrap();
+        for image in &inserted[self.inserted..] {
+            assert!(self.inserts.insert(image.clone()), "one effect per key: {image} was inserted twice");
+        }
+        self.inserted = inserted.len();
+    }
+
+    fn check_commit(&mut self, commit: &Commit) {
+        let stream = &commit.stream;
+        let version = self.versions.entry(stream.clone()).or_insert(StreamVersion::EMPTY);
+        assert_eq!(commit.version, version.next(), "{stream}: versions without gaps");
+        *version = commit.version;
+        let cause = (stream.clone(), commit.causation_id.to_string());
+        assert!(self.causes.insert(cause), "{stream}: a cause commits once: {}", commit.causation_id);
+        match stream.category() {
+            "host" => self.check_host(commit),
+            "provisioning" => self.check_saga(commit),
+            _ => {}
+        }
+    }
+
+    /// A host is free only when it was cleaned since it was last written to, and is held by one saga at a time.
+    fn check_host(&mut self, commit: &Commit) {
+        let stream = &commit.stream;
+        let (state, dirty) = self.hosts.entry(stream.clone()).or_default();
+        for event in &commit.events {
+            let event =
+                HostEvent::from_data(&event.event_type, event.schema_version, event.data.clone()).unwrap();
+            match &event {
+                HostEvent::Enrolled(_) | HostEvent::DeployStarted(_) => *dirty = true,
+                HostEvent::Cleaned(_) => *dirty = false,
+                HostEvent::Reserved(reserved) => {
+                    let holder = state.reservation.as_ref();
+                    let free = holder.is_none_or(|holder| *holder == reserved.provisioning);
+                    assert!(free, "{stream}: held by two sagas at a time: {holder:?}");
+                }
+                _ => {}
+            }
+            *state = HostDecider::evolve(std::mem::take(state), &event);
+        }
+        assert!(state.phase != HostPhase::Available || !*dirty, "{stream}: free, and not cleaned");
+    }
+
+    /// What is undone is undone in the reverse order of doing.
+    fn check_saga(&mut self, commit: &Commit) {
+        let stream = &commit.stream;
+        for event in &commit.events {
+            let event =
+                ProvisioningEvent::from_data(&event.event_type, event.schema_version, event.data.clone());
+            match event.unwrap() {
+                ProvisioningEvent::CompensationStarted(started) => {
+                    let order = [
+                        StepKind::DeregisterMonitoring,
+                        StepKind::UndeployHost,
+                        StepKind::ReleaseReservation,
+                    ];
+                    let reverse: Vec<StepKind> =
+                        order.into_iter().filter(|kind| started.plan.contains(kind)).collect();
+                    assert_eq!(started.plan, reverse, "{stream}: compensations in reverse");
+                    self.plans.insert(stream.clone(), started.plan);
+                }
+                ProvisioningEvent::StepStarted(step) if !StepKind::FORWARD.contains(&step.kind) => {
+                    let plan = self.plans.entry(stream.clone()).or_default();
+                    while plan.first().is_some_and(|kind| *kind != step.kind) {
+                        plan.remove(0);
+                    }
+                    assert!(
+                        !plan.is_empty(),
+                        "{stream}: compensations in reverse: {:?} comes late",
+                        step.kind
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// No acknowledged commit is lost: what was handed out is what is stored.
+    fn check_end(&self, site: &Site) {
+        for commit in site.store.outbox_since(0) {
+            let stored = site.store.commits(&commit.stream);
+            let there = stored.iter().any(|stored| stored.commit_id == commit.commit_id);
+            assert!(there, "{}@{}: an acknowledged commit is lost", commit.stream, commit.version);
+        }
+    }
+}
