@@ -8,6 +8,8 @@
     reason = "a panic is how a test fails, and tests are read as code"
 )]
 
+mod bugs;
+mod figures;
 mod seeds;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the journeys use other parts of it")]

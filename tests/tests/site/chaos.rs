@@ -428,6 +428,13 @@ impl Model {
             self.commits += 1;
             self.check_commit(&commit);
         }
+        for commit in site.switch.take_acknowledged() {
+            let stored = site.store.stored(&commit.stream, commit.version);
+            let there = stored.is_some_and(|stored| stored.commit_id == commit.commit_id);
+            assert!(there, "{}@{}: an acknowledged commit is lost", commit.stream, commit.version);
+        }
+        let collisions = site.switch.collisions();
+        assert!(collisions.is_empty(), "worked on by two at a time: {collisions:?}");
         let inserted = site.fleet.bmcs.inserted.lock().unwrap();
         for image in &inserted[self.inserted..] {
             assert!(self.inserts.insert(image.clone()), "one effect per key: {image} was inserted twice");

@@ -139,6 +139,7 @@ impl<T> Flaky<T> {
 #[async_trait]
 impl<T: Configuration> Configuration for Flaky<T> {
     async fn apply_role(&self, request: &ApplyRole) -> Result<Applied, DriverError> {
+        let _worked_on = self.switch.work_on(&format!("configuration of {}", request.host)).await;
         self.check("configuration")?;
         self.inner.apply_role(request).await
     }
@@ -152,6 +153,7 @@ impl<T: Configuration> Configuration for Flaky<T> {
 #[async_trait]
 impl<T: Monitoring> Monitoring for Flaky<T> {
     async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError> {
+        let _worked_on = self.switch.work_on(&format!("monitoring of {}", request.host)).await;
         self.check("monitoring")?;
         self.inner.register(request).await
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+use hostler_core::Commit;
 use hostler_runtime::{Clock, Page};
 use hostler_testkit::TestClock;
 use hostler_testkit::clock::Random;
@@ -61,7 +62,7 @@ pub struct Rates {
 pub enum Bug {
     /// Every so many appends, one is acknowledged and not written.
     ForgetCommit,
-    /// A commit takes the place of another one of its version.
+    /// Every so many appends, one takes the place of the commit before it.
     Overwrite,
     /// A version is left out.
     SkipVersion,
@@ -83,8 +84,6 @@ pub enum Bug {
     GrantEveryLease,
     /// What is undone is undone in the order in which it was done.
     CompensateForwards,
-    /// A host counts as clean that was not cleaned.
-    SkipCleaning,
     /// A saga's last event is taken for granted and not recorded.
     ForgetEnd,
 }
@@ -116,6 +115,12 @@ struct Inner {
     /// How many calls each dependency got, and how many of them failed.
     calls: BTreeMap<&'static str, (u64, u64)>,
     bug: Option<(Bug, u64)>,
+    /// Commits that were acknowledged and are yet to be looked for.
+    acknowledged: Vec<Commit>,
+    /// What is being worked on from outside, and since when.
+    worked_on: BTreeMap<String, Timestamp>,
+    /// What two invocations worked on at a time.
+    collisions: Vec<String>,
     /// What each listing came to last.
     lists: BTreeMap<ListKey, Page>,
     /// Every write so far, by what it was.
@@ -123,6 +128,18 @@ struct Inner {
     planned: Option<(usize, Fault)>,
     dead: bool,
     yields: Option<Random>,
+}
+
+/// Something outside that is worked on until this is dropped.
+pub struct WorkedOn {
+    switch: Switch,
+    what: String,
+}
+
+impl Drop for WorkedOn {
+    fn drop(&mut self) {
+        self.switch.inner.lock().unwrap().worked_on.remove(&self.what);
+    }
 }
 
 impl Switch {
@@ -237,6 +254,42 @@ impl Switch {
     /// Whether a listing is an old one.
     pub fn is_stale(&self) -> bool {
         self.chance(|rates| rates.stale)
+    }
+
+    /// A commit was acknowledged.
+    pub fn acknowledge(&self, commit: &Commit) {
+        let mut inner = self.inner.lock().unwrap();
+        if inner.chaos.is_some() {
+            inner.acknowledged.push(commit.clone());
+        }
+    }
+
+    /// The commits acknowledged since this was last called.
+    pub fn take_acknowledged(&self) -> Vec<Commit> {
+        std::mem::take(&mut self.inner.lock().unwrap().acknowledged)
+    }
+
+    /// What two live invocations worked on at a time.
+    pub fn collisions(&self) -> Vec<String> {
+        self.inner.lock().unwrap().collisions.clone()
+    }
+
+    /// Works on something outside, which takes its time. A collision with another live invocation is noted.
+    pub async fn work_on(&self, what: &str) -> WorkedOn {
+        {
+            let mut inner = self.inner.lock().unwrap();
+            let Some(now) = inner.chaos.as_ref().map(|chaos| chaos.clock.now()) else {
+                return WorkedOn { switch: self.clone(), what: String::new() };
+            };
+            let since = inner.worked_on.insert(what.to_owned(), now);
+            // Whoever has been at it for longer than an invocation lasts is a zombie.
+            if since.is_some_and(|since| now.duration_since(since) < SignedDuration::from_secs(30)) {
+                inner.collisions.push(what.to_owned());
+            }
+        }
+        let worked_on = WorkedOn { switch: self.clone(), what: what.to_owned() };
+        self.alive().await;
+        worked_on
     }
 
     /// What a listing came to the last time.

@@ -67,6 +67,12 @@ impl MemoryStore {
         self.inner.lock().unwrap().rivals.push_back(commit);
     }
 
+    /// One commit, if it is there.
+    #[must_use]
+    pub fn stored(&self, stream: &StreamId, version: StreamVersion) -> Option<Commit> {
+        self.inner.lock().unwrap().streams.get(stream)?.get(&version).cloned()
+    }
+
     /// Writes a commit in the place of whatever has its version: what a store must never do, for tests of checks.
     pub fn overwrite(&self, commit: &Commit) {
         let mut inner = self.inner.lock().unwrap();

@@ -1,0 +1,55 @@
+//! The checks themselves are checked: each promise is broken in turn, and somebody must notice.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::seeds::{SAFETY, run_with, said};
+use crate::site::{Bug, Chaos, Rates};
+
+/// How many seeds a bug has to show itself.
+const SEEDS: u64 = 30;
+
+/// What is noticed first when this is broken, and in which seed.
+fn notices(bug: Bug) -> Option<(u64, String)> {
+    (1..=SEEDS).find_map(|seed| {
+        let run = || {
+            let plan = |chaos: &mut Chaos| {
+                chaos.site.switch.break_on_purpose(bug);
+                chaos.plan(8, 6, 2, 20);
+            };
+            run_with(seed, plan, Rates { driver: 2_000, give_way: 3_000, ..SAFETY })
+        };
+        catch_unwind(AssertUnwindSafe(run)).err().map(|panic| (seed, said(&*panic)))
+    })
+}
+
+fn is_noticed(bug: Bug) {
+    let noticed = notices(bug);
+    let (seed, by) = noticed.unwrap_or_else(|| panic!("{bug:?} went unnoticed in {SEEDS} seeds"));
+    let by: String = by.lines().next().unwrap_or_default().chars().take(120).collect();
+    println!("{bug:?}: noticed in seed {seed}: {by}");
+}
+
+macro_rules! each_is_noticed {
+    ($($test:ident: $bug:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            is_noticed(Bug::$bug);
+        })*
+    };
+}
+
+each_is_noticed! {
+    an_acknowledged_commit_that_is_lost_is_noticed: ForgetCommit,
+    a_store_without_its_condition_is_noticed: Overwrite,
+    a_gap_in_the_versions_is_noticed: SkipVersion,
+    a_cause_that_commits_twice_is_noticed: ForgetCause,
+    an_event_that_is_not_published_is_noticed: LoseEvent,
+    a_message_that_is_not_sent_is_noticed: LoseMessage,
+    a_timer_that_is_not_set_is_noticed: LoseTimer,
+    a_failure_that_is_acknowledged_is_noticed: AcknowledgeFailure,
+    a_row_that_goes_back_is_noticed: ViewGoesBack,
+    a_row_that_is_lost_is_noticed: LoseRow,
+    a_lease_that_everybody_gets_is_noticed: GrantEveryLease,
+    undoing_in_the_wrong_order_is_noticed: CompensateForwards,
+    a_saga_that_never_ends_is_noticed: ForgetEnd,
+}
