@@ -7,6 +7,7 @@ pub mod http;
 pub mod pack;
 pub mod ports;
 pub mod relay;
+pub mod replay;
 pub mod shell;
 pub mod timers;
 

@@ -12,6 +12,7 @@ mod batch;
 mod catch_up;
 mod history;
 mod relay;
+mod replay;
 mod shell;
 mod shell_limits;
 mod tally;

@@ -3,6 +3,7 @@
 mod bus;
 mod control;
 mod deliver;
+mod log;
 mod queues;
 mod store;
 mod views;
