@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Cancel(operate::CancelArgs),
     /// Have a stuck saga try its compensation again
     Resume(operate::ResumeArgs),
+    /// Have a stuck saga go on without the compensation that it is stuck at
+    EditSaga(operate::EditSagaArgs),
     /// Send a quarantined host through checks and cleaning again
     Requalify(operate::RequalifyArgs),
     /// Make a simulated host or its BMC misbehave (local cloud only)

@@ -44,6 +44,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Label(args) => commands::operate::label(args, global, out).await,
         Command::Requalify(args) => commands::operate::requalify(args, global, out).await,
         Command::Cancel(args) => commands::operate::cancel(args, global, out).await,
+        Command::EditSaga(args) => commands::operate::edit_saga(args, global, out).await,
         Command::Resume(args) => commands::operate::resume(args, global, out).await,
         Command::Fault(args) => commands::fault::run(args, global, out).await,
         Command::Emit(args) => commands::emit::run(args, global, out).await,

@@ -59,7 +59,7 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
         ProvisioningEvent::CompensationCompleted(it) => {
             let host = match (&it.host, it.host_quarantined) {
                 (Some(host), true) => format!("; {host} could not be cleaned and is quarantined"),
-                (Some(host), false) => format!("; {host} is back in its pool"),
+                (Some(host), false) => format!("; {host} is not its host any more"),
                 (None, _) => String::new(),
             };
             Line::new(Mark::Undone, format!("everything is undone{host}"))
@@ -71,6 +71,9 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
             Line::new(Mark::Failed, format!("stuck in {}: {}", it.kind, it.reason))
         }
         ProvisioningEvent::Resumed(_) => Line::new(Mark::Other, "an operator had it try again"),
+        ProvisioningEvent::CompensationSkipped(it) => {
+            Line::new(Mark::Other, format!("an operator had it go on without {}: {}", it.kind, it.reason))
+        }
     }
 }
 

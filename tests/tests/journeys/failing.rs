@@ -176,6 +176,32 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
 }
 
 #[tokio::test]
+async fn a_stuck_saga_goes_on_without_what_an_operator_has_seen_to() {
+    let mut site = with_a_free_host(&[("simulate.configure", "fail")]).await;
+    site.request("r-1", 1).await;
+    assert!(site.run_until(|site| site.phase("h-1") == "configuring").await);
+    for _ in 0..ProvisioningPolicy::default().undeploy_host.attempts {
+        site.fleet.bmc("h-1").fail_next(refused());
+    }
+    site.run().await;
+    assert_eq!(site.status("r-1.1"), "stuck");
+    let skip = |kind: &str| json!({ "provisioning": "r-1.1", "kind": kind, "reason": "done by hand" });
+    let other = site.command("skip-compensation", skip("release-reservation")).await;
+    assert_eq!(other.status, 409, "{}", other.body);
+    site.accepted("skip-compensation", skip("undeploy-host")).await;
+    site.run().await;
+    let saga = site.get("/provisionings/r-1.1", &[]).await;
+    // A host that was not cleaned never goes back to its pool: that, too, is for the operator to say.
+    assert_eq!((&saga.body["status"], &saga.body["step"]), (&json!("stuck"), &json!("release-reservation")));
+    assert_ne!(site.phase("h-1"), "available");
+    site.accepted("skip-compensation", skip("release-reservation")).await;
+    site.run().await;
+    assert_eq!(site.status("r-1.1"), "compensated");
+    assert_ne!(site.phase("h-1"), "available");
+    assert_eq!(site.count("provisioning.compensation-skipped"), 2);
+}
+
+#[tokio::test]
 async fn a_label_that_is_put_right_lets_the_next_request_through() {
     let mut site = with_a_free_host(&[("simulate.monitor", "fail")]).await;
     request(&mut site).await;

@@ -50,6 +50,24 @@ pub enum ProvisioningRefusal {
         /// The saga.
         provisioning: ProvisioningId,
     },
+    /// The operator looked at something else than what it is stuck at. Look again.
+    #[error(
+        "{provisioning} is stuck at {stuck}, not at {asked}: look at it again before you have it skipped"
+    )]
+    StuckElsewhere {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// What it is stuck at.
+        stuck: StepKind,
+        /// What was to be skipped.
+        asked: StepKind,
+    },
+    /// What is skipped is never undone by the saga: it is recorded who has seen to it, and how.
+    #[error("no reason was given to skip a compensation of {provisioning}: say what was done instead")]
+    NoReason {
+        /// The saga.
+        provisioning: ProvisioningId,
+    },
     /// Only stuck sagas can be resumed. Leave it alone.
     #[error("{provisioning} is {status}, and only a stuck provisioning can be resumed: leave it as it is")]
     NotStuck {
@@ -86,6 +104,8 @@ impl ProvisioningRefusal {
             Self::AlreadyCompleted { .. } => "already-completed",
             Self::AlreadyCompensated { .. } => "already-compensated",
             Self::IsStuck { .. } => "is-stuck",
+            Self::StuckElsewhere { .. } => "stuck-elsewhere",
+            Self::NoReason { .. } => "no-reason",
             Self::NotStuck { .. } => "not-stuck",
             Self::ReasonTooLong { .. } => "reason-too-long",
             Self::NoHost { .. } => "no-host",
