@@ -69,13 +69,16 @@ pub(crate) struct ResumeArgs {
 
 /// What `edit-saga` takes.
 #[derive(Debug, Args)]
-#[command(after_help = "What is skipped is not undone by the saga: see to it first.\n\nExample:\n  \
+#[command(
+    after_help = "What is skipped is not undone by the saga: see to it first. What gives the host back\n\
+    cannot be skipped: put it right and resume.\n\nExample:\n  \
     hostler show saga web-x7q2.1\n  \
-    hostler edit-saga web-x7q2.1 --skip undeploy-host --why \"the host left its rack\"")]
+    hostler edit-saga web-x7q2.1 --skip deregister-monitoring --why \"monitoring was replaced\""
+)]
 pub(crate) struct EditSagaArgs {
     /// The saga
     saga: String,
-    /// The compensation that it is stuck at, such as undeploy-host
+    /// The compensation that it is stuck at, such as deregister-monitoring
     #[arg(long, value_name = "STEP")]
     skip: String,
     /// Why, and what was done instead; it is recorded

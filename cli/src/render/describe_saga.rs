@@ -59,7 +59,7 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
         ProvisioningEvent::CompensationCompleted(it) => {
             let host = match (&it.host, it.host_quarantined) {
                 (Some(host), true) => format!("; {host} could not be cleaned and is quarantined"),
-                (Some(host), false) => format!("; {host} is not its host any more"),
+                (Some(host), false) => format!("; {host} is back in its pool"),
                 (None, _) => String::new(),
             };
             Line::new(Mark::Undone, format!("everything is undone{host}"))

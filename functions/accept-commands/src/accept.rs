@@ -233,6 +233,7 @@ fn provisioning_says(refusal: &ProvisioningRefusal) -> Says {
         | ProvisioningRefusal::IsStuck { .. }
         | ProvisioningRefusal::NotStuck { .. }
         | ProvisioningRefusal::StuckElsewhere { .. }
+        | ProvisioningRefusal::HoldsHost { .. }
         | ProvisioningRefusal::NoHost { .. } => 409,
     };
     (status, refusal.label())

@@ -44,13 +44,17 @@ pub(super) fn resume(saga: Saga<'_>) -> ProvisioningOutcome {
     }
 }
 
-/// What it is stuck at counts as undone, for the operator says so; the rest is undone as ever.
+/// What it is stuck at counts as undone, for the operator says so; the rest is undone as ever. What gives the host
+/// back cannot be skipped: no host is held by a saga that has ended, and none goes back to its pool uncleaned.
 pub(super) fn skip(saga: Saga<'_>, asked: StepKind, reason: &str) -> ProvisioningOutcome {
     let provisioning = saga.order.provisioning.clone();
     let characters = reason.chars().count();
     match &saga.state.status {
         Status::Stuck { kind, .. } if *kind != asked => {
             Err(ProvisioningRefusal::StuckElsewhere { provisioning, stuck: *kind, asked })
+        }
+        Status::Stuck { kind: kind @ (StepKind::UndeployHost | StepKind::ReleaseReservation), .. } => {
+            Err(ProvisioningRefusal::HoldsHost { provisioning, kind: *kind })
         }
         Status::Stuck { .. } if reason.trim().is_empty() => {
             Err(ProvisioningRefusal::NoReason { provisioning })

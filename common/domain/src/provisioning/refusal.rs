@@ -62,6 +62,16 @@ pub enum ProvisioningRefusal {
         /// What was to be skipped.
         asked: StepKind,
     },
+    /// Skipping it would leave a host held by a saga that has ended. Put it right and resume.
+    #[error(
+        "{kind} of {provisioning} gives its host back and cannot be skipped: put right what stands in its way, then resume it with resume-provisioning"
+    )]
+    HoldsHost {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// What was to be skipped.
+        kind: StepKind,
+    },
     /// What is skipped is never undone by the saga: it is recorded who has seen to it, and how.
     #[error("no reason was given to skip a compensation of {provisioning}: say what was done instead")]
     NoReason {
@@ -105,6 +115,7 @@ impl ProvisioningRefusal {
             Self::AlreadyCompensated { .. } => "already-compensated",
             Self::IsStuck { .. } => "is-stuck",
             Self::StuckElsewhere { .. } => "stuck-elsewhere",
+            Self::HoldsHost { .. } => "holds-host",
             Self::NoReason { .. } => "no-reason",
             Self::NotStuck { .. } => "not-stuck",
             Self::ReasonTooLong { .. } => "reason-too-long",

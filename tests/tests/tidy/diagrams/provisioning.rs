@@ -63,7 +63,7 @@ impl Walk {
             );
             done.then_some((*name, input))
         };
-        events.filter_map(|name| answers(name)).next().unwrap()
+        events.filter_map(answers).next().unwrap()
     }
 }
 

@@ -77,34 +77,34 @@ fn skip(kind: StepKind, reason: &str) -> ProvisioningInput {
 
 #[test]
 fn a_stuck_saga_goes_on_without_the_compensation_that_an_operator_has_seen_to() {
-    for (at, kind) in COMPENSATIONS.into_iter().enumerate() {
-        let mut saga = stuck(kind);
-        let names = saga.names(&skip(kind, "done by hand"));
-        let then = match COMPENSATIONS.get(at + 1) {
-            Some(next) => {
-                assert_eq!(saga.at_work().0, *next);
-                "provisioning.step-started"
-            }
-            None => "provisioning.compensation-completed",
-        };
-        assert_eq!(names, ["provisioning.compensation-skipped", then]);
-        saga.finish();
-        assert_eq!(saga.state.status_name(), "compensated");
-        let others: Vec<StepKind> = COMPENSATIONS.into_iter().filter(|other| *other != kind).collect();
-        let undone = |event: &ProvisioningEvent| match event {
-            ProvisioningEvent::StepSucceeded(done) if COMPENSATIONS.contains(&done.kind) => Some(done.kind),
-            _ => None,
-        };
-        let undone: Vec<StepKind> = saga.events.iter().filter_map(undone).collect();
-        assert_eq!(undone, others, "the rest is undone in its order");
-        let Some(ProvisioningEvent::CompensationCompleted(done)) = saga.events.last() else { panic!() };
-        assert_eq!(done.reason, "cancelled: not needed any more");
+    let mut saga = stuck(StepKind::DeregisterMonitoring);
+    let names = saga.names(&skip(StepKind::DeregisterMonitoring, "done by hand"));
+    assert_eq!(names, ["provisioning.compensation-skipped", "provisioning.step-started"]);
+    assert_eq!(saga.at_work().0, StepKind::UndeployHost);
+    saga.finish();
+    assert_eq!(saga.state.status_name(), "compensated");
+    let undone = |event: &ProvisioningEvent| match event {
+        ProvisioningEvent::StepSucceeded(done) if COMPENSATIONS.contains(&done.kind) => Some(done.kind),
+        _ => None,
+    };
+    let undone: Vec<StepKind> = saga.events.iter().filter_map(undone).collect();
+    assert_eq!(undone, COMPENSATIONS[1..], "the rest is undone in its order");
+    let Some(ProvisioningEvent::CompensationCompleted(done)) = saga.events.last() else { panic!() };
+    assert_eq!(done.reason, "cancelled: not needed any more");
+}
+
+#[test]
+fn what_gives_the_host_back_is_never_skipped() {
+    for kind in [StepKind::UndeployHost, StepKind::ReleaseReservation] {
+        let refusal = stuck(kind).when(&skip(kind, "done by hand")).unwrap_err();
+        assert_eq!(refusal.label(), "holds-host");
+        assert!(refusal.to_string().contains("resume"), "{refusal}");
     }
 }
 
 #[test]
 fn only_what_a_saga_is_stuck_at_is_skipped_and_only_with_a_reason() {
-    let kind = StepKind::UndeployHost;
+    let kind = StepKind::DeregisterMonitoring;
     for (name, mut saga) in everywhere().into_iter().filter(|(name, _)| !name.starts_with("stuck")) {
         assert_eq!(saga.when(&skip(kind, "why")).unwrap_err().label(), "not-stuck", "{name}");
     }
