@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    completions, doctor, emit, failures, fault, invoke, list, operate, request, show, up, watch,
+    completions, doctor, emit, events, failures, fault, invoke, list, operate, request, show, up, watch,
 };
 use crate::error::EXIT_CODES;
 use crate::target::Global;
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Cancel(operate::CancelArgs),
     /// Have a stuck saga try its compensation again
     Resume(operate::ResumeArgs),
+    /// Have a stuck saga go on without the compensation that it is stuck at
+    EditSaga(operate::EditSagaArgs),
     /// Send a quarantined host through checks and cleaning again
     Requalify(operate::RequalifyArgs),
     /// Make a simulated host or its BMC misbehave (local cloud only)
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Invoke(invoke::InvokeArgs),
     /// List what is in the dead-letter queues, and why
     Failures(failures::FailuresArgs),
+    /// Tell again what happened: to one consumer's read models, or to everybody after an outage
+    Events(events::EventsArgs),
     /// Count events and effects, and check that they add up
     Stats,
     /// Tell what is missing on this machine and how to get it
@@ -128,6 +132,15 @@ mod tests {
         assert_eq!(args.changes.len(), 2);
         assert!(parse("hostler label h-01").is_err());
         assert!(parse("hostler label h-01 nonsense").is_err());
+    }
+
+    #[test]
+    fn nothing_is_told_again_without_saying_what() {
+        assert!(parse("hostler events replay").is_err());
+        assert!(parse("hostler events republish").is_err());
+        assert!(parse("hostler events replay --type host.enrolled --rate 0").is_err());
+        assert!(parse("hostler events replay --type host.enrolled --dry-run").is_ok());
+        assert!(parse("hostler events republish --since 2026-01-31T12:00:00Z --rate 20").is_ok());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 use crate::macros::contracts;
 use crate::policy::ProvisioningPolicy;
+use crate::provisioning::StepKind;
 
 /// The most hosts one request may ask for: what one site deploys at once.
 pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
@@ -20,6 +21,7 @@ contracts! {
         "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts),
         "cancel-provisioning" v 1 @ "commands" => CancelProvisioning(CancelProvisioning),
         "resume-provisioning" v 1 @ "commands" => ResumeProvisioning(ResumeProvisioning),
+        "skip-compensation" v 1 @ "commands" => SkipCompensation(SkipCompensation),
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot),
     }
 }
@@ -119,6 +121,18 @@ pub struct CancelProvisioning {
 pub struct ResumeProvisioning {
     /// The saga.
     pub provisioning: ProvisioningId,
+}
+
+/// Have a stuck saga go on without the compensation that it is stuck at: somebody has seen to it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SkipCompensation {
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The compensation that it is stuck at; another one is refused.
+    pub kind: StepKind,
+    /// Why, and what was done instead; it is recorded.
+    pub reason: String,
 }
 
 /// How a boot from an image ended, as the booted system itself says.

@@ -44,6 +44,7 @@ contracts! {
         "provisioning.completed" v 1 => Completed(ProvisioningCompleted),
         "provisioning.stuck" v 1 => Stuck(ProvisioningStuck),
         "provisioning.resumed" v 1 => Resumed(ProvisioningResumed),
+        "provisioning.compensation-skipped" v 1 => CompensationSkipped(CompensationSkipped),
     }
 }
 
@@ -332,4 +333,16 @@ pub struct ProvisioningStuck {
 pub struct ProvisioningResumed {
     /// The saga.
     pub provisioning: ProvisioningId,
+}
+
+/// An operator had a stuck saga go on without a compensation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CompensationSkipped {
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The compensation.
+    pub kind: StepKind,
+    /// Why, and what was done instead.
+    pub reason: String,
 }

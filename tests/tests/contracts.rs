@@ -133,6 +133,13 @@ async fn the_event_store_keeps_its_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_event_log_keeps_its_contract() {
+    let place = place().await;
+    let log = hostler_aws::DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&place.config), "events");
+    contract::event_log(&place.aws.event_store().unwrap(), &log).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_views_keep_their_contract() {
     let place = place().await;
     contract::views(&place.aws.views().unwrap(), SUPPORTS).await;

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod emit;
 pub(crate) mod env;
+pub(crate) mod events;
 pub(crate) mod failures;
 pub(crate) mod fault;
 pub(crate) mod invoke;

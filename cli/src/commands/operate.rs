@@ -67,6 +67,25 @@ pub(crate) struct ResumeArgs {
     saga: String,
 }
 
+/// What `edit-saga` takes.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is skipped is not undone by the saga: see to it first. What gives the host back\n\
+    cannot be skipped: put it right and resume.\n\nExample:\n  \
+    hostler show saga web-x7q2.1\n  \
+    hostler edit-saga web-x7q2.1 --skip deregister-monitoring --why \"monitoring was replaced\""
+)]
+pub(crate) struct EditSagaArgs {
+    /// The saga
+    saga: String,
+    /// The compensation that it is stuck at, such as deregister-monitoring
+    #[arg(long, value_name = "STEP")]
+    skip: String,
+    /// Why, and what was done instead; it is recorded
+    #[arg(long)]
+    why: String,
+}
+
 /// What `requalify` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hostler hosts --phase quarantined\n  hostler requalify h-03")]
@@ -100,6 +119,13 @@ pub(crate) async fn cancel(args: CancelArgs, global: &Global, out: Out) -> Resul
 pub(crate) async fn resume(args: ResumeArgs, global: &Global, out: Out) -> Result<(), CliError> {
     let body = json!({ "provisioning": args.saga });
     send("resume-provisioning", &body, &format!("the resumption of {}", args.saga), global, out).await
+}
+
+/// Has a stuck saga go on without a compensation.
+pub(crate) async fn edit_saga(args: EditSagaArgs, global: &Global, out: Out) -> Result<(), CliError> {
+    let EditSagaArgs { saga, skip, why } = args;
+    let body = json!({ "provisioning": saga, "kind": skip, "reason": why });
+    send("skip-compensation", &body, &format!("{saga} goes on without {skip}"), global, out).await
 }
 
 /// Requalifies a host.

@@ -71,6 +71,9 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
             Line::new(Mark::Failed, format!("stuck in {}: {}", it.kind, it.reason))
         }
         ProvisioningEvent::Resumed(_) => Line::new(Mark::Other, "an operator had it try again"),
+        ProvisioningEvent::CompensationSkipped(it) => {
+            Line::new(Mark::Other, format!("an operator had it go on without {}: {}", it.kind, it.reason))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod ids;
 pub mod message;
 pub mod payload;
+pub mod saga;
 pub mod trace;
 
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};

@@ -30,6 +30,9 @@ const BACKOFF_SECONDS_MAX: u32 = 300;
 const DEFERRAL_MAX: SignedDuration = SignedDuration::from_hours(12);
 /// The attribute that says since when a message waits.
 const DEFERRED_SINCE: &str = "deferredSince";
+/// The attribute of a message that is replayed: it tells of what happened before, and nothing may come of it but read
+/// models.
+pub const REPLAY: &str = "replay";
 /// What is told of why a message is a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
 
@@ -41,6 +44,12 @@ pub trait Handler: Send + Sync {
     /// # Errors
     /// [`Failure::Retryable`] sends the message back to its queue, [`Failure::Terminal`] to the dead letters.
     async fn handle(&self, message: &Incoming) -> Result<(), Failure>;
+
+    /// Whether handling changes read models and nothing else. Only then are replayed messages handled: of what
+    /// happened long ago nothing must be done again.
+    fn replays(&self) -> bool {
+        false
+    }
 }
 
 /// The ground that a function's batches are handled on.
@@ -109,6 +118,13 @@ impl Batch {
         );
         async {
             let result = match decoded {
+                Ok(_) if is_replay(record) && !handler.replays() => {
+                    tracing::info!(
+                        replays_left_alone = 1,
+                        "replayed message is none of this function's business"
+                    );
+                    Ok(())
+                }
                 Ok(message) => within(ends, survive(handler.handle(&message))).await,
                 Err(failure) => Err(failure),
             };
@@ -184,6 +200,9 @@ impl Batch {
         ]
         .map(|(name, text)| (name.to_owned(), text))
         .into();
+        if is_replay(record) {
+            attributes.insert(REPLAY.to_owned(), "true".to_owned());
+        }
         // SQS refuses empty attributes.
         attributes.retain(|_, text| !text.is_empty());
         let body = record.body.clone().unwrap_or_default();
@@ -293,6 +312,11 @@ fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
         Some((name.clone(), attribute.string_value.clone()?))
     };
     record.message_attributes.iter().filter_map(text).collect()
+}
+
+/// Whether a record is marked as replayed, whatever the mark says.
+fn is_replay(record: &SqsMessage) -> bool {
+    record.message_attributes.contains_key(REPLAY)
 }
 
 fn receive_count(record: &SqsMessage) -> u32 {

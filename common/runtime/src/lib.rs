@@ -9,6 +9,7 @@ pub mod once;
 pub mod pack;
 pub mod ports;
 pub mod relay;
+pub mod replay;
 pub mod shell;
 pub mod timers;
 pub mod vault;

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod given;
 pub mod memory;
 pub mod sample;
+pub mod sample_saga;
 
 pub use clock::{SeededIds, TestClock};
 pub use faults::FaultPlan;

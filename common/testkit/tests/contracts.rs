@@ -34,6 +34,12 @@ async fn the_store_keeps_its_contract() {
 }
 
 #[tokio::test]
+async fn the_log_keeps_its_contract() {
+    let store = MemoryStore::default();
+    contract::event_log(&store, &store).await;
+}
+
+#[tokio::test]
 async fn the_bus_keeps_its_contract() {
     let (bus, inbox) = (MemoryBus::default(), inbox());
     bus.subscribe(&contract::SUBSCRIBED, &inbox.queues, "inbox");

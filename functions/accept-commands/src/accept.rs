@@ -105,6 +105,10 @@ impl AcceptCommands {
             OperatorCommand::ResumeProvisioning(resume) => {
                 self.provisioning(cause, &resume.provisioning, ProvisioningInput::Resume).await
             }
+            OperatorCommand::SkipCompensation(skip) => {
+                let input = ProvisioningInput::Skip { kind: skip.kind, reason: skip.reason };
+                self.provisioning(cause, &skip.provisioning, input).await
+            }
         }
     }
 
@@ -221,12 +225,15 @@ fn provisioning_says(refusal: &ProvisioningRefusal) -> Says {
         ProvisioningRefusal::Unknown => 404,
         ProvisioningRefusal::IdTooLong { .. }
         | ProvisioningRefusal::ReasonTooLong { .. }
+        | ProvisioningRefusal::NoReason { .. }
         | ProvisioningRefusal::StepId(_) => 400,
         ProvisioningRefusal::AlreadyCompensating { .. }
         | ProvisioningRefusal::AlreadyCompleted { .. }
         | ProvisioningRefusal::AlreadyCompensated { .. }
         | ProvisioningRefusal::IsStuck { .. }
         | ProvisioningRefusal::NotStuck { .. }
+        | ProvisioningRefusal::StuckElsewhere { .. }
+        | ProvisioningRefusal::HoldsHost { .. }
         | ProvisioningRefusal::NoHost { .. } => 409,
     };
     (status, refusal.label())

@@ -37,6 +37,11 @@ impl Handler for ProjectViews {
         tracing::info!(stream = %event.stream, version = event.stream_version.0, ?outcome, "view");
         Ok(())
     }
+
+    /// Views are all that it changes.
+    fn replays(&self) -> bool {
+        true
+    }
 }
 
 impl ProjectViews {

@@ -168,6 +168,10 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
     assert!(saga.body["reason"].as_str().unwrap().contains("resume"), "it says what to do: {}", saga.body);
     assert_eq!(site.cancel("r-1.1").await.status, 409, "it is being undone already");
 
+    let skip = json!({ "provisioning": "r-1.1", "kind": "undeploy-host", "reason": "done by hand" });
+    let skipped = site.command("skip-compensation", skip).await;
+    assert_eq!(skipped.status, 409, "what gives the host back is not skipped: {}", skipped.body);
+
     site.accepted("resume-provisioning", json!({ "provisioning": "r-1.1" })).await;
     site.run().await;
     check_undone(&site);

@@ -5,6 +5,7 @@
 
 mod bus;
 mod dependencies;
+mod diagrams;
 mod documents;
 mod functions;
 mod manifests;

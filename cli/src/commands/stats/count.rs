@@ -153,7 +153,8 @@ impl Counting {
             | "provisioning.completed"
             | "provisioning.compensation-completed"
             | "provisioning.stuck"
-            | "provisioning.resumed") => {
+            | "provisioning.resumed"
+            | "provisioning.compensation-skipped") => {
                 let last = self.sagas.entry(stream.to_owned()).or_default();
                 if version >= last.0 {
                     *last = (version, name.to_owned());

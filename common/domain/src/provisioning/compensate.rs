@@ -54,7 +54,8 @@ pub(super) fn advance(
     next(saga, remaining, reason, host, host_quarantined, decision)
 }
 
-fn next(
+/// Begins the first of what remains, or ends.
+pub(super) fn next(
     saga: Saga<'_>,
     remaining: &[StepKind],
     reason: &str,

@@ -29,6 +29,7 @@ pub(super) fn evolve(mut state: ProvisioningState, event: &ProvisioningEvent) ->
         }
         ProvisioningEvent::Stuck(e) => stuck(&mut state, e),
         ProvisioningEvent::Resumed(_) => resumed(&mut state),
+        ProvisioningEvent::CompensationSkipped(_) => skipped(&mut state),
     }
     state
 }
@@ -107,4 +108,12 @@ fn resumed(state: &mut ProvisioningState) {
         | Status::Completed
         | Status::Compensated { .. }) => other,
     };
+}
+
+/// The compensation that was stuck is dropped, and the rest remains.
+fn skipped(state: &mut ProvisioningState) {
+    if let Status::Stuck { compensating, remaining, .. } = &state.status {
+        let (reason, remaining) = (compensating.clone(), remaining.clone());
+        state.status = Status::Compensating { reason, remaining, current: None };
+    }
 }

@@ -63,6 +63,13 @@ pub enum ProvisioningInput {
     },
     /// An operator wants a stuck saga to try again.
     Resume,
+    /// An operator has seen to the compensation that a saga is stuck at.
+    Skip {
+        /// The compensation.
+        kind: StepKind,
+        /// Why, and what was done instead.
+        reason: String,
+    },
 }
 
 type ProvisioningDecision = Decision<ProvisioningEvent, StepCommand>;
@@ -98,15 +105,17 @@ impl Decider for ProvisioningDecider {
             (ProvisioningInput::Timer { name }, Some(saga)) => fired(saga, name),
             (ProvisioningInput::Cancel { reason }, Some(saga)) => operators::cancel(saga, reason),
             (ProvisioningInput::Resume, Some(saga)) => operators::resume(saga),
+            (ProvisioningInput::Skip { kind, reason }, Some(saga)) => operators::skip(saga, *kind, reason),
             (
                 ProvisioningInput::Host(_)
                 | ProvisioningInput::Reservation(_)
                 | ProvisioningInput::Timer { .. },
                 None,
             ) => Ok(Decision::nothing()),
-            (ProvisioningInput::Cancel { .. } | ProvisioningInput::Resume, None) => {
-                Err(ProvisioningRefusal::Unknown)
-            }
+            (
+                ProvisioningInput::Cancel { .. } | ProvisioningInput::Resume | ProvisioningInput::Skip { .. },
+                None,
+            ) => Err(ProvisioningRefusal::Unknown),
         }
     }
 

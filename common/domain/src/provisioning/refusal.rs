@@ -50,6 +50,34 @@ pub enum ProvisioningRefusal {
         /// The saga.
         provisioning: ProvisioningId,
     },
+    /// The operator looked at something else than what it is stuck at. Look again.
+    #[error(
+        "{provisioning} is stuck at {stuck}, not at {asked}: look at it again before you have it skipped"
+    )]
+    StuckElsewhere {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// What it is stuck at.
+        stuck: StepKind,
+        /// What was to be skipped.
+        asked: StepKind,
+    },
+    /// Skipping it would leave a host held by a saga that has ended. Put it right and resume.
+    #[error(
+        "{kind} of {provisioning} gives its host back and cannot be skipped: put right what stands in its way, then resume it with resume-provisioning"
+    )]
+    HoldsHost {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// What was to be skipped.
+        kind: StepKind,
+    },
+    /// What is skipped is never undone by the saga: it is recorded who has seen to it, and how.
+    #[error("no reason was given to skip a compensation of {provisioning}: say what was done instead")]
+    NoReason {
+        /// The saga.
+        provisioning: ProvisioningId,
+    },
     /// Only stuck sagas can be resumed. Leave it alone.
     #[error("{provisioning} is {status}, and only a stuck provisioning can be resumed: leave it as it is")]
     NotStuck {
@@ -86,6 +114,9 @@ impl ProvisioningRefusal {
             Self::AlreadyCompleted { .. } => "already-completed",
             Self::AlreadyCompensated { .. } => "already-compensated",
             Self::IsStuck { .. } => "is-stuck",
+            Self::StuckElsewhere { .. } => "stuck-elsewhere",
+            Self::HoldsHost { .. } => "holds-host",
+            Self::NoReason { .. } => "no-reason",
             Self::NotStuck { .. } => "not-stuck",
             Self::ReasonTooLong { .. } => "reason-too-long",
             Self::NoHost { .. } => "no-host",

@@ -13,6 +13,7 @@ mod catch_up;
 mod history;
 mod once;
 mod relay;
+mod replay;
 mod shell;
 mod shell_limits;
 mod tally;

@@ -4,6 +4,7 @@
 
 mod bus;
 mod control;
+mod event_log;
 mod event_store;
 mod leases;
 mod queues;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 pub use bus::{SUBSCRIBED, event_bus};
 pub use control::control;
+pub use event_log::event_log;
 pub use event_store::event_store;
 pub use leases::leases;
 pub use queues::queues;

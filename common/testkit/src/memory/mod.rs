@@ -4,6 +4,7 @@ mod bus;
 mod control;
 mod deliver;
 mod leases;
+mod log;
 mod queues;
 mod store;
 mod views;

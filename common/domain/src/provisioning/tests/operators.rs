@@ -71,6 +71,53 @@ fn only_a_stuck_saga_is_resumed() {
     }
 }
 
+fn skip(kind: StepKind, reason: &str) -> ProvisioningInput {
+    ProvisioningInput::Skip { kind, reason: reason.to_owned() }
+}
+
+#[test]
+fn a_stuck_saga_goes_on_without_the_compensation_that_an_operator_has_seen_to() {
+    let mut saga = stuck(StepKind::DeregisterMonitoring);
+    let names = saga.names(&skip(StepKind::DeregisterMonitoring, "done by hand"));
+    assert_eq!(names, ["provisioning.compensation-skipped", "provisioning.step-started"]);
+    assert_eq!(saga.at_work().0, StepKind::UndeployHost);
+    saga.finish();
+    assert_eq!(saga.state.status_name(), "compensated");
+    let undone = |event: &ProvisioningEvent| match event {
+        ProvisioningEvent::StepSucceeded(done) if COMPENSATIONS.contains(&done.kind) => Some(done.kind),
+        _ => None,
+    };
+    let undone: Vec<StepKind> = saga.events.iter().filter_map(undone).collect();
+    assert_eq!(undone, COMPENSATIONS[1..], "the rest is undone in its order");
+    let Some(ProvisioningEvent::CompensationCompleted(done)) = saga.events.last() else { panic!() };
+    assert_eq!(done.reason, "cancelled: not needed any more");
+}
+
+#[test]
+fn what_gives_the_host_back_is_never_skipped() {
+    for kind in [StepKind::UndeployHost, StepKind::ReleaseReservation] {
+        let refusal = stuck(kind).when(&skip(kind, "done by hand")).unwrap_err();
+        assert_eq!(refusal.label(), "holds-host");
+        assert!(refusal.to_string().contains("resume"), "{refusal}");
+    }
+}
+
+#[test]
+fn only_what_a_saga_is_stuck_at_is_skipped_and_only_with_a_reason() {
+    let kind = StepKind::DeregisterMonitoring;
+    for (name, mut saga) in everywhere().into_iter().filter(|(name, _)| !name.starts_with("stuck")) {
+        assert_eq!(saga.when(&skip(kind, "why")).unwrap_err().label(), "not-stuck", "{name}");
+    }
+    let mut saga = stuck(kind);
+    let other = skip(StepKind::ReleaseReservation, "why");
+    assert_eq!(saga.when(&other).unwrap_err().label(), "stuck-elsewhere");
+    assert_eq!(saga.when(&skip(kind, " ")).unwrap_err().label(), "no-reason");
+    let long = "r".repeat(CANCEL_REASON_CHARS_MAX + 1);
+    assert_eq!(saga.when(&skip(kind, &long)).unwrap_err().label(), "reason-too-long");
+    let unknown = Provisioning::new().when(&skip(kind, "why")).unwrap_err();
+    assert_eq!(unknown, ProvisioningRefusal::Unknown);
+}
+
 #[test]
 fn nothing_is_heard_before_the_start() {
     for kind in StepKind::FORWARD {

@@ -1,0 +1,67 @@
+//! The event log on DynamoDB: a consistent scan of the events table, page by page.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use hostler_core::Commit;
+use hostler_core::failure::BoxError;
+use hostler_runtime::PortError;
+use hostler_runtime::replay::{EventLog, LogPage};
+
+use crate::error::AwsError;
+use crate::item::{from_attributes, to_commit};
+use crate::tables::events as names;
+
+const SCAN: &str = "dynamodb:Scan";
+/// What separates version and stream in a page's name; streams may hold anything else.
+const SEPARATOR: char = '@';
+
+/// All commits of an events table. Operators read it; no function may.
+#[derive(Debug, Clone)]
+pub struct DynamoEventLog {
+    client: Client,
+    table: String,
+}
+
+impl DynamoEventLog {
+    /// The log in this table.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+fn refused(key: &str, source: impl Into<BoxError>) -> PortError {
+    PortError::Refused { table: "events", action: "read", key: key.to_owned(), source: source.into() }
+}
+
+#[async_trait]
+impl EventLog for DynamoEventLog {
+    async fn page(&self, after: Option<&str>) -> Result<LogPage, PortError> {
+        let mut scan = self.client.scan().table_name(&self.table).consistent_read(true);
+        if let Some(after) = after {
+            let (version, stream) = after
+                .split_once(SEPARATOR)
+                .ok_or_else(|| refused(after, "it is no place in the log: begin at its start"))?;
+            scan = scan
+                .exclusive_start_key(names::STREAM, AttributeValue::S(stream.to_owned()))
+                .exclusive_start_key(names::VERSION, AttributeValue::N(version.to_owned()));
+        }
+        let output = scan.send().await.map_err(|error| PortError::Unavailable {
+            table: "events",
+            action: "read",
+            key: after.unwrap_or("the log").to_owned(),
+            source: AwsError::new(SCAN, format!("table {}", self.table), error).into(),
+        })?;
+        let items = output.items.unwrap_or_default().into_iter();
+        let commits: Vec<Commit> = items
+            .map(|item| to_commit(&from_attributes(item)).map_err(|error| refused("a commit", error)))
+            .collect::<Result<_, _>>()?;
+        let next = output.last_evaluated_key.and_then(|key| {
+            let stream = key.get(names::STREAM)?.as_s().ok()?;
+            let version = key.get(names::VERSION)?.as_n().ok()?;
+            Some(format!("{version}{SEPARATOR}{stream}"))
+        });
+        Ok(LogPage { commits, next })
+    }
+}

@@ -1,0 +1,81 @@
+//! docs/sagas.md is drawn from the code: by running the deciders, and from the sample saga's plan.
+
+mod hosts;
+mod provisioning;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use hostler_core::saga::SagaDefinition;
+use hostler_core::{Payload, saga};
+use hostler_events::samples;
+use hostler_testkit::sample_saga::OrderSaga;
+use serde_json::Value;
+
+use crate::repository::root;
+
+const DOCUMENT: &str = "docs/sagas.md";
+const COMMAND: &str = "HOSTLER_BLESS=1 cargo test -p hostler-tests --test tidy diagrams";
+
+/// Lines of a diagram, each once, in the order of their finding.
+#[derive(Default)]
+struct Lines {
+    seen: BTreeSet<String>,
+    text: String,
+}
+
+impl Lines {
+    fn add(&mut self, line: String) {
+        if self.seen.insert(line.clone()) {
+            self.text.push_str("    ");
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+}
+
+/// The golden sample of an event, with some of its fields changed.
+fn sample<E: Payload>(event_type: &str, changes: &[(&str, &str)]) -> E {
+    let text = samples::sample_text(event_type, 1).unwrap();
+    let mut data = serde_json::from_str::<Value>(text).unwrap()["data"].take();
+    for (field, value) in changes {
+        if data.get(field).is_some() {
+            data[*field] = Value::String((*value).to_owned());
+        }
+    }
+    E::from_data(event_type, 1, data).unwrap()
+}
+
+fn document() -> String {
+    let order = saga::mermaid(&OrderSaga::plan(OrderSaga::VERSION).unwrap());
+    format!(
+        "# Sagas\n\n\
+         Drawn from the code by running it; do not edit. `{COMMAND}` draws it anew.\n\n\
+         ## Orchestrated: provisioning a host\n\n\
+         The stream `provisioning#<id>` orders each step and hears its answer. An arrow says the event that \
+         answers; a dotted one, what follows when a step fails for good. Deadlines are those of the default \
+         policy; each try has one of its own. Whatever happens, a saga ends completed, compensated or stuck.\n\n\
+         ```mermaid\n{}```\n\n\
+         ## Choreographed: making a host available\n\n\
+         No saga leads here: each host reacts to what it hears. An arrow says what is heard, what is recorded, \
+         and what is asked for.\n\n\
+         ```mermaid\n{}```\n\n\
+         ## As data: the sample saga\n\n\
+         `common/core/src/saga` runs any plan of stages, branches, child sagas, callbacks and approvals. This \
+         is the one its rules are told with (`common/testkit/src/sample_saga.rs`).\n\n\
+         ```mermaid\n{order}```\n",
+        provisioning::drawn(),
+        hosts::drawn(),
+    )
+}
+
+#[test]
+fn the_sagas_are_drawn_as_they_run() {
+    let (path, drawn) = (root().join(DOCUMENT), document());
+    if std::env::var_os("HOSTLER_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &drawn).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == drawn, "{DOCUMENT} does not show how the sagas run: draw it anew with {COMMAND}");
+}
