@@ -8,18 +8,29 @@ use crate::site::{Bug, Chaos, Rates};
 /// How many seeds a bug has to show itself.
 const SEEDS: u64 = 30;
 
+/// A small run, with something broken or not.
+fn run(seed: u64, bug: Option<Bug>) {
+    let plan = |chaos: &mut Chaos| {
+        if let Some(bug) = bug {
+            chaos.site.switch.break_on_purpose(bug);
+        }
+        chaos.plan(8, 6, 2, 20);
+    };
+    run_with(seed, plan, Rates { driver: 2_000, give_way: 3_000, ..SAFETY });
+}
+
 /// What is noticed first when this is broken, and in which seed.
 fn notices(bug: Bug) -> Option<(u64, String)> {
     (1..=SEEDS).find_map(|seed| {
-        let run = || {
-            let plan = |chaos: &mut Chaos| {
-                chaos.site.switch.break_on_purpose(bug);
-                chaos.plan(8, 6, 2, 20);
-            };
-            run_with(seed, plan, Rates { driver: 2_000, give_way: 3_000, ..SAFETY })
-        };
-        catch_unwind(AssertUnwindSafe(run)).err().map(|panic| (seed, said(&*panic)))
+        let panic = catch_unwind(AssertUnwindSafe(|| run(seed, Some(bug)))).err()?;
+        Some((seed, said(&*panic)))
     })
+}
+
+/// What is noticed below is the bug, and not what the seed does anyhow.
+#[test]
+fn nothing_is_noticed_where_nothing_is_broken() {
+    (1..=SEEDS).for_each(|seed| run(seed, None));
 }
 
 fn is_noticed(bug: Bug) {
