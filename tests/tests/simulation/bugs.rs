@@ -14,9 +14,9 @@ fn run(seed: u64, bug: Option<Bug>) {
         if let Some(bug) = bug {
             chaos.site.switch.break_on_purpose(bug);
         }
-        chaos.plan(8, 6, 2, 20);
+        chaos.plan(8, 6, 2, 80);
     };
-    run_with(seed, plan, Rates { driver: 2_000, give_way: 3_000, ..SAFETY });
+    run_with(seed, plan, Rates { driver: 3_500, give_way: 3_000, ..SAFETY });
 }
 
 /// What is noticed first when this is broken, and in which seed.
