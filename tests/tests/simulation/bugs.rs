@@ -40,27 +40,67 @@ fn is_noticed(bug: Bug) {
     println!("{bug:?}: noticed in seed {seed}: {by}");
 }
 
-macro_rules! each_is_noticed {
-    ($($test:ident: $bug:ident,)*) => {
-        $(#[test]
-        fn $test() {
-            is_noticed(Bug::$bug);
-        })*
-    };
+#[test]
+fn an_acknowledged_commit_that_is_lost_is_noticed() {
+    is_noticed(Bug::ForgetCommit);
 }
 
-each_is_noticed! {
-    an_acknowledged_commit_that_is_lost_is_noticed: ForgetCommit,
-    a_store_without_its_condition_is_noticed: Overwrite,
-    a_gap_in_the_versions_is_noticed: SkipVersion,
-    a_cause_that_commits_twice_is_noticed: ForgetCause,
-    an_event_that_is_not_published_is_noticed: LoseEvent,
-    a_message_that_is_not_sent_is_noticed: LoseMessage,
-    a_timer_that_is_not_set_is_noticed: LoseTimer,
-    a_failure_that_is_acknowledged_is_noticed: AcknowledgeFailure,
-    a_row_that_goes_back_is_noticed: ViewGoesBack,
-    a_row_that_is_lost_is_noticed: LoseRow,
-    a_lease_that_everybody_gets_is_noticed: GrantEveryLease,
-    undoing_in_the_wrong_order_is_noticed: CompensateForwards,
-    a_saga_that_never_ends_is_noticed: ForgetEnd,
+#[test]
+fn a_store_without_its_condition_is_noticed() {
+    is_noticed(Bug::Overwrite);
+}
+
+#[test]
+fn a_gap_in_the_versions_is_noticed() {
+    is_noticed(Bug::SkipVersion);
+}
+
+#[test]
+fn a_cause_that_commits_twice_is_noticed() {
+    is_noticed(Bug::ForgetCause);
+}
+
+#[test]
+fn an_event_that_is_not_published_is_noticed() {
+    is_noticed(Bug::LoseEvent);
+}
+
+#[test]
+fn a_message_that_is_not_sent_is_noticed() {
+    is_noticed(Bug::LoseMessage);
+}
+
+#[test]
+fn a_timer_that_is_not_set_is_noticed() {
+    is_noticed(Bug::LoseTimer);
+}
+
+#[test]
+fn a_failure_that_is_acknowledged_is_noticed() {
+    is_noticed(Bug::AcknowledgeFailure);
+}
+
+#[test]
+fn a_row_that_goes_back_is_noticed() {
+    is_noticed(Bug::ViewGoesBack);
+}
+
+#[test]
+fn a_row_that_is_lost_is_noticed() {
+    is_noticed(Bug::LoseRow);
+}
+
+#[test]
+fn a_lease_that_everybody_gets_is_noticed() {
+    is_noticed(Bug::GrantEveryLease);
+}
+
+#[test]
+fn undoing_in_the_wrong_order_is_noticed() {
+    is_noticed(Bug::CompensateForwards);
+}
+
+#[test]
+fn a_saga_that_never_ends_is_noticed() {
+    is_noticed(Bug::ForgetEnd);
 }

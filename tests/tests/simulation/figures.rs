@@ -6,7 +6,7 @@ use crate::seeds::{Tally, run_all, run_with};
 use crate::site::Rates;
 
 /// Seeds of a hundred sagas each.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 10;
 
 /// Of all calls of step drivers 22 % fail, each by itself, and may work later; there are hosts for everybody.
 #[test]

@@ -4,6 +4,7 @@
 //! `HOSTLER_SIM_THREADS` how many run at a time.
 
 use std::env;
+use std::io::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -115,8 +116,14 @@ fn no_seed_breaks_a_promise() {
     let seeds = seeds();
     let first = seeds.start;
     let Tally { runs, last, ended, failed } = run_all(seeds, Duration::from_secs(seconds), threads, run);
-    println!("seeds {first} to {last}: {runs} runs in {:.1?} on {threads} threads", begun.elapsed());
-    println!("{ended:?}");
+    // Past the capture of the test's output: which seeds were run is of interest when all is well, too.
+    let mut out = std::io::stderr();
+    let took = begun.elapsed();
+    writeln!(out, "simulation: seeds {first} to {last}, {runs} runs in {took:.1?} on {threads} threads")
+        .unwrap();
+    let Ended { completed, compensated, stuck, steps, commits, .. } = ended;
+    let sums = format!("{completed} sagas completed, {compensated} compensated, {stuck} stuck");
+    writeln!(out, "simulation: {sums}; {commits} commits, {steps} steps").unwrap();
     for (seed, why) in &failed {
         println!("SEED {seed} FAILS: {why}");
         println!(
