@@ -176,8 +176,9 @@ impl Views for Wired<MemoryViews> {
     ) -> Result<Page, PortError> {
         let key =
             (view.to_owned(), group.unwrap_or_default().to_owned(), after.unwrap_or_default().to_owned());
-        let before = self.switch.listed(&key);
-        if let Some(before) = before.filter(|_| self.switch.is_stale()) {
+        if self.switch.is_stale()
+            && let Some(before) = self.switch.listed(&key)
+        {
             return Ok(before);
         }
         let page = self

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use hostler_core::Commit;
+use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
 use hostler_runtime::{Clock, Page};
 use hostler_testkit::TestClock;
 use hostler_testkit::clock::Random;
@@ -96,6 +96,9 @@ struct ByChance {
     clock: TestClock,
 }
 
+/// The stream and the version of a commit, and which commit it is.
+pub type Acknowledged = (StreamId, StreamVersion, CommitId);
+
 /// View, group and where a listing began.
 pub type ListKey = (String, String, String);
 
@@ -116,7 +119,7 @@ struct Inner {
     calls: BTreeMap<&'static str, (u64, u64)>,
     bug: Option<(Bug, u64)>,
     /// Commits that were acknowledged and are yet to be looked for.
-    acknowledged: Vec<Commit>,
+    acknowledged: Vec<Acknowledged>,
     /// What is being worked on from outside, and since when.
     worked_on: BTreeMap<String, Timestamp>,
     /// What two invocations worked on at a time.
@@ -260,18 +263,18 @@ impl Switch {
     pub fn acknowledge(&self, commit: &Commit) {
         let mut inner = self.inner.lock().unwrap();
         if inner.chaos.is_some() {
-            inner.acknowledged.push(commit.clone());
+            inner.acknowledged.push((commit.stream.clone(), commit.version, commit.commit_id));
         }
     }
 
     /// The commits acknowledged since this was last called.
-    pub fn take_acknowledged(&self) -> Vec<Commit> {
+    pub fn take_acknowledged(&self) -> Vec<Acknowledged> {
         std::mem::take(&mut self.inner.lock().unwrap().acknowledged)
     }
 
     /// What two live invocations worked on at a time.
-    pub fn collisions(&self) -> Vec<String> {
-        self.inner.lock().unwrap().collisions.clone()
+    pub fn collision(&self) -> Option<String> {
+        self.inner.lock().unwrap().collisions.first().cloned()
     }
 
     /// Works on something outside, which takes its time. A collision with another live invocation is noted.

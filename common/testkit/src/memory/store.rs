@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_core::{Commit, StreamId, StreamVersion};
+use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
 use hostler_runtime::{EventStore, StoreError};
 
 use crate::faults::{Fault, FaultPlan, injected};
@@ -67,10 +67,10 @@ impl MemoryStore {
         self.inner.lock().unwrap().rivals.push_back(commit);
     }
 
-    /// One commit, if it is there.
+    /// Which commit made a version, if there is one.
     #[must_use]
-    pub fn stored(&self, stream: &StreamId, version: StreamVersion) -> Option<Commit> {
-        self.inner.lock().unwrap().streams.get(stream)?.get(&version).cloned()
+    pub fn stored(&self, stream: &StreamId, version: StreamVersion) -> Option<CommitId> {
+        Some(self.inner.lock().unwrap().streams.get(stream)?.get(&version)?.commit_id)
     }
 
     /// Writes a commit in the place of whatever has its version: what a store must never do, for tests of checks.
@@ -106,9 +106,11 @@ impl EventStore for MemoryStore {
         if self.faults.on_read() {
             return Err(Self::unavailable("load", stream, &Fault::Fail));
         }
-        let commits = self.commits(stream);
-        let start = commits.iter().rposition(|commit| commit.snapshot.is_some()).unwrap_or(0);
-        Ok(commits[start..].to_vec())
+        let inner = self.inner.lock().unwrap();
+        let Some(commits) = inner.streams.get(stream) else { return Ok(Vec::new()) };
+        let newest = commits.iter().rev().find(|(_, commit)| commit.snapshot.is_some());
+        let start = newest.map_or(StreamVersion::EMPTY, |(version, _)| *version);
+        Ok(commits.range(start..).map(|(_, commit)| commit.clone()).collect())
     }
 
     async fn read(
@@ -120,8 +122,9 @@ impl EventStore for MemoryStore {
         if self.faults.on_read() {
             return Err(Self::unavailable("read", stream, &Fault::Fail));
         }
-        let commits = self.commits(stream).into_iter();
-        Ok(commits.filter(|commit| commit.version > after).take(limit).collect())
+        let inner = self.inner.lock().unwrap();
+        let Some(commits) = inner.streams.get(stream) else { return Ok(Vec::new()) };
+        Ok(commits.range(after.next()..).take(limit).map(|(_, commit)| commit.clone()).collect())
     }
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {

@@ -91,7 +91,10 @@ impl Views for MemoryViews {
         let wanted = |row: &Row| {
             group.is_none_or(|group| row.group == group) && after.is_none_or(|after| row.key.as_str() > after)
         };
-        let mut rows: Vec<Row> = self.rows(view).into_iter().filter(wanted).take(limit + 1).collect();
+        let all = self.rows.lock().unwrap();
+        let of_view = all.range((view.to_owned(), String::new())..).take_while(|((of, _), _)| of == view);
+        let mut rows: Vec<Row> =
+            of_view.map(|(_, row)| row).filter(|row| wanted(row)).take(limit + 1).cloned().collect();
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| row.key.clone());
