@@ -122,7 +122,7 @@ async fn everything_at_once_and_twice() {
         println!("seed {seed}");
         let order = Order::Shuffled(seed);
         let site = busy_day(Setup { order, duplicates: true, batch: 3, at_once: Some(seed), seed: 1 }).await;
-        site.check_end();
+        site.check();
         check_outcome(&site);
     }
 }

@@ -16,13 +16,6 @@ use super::Site;
 impl Site {
     /// At rest, complete, nothing leaked, no dead letters, and no step done twice.
     pub fn check(&self) {
-        self.check_end();
-        self.check_effects();
-    }
-
-    /// As [`Self::check`], for journeys in which one order is carried out by two functions at the same moment:
-    /// effects on the outside world have no lease yet, so each of the two may act on the machine.
-    pub fn check_end(&self) {
         let letters: Vec<_> = self.dead.iter().map(|(queue, letter)| (queue, &letter.attributes)).collect();
         assert!(letters.is_empty(), "dead letters: {letters:#?}");
         assert!(self.queues.is_empty() && self.outbox.is_empty(), "something is still on its way");
@@ -31,6 +24,7 @@ impl Site {
         self.check_sagas();
         self.check_hosts();
         self.check_views();
+        self.check_effects();
     }
 
     /// Versions have no gaps, and no cause committed twice.
