@@ -23,8 +23,9 @@ use crate::ports::{Clock, Ids, PortError};
 const KEPT: SignedDuration = SignedDuration::from_hours(48);
 /// What a lease lasts where nobody said how much time is left.
 const LEASE_DEFAULT: Duration = Duration::from_secs(30);
-/// The longest that somebody else's lease is waited for before looking again.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+/// The longest that somebody else's lease is waited for before looking again: most are given back within a second, long
+/// before they run out.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 
 tokio::task_local! {
     static ENDS: Instant;
