@@ -42,7 +42,8 @@ pub fn time_left() -> Option<Duration> {
     ENDS.try_with(|ends| ends.saturating_duration_since(Instant::now())).ok()
 }
 
-/// A number that is greater for each later holder of the same lease, for devices that can refuse a late one.
+/// A number that is greater for whoever takes over a lease that ran out, for devices that can refuse a late holder.
+/// After a lease that was given back it may be smaller: the next holder's clock may be behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub u64);
 
