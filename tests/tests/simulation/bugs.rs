@@ -6,7 +6,7 @@ use crate::seeds::{SAFETY, run_with, said};
 use crate::site::{Bug, Chaos, Rates};
 
 /// How many seeds a bug has to show itself.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 60;
 
 /// A small run, with something broken or not.
 fn run(seed: u64, bug: Option<Bug>) {
@@ -16,7 +16,7 @@ fn run(seed: u64, bug: Option<Bug>) {
         }
         chaos.plan(8, 6, 2, 80);
     };
-    run_with(seed, plan, Rates { driver: 3_500, give_way: 3_000, ..SAFETY });
+    run_with(seed, plan, Rates { driver: 3_500, give_way: 3_000, stall: 150, ..SAFETY });
 }
 
 /// What is noticed first when this is broken, and in which seed.
