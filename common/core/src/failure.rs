@@ -32,6 +32,14 @@ impl Category {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The category of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Transient, Self::Validation, Self::Business, Self::Unknown]
+            .into_iter()
+            .find(|category| category.as_str() == name)
+    }
 }
 
 impl fmt::Display for Category {

@@ -12,6 +12,7 @@ pub mod message;
 pub mod payload;
 pub mod saga;
 pub mod trace;
+pub mod triage;
 
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
 pub use decider::{Decider, Decision, NoCommand, SetTimer};

@@ -1,5 +1,7 @@
 //! What a contract's payload must be able to say of itself.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::failure::{Category, Failure};
@@ -69,4 +71,36 @@ impl From<ContractError> for Failure {
     fn from(error: ContractError) -> Self {
         Self::terminal(Category::Validation, error)
     }
+}
+
+/// The data of one variant of an enum that serde tags with `event`: the type's name says the tag already.
+pub(crate) fn untagged(event: &impl Serialize) -> Value {
+    // Such enums are plain records with text keys, for which this cannot fail.
+    let mut data = serde_json::to_value(event).unwrap_or_default();
+    if let Some(fields) = data.as_object_mut() {
+        fields.remove("event");
+    }
+    data
+}
+
+/// Reads what [`untagged`] wrote, of a set whose types are called `<prefix><tag>` and have version 1.
+pub(crate) fn tagged<T: DeserializeOwned>(
+    prefix: &str,
+    names: &[&str],
+    type_name: &str,
+    schema_version: u32,
+    mut data: Value,
+) -> Result<T, ContractError> {
+    let tag = type_name.strip_prefix(prefix).filter(|_| names.contains(&type_name)).ok_or_else(|| {
+        ContractError::UnknownType { type_name: type_name.to_owned(), known: names.join(", ") }
+    })?;
+    if schema_version != 1 {
+        let type_name = type_name.to_owned();
+        return Err(ContractError::Version { type_name, found: schema_version, newest: 1 });
+    }
+    if let Some(fields) = data.as_object_mut() {
+        fields.insert("event".to_owned(), Value::String(tag.to_owned()));
+    }
+    let type_name = type_name.to_owned();
+    serde_json::from_value(data).map_err(|source| ContractError::Data { type_name, schema_version, source })
 }

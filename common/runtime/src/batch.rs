@@ -12,12 +12,14 @@ use aws_lambda_events::event::sqs::{
 };
 use futures::{FutureExt, StreamExt};
 use hostler_core::envelope::HOPS_MAX;
-use hostler_core::{Category, Failure, Incoming};
+use hostler_core::triage::{FAILURES_QUEUE, FailureCommand, FailureId, Lane};
+use hostler_core::{Category, CommandEnvelope, Failure, Incoming, Payload};
 use tracing::Instrument;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Clock, EntryFailure, Ids, Outbound, Queues, attribute_text};
+use crate::lanes::{Held, Lanes};
+use crate::ports::{Clock, EntryFailure, Ids, Outbound, PortError, Queues, attribute_text};
 use crate::timers::HOP_SECONDS_MAX;
 
 /// How many records of one batch are handled at a time.
@@ -36,6 +38,20 @@ pub const REPLAY: &str = "replay";
 /// What is told of why a message is a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
 
+// What a dead letter tells of itself, by attribute.
+pub(crate) const REASON: &str = "reason";
+pub(crate) const CATEGORY: &str = "category";
+pub(crate) const FUNCTION: &str = "function";
+pub(crate) const ATTEMPTS: &str = "attempts";
+/// The id that the message had on its own queue.
+pub(crate) const ORIGINAL: &str = "originalMessageId";
+/// What the message keeps its order by.
+pub(crate) const KEY: &str = "key";
+/// The failure that the message waits behind.
+pub(crate) const BEHIND: &str = "behind";
+/// The failure that the message is a copy of, put back on its queue by triage.
+pub(crate) const FAILURE: &str = "failureId";
+
 /// What a function does with one message.
 #[async_trait]
 pub trait Handler: Send + Sync {
@@ -50,6 +66,13 @@ pub trait Handler: Send + Sync {
     fn replays(&self) -> bool {
         false
     }
+
+    /// What a message keeps its order by, where it does: while one of its key is with triage, the later ones wait
+    /// behind it. It works where the batch was given [`Lanes`].
+    fn key(&self, message: &Incoming) -> Option<String> {
+        let _ = message;
+        None
+    }
 }
 
 /// The ground that a function's batches are handled on.
@@ -61,6 +84,16 @@ pub struct Batch {
     queues: Arc<dyn Queues>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    /// Where it is told which keys are held, for handlers whose messages keep their order.
+    lanes: Option<Lanes>,
+}
+
+/// What is the same for all records of a batch.
+struct Turn<'a> {
+    ends: Instant,
+    handler: &'a dyn Handler,
+    /// The held keys; none where order is not kept.
+    held: Option<Result<Held, PortError>>,
 }
 
 impl Batch {
@@ -72,7 +105,14 @@ impl Batch {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        Self { function, queue, queues, clock, ids }
+        Self { function, queue, queues, clock, ids, lanes: None }
+    }
+
+    /// Has messages keep their order by [`Handler::key`].
+    #[must_use]
+    pub fn in_lanes(mut self, lanes: Lanes) -> Self {
+        self.lanes = Some(lanes);
+        self
     }
 
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
@@ -84,9 +124,13 @@ impl Batch {
         handler: &dyn Handler,
     ) -> SqsBatchResponse {
         let ends = Instant::now() + remaining.saturating_sub(MARGIN);
-        let lanes = lanes(event.records);
-        let failed: Vec<String> = futures::stream::iter(lanes)
-            .map(|lane| self.run_lane(lane, ends, handler))
+        let held = match &self.lanes {
+            Some(lanes) => Some(lanes.held(self.queue).await),
+            None => None,
+        };
+        let turn = Turn { ends, handler, held };
+        let failed: Vec<String> = futures::stream::iter(groups(event.records))
+            .map(|group| self.run_group(group, &turn))
             .buffer_unordered(CONCURRENCY)
             .concat()
             .await;
@@ -95,11 +139,11 @@ impl Batch {
         response
     }
 
-    /// The ids of a lane's records that must be seen again.
-    async fn run_lane(&self, lane: Vec<SqsMessage>, ends: Instant, handler: &dyn Handler) -> Vec<String> {
-        let mut records = lane.into_iter();
+    /// The ids of a group's records that must be seen again.
+    async fn run_group(&self, group: Vec<SqsMessage>, turn: &Turn<'_>) -> Vec<String> {
+        let mut records = group.into_iter();
         while let Some(record) = records.next() {
-            if !self.run_record(&record, ends, handler).await {
+            if !self.run_record(&record, turn).await {
                 let rest = std::iter::once(record).chain(records);
                 return rest.map(|record| record.message_id.unwrap_or_default()).collect();
             }
@@ -108,7 +152,7 @@ impl Batch {
     }
 
     /// Whether a record is done with.
-    async fn run_record(&self, record: &SqsMessage, ends: Instant, handler: &dyn Handler) -> bool {
+    async fn run_record(&self, record: &SqsMessage, turn: &Turn<'_>) -> bool {
         let decoded = decode(record);
         let span = tracing::info_span!(
             "message",
@@ -117,52 +161,149 @@ impl Batch {
             correlation_id = decoded.as_ref().map(|m| m.correlation_id().to_string()).unwrap_or_default(),
         );
         async {
-            let result = match decoded {
-                Ok(_) if is_replay(record) && !handler.replays() => {
-                    tracing::info!(
-                        replays_left_alone = 1,
-                        "replayed message is none of this function's business"
-                    );
-                    Ok(())
-                }
-                Ok(message) => within(ends, survive(handler.handle(&message))).await,
-                Err(failure) => Err(failure),
-            };
-            match result {
-                Ok(()) => true,
-                Err(Failure::Retryable { after, source }) => {
-                    let failure = Failure::Retryable { after, source };
-                    let seconds = self.backoff_seconds(record, after);
-                    tracing::warn!(error = failure.chain(), retry_in_seconds = seconds, "message goes back");
-                    self.defer(record, seconds).await;
-                    false
-                }
-                Err(Failure::Deferred { after, source }) => {
-                    let reason = Failure::deferred(after, source).chain();
-                    self.hold_back(record, after, &reason).await
-                }
-                Err(Failure::Terminal { category, source }) => {
-                    let reason = Failure::terminal(category, source).chain();
-                    tracing::error!(error = reason, category = category.as_str(), "message is a dead letter");
-                    self.bury(record, category, &reason).await
-                }
+            match decoded {
+                Ok(message) => self.run_decoded(record, &message, turn).await,
+                Err(failure) => self.fail(record, failure, None).await,
             }
         }
         .instrument(span)
         .await
     }
 
+    async fn run_decoded(&self, record: &SqsMessage, message: &Incoming, turn: &Turn<'_>) -> bool {
+        let lane = self.lane(message, turn);
+        match self.run_message(record, message, lane.as_ref(), turn).await {
+            Ok(()) => self.tell_triage(record, message, lane, turn).await,
+            Err(Stop::Failed(failure)) => self.fail(record, failure, lane.as_ref()).await,
+            Err(Stop::Behind(head)) => {
+                tracing::info!(%head, "message waits behind an earlier one of its key");
+                let reason = format!("waits behind failure {head} of the same key");
+                let behind = [(BEHIND.to_owned(), head.to_string())];
+                self.bury(record, Category::Transient, &reason, lane.as_ref(), behind).await
+            }
+        }
+    }
+
+    /// What a message keeps its order in.
+    fn lane(&self, message: &Incoming, turn: &Turn<'_>) -> Option<Lane> {
+        turn.held.as_ref()?;
+        let key = turn.handler.key(message)?;
+        Some(Lane { queue: self.queue.to_owned(), key })
+    }
+
+    async fn run_message(
+        &self,
+        record: &SqsMessage,
+        message: &Incoming,
+        lane: Option<&Lane>,
+        turn: &Turn<'_>,
+    ) -> Result<(), Stop> {
+        if is_replay(record) && !turn.handler.replays() {
+            tracing::info!(replays_left_alone = 1, "replayed message is none of this function's business");
+            return Ok(());
+        }
+        // What triage has put back is let by: it is its turn.
+        if let (Some(lane), None) = (lane, attribute(record, FAILURE)) {
+            match &turn.held {
+                Some(Err(error)) => {
+                    let reason = format!("whether earlier messages wait is not known: {error}");
+                    return Err(Stop::Failed(Failure::retryable(reason)));
+                }
+                Some(Ok(held)) => match held.get(&lane.key) {
+                    Some(head) if Some(head.as_str()) != record.message_id.as_deref() => {
+                        return Err(Stop::Behind(head.clone()));
+                    }
+                    _ => {}
+                },
+                None => {}
+            }
+        }
+        within(turn.ends, survive(turn.handler.handle(message))).await.map_err(Stop::Failed)
+    }
+
+    /// Has a record that failed come again, wait, or be a dead letter; says whether it is done with.
+    async fn fail(&self, record: &SqsMessage, failure: Failure, lane: Option<&Lane>) -> bool {
+        let reason = failure.chain();
+        match failure {
+            Failure::Retryable { after, .. } => {
+                let seconds = self.backoff_seconds(record, after);
+                tracing::warn!(error = reason, retry_in_seconds = seconds, "message goes back");
+                self.defer(record, seconds).await;
+                false
+            }
+            Failure::Deferred { after, .. } => self.hold_back(record, after, &reason, lane).await,
+            Failure::Terminal { category, .. } => {
+                tracing::error!(error = reason, category = category.as_str(), "message is a dead letter");
+                self.bury(record, category, &reason, lane, []).await
+            }
+        }
+    }
+
+    /// Tells triage that a message which once failed was handled; says whether the record is done with.
+    async fn tell_triage(
+        &self,
+        record: &SqsMessage,
+        message: &Incoming,
+        lane: Option<Lane>,
+        turn: &Turn<'_>,
+    ) -> bool {
+        let heads_lane = || {
+            let (Some(lane), Some(Ok(held))) = (&lane, &turn.held) else { return None };
+            held.get(&lane.key).filter(|head| Some(head.as_str()) == record.message_id.as_deref())
+        };
+        let failure = match attribute(record, FAILURE) {
+            Some(failure) => FailureId::new(failure).ok(),
+            // It died between holding its key and leaving its queue, and came back.
+            None => heads_lane().cloned(),
+        };
+        let Some(failure) = failure else { return true };
+        let command = FailureCommand::ResolveFailure { failure, lane };
+        let envelope = CommandEnvelope {
+            command_id: self.ids.next().into(),
+            command_type: command.type_name().to_owned(),
+            schema_version: command.schema_version(),
+            timestamp: self.clock.now(),
+            source: self.function.to_owned(),
+            correlation_id: message.correlation_id(),
+            causation_id: message.cause(),
+            trace_context: message.trace_context().cloned(),
+            hops: 0,
+            actor: message.actor().clone(),
+            data: command.to_data(),
+        };
+        let Ok(body) = serde_json::to_string(&envelope) else { return true };
+        let note = Outbound { body, ..Outbound::default() };
+        match self.queues.send(FAILURES_QUEUE, &[note]).await.into_iter().next() {
+            Some(Err(error)) if !error.retryable => {
+                tracing::error!(error = %error, "triage is not told that the message was handled");
+                true
+            }
+            Some(Ok(())) => true,
+            Some(Err(_)) | None => {
+                // Handled again it changes nothing, and triage is told then.
+                self.defer(record, 1).await;
+                false
+            }
+        }
+    }
+
     /// Has a record wait without using up an attempt: a copy of it is sent to its own queue with a delay, and the
     /// record itself is done with. A queue counts receives, and would make a dead letter of a message that only ever
     /// waited. The copy says since when it waits, so that nothing waits for ever.
-    async fn hold_back(&self, record: &SqsMessage, after: Duration, reason: &str) -> bool {
+    async fn hold_back(
+        &self,
+        record: &SqsMessage,
+        after: Duration,
+        reason: &str,
+        lane: Option<&Lane>,
+    ) -> bool {
         let seconds = u16::try_from(after.as_secs()).unwrap_or(u16::MAX).clamp(1, HOP_SECONDS_MAX);
         let since = self.waiting_since(record);
         let waited = self.clock.now().duration_since(since);
         if waited > DEFERRAL_MAX {
             let reason = format!("waited {} minutes for what was not to be had: {reason}", waited.as_mins());
             tracing::error!(error = reason, "message is a dead letter");
-            return self.bury(record, Category::Transient, &reason).await;
+            return self.bury(record, Category::Transient, &reason, lane, []).await;
         }
         tracing::info!(reason, retry_in_seconds = seconds, "message waits");
         // A copy would lose its place in its group.
@@ -183,23 +324,42 @@ impl Batch {
 
     /// Since when a record waits for its turn: the first of its copies said so, or it is the first.
     fn waiting_since(&self, record: &SqsMessage) -> Timestamp {
-        let said =
-            record.message_attributes.get(DEFERRED_SINCE).and_then(|said| said.string_value.as_deref());
+        let said = attribute(record, DEFERRED_SINCE);
         said.and_then(|said| said.parse().ok()).unwrap_or_else(|| self.clock.now())
     }
 
-    /// Sends a record to the dead letters with its reason. When that fails the record goes back to its queue,
-    /// so that it is never lost.
-    async fn bury(&self, record: &SqsMessage, category: Category, reason: &str) -> bool {
+    /// Sends a record to the dead letters with its reason, once later messages of its key wait behind it. When that
+    /// fails the record goes back to its queue, so that it is never lost.
+    async fn bury(
+        &self,
+        record: &SqsMessage,
+        category: Category,
+        reason: &str,
+        lane: Option<&Lane>,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> bool {
+        let id = attribute(record, FAILURE).or(record.message_id.as_deref()).unwrap_or_default();
         let mut attributes: BTreeMap<String, String> = [
-            ("reason", attribute_text(reason, REASON_CHARS_MAX)),
-            ("category", category.as_str().to_owned()),
-            ("function", self.function.to_owned()),
-            ("attempts", receive_count(record).to_string()),
-            ("originalMessageId", record.message_id.clone().unwrap_or_default()),
+            (REASON, attribute_text(reason, REASON_CHARS_MAX)),
+            (CATEGORY, category.as_str().to_owned()),
+            (FUNCTION, self.function.to_owned()),
+            (ATTEMPTS, receive_count(record).to_string()),
+            (ORIGINAL, id.to_owned()),
+            (KEY, lane.map(|lane| lane.key.clone()).unwrap_or_default()),
         ]
         .map(|(name, text)| (name.to_owned(), text))
         .into();
+        attributes.extend(more);
+        if let (Some(lanes), Some(lane), Ok(failure), false) =
+            (&self.lanes, lane, FailureId::new(id), attributes.contains_key(BEHIND))
+            && let Err(error) = lanes.hold(lane, &failure).await
+        {
+            tracing::error!(error = %error, "the message cannot leave: later ones of its key would overtake it");
+            return false;
+        }
+        if let Some(failure) = attribute(record, FAILURE) {
+            attributes.insert(FAILURE.to_owned(), failure.to_owned());
+        }
         if is_replay(record) {
             attributes.insert(REPLAY.to_owned(), "true".to_owned());
         }
@@ -287,27 +447,40 @@ async fn within(ends: Instant, work: impl Future<Output = Result<(), Failure>>) 
     })
 }
 
-/// Records that must keep their order among themselves: one lane for each FIFO group, one for each other record.
-fn lanes(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
-    let mut lanes: Vec<Vec<SqsMessage>> = Vec::new();
-    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+/// Why a message is not done with.
+enum Stop {
+    /// It could not be handled.
+    Failed(Failure),
+    /// An earlier message of its key is with triage.
+    Behind(FailureId),
+}
+
+/// Records that must keep their order among themselves: those of one FIFO group, and each other record alone.
+fn groups(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
+    let mut groups: Vec<Vec<SqsMessage>> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
         match record.attributes.get("MessageGroupId").cloned() {
             Some(group) => {
-                let lane = *groups.entry(group).or_insert_with(|| {
-                    lanes.push(Vec::new());
-                    lanes.len() - 1
+                let place = *places.entry(group).or_insert_with(|| {
+                    groups.push(Vec::new());
+                    groups.len() - 1
                 });
-                lanes[lane].push(record);
+                groups[place].push(record);
             }
-            None => lanes.push(vec![record]),
+            None => groups.push(vec![record]),
         }
     }
-    lanes
+    groups
+}
+
+/// The text of one of a record's attributes.
+pub(crate) fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
+    record.message_attributes.get(name)?.string_value.as_deref()
 }
 
 /// The text attributes of a record, for a copy of it.
-fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
+pub(crate) fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
     let text = |(name, attribute): (&String, &SqsMessageAttribute)| {
         Some((name.clone(), attribute.string_value.clone()?))
     };
@@ -319,7 +492,7 @@ fn is_replay(record: &SqsMessage) -> bool {
     record.message_attributes.contains_key(REPLAY)
 }
 
-fn receive_count(record: &SqsMessage) -> u32 {
+pub(crate) fn receive_count(record: &SqsMessage) -> u32 {
     record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 

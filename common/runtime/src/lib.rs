@@ -4,6 +4,7 @@ pub mod batch;
 pub mod catch_up;
 pub mod history;
 pub mod http;
+pub mod lanes;
 pub mod leases;
 pub mod once;
 pub mod pack;
@@ -12,11 +13,13 @@ pub mod relay;
 pub mod replay;
 pub mod shell;
 pub mod timers;
+pub mod triage;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
+pub use lanes::Lanes;
 pub use leases::{Claim, Claimed, Leases};
 pub use once::{Fence, NotTried, Once, OnceError};
 pub use ports::{
@@ -24,3 +27,4 @@ pub use ports::{
     Queues, Row, StoreError, Views,
 };
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
+pub use triage::Triage;

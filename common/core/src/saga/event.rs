@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::input::{SagaId, StepId, StepName};
 use crate::envelope::Actor;
-use crate::payload::{ContractError, Payload};
+use crate::payload::{ContractError, Payload, tagged, untagged};
 
 /// Which way an attempt goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -218,33 +218,10 @@ impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
     }
 
     fn to_data(&self) -> Value {
-        // Orders are plain records with text keys, for which this cannot fail.
-        let mut data = serde_json::to_value(self).unwrap_or_default();
-        if let Some(fields) = data.as_object_mut() {
-            // The type says it already.
-            fields.remove("event");
-        }
-        data
+        untagged(self)
     }
 
-    fn from_data(type_name: &str, schema_version: u32, mut data: Value) -> Result<Self, ContractError> {
-        let unknown =
-            || ContractError::UnknownType { type_name: type_name.to_owned(), known: NAMES.join(", ") };
-        let tag = type_name.strip_prefix("saga.").ok_or_else(unknown)?;
-        if !NAMES.contains(&type_name) {
-            return Err(unknown());
-        }
-        if schema_version != 1 {
-            let type_name = type_name.to_owned();
-            return Err(ContractError::Version { type_name, found: schema_version, newest: 1 });
-        }
-        if let Some(fields) = data.as_object_mut() {
-            fields.insert("event".to_owned(), Value::String(tag.to_owned()));
-        }
-        serde_json::from_value(data).map_err(|source| ContractError::Data {
-            type_name: type_name.to_owned(),
-            schema_version,
-            source,
-        })
+    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+        tagged("saga.", &NAMES, type_name, schema_version, data)
     }
 }

@@ -18,4 +18,5 @@ mod shell;
 mod shell_limits;
 mod tally;
 mod timers;
+mod triage;
 mod vault;

@@ -1,0 +1,38 @@
+//! Another body for a message, under an id of its own.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::message::{DecodeError, Incoming};
+
+/// The fields that hold a message's own id.
+const IDS: [&str; 3] = ["eventId", "commandId", "timerId"];
+
+/// The body with the message's own id replaced: handlers remember what they have handled by it.
+pub(super) fn with_id(body: &str, id: Uuid) -> Result<String, DecodeError> {
+    Incoming::decode(body)?;
+    let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
+    if let Some(field) = id_field(envelope(&mut value)) {
+        *field = Value::String(id.to_string());
+    }
+    Ok(value.to_string())
+}
+
+/// The message's own id, where it has one that can be read.
+pub(super) fn message_id(body: &str) -> Option<String> {
+    let mut value: Value = serde_json::from_str(body).ok()?;
+    Some(id_field(envelope(&mut value))?.as_str()?.to_owned())
+}
+
+/// What EventBridge wraps is looked for inside.
+fn envelope(value: &mut Value) -> &mut Value {
+    if value.get("detail-type").is_some() && value.get("detail").is_some() {
+        return &mut value["detail"];
+    }
+    value
+}
+
+fn id_field(envelope: &mut Value) -> Option<&mut Value> {
+    let name = IDS.into_iter().find(|name| envelope.get(*name).is_some())?;
+    envelope.get_mut(name)
+}

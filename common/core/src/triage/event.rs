@@ -1,0 +1,273 @@
+//! What happens to a failure, and what is asked for because of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::letter::{DeadLetter, FailureId, Lane};
+use crate::failure::Category;
+use crate::payload::{Addressed, ContractError, Payload, tagged, untagged};
+
+/// The logical name of the queue on which failures are told of, asked about, and waited for.
+pub const FAILURES_QUEUE: &str = "failures";
+
+/// What happened to a failure. Who wanted it is the commit's actor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum FailureEvent {
+    /// A message came to a dead-letter queue for the first time.
+    Recorded {
+        /// Its id.
+        failure: FailureId,
+        /// The message.
+        letter: Box<DeadLetter>,
+        /// When that was.
+        at: Timestamp,
+    },
+    /// A copy of it failed again.
+    Recurred {
+        /// Its id.
+        failure: FailureId,
+        /// Who deals with it, by what the function said.
+        category: Option<Category>,
+        /// Why.
+        reason: String,
+        /// How often it was tried on its queue.
+        attempts: u32,
+        /// When that was.
+        at: Timestamp,
+    },
+    /// It is going to be tried again by itself.
+    RetryScheduled {
+        /// Its id.
+        failure: FailureId,
+        /// The number of the retry, from 1.
+        retry: u32,
+        /// When.
+        at: Timestamp,
+        /// By when it should be dealt with.
+        deadline_at: Timestamp,
+    },
+    /// A person must look at it.
+    Quarantined {
+        /// Its id.
+        failure: FailureId,
+        /// Who.
+        category: Category,
+        /// Whether at once.
+        escalated: bool,
+        /// By when it should be dealt with.
+        deadline_at: Timestamp,
+        /// Why it is not retried by itself (any more).
+        reason: String,
+    },
+    /// Its deadline has passed.
+    Overdue {
+        /// Its id.
+        failure: FailureId,
+        /// Who should have dealt with it.
+        category: Category,
+        /// By when.
+        deadline_at: Timestamp,
+    },
+    /// An operator gave it another body.
+    Edited {
+        /// Its id.
+        failure: FailureId,
+        /// The body.
+        body: String,
+        /// The message's own id before.
+        replaces: Option<String>,
+        /// Its own id now.
+        message_id: String,
+    },
+    /// A copy of it is put back on its queue.
+    Resent {
+        /// Its id.
+        failure: FailureId,
+        /// The number of the copy, from 1.
+        resend: u32,
+        /// Why an operator wanted it; absent where it is retried by itself.
+        why: Option<String>,
+    },
+    /// A copy of it was handled.
+    Resolved {
+        /// Its id.
+        failure: FailureId,
+        /// What waits behind it, where order is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lane: Option<Lane>,
+    },
+    /// An operator decided that it is not to be handled.
+    Discarded {
+        /// Its id.
+        failure: FailureId,
+        /// Why.
+        why: String,
+    },
+    /// A later message of its key waits behind it.
+    Followed {
+        /// Its id.
+        failure: FailureId,
+        /// The later one.
+        follower: FailureId,
+        /// What both belong to.
+        lane: Option<Lane>,
+    },
+    /// It is the turn of a message that waited behind it.
+    Released {
+        /// Its id.
+        failure: FailureId,
+        /// The later one.
+        follower: FailureId,
+    },
+    /// A message that waited behind it is dealt with.
+    FollowerEnded {
+        /// Its id.
+        failure: FailureId,
+        /// The later one.
+        follower: FailureId,
+    },
+    /// Nothing waits behind it any more: messages of its key are handled as ever.
+    LaneClosed {
+        /// Its id.
+        failure: FailureId,
+    },
+}
+
+const NAMES: [&str; 13] = [
+    "failure.recorded",
+    "failure.recurred",
+    "failure.retry-scheduled",
+    "failure.quarantined",
+    "failure.overdue",
+    "failure.edited",
+    "failure.resent",
+    "failure.resolved",
+    "failure.discarded",
+    "failure.followed",
+    "failure.released",
+    "failure.follower-ended",
+    "failure.lane-closed",
+];
+
+impl Payload for FailureEvent {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Recorded { .. } => "failure.recorded",
+            Self::Recurred { .. } => "failure.recurred",
+            Self::RetryScheduled { .. } => "failure.retry-scheduled",
+            Self::Quarantined { .. } => "failure.quarantined",
+            Self::Overdue { .. } => "failure.overdue",
+            Self::Edited { .. } => "failure.edited",
+            Self::Resent { .. } => "failure.resent",
+            Self::Resolved { .. } => "failure.resolved",
+            Self::Discarded { .. } => "failure.discarded",
+            Self::Followed { .. } => "failure.followed",
+            Self::Released { .. } => "failure.released",
+            Self::FollowerEnded { .. } => "failure.follower-ended",
+            Self::LaneClosed { .. } => "failure.lane-closed",
+        }
+    }
+
+    fn schema_version(&self) -> u32 {
+        1
+    }
+
+    fn to_data(&self) -> Value {
+        untagged(self)
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+        tagged("failure.", &NAMES, type_name, schema_version, data)
+    }
+}
+
+/// What triage asks of itself, over [`FAILURES_QUEUE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum FailureCommand {
+    /// Put a copy of the message back on its queue.
+    ResendFailure {
+        /// The failure.
+        failure: FailureId,
+        /// The number of the copy.
+        resend: u32,
+    },
+    /// A copy was handled.
+    ResolveFailure {
+        /// The failure.
+        failure: FailureId,
+        /// What waits behind it, where order is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lane: Option<Lane>,
+    },
+    /// A later message waits.
+    FollowFailure {
+        /// The failure that it waits behind.
+        failure: FailureId,
+        /// The later message.
+        follower: FailureId,
+        /// What both belong to.
+        lane: Option<Lane>,
+    },
+    /// It is this message's turn.
+    ReleaseFailure {
+        /// The later message.
+        failure: FailureId,
+    },
+    /// A later message is dealt with.
+    EndFollower {
+        /// The failure that it waited behind.
+        failure: FailureId,
+        /// The later message.
+        follower: FailureId,
+    },
+}
+
+const COMMANDS: [&str; 5] =
+    ["resend-failure", "resolve-failure", "follow-failure", "release-failure", "end-follower"];
+
+impl FailureCommand {
+    /// The failure that is asked.
+    #[must_use]
+    pub fn failure(&self) -> &FailureId {
+        match self {
+            Self::ResendFailure { failure, .. }
+            | Self::ResolveFailure { failure, .. }
+            | Self::FollowFailure { failure, .. }
+            | Self::ReleaseFailure { failure }
+            | Self::EndFollower { failure, .. } => failure,
+        }
+    }
+}
+
+impl Payload for FailureCommand {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::ResendFailure { .. } => "resend-failure",
+            Self::ResolveFailure { .. } => "resolve-failure",
+            Self::FollowFailure { .. } => "follow-failure",
+            Self::ReleaseFailure { .. } => "release-failure",
+            Self::EndFollower { .. } => "end-follower",
+        }
+    }
+
+    fn schema_version(&self) -> u32 {
+        1
+    }
+
+    fn to_data(&self) -> Value {
+        untagged(self)
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+        tagged("", &COMMANDS, type_name, schema_version, data)
+    }
+}
+
+impl Addressed for FailureCommand {
+    fn queue(&self) -> &'static str {
+        FAILURES_QUEUE
+    }
+}

@@ -1,0 +1,75 @@
+//! What came to a dead-letter queue.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Category;
+use crate::ids::CorrelationId;
+use crate::text_id;
+
+text_id!(
+    /// Names a failure: the id that the message had when it first failed.
+    FailureId,
+    "failure id"
+);
+
+/// Messages that keep their order: those of one key on one queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lane {
+    /// The logical name of the queue.
+    pub queue: String,
+    /// The key.
+    pub key: String,
+}
+
+/// A message that could not be handled, with all that is known of why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The logical name of the queue that it was on.
+    pub queue: String,
+    /// Its body, as it came.
+    pub body: String,
+    /// Its attributes that a copy of it must have, too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// The type of the event or command, or the timer's name.
+    pub message_type: String,
+    /// Who deals with it; absent where the queue gave it up after too many tries, and nobody said why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
+    /// Why it could not be handled: the error and its sources.
+    pub reason: String,
+    /// The function that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// How often it was tried on its queue.
+    pub attempts: u32,
+    /// The request that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<CorrelationId>,
+    /// Messages of one key keep their order; absent where order does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The failure that it waits behind: it did not fail itself, an earlier message of its key did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<FailureId>,
+    /// Whether it can be put back on its queue. What a stream could not publish has no queue to go back to.
+    pub resendable: bool,
+}
+
+impl DeadLetter {
+    /// What it keeps its order in.
+    #[must_use]
+    pub fn lane(&self) -> Option<Lane> {
+        let key = self.key.clone()?;
+        Some(Lane { queue: self.queue.clone(), key })
+    }
+}
+
+impl From<uuid::Uuid> for FailureId {
+    fn from(id: uuid::Uuid) -> Self {
+        Self(id.to_string())
+    }
+}

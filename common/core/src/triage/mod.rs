@@ -1,0 +1,416 @@
+//! Triage: what becomes of a message that could not be handled, as a state machine with a stream of its own.
+//!
+//! A failure that may pass is retried by itself, with backoff, for an hour; anything else is quarantined for the people
+//! of its [`Category`], who have until a deadline to retry, edit or discard it. Where a key's messages keep their order,
+//! the later ones wait behind the failed one and are let go one after another once it is dealt with.
+
+mod edit;
+mod event;
+mod letter;
+mod policy;
+mod state;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::decider::{Decider, Decision, SetTimer};
+use crate::failure::Category;
+use crate::message::DecodeError;
+
+pub use event::{FAILURES_QUEUE, FailureCommand, FailureEvent};
+pub use letter::{DeadLetter, FailureId, Lane};
+pub use policy::{RETRIES_MAX, RETRIES_WITHIN, allowed};
+pub use state::{Failed, FailureState, FailureStatus};
+
+/// What triage decides.
+pub type FailureDecision = Decision<FailureEvent, FailureCommand>;
+
+/// What a failure is told, or asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FailureInput {
+    /// The message, or a copy of it, came to its dead-letter queue.
+    Letter {
+        /// The failure.
+        failure: FailureId,
+        /// The message.
+        letter: Box<DeadLetter>,
+        /// What decides the jitter of its retry.
+        random: u64,
+    },
+    /// A timer of its own came due.
+    Timer {
+        /// Its name.
+        name: String,
+    },
+    /// A copy was handled.
+    Resolve {
+        /// The failure.
+        failure: FailureId,
+        /// What waits behind it, where order is kept.
+        lane: Option<Lane>,
+    },
+    /// An operator wants it tried again.
+    Retry {
+        /// Why.
+        reason: String,
+    },
+    /// An operator wants it tried with another body.
+    Edit {
+        /// The body.
+        body: String,
+        /// The id that the message gets, so that it is not taken for the one that failed.
+        message_id: Uuid,
+        /// Why.
+        reason: String,
+    },
+    /// An operator decides against it.
+    Discard {
+        /// Why.
+        reason: String,
+    },
+    /// A later message of its key waits behind it.
+    Follow {
+        /// The failure.
+        failure: FailureId,
+        /// The later message.
+        follower: FailureId,
+        /// What both belong to.
+        lane: Option<Lane>,
+    },
+    /// It is this message's turn.
+    Release,
+    /// A message that waited behind it is dealt with.
+    EndFollower {
+        /// The failure.
+        failure: FailureId,
+        /// The later message.
+        follower: FailureId,
+    },
+}
+
+/// Why triage says no to an operator; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum FailureRefusal {
+    /// There is no such failure.
+    #[error("there is no such failure: list them with hostler failures list")]
+    Unknown,
+    /// It is dealt with.
+    #[error("the failure is {status} already: nothing is left to do about it")]
+    Ended {
+        /// How.
+        status: &'static str,
+    },
+    /// A copy of it is on its queue.
+    #[error("a copy of the message is on its queue already: wait for what becomes of it")]
+    OnItsWay,
+    /// It waits its turn.
+    #[error("the message waits behind failure {head} of the same key: deal with that one first")]
+    Parked {
+        /// The earlier one.
+        head: FailureId,
+    },
+    /// There is no queue to put it back on.
+    #[error(
+        "{origin} is no queue that the message could go back to: publish its stream again with hostler events republish, then discard the failure"
+    )]
+    NoQueue {
+        /// Where it failed.
+        origin: String,
+    },
+    /// Operators say why.
+    #[error("no reason was given: it is recorded, so say why")]
+    NoReason,
+    /// The new body is no message either.
+    #[error("the new body cannot be handled either: {0}")]
+    Body(#[source] DecodeError),
+}
+
+impl FailureRefusal {
+    /// The static label for answers and log fields.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown-failure",
+            Self::Ended { .. } => "ended",
+            Self::OnItsWay => "on-its-way",
+            Self::Parked { .. } => "parked",
+            Self::NoQueue { .. } => "no-queue",
+            Self::NoReason => "no-reason",
+            Self::Body(_) => "invalid-body",
+        }
+    }
+}
+
+/// The decider of failures.
+#[derive(Debug, Clone, Copy)]
+pub struct FailureDecider;
+
+impl Decider for FailureDecider {
+    const CATEGORY: &'static str = "failure";
+    const STATE_VERSION: u32 = 1;
+    type State = FailureState;
+    type Input = FailureInput;
+    type Event = FailureEvent;
+    type Command = FailureCommand;
+    type Refusal = FailureRefusal;
+
+    fn decide(
+        state: &FailureState,
+        input: &FailureInput,
+        now: Timestamp,
+    ) -> Result<FailureDecision, FailureRefusal> {
+        Ok(match input {
+            FailureInput::Letter { failure, letter, random } => {
+                received(state, failure, letter, *random, now)
+            }
+            FailureInput::Timer { name } => fired(state, name, now),
+            FailureInput::Resolve { failure, lane } => resolved(state, failure, lane.as_ref()),
+            FailureInput::Follow { failure, follower, lane } => {
+                followed(state, failure, follower, lane.as_ref())
+            }
+            FailureInput::Release => match &state.failed {
+                Some(failed) if failed.status == FailureStatus::Parked => {
+                    resend(Decision::nothing(), failed, None, now)
+                }
+                _ => Decision::nothing(),
+            },
+            FailureInput::EndFollower { failure, follower } => follower_ended(state, failure, follower),
+            FailureInput::Retry { reason } => {
+                let failed = actionable(state, reason)?;
+                resend(Decision::nothing(), sendable(failed)?, Some(reason), now)
+            }
+            FailureInput::Edit { body, message_id, reason } => {
+                let failed = sendable(actionable(state, reason)?)?;
+                let edited = edit::with_id(body, *message_id).map_err(FailureRefusal::Body)?;
+                let event = FailureEvent::Edited {
+                    failure: failed.id.clone(),
+                    body: edited,
+                    replaces: edit::message_id(&failed.letter.body),
+                    message_id: message_id.to_string(),
+                };
+                resend(Decision::events([event]), failed, Some(reason), now)
+            }
+            FailureInput::Discard { reason } => {
+                let failed = open(state, reason)?;
+                if failed.status == FailureStatus::Resent {
+                    return Err(FailureRefusal::OnItsWay);
+                }
+                let (failure, why) = (failed.id.clone(), reason.clone());
+                end(state, &failed.id, FailureEvent::Discarded { failure, why })
+            }
+        })
+    }
+
+    fn evolve(state: FailureState, event: &FailureEvent) -> FailureState {
+        state::evolve(state, event)
+    }
+}
+
+/// A message came to its dead-letter queue: again, or for the first time.
+fn received(
+    state: &FailureState,
+    id: &FailureId,
+    letter: &DeadLetter,
+    random: u64,
+    now: Timestamp,
+) -> FailureDecision {
+    let Some(failed) = &state.failed else {
+        let recorded =
+            FailureEvent::Recorded { failure: id.clone(), letter: Box::new(letter.clone()), at: now };
+        let state = state::evolve(state.clone(), &recorded);
+        let decision = Decision::events([recorded]);
+        return match (&letter.behind, &state.failed) {
+            (Some(head), _) => decision.command(FailureCommand::FollowFailure {
+                failure: head.clone(),
+                follower: id.clone(),
+                lane: letter.lane(),
+            }),
+            (None, Some(failed)) => classify(decision, failed, random, now),
+            (None, None) => decision,
+        };
+    };
+    if failed.status == FailureStatus::Discarded {
+        return Decision::nothing();
+    }
+    let recurred = FailureEvent::Recurred {
+        failure: id.clone(),
+        category: letter.category,
+        reason: letter.reason.clone(),
+        attempts: letter.attempts,
+        at: now,
+    };
+    let after = state::evolve(state.clone(), &recurred).failed;
+    classify(Decision::events([recurred]), after.as_ref().unwrap_or(failed), random, now)
+}
+
+/// Retried by itself, or for a person to look at.
+fn classify(decision: FailureDecision, failed: &Failed, random: u64, now: Timestamp) -> FailureDecision {
+    let failure = failed.id.clone();
+    // What a queue gives up without a word may have been an outage. If it was the message that kills its function, it
+    // comes back the same way.
+    let category = if failed.redriven > 1 { Category::Unknown } else { failed.category };
+    let retry = failed.retries + 1;
+    if category == Category::Transient
+        && failed.letter.resendable
+        && let Some(at) = policy::retry_at(retry, failed.first_at, now, random)
+    {
+        let deadline_at = failed.first_at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
+        let decision = decision
+            .event(FailureEvent::RetryScheduled { failure, retry, at, deadline_at })
+            .timer(timer(format!("retry/{retry}"), at));
+        // One deadline for all retries: it is waited for from the first of them on.
+        return if retry == 1 { decision.timer(overdue(deadline_at)) } else { decision };
+    }
+    let deadline_at = match category {
+        Category::Transient => failed.first_at,
+        _ => now,
+    };
+    let deadline_at = deadline_at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
+    let reason = match category {
+        Category::Transient if !failed.letter.resendable => "there is no queue to put it back on".to_owned(),
+        Category::Transient => format!("{} retries have not helped", failed.retries),
+        Category::Unknown if failed.redriven > 1 => {
+            "its queue has given it up again without a word: it may be what kills its function".to_owned()
+        }
+        _ => format!("retrying does not help against {category} failures"),
+    };
+    let escalated = category == Category::Unknown;
+    decision
+        .event(FailureEvent::Quarantined { failure, category, escalated, deadline_at, reason })
+        .timer(overdue(deadline_at))
+}
+
+fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
+    let Some(failed) = state.failed.as_ref().filter(|failed| failed.status.is_open()) else {
+        return Decision::nothing();
+    };
+    let is = |kind: &str, number: u32| name == format!("{kind}/{number}");
+    if failed.status == FailureStatus::Waiting && is("retry", failed.retries) {
+        return resend(Decision::nothing(), failed, None, now);
+    }
+    let failure = failed.id.clone();
+    let category = failed.category;
+    if failed.status == FailureStatus::Resent && is("unheard", failed.resends) {
+        let deadline_at = now.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
+        let reason = "nothing was heard of its last copy for a day: its queue has dropped it".to_owned();
+        let event =
+            FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };
+        return Decision::events([event]).timer(overdue(deadline_at));
+    }
+    if !failed.overdue && name == overdue(failed.deadline_at).name {
+        let deadline_at = failed.deadline_at;
+        return Decision::events([FailureEvent::Overdue { failure, category, deadline_at }]);
+    }
+    Decision::nothing()
+}
+
+fn resend(
+    decision: FailureDecision,
+    failed: &Failed,
+    why: Option<&str>,
+    now: Timestamp,
+) -> FailureDecision {
+    let resend = failed.resends + 1;
+    let (failure, why) = (failed.id.clone(), why.map(str::to_owned));
+    let unheard_at = now.saturating_add(policy::UNHEARD).unwrap_or(Timestamp::MAX);
+    decision
+        .event(FailureEvent::Resent { failure: failure.clone(), resend, why })
+        .command(FailureCommand::ResendFailure { failure, resend })
+        .timer(timer(format!("unheard/{resend}"), unheard_at))
+}
+
+fn resolved(state: &FailureState, id: &FailureId, lane: Option<&Lane>) -> FailureDecision {
+    if state.ended {
+        return Decision::nothing();
+    }
+    end(state, id, FailureEvent::Resolved { failure: id.clone(), lane: lane.cloned() })
+}
+
+/// The end of a failure, and the turn of what waits behind it.
+fn end(state: &FailureState, id: &FailureId, event: FailureEvent) -> FailureDecision {
+    let after = state::evolve(state.clone(), &event);
+    let mut decision = Decision::events([event]);
+    let head = state.failed.as_ref().and_then(|failed| failed.letter.behind.clone());
+    if let Some(head) = head {
+        decision = decision.command(FailureCommand::EndFollower { failure: head, follower: id.clone() });
+    }
+    next_follower(decision, &after, id)
+}
+
+fn followed(
+    state: &FailureState,
+    id: &FailureId,
+    follower: &FailureId,
+    lane: Option<&Lane>,
+) -> FailureDecision {
+    let event = FailureEvent::Followed {
+        failure: id.clone(),
+        follower: follower.clone(),
+        lane: lane.cloned(),
+    };
+    let after = state::evolve(state.clone(), &event);
+    let decision = Decision::events([event]);
+    if after.ended { next_follower(decision, &after, id) } else { decision }
+}
+
+fn follower_ended(state: &FailureState, id: &FailureId, follower: &FailureId) -> FailureDecision {
+    if state.released.as_ref() != Some(follower) && !state.followers.contains(follower) {
+        return Decision::nothing();
+    }
+    let event = FailureEvent::FollowerEnded { failure: id.clone(), follower: follower.clone() };
+    let after = state::evolve(state.clone(), &event);
+    let decision = Decision::events([event]);
+    if after.ended { next_follower(decision, &after, id) } else { decision }
+}
+
+/// One follower at a time: the next one goes when the one before it is dealt with.
+fn next_follower(decision: FailureDecision, state: &FailureState, id: &FailureId) -> FailureDecision {
+    if state.released.is_some() {
+        return decision;
+    }
+    match state.followers.first() {
+        Some(follower) => decision
+            .event(FailureEvent::Released { failure: id.clone(), follower: follower.clone() })
+            .command(FailureCommand::ReleaseFailure { failure: follower.clone() }),
+        None if state.lane.is_some() => decision.event(FailureEvent::LaneClosed { failure: id.clone() }),
+        None => decision,
+    }
+}
+
+/// The failure, when something is left to do about it.
+fn open<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, FailureRefusal> {
+    let failed = state.failed.as_ref().ok_or(FailureRefusal::Unknown)?;
+    if !failed.status.is_open() {
+        return Err(FailureRefusal::Ended { status: failed.status.name() });
+    }
+    if reason.trim().is_empty() {
+        return Err(FailureRefusal::NoReason);
+    }
+    Ok(failed)
+}
+
+/// The failure, when it can be tried again now.
+fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, FailureRefusal> {
+    let failed = open(state, reason)?;
+    match (failed.status, &failed.letter.behind) {
+        (FailureStatus::Resent, _) => Err(FailureRefusal::OnItsWay),
+        (FailureStatus::Parked, Some(head)) => Err(FailureRefusal::Parked { head: head.clone() }),
+        _ => Ok(failed),
+    }
+}
+
+fn sendable(failed: &Failed) -> Result<&Failed, FailureRefusal> {
+    match failed.letter.resendable {
+        true => Ok(failed),
+        false => Err(FailureRefusal::NoQueue { origin: failed.letter.queue.clone() }),
+    }
+}
+
+fn timer(name: String, due_at: Timestamp) -> SetTimer {
+    SetTimer { name, due_at, deliver_to: FAILURES_QUEUE }
+}
+
+/// The timer of a deadline. Its name has the deadline, so that one that was moved is void.
+fn overdue(deadline_at: Timestamp) -> SetTimer {
+    timer(format!("overdue/{}", deadline_at.as_millisecond()), deadline_at)
+}

@@ -1,0 +1,44 @@
+//! How soon what must be done, and how often it is tried.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::failure::Category;
+
+/// How often a failure is retried without anybody asking for it.
+pub const RETRIES_MAX: u32 = 8;
+/// For how long it is, from its first time on.
+pub const RETRIES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+/// The longest wait before the first retry; doubled for each further one.
+const BACKOFF_SECONDS: u64 = 30;
+/// The longest wait before any retry.
+const BACKOFF_SECONDS_MAX: u64 = 900;
+/// A copy that nobody has heard of for this long is lost: its queue keeps messages for a day.
+pub(super) const UNHEARD: SignedDuration = SignedDuration::from_hours(25);
+
+/// How long the people, or the machines, in charge of a category have.
+#[must_use]
+pub fn allowed(category: Category) -> SignedDuration {
+    SignedDuration::from_hours(match category {
+        Category::Transient => 1,
+        Category::Unknown => 4,
+        Category::Validation => 24,
+        Category::Business => 48,
+    })
+}
+
+/// When retry `number` (from 1) is due: exponential backoff with full jitter, which `random` decides. None when there
+/// are to be no more.
+pub(super) fn retry_at(
+    number: u32,
+    first_at: Timestamp,
+    now: Timestamp,
+    random: u64,
+) -> Option<Timestamp> {
+    if number > RETRIES_MAX {
+        return None;
+    }
+    let span = (BACKOFF_SECONDS << (number - 1).min(16)).min(BACKOFF_SECONDS_MAX);
+    let seconds = i64::try_from(1 + random % span).unwrap_or(1);
+    let at = now.saturating_add(SignedDuration::from_secs(seconds)).ok()?;
+    (at.duration_since(first_at) <= RETRIES_WITHIN).then_some(at)
+}

@@ -1,0 +1,187 @@
+//! How a failure stands.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::FailureEvent;
+use super::letter::{DeadLetter, FailureId, Lane};
+use super::policy::allowed;
+use crate::failure::Category;
+
+/// Where a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureStatus {
+    /// It is going to be retried by itself.
+    Waiting,
+    /// A copy of it is on its queue.
+    Resent,
+    /// A person must look at it.
+    Quarantined,
+    /// It waits behind an earlier failure of its key.
+    Parked,
+    /// It was handled in the end.
+    Resolved,
+    /// An operator decided against it.
+    Discarded,
+}
+
+impl FailureStatus {
+    /// The name in views and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Resent => "resent",
+            Self::Quarantined => "quarantined",
+            Self::Parked => "parked",
+            Self::Resolved => "resolved",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Whether something is still to be done about it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Resolved | Self::Discarded)
+    }
+}
+
+/// A message that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// Its id.
+    pub id: FailureId,
+    /// The message, as an operator may have edited it, with the newest reason.
+    pub letter: DeadLetter,
+    /// Where it is.
+    pub status: FailureStatus,
+    /// Who deals with it.
+    pub category: Category,
+    /// When it first failed.
+    pub first_at: Timestamp,
+    /// By when it should be dealt with.
+    pub deadline_at: Timestamp,
+    /// Whether that has passed.
+    pub overdue: bool,
+    /// How often its queue gave it up without a word.
+    pub redriven: u32,
+    /// How many retries were scheduled.
+    pub retries: u32,
+    /// When the next one is due.
+    pub retry_at: Option<Timestamp>,
+    /// How many copies were put back on its queue.
+    pub resends: u32,
+}
+
+/// A failure, and what waits behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureState {
+    /// The message; absent while only its followers are known.
+    pub failed: Option<Failed>,
+    /// Whether it was handled, or given up.
+    pub ended: bool,
+    /// What it keeps its order in.
+    pub lane: Option<Lane>,
+    /// Later messages of its key, in order.
+    pub followers: Vec<FailureId>,
+    /// The one of them whose turn it is.
+    pub released: Option<FailureId>,
+}
+
+impl FailureState {
+    /// Whether it is dealt with, and nothing waits behind it any more.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.ended && self.followers.is_empty() && self.released.is_none()
+    }
+}
+
+pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureState {
+    match event {
+        FailureEvent::Recorded { failure, letter, at } => {
+            let category = letter.category.unwrap_or(Category::Transient);
+            state.ended = false;
+            state.lane = letter.lane();
+            state.failed = Some(Failed {
+                id: failure.clone(),
+                letter: (**letter).clone(),
+                status: FailureStatus::Parked,
+                category,
+                first_at: *at,
+                deadline_at: at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX),
+                overdue: false,
+                redriven: u32::from(letter.category.is_none()),
+                retries: 0,
+                retry_at: None,
+                resends: 0,
+            });
+        }
+        FailureEvent::Resolved { lane, .. } => {
+            state.ended = true;
+            state.lane = state.lane.or_else(|| lane.clone());
+        }
+        FailureEvent::Discarded { .. } => state.ended = true,
+        FailureEvent::Followed { follower, lane, .. } => {
+            state.followers.push(follower.clone());
+            state.lane = state.lane.or_else(|| lane.clone());
+        }
+        FailureEvent::Released { follower, .. } => {
+            state.followers.retain(|waiting| waiting != follower);
+            state.released = Some(follower.clone());
+        }
+        FailureEvent::FollowerEnded { follower, .. } => {
+            state.followers.retain(|waiting| waiting != follower);
+            state.released = state.released.filter(|released| released != follower);
+        }
+        FailureEvent::Recurred { .. } => state.ended = false,
+        _ => {}
+    }
+    if let Some(failed) = &mut state.failed {
+        evolve_failed(failed, event);
+    }
+    state
+}
+
+fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
+    match event {
+        FailureEvent::Recurred { category, reason, attempts, at, .. } => {
+            if failed.letter.behind.is_some() && failed.resends == 1 {
+                // It only waited until now.
+                failed.first_at = *at;
+            }
+            failed.letter.reason.clone_from(reason);
+            failed.letter.attempts = *attempts;
+            failed.category = category.unwrap_or(failed.category);
+            failed.redriven += u32::from(category.is_none());
+        }
+        FailureEvent::RetryScheduled { retry, at, deadline_at, .. } => {
+            failed.status = FailureStatus::Waiting;
+            failed.retries = *retry;
+            failed.retry_at = Some(*at);
+            failed.deadline_at = *deadline_at;
+        }
+        FailureEvent::Quarantined { category, deadline_at, .. } => {
+            failed.status = FailureStatus::Quarantined;
+            failed.category = *category;
+            failed.deadline_at = *deadline_at;
+            failed.retry_at = None;
+        }
+        FailureEvent::Overdue { .. } => failed.overdue = true,
+        FailureEvent::Edited { body, .. } => failed.letter.body.clone_from(body),
+        FailureEvent::Resent { resend, .. } => {
+            failed.status = FailureStatus::Resent;
+            failed.resends = *resend;
+            failed.retry_at = None;
+        }
+        FailureEvent::Resolved { .. } => failed.status = FailureStatus::Resolved,
+        FailureEvent::Discarded { .. } => failed.status = FailureStatus::Discarded,
+        FailureEvent::Recorded { .. }
+        | FailureEvent::Followed { .. }
+        | FailureEvent::Released { .. }
+        | FailureEvent::FollowerEnded { .. }
+        | FailureEvent::LaneClosed { .. } => {}
+    }
+}

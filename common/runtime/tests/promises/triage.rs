@@ -1,0 +1,425 @@
+//! Triage: what fails is retried by itself or kept for a person, in order, and never lost.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostler_core::triage::{FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus};
+use hostler_core::{Category, CausationId, Failure, Incoming};
+use hostler_runtime::relay::Relay;
+use hostler_runtime::timers::fire;
+use hostler_runtime::triage::stream;
+use hostler_runtime::{
+    Batch, Cause, Clock, ExecuteError, Handler, Lanes, Outbound, Queues, Shell, Triage,
+};
+use hostler_testkit::memory::{
+    MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
+};
+use hostler_testkit::{SeededIds, TestClock, sample};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+const PLENTY: Duration = Duration::from_secs(30);
+const QUEUES: [&str; 5] = ["orders", "orders-dlq", "failures", "failures-dlq", "timers"];
+
+/// Does what its messages say; each message has a name, and its key is the name's first letter.
+#[derive(Default)]
+struct Orders {
+    handled: Mutex<Vec<String>>,
+    /// Until then nothing that says "later" works.
+    away: Mutex<bool>,
+}
+
+#[async_trait]
+impl Handler for Orders {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let Incoming::Event(event) = message else { return Err(message.misplaced("an event")) };
+        match event.data["do"].as_str().unwrap() {
+            "later" if *self.away.lock().unwrap() => {
+                return Err(Failure::terminal(Category::Transient, "the store is away"));
+            }
+            "never" => return Err(Failure::terminal(Category::Business, "no such order")),
+            "crash" => panic!("it went off"),
+            _ => {}
+        }
+        self.handled.lock().unwrap().push(event.data["name"].as_str().unwrap().to_owned());
+        Ok(())
+    }
+
+    fn key(&self, message: &Incoming) -> Option<String> {
+        let Incoming::Event(event) = message else { return None };
+        Some(event.data["name"].as_str()?[..1].to_owned())
+    }
+}
+
+struct Site {
+    clock: TestClock,
+    queues: MemoryQueues,
+    store: MemoryStore,
+    control: MemoryControl,
+    shell: Shell,
+    relay: Relay,
+    triage: Triage,
+    failures: Batch,
+    batch: Batch,
+    orders: Orders,
+    actions: Mutex<u32>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let clock = TestClock::default();
+        let queues = MemoryQueues::new(&clock, QUEUES);
+        queues.set_redrive("orders", Redrive { to: "orders-dlq".to_owned(), receives_max: 3 });
+        let (store, control) = (MemoryStore::default(), MemoryControl::default());
+        let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
+        let sending: Arc<dyn Queues> = Arc::new(queues.clone());
+        let lanes = Lanes::new(Arc::new(control.clone()));
+        let shell = Shell::new(Arc::new(store.clone()), time.clone(), ids.clone(), "test");
+        let batch = |function, queue| {
+            Batch::new(function, queue, sending.clone(), time.clone(), ids.clone())
+        };
+        Self {
+            relay: Relay::new(Arc::new(MemoryBus::default()), sending.clone(), time.clone(), "failures-dlq"),
+            triage: Triage::new(shell.clone(), sending.clone(), lanes.clone(), []),
+            failures: batch("triage-failures", "failures"),
+            batch: batch("handle-orders", "orders").in_lanes(lanes),
+            orders: Orders::default(),
+            actions: Mutex::default(),
+            clock,
+            queues,
+            store,
+            control,
+            shell,
+        }
+    }
+
+    async fn send(&self, name: &str, order: &str) {
+        let event = sample::envelope("order#1", "order.placed", json!({ "name": name, "do": order }));
+        self.send_body(serde_json::to_string(&event).unwrap()).await;
+    }
+
+    async fn send_body(&self, body: String) {
+        let sent = self.queues.send("orders", &[Outbound { body, ..Outbound::default() }]).await;
+        assert!(sent[0].is_ok());
+    }
+
+    /// Lets everything happen that is due.
+    async fn settle(&self) {
+        loop {
+            let mut moved = deliver(&self.queues, "orders", &self.batch, &self.orders, PLENTY).await.messages;
+            moved += deliver(&self.queues, "failures", &self.failures, &self.triage, PLENTY).await.messages;
+            moved += self.triage_letters().await;
+            let records = self.store.take_outbox_records();
+            moved += records.len();
+            self.relay.relay(&records).await.unwrap();
+            for timer in self.queues.receive("timers", 10) {
+                let Ok(Incoming::Timer(message)) = Incoming::decode(&timer.body) else { panic!() };
+                fire(&message, self.clock.now(), &self.queues).await.unwrap();
+                self.queues.delete("timers", &timer.receipt);
+                moved += 1;
+            }
+            if moved == 0 {
+                return;
+            }
+        }
+    }
+
+    async fn triage_letters(&self) -> usize {
+        let letters = self.queues.receive("orders-dlq", 10);
+        let response = self.triage.letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
+        for letter in &letters {
+            if !response.batch_item_failures.iter().any(|item| item.item_identifier == letter.message_id) {
+                self.queues.delete("orders-dlq", &letter.receipt);
+            }
+        }
+        letters.len() - response.batch_item_failures.len()
+    }
+
+    /// Lets time pass, and everything happen meanwhile.
+    async fn pass(&self, time: SignedDuration) {
+        let until = self.clock.now() + time;
+        self.settle().await;
+        while let Some(next) = self.queues.next_visible_at().filter(|next| *next <= until) {
+            self.clock.set(next.max(self.clock.now()));
+            self.settle().await;
+        }
+        self.clock.set(until);
+        self.settle().await;
+    }
+
+    /// The failures, oldest first.
+    async fn failures(&self) -> Vec<(FailureId, FailureState)> {
+        let mut failures = Vec::new();
+        for stream in self.store.streams() {
+            let id = FailureId::new(stream.key()).unwrap();
+            failures.push((id, self.shell.load::<FailureDecider>(&stream).await.unwrap().state));
+        }
+        failures.sort_by_key(|(_, state)| state.failed.as_ref().map(|failed| failed.first_at));
+        failures
+    }
+
+    async fn only(&self) -> (FailureId, FailureStatus) {
+        let failures = self.failures().await;
+        assert_eq!(failures.len(), 1, "{failures:#?}");
+        (failures[0].0.clone(), failures[0].1.failed.as_ref().unwrap().status)
+    }
+
+    async fn ask(&self, failure: &FailureId, input: FailureInput) -> Result<(), FailureRefusal> {
+        let mut cause = Cause::of(&Incoming::Event(Box::new(sample::envelope("order#1", "asked", json!({})))));
+        *self.actions.lock().unwrap() += 1;
+        cause.id = CausationId::new(format!("operator-{}", self.actions.lock().unwrap())).unwrap();
+        match self.shell.execute::<FailureDecider>(&stream(failure), &cause, &input).await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => Err(refusal),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn handled(&self) -> Vec<String> {
+        self.orders.handled.lock().unwrap().clone()
+    }
+
+    fn away(&self, away: bool) {
+        *self.orders.away.lock().unwrap() = away;
+    }
+
+    /// The types of all events so far.
+    fn events(&self) -> Vec<String> {
+        let commits = self.store.outbox_since(0);
+        commits.iter().flat_map(|commit| &commit.events).map(|event| event.event_type.clone()).collect()
+    }
+
+    fn count(&self, event: &str) -> usize {
+        self.events().iter().filter(|name| *name == event).count()
+    }
+}
+
+fn why() -> String {
+    "the order is there now".to_owned()
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_retried_by_itself_until_it_works() {
+    let site = Site::new();
+    site.away(true);
+    site.send("a1", "later").await;
+    site.pass(SignedDuration::from_mins(5)).await;
+    assert!(site.count("failure.resent") >= 2, "{:?}", site.events());
+    assert!(site.handled().is_empty());
+    site.away(false);
+    site.pass(SignedDuration::from_mins(20)).await;
+    assert_eq!(site.handled(), ["a1"]);
+    assert_eq!(site.only().await.1, FailureStatus::Resolved);
+    assert_eq!(site.count("failure.quarantined"), 0);
+    site.pass(SignedDuration::from_hours(48)).await;
+    assert_eq!(site.count("failure.overdue"), 0, "what is dealt with is never overdue");
+}
+
+#[tokio::test]
+async fn a_transient_failure_that_does_not_pass_within_the_hour_is_quarantined_and_overdue() {
+    let site = Site::new();
+    site.away(true);
+    site.send("a1", "later").await;
+    site.pass(SignedDuration::from_mins(61)).await;
+    assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+    assert_eq!(site.count("failure.overdue"), 1);
+    let retries = site.count("failure.resent");
+    site.pass(SignedDuration::from_hours(5)).await;
+    assert_eq!(site.count("failure.resent"), retries, "nothing is retried by itself any more");
+}
+
+#[tokio::test]
+async fn what_retrying_does_not_help_is_quarantined_at_once_with_its_reason_and_deadline() {
+    let site = Site::new();
+    site.send_body("{\"no\":\"message\"}".to_owned()).await;
+    site.send("b1", "never").await;
+    site.settle().await;
+    let failures = site.failures().await;
+    let failed = |at: usize| failures[at].1.failed.clone().unwrap();
+    let of = |category| (0..2).map(failed).find(|failed| failed.category == category).unwrap();
+    let validation = of(Category::Validation);
+    assert!(validation.letter.reason.contains("eventType"), "{}", validation.letter.reason);
+    assert_eq!(validation.deadline_at.duration_since(validation.first_at), SignedDuration::from_hours(24));
+    let business = of(Category::Business);
+    assert_eq!(business.letter.reason, "no such order");
+    assert_eq!(business.letter.function.as_deref(), Some("handle-orders"));
+    assert_eq!(business.deadline_at.duration_since(business.first_at), SignedDuration::from_hours(48));
+    assert_eq!(site.count("failure.resent"), 0);
+    site.pass(SignedDuration::from_hours(25)).await;
+    assert_eq!(site.count("failure.overdue"), 1);
+    site.pass(SignedDuration::from_hours(24)).await;
+    assert_eq!(site.count("failure.overdue"), 2);
+}
+
+#[tokio::test]
+async fn what_crashes_its_function_is_tried_again_once_and_then_escalated() {
+    let site = Site::new();
+    site.send("a1", "crash").await;
+    site.pass(SignedDuration::from_hours(3)).await;
+    let (failure, status) = site.only().await;
+    assert_eq!(status, FailureStatus::Quarantined);
+    let failed = site.failures().await[0].1.failed.clone().unwrap();
+    assert_eq!((failed.category, failed.redriven, failed.resends), (Category::Unknown, 2, 1));
+    assert!(failed.letter.reason.contains("crashed"), "{}", failed.letter.reason);
+    assert!(site.ask(&failure, FailureInput::Discard { reason: why() }).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_letter_that_is_delivered_twice_is_recorded_once() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    let letters = site.queues.receive("orders-dlq", 10);
+    for _ in 0..2 {
+        let response = site.triage.letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
+        assert!(response.batch_item_failures.is_empty());
+    }
+    assert_eq!(site.events(), ["failure.recorded", "failure.quarantined"]);
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_recorded_now_stays_where_it_is() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    site.store.faults().fail_next(20);
+    assert_eq!(site.triage_letters().await, 0);
+    assert_eq!(site.queues.len("orders-dlq"), 1);
+    site.store.faults().clear();
+    site.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+}
+
+#[tokio::test]
+async fn a_letter_too_large_to_be_recorded_waits_on_the_failures_own_dead_letter_queue() {
+    let site = Site::new();
+    // Quoted once more it is over what an event may have.
+    site.send_body(format!("[{}]", "\"\",".repeat(80_000))).await;
+    site.settle().await;
+    assert_eq!(site.queues.len("failures-dlq"), 1);
+    let kept = &site.queues.peek("failures-dlq")[0];
+    assert!(kept.attributes["reason"].contains("from orders, cannot be recorded"), "{:?}", kept.attributes);
+    assert_eq!(site.queues.len("orders-dlq"), 0);
+}
+
+#[tokio::test]
+async fn an_operator_retries_edits_or_discards_and_must_say_why() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    site.settle().await;
+    let (failure, _) = site.only().await;
+    let refused = site.ask(&failure, FailureInput::Retry { reason: " ".to_owned() }).await;
+    assert!(matches!(refused, Err(FailureRefusal::NoReason)));
+    // Retried as it is, it fails again.
+    site.ask(&failure, FailureInput::Retry { reason: why() }).await.unwrap();
+    let refused = site.ask(&failure, FailureInput::Retry { reason: why() }).await;
+    assert!(matches!(refused, Err(FailureRefusal::OnItsWay)), "{refused:?}");
+    site.settle().await;
+    assert_eq!(site.count("failure.recurred"), 1);
+    // A new body that is no message is refused.
+    let edit = |body: String| FailureInput::Edit { body, message_id: uuid::Uuid::now_v7(), reason: why() };
+    let refused = site.ask(&failure, edit("{}".to_owned())).await;
+    assert!(matches!(refused, Err(FailureRefusal::Body(_))), "{refused:?}");
+    let failed = site.failures().await[0].1.failed.clone().unwrap();
+    let mut body: Value = serde_json::from_str(&failed.letter.body).unwrap();
+    let old_id = body["eventId"].clone();
+    body["data"]["do"] = "work".into();
+    site.ask(&failure, edit(body.to_string())).await.unwrap();
+    site.settle().await;
+    assert_eq!(site.handled(), ["a1"]);
+    let failed = site.failures().await[0].1.failed.clone().unwrap();
+    assert_eq!(failed.status, FailureStatus::Resolved);
+    let body: Value = serde_json::from_str(&failed.letter.body).unwrap();
+    assert_ne!(body["eventId"], old_id, "it has an id of its own");
+    let refused = site.ask(&failure, FailureInput::Discard { reason: why() }).await;
+    assert!(matches!(refused, Err(FailureRefusal::Ended { status: "resolved" })), "{refused:?}");
+    let unknown = FailureId::new("who").unwrap();
+    let refused = site.ask(&unknown, FailureInput::Discard { reason: why() }).await;
+    assert!(matches!(refused, Err(FailureRefusal::Unknown)));
+}
+
+#[tokio::test]
+async fn later_messages_of_a_key_wait_behind_the_failed_one_and_are_let_go_in_order() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    site.settle().await;
+    for (name, order) in [("a2", "work"), ("b1", "work"), ("a3", "never"), ("a4", "work")] {
+        site.send(name, order).await;
+        site.settle().await;
+    }
+    assert_eq!(site.handled(), ["b1"], "other keys go on");
+    let failures = site.failures().await;
+    let (head, of_head) = failures.iter().find(|(_, state)| !state.followers.is_empty()).unwrap();
+    assert_eq!(of_head.followers.len(), 3);
+    let second = of_head.followers[1].clone();
+    let refused = site.ask(&second, FailureInput::Retry { reason: why() }).await;
+    assert!(matches!(&refused, Err(FailureRefusal::Parked { head: of }) if of == head), "{refused:?}");
+    site.ask(head, FailureInput::Discard { reason: why() }).await.unwrap();
+    site.settle().await;
+    assert_eq!(site.handled(), ["b1", "a2"], "a3 has failed, and a4 waits");
+    site.send("a5", "work").await;
+    site.settle().await;
+    assert_eq!(site.handled(), ["b1", "a2"], "whoever comes meanwhile waits, too");
+    site.ask(&second, FailureInput::Discard { reason: why() }).await.unwrap();
+    site.settle().await;
+    assert_eq!(site.handled(), ["b1", "a2", "a4", "a5"]);
+    site.send("a6", "work").await;
+    site.settle().await;
+    assert_eq!(site.handled().last().map(String::as_str), Some("a6"), "the lane is open again");
+    assert_eq!(site.count("failure.recorded"), 5, "a6 went straight through");
+    assert!(site.failures().await.iter().all(|(_, state)| state.is_settled()));
+}
+
+#[tokio::test]
+async fn a_message_that_held_its_key_and_did_not_leave_lets_go_of_it_when_it_works() {
+    let site = Site::new();
+    site.away(true);
+    site.send("a1", "later").await;
+    // It holds its key, and its letter is not taken.
+    site.queues.faults().fail_next(1);
+    let delivered = deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    assert_eq!(delivered.failed, 1);
+    let held = Lanes::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
+    assert_eq!(held.len(), 1);
+    site.away(false);
+    site.send("a2", "work").await;
+    site.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(site.handled(), ["a1", "a2"]);
+    let held = Lanes::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
+    assert!(held.is_empty(), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_message_whose_success_cannot_be_told_is_told_of_later() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    site.settle().await;
+    let (failure, _) = site.only().await;
+    let body = site.failures().await[0].1.failed.clone().unwrap().letter.body.replace("never", "work");
+    let edit = FailureInput::Edit { body, message_id: uuid::Uuid::now_v7(), reason: why() };
+    site.ask(&failure, edit).await.unwrap();
+    site.relay.relay(&site.store.take_outbox_records()).await.unwrap();
+    deliver(&site.queues, "failures", &site.failures, &site.triage, PLENTY).await;
+    site.queues.faults().fail_next(1);
+    let delivered = deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    assert_eq!((delivered.messages, delivered.failed), (1, 1));
+    site.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(site.only().await.1, FailureStatus::Resolved);
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_hears_of_is_quarantined_after_a_day() {
+    let site = Site::new();
+    site.send("a1", "never").await;
+    site.settle().await;
+    let (failure, _) = site.only().await;
+    site.ask(&failure, FailureInput::Retry { reason: why() }).await.unwrap();
+    site.relay.relay(&site.store.take_outbox_records()).await.unwrap();
+    deliver(&site.queues, "failures", &site.failures, &site.triage, PLENTY).await;
+    for copy in site.queues.receive("orders", 10) {
+        site.queues.delete("orders", &copy.receipt);
+    }
+    site.pass(SignedDuration::from_hours(26)).await;
+    assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+}
