@@ -1,5 +1,6 @@
 //! What people and functions ask for: operator commands, and the commands of the steps.
 
+use hostler_core::triage::FailureId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,31 @@ contracts! {
         "resume-provisioning" v 1 @ "commands" => ResumeProvisioning(ResumeProvisioning),
         "skip-compensation" v 1 @ "commands" => SkipCompensation(SkipCompensation),
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot),
+        "retry-failure" v 1 @ "commands" => RetryFailure(RetryFailure),
+        "edit-failure" v 1 @ "commands" => EditFailure(EditFailure),
+        "discard-failure" v 1 @ "commands" => DiscardFailure(DiscardFailure),
+    }
+}
+
+impl OperatorCommand {
+    /// What the command is about: commands about the same are taken in the order in which they come.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::EnrolHost(EnrolHost { host, .. })
+            | Self::LabelHost(LabelHost { host, .. })
+            | Self::RequalifyHost(RequalifyHost { host })
+            | Self::ReportBoot(ReportBoot { host, .. }) => format!("host/{host}"),
+            Self::RequestHosts(command) => format!("request/{}", command.request),
+            Self::CancelProvisioning(CancelProvisioning { provisioning, .. })
+            | Self::ResumeProvisioning(ResumeProvisioning { provisioning })
+            | Self::SkipCompensation(SkipCompensation { provisioning, .. }) => {
+                format!("provisioning/{provisioning}")
+            }
+            Self::RetryFailure(RetryFailure { failure, .. })
+            | Self::EditFailure(EditFailure { failure, .. })
+            | Self::DiscardFailure(DiscardFailure { failure, .. }) => format!("failure/{failure}"),
+        }
     }
 }
 
@@ -103,6 +129,38 @@ pub struct RequestHosts {
     /// How many.
     #[schemars(range(min = 1, max = 250))]
     pub count: u32,
+}
+
+/// Put a message that failed back on its queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryFailure {
+    /// The failure.
+    pub failure: FailureId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Put a message that failed back on its queue with another body, under an id of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EditFailure {
+    /// The failure.
+    pub failure: FailureId,
+    /// The whole message, JSON as text.
+    pub body: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Decide that a message that failed is not to be handled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscardFailure {
+    /// The failure.
+    pub failure: FailureId,
+    /// Why.
+    pub reason: String,
 }
 
 /// Undo a provisioning that is not done yet.

@@ -9,10 +9,11 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use aws_lambda_events::event::sqs::SqsEvent;
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
 use hostler_core::Failure;
+use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Once, Queues, Request, Response,
-    Shell, Views,
+    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes, Once, Queues, Request,
+    Response, Shell, Triage, Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -29,6 +30,8 @@ const SOURCE: &str = "hostler";
 pub struct Function {
     name: &'static str,
     aws: Aws,
+    /// Where messages keep their order.
+    lanes: Option<Lanes>,
 }
 
 impl Function {
@@ -40,7 +43,7 @@ impl Function {
         telemetry::start();
         let aws = Aws::from_env().await?;
         aws.warm().await;
-        Ok(Self { name, aws })
+        Ok(Self { name, aws, lanes: None })
     }
 
     /// The shell over the event store.
@@ -111,12 +114,29 @@ impl Function {
         Arc::new(UuidV7)
     }
 
+    /// Has the messages of its queue keep their order by what [`Handler::key`] says.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn keeping_order(mut self) -> Result<Self, SettingsError> {
+        self.lanes = Some(Lanes::new(self.control()?));
+        Ok(self)
+    }
+
+    fn batch(&self, queue: &'static str) -> Result<Batch, SettingsError> {
+        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
+        Ok(match self.lanes.clone() {
+            Some(lanes) => batch.in_lanes(lanes),
+            None => batch,
+        })
+    }
+
     /// Serves a queue.
     ///
     /// # Errors
     /// When the environment lacks the queues, or the Runtime API goes away.
     pub async fn serve_queue(self, queue: &'static str, handler: impl Handler) -> Result<(), Error> {
-        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
+        let batch = self.batch(queue)?;
         let (batch, handler, name) = (&batch, &handler, self.name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
             let span = telemetry::invocation_span(name, &event.context.request_id);
@@ -149,7 +169,7 @@ impl Function {
         queue: &'static str,
         handler: impl Handler + HttpHandler,
     ) -> Result<(), Error> {
-        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
+        let batch = self.batch(queue)?;
         let (batch, handler, name) = (&batch, &handler, self.name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
             let span = telemetry::invocation_span(name, &event.context.request_id);
@@ -167,6 +187,42 @@ impl Function {
             .await
         }))
         .await
+    }
+
+    /// Serves the dead-letter queues and the queue of failures.
+    ///
+    /// # Errors
+    /// As [`Self::serve_queue`].
+    pub async fn serve_triage(self, triage: Triage) -> Result<(), Error> {
+        let batch = self.batch(FAILURES_QUEUE)?;
+        let queues = self.queue_names()?;
+        let (batch, triage, queues, name) = (&batch, &triage, &queues, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            let remaining = remaining(&event.context);
+            async {
+                // A mapping's batch is of one queue.
+                let arn = event.payload.records.first().and_then(|record| record.event_source_arn.clone());
+                let arn = arn.unwrap_or_default();
+                let queue = queues.get(last_part(&arn, ':')).map(String::as_str);
+                match queue.map(|queue| queue.strip_suffix("-dlq").ok_or(queue)) {
+                    Some(Ok(origin)) => Ok(triage.letters(origin, event.payload, remaining).await),
+                    Some(Err(_)) => Ok(batch.handle(event.payload, remaining, triage).await),
+                    None => Err(Error::from(format!(
+                        "{arn} is no queue of QUEUE_URLS: name every queue that this function reads there"
+                    ))),
+                }
+            }
+            .instrument(span)
+            .await
+        }))
+        .await
+    }
+
+    /// The logical names of the queues, by the names that AWS gave them.
+    fn queue_names(&self) -> Result<BTreeMap<String, String>, SettingsError> {
+        let urls = self.aws.settings().queue_urls()?;
+        Ok(urls.iter().map(|(name, url)| (last_part(url, '/').to_owned(), name.clone())).collect())
     }
 
     /// Serves the stream of the events table. A failure fails the whole batch, which comes again.
@@ -190,6 +246,10 @@ impl Function {
         }))
         .await
     }
+}
+
+fn last_part(text: &str, separator: char) -> &str {
+    text.rsplit(separator).next().unwrap_or_default()
 }
 
 /// The time left to this invocation. None left means none.

@@ -19,8 +19,9 @@ use crate::batch::{
     ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, Handler, KEY, ORIGINAL, REASON, REPLAY, attribute,
     receive_count, text_attributes,
 };
+use crate::history::Fold;
 use crate::lanes::Lanes;
-use crate::ports::{Outbound, Queues, StoreError, attribute_text};
+use crate::ports::{Outbound, PortError, Queues, Row, StoreError, attribute_text};
 use crate::shell::{Cause, ExecuteError, Executed, Shell};
 
 /// How many letters are handled at a time.
@@ -175,7 +176,7 @@ impl Triage {
         for event in &done.events {
             tell_metrics(event);
         }
-        let unavailable = |source: crate::ports::PortError| {
+        let unavailable = |source: PortError| {
             StoreError::Unavailable { action: "keep in order", stream: stream.clone(), source: source.into() }
         };
         self.keep_order(failure, &done.state).await.map_err(unavailable)?;
@@ -183,7 +184,7 @@ impl Triage {
     }
 
     /// Has later messages wait for as long as the failure, or what waits behind it, is not dealt with.
-    async fn keep_order(&self, failure: &FailureId, state: &FailureState) -> Result<(), crate::ports::PortError> {
+    async fn keep_order(&self, failure: &FailureId, state: &FailureState) -> Result<(), PortError> {
         let behind = state.failed.as_ref().is_some_and(|failed| failed.letter.behind.is_some());
         let Some(lane) = state.lane.as_ref().filter(|_| !behind) else { return Ok(()) };
         if state.is_settled() {
@@ -249,6 +250,29 @@ impl Handler for Triage {
         tracing::info!(%failure, version = done.version.0, outcome = ?done.outcome, "failure");
         Ok(())
     }
+}
+
+/// The view of all failures, grouped into [`OPEN`] and [`CLOSED`].
+pub const FAILURES: &str = "failures";
+/// The group of what is still to be dealt with.
+pub const OPEN: &str = "open";
+/// The group of what is dealt with.
+pub const CLOSED: &str = "closed";
+
+/// The row of a failure.
+#[must_use]
+pub fn row(fold: &Fold<FailureDecider>) -> Option<Row> {
+    let failed = fold.state.failed.as_ref()?;
+    let mut body = serde_json::to_value(failed).ok()?;
+    body["followers"] = serde_json::to_value(&fold.state.followers).ok()?;
+    Some(Row {
+        view: FAILURES.to_owned(),
+        key: failed.id.to_string(),
+        group: if failed.status.is_open() { OPEN } else { CLOSED }.to_owned(),
+        version: fold.version,
+        updated_at: fold.updated_at?,
+        body,
+    })
 }
 
 /// The stream of a failure.

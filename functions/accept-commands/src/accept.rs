@@ -1,13 +1,15 @@
 //! From a command to a commit on its stream, and what the sender is told.
 
 use hostler_core::failure::error_chain;
+use hostler_core::triage::{FailureDecider, FailureId, FailureInput, FailureRefusal};
 use hostler_core::{Category, CausationId, Commit, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{
     CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal,
     ProvisioningDecider, ProvisioningInput, ProvisioningRefusal,
 };
-use hostler_events::commands::{ReportBoot, RequestHosts};
+use hostler_events::commands::{DiscardFailure, EditFailure, ReportBoot, RequestHosts, RetryFailure};
 use hostler_events::{HostId, OperatorCommand, ProvisioningId, StepId};
+use hostler_runtime::triage;
 use hostler_runtime::{Cause, ExecuteError, Executed, Outcome, Response};
 use serde_json::{Value, json};
 
@@ -109,7 +111,28 @@ impl AcceptCommands {
                 let input = ProvisioningInput::Skip { kind: skip.kind, reason: skip.reason };
                 self.provisioning(cause, &skip.provisioning, input).await
             }
+            OperatorCommand::RetryFailure(RetryFailure { failure, reason }) => {
+                self.failure(cause, &failure, FailureInput::Retry { reason }).await
+            }
+            OperatorCommand::EditFailure(EditFailure { failure, body, reason }) => {
+                let message_id = self.shell.new_id();
+                self.failure(cause, &failure, FailureInput::Edit { body, message_id, reason }).await
+            }
+            OperatorCommand::DiscardFailure(DiscardFailure { failure, reason }) => {
+                self.failure(cause, &failure, FailureInput::Discard { reason }).await
+            }
         }
+    }
+
+    async fn failure(
+        &self,
+        cause: &Cause,
+        failure: &FailureId,
+        input: FailureInput,
+    ) -> Result<Accepted, Rejected> {
+        let stream = triage::stream(failure);
+        let done = self.shell.execute::<FailureDecider>(&stream, cause, &input).await;
+        answer(stream, done, json!({ "failure": failure }), failure_says)
     }
 
     async fn host(&self, cause: &Cause, host: &HostId, input: HostInput) -> Result<Accepted, Rejected> {
@@ -246,6 +269,18 @@ fn capacity_says(refusal: &CapacityRefusal) -> Says {
         | CapacityRefusal::IdsMissing { .. }
         | CapacityRefusal::IdTooLong { .. } => 400,
         CapacityRefusal::PayloadMismatch { .. } => 409,
+    };
+    (status, refusal.label())
+}
+
+fn failure_says(refusal: &FailureRefusal) -> Says {
+    let status = match refusal {
+        FailureRefusal::Unknown => 404,
+        FailureRefusal::NoReason | FailureRefusal::Body(_) => 400,
+        FailureRefusal::Ended { .. }
+        | FailureRefusal::OnItsWay
+        | FailureRefusal::Parked { .. }
+        | FailureRefusal::NoQueue { .. } => 409,
     };
     (status, refusal.label())
 }

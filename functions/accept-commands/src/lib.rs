@@ -42,6 +42,10 @@ impl Handler for AcceptCommands {
         }
         Ok(())
     }
+
+    fn key(&self, message: &Incoming) -> Option<String> {
+        message.command::<OperatorCommand>().ok().map(|command| command.subject())
+    }
 }
 
 #[async_trait]

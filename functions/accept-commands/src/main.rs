@@ -21,5 +21,5 @@ async fn main() -> Result<(), Error> {
         provisioning_policy,
         host_policy,
     };
-    function.serve_queue_and_http("commands", handler).await
+    function.keeping_order()?.serve_queue_and_http("commands", handler).await
 }

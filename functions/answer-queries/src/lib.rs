@@ -1,6 +1,6 @@
 //! Answers questions: views, timelines, states in the past.
 //!
-//! `GET /hosts`, `/provisionings`, `/requests` list rows (`?group=`, `?after=`, `?limit=`); with an id they
+//! `GET /hosts`, `/provisionings`, `/requests`, `/failures` list rows (`?group=`, `?after=`, `?limit=`); with an id they
 //! show one (`?version=` or `?at=` for how it was); `…/{id}/timeline` lists what happened.
 
 mod past;
@@ -38,7 +38,7 @@ impl HttpHandler for AnswerQueries {
 
 fn no_route(request: &Request) -> Response {
     let message = format!(
-        "{} {} is not served here: GET /hosts, /provisionings or /requests, with /{{id}} or /{{id}}/timeline",
+        "{} {} is not served here: GET /hosts, /provisionings, /requests or /failures, with /{{id}} or /{{id}}/timeline",
         request.method, request.path
     );
     Response::error(404, "no-such-route", message)

@@ -1,9 +1,11 @@
 //! What happened, and how things were: read from the streams themselves.
 
+use hostler_core::triage::{FailureDecider, FailureState};
 use hostler_core::{Commit, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS};
 use hostler_domain::{CapacityDecider, HostDecider, ProvisioningDecider};
 use hostler_runtime::history::{Fold, load_until};
+use hostler_runtime::triage::FAILURES;
 use hostler_runtime::{Request, Response};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -49,6 +51,9 @@ impl AnswerQueries {
         let Some(moment) = Moment::read(request)? else { return self.row(view, id).await };
         if view == HOSTS {
             self.past::<HostDecider, _>(view, id, &moment, views::host).await
+        } else if view == FAILURES {
+            let shown = |state: &FailureState| state.failed.clone();
+            self.past::<FailureDecider, _>(view, id, &moment, shown).await
         } else if view == PROVISIONINGS {
             self.past::<ProvisioningDecider, _>(view, id, &moment, views::provisioning).await
         } else {
@@ -139,6 +144,8 @@ fn stream(view: &str, id: &str) -> Result<StreamId, Response> {
         HostDecider::CATEGORY
     } else if view == PROVISIONINGS {
         ProvisioningDecider::CATEGORY
+    } else if view == FAILURES {
+        FailureDecider::CATEGORY
     } else {
         CapacityDecider::CATEGORY
     };

@@ -2,6 +2,7 @@
 
 use hostler_core::Failure;
 use hostler_domain::views::{HOSTS, PROVISIONINGS, REQUESTS};
+use hostler_runtime::triage::FAILURES;
 use hostler_runtime::{Request, Response};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ pub(crate) fn fitting(values: &[Value]) -> usize {
 
 /// Whether there is a view of this name.
 pub(crate) fn is_view(name: &str) -> bool {
-    [HOSTS, PROVISIONINGS, REQUESTS].contains(&name)
+    [HOSTS, PROVISIONINGS, REQUESTS, FAILURES].contains(&name)
 }
 
 /// How many the caller asks for.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, Envelope, Failure, Incoming};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{CapacityDecider, HostDecider, ProvisioningDecider};
 use hostler_runtime::catch_up::{CaughtUp, catch_up};
 use hostler_runtime::history::Fold;
+use hostler_runtime::triage::{self, FAILURES};
 use hostler_runtime::{EventStore, Handler, Row, Views};
 use serde::Serialize;
 
@@ -31,6 +33,7 @@ impl Handler for ProjectViews {
             CapacityDecider::CATEGORY => {
                 self.project::<CapacityDecider>(event, REQUESTS, request_row).await?
             }
+            FailureDecider::CATEGORY => self.project::<FailureDecider>(event, FAILURES, triage::row).await?,
             // Reservations and whatever comes later have no view.
             _ => return Ok(()),
         };

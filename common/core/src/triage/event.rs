@@ -135,6 +135,11 @@ pub enum FailureEvent {
     },
 }
 
+impl FailureEvent {
+    /// The names of their types.
+    pub const NAMES: [&str; 13] = NAMES;
+}
+
 const NAMES: [&str; 13] = [
     "failure.recorded",
     "failure.recurred",

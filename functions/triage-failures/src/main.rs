@@ -1,0 +1,11 @@
+//! Starts the function that deals with dead letters.
+
+use hostler_aws::lambda::{Error, Function};
+use triage_failures::triage;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("triage-failures").await?;
+    let triage = triage(function.shell()?, function.queues()?, function.control()?);
+    function.serve_triage(triage).await
+}
