@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Emit(emit::EmitArgs),
     /// Invoke one function with a sample or a file
     Invoke(invoke::InvokeArgs),
-    /// List what is in the dead-letter queues, and why
+    /// List, retry, edit or discard messages that could not be handled
     Failures(failures::FailuresArgs),
     /// Tell again what happened: to one consumer's read models, or to everybody after an outage
     Events(events::EventsArgs),

@@ -36,6 +36,8 @@ contract_files! {
     "clean-host" v 1,
     "deploy-image" v 1,
     "deregister-monitoring" v 1,
+    "discard-failure" v 1,
+    "edit-failure" v 1,
     "enrol-host" v 1,
     "finish-cleaning" v 1,
     "finish-deploy" v 1,
@@ -88,6 +90,7 @@ contract_files! {
     "reservation.released" v 1,
     "reserve-host" v 1,
     "resume-provisioning" v 1,
+    "retry-failure" v 1,
     "skip-compensation" v 1,
     "start-provisioning" v 1,
     "undeploy-host" v 1,
@@ -119,6 +122,7 @@ lambda_files! {
     "provision-hosts" . "start.sqs",
     "provision-hosts" . "timer.sqs",
     "relay-outbox" . "stream",
+    "triage-failures" . "letter.sqs",
 }
 
 /// The schemas of the envelopes: what is around every payload.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use rows::{
-    Accepted, CommitShown, Entity, HostRow, Rows, SagaRow, Timeline, View, host_group, sort_by_id,
+    Accepted, CommitShown, Entity, FailureRow, HostRow, Rows, SagaRow, Timeline, View, host_group, sort_by_id,
 };
 
 use crate::error::CliError;

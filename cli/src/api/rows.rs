@@ -18,6 +18,8 @@ pub(crate) enum View {
     Saga,
     /// A request for hosts.
     Request,
+    /// A message that could not be handled.
+    Failure,
 }
 
 impl View {
@@ -27,6 +29,7 @@ impl View {
             Self::Host => "hosts",
             Self::Saga => "provisionings",
             Self::Request => "requests",
+            Self::Failure => "failures",
         }
     }
 }
@@ -101,6 +104,55 @@ impl SagaRow {
     /// Whether nothing more happens by itself.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.status.as_str(), "completed" | "compensated" | "stuck")
+    }
+}
+
+/// A message that could not be handled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FailureRow {
+    pub(crate) id: String,
+    pub(crate) letter: LetterShown,
+    pub(crate) status: String,
+    pub(crate) category: String,
+    pub(crate) deadline_at: Timestamp,
+    pub(crate) overdue: bool,
+    pub(crate) resends: u32,
+    #[serde(default)]
+    pub(crate) followers: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+/// The message itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LetterShown {
+    pub(crate) queue: String,
+    pub(crate) body: String,
+    pub(crate) message_type: String,
+    pub(crate) reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) function: Option<String>,
+    pub(crate) attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) correlation_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) behind: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+impl Entity for FailureRow {
+    const VIEW: View = View::Failure;
+}
+
+impl FailureRow {
+    /// Whether it is still to be dealt with.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.status.as_str(), "resolved" | "discarded")
     }
 }
 

@@ -1,6 +1,6 @@
 //! `invoke`: one call of one function, with a sample or a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use aws_sdk_lambda::primitives::Blob;
@@ -52,6 +52,10 @@ pub(crate) async fn run(args: InvokeArgs, global: &Global, out: Out) -> Result<(
         )));
     }
     let target = Target::open(global).await?;
+    let input = match args.sample {
+        Some(_) => with_own_queues(&input, &target.queues()?),
+        None => input,
+    };
     let physical = target.output(&output_name(function))?;
     let answer = aws_sdk_lambda::Client::new(&target.config)
         .invoke()
@@ -88,6 +92,28 @@ fn unpacked(mut document: Value) -> Value {
         document["body"] = body;
     }
     document
+}
+
+/// Has the records of a sample come from the queues of this stack: a function that reads several tells them apart.
+fn with_own_queues(input: &[u8], queues: &BTreeMap<String, String>) -> Vec<u8> {
+    let Ok(mut document) = serde_json::from_slice::<Value>(input) else { return input.to_vec() };
+    let records = document.get_mut("Records").and_then(Value::as_array_mut);
+    for record in records.into_iter().flatten() {
+        let Some(arn) = record["eventSourceARN"].as_str().map(str::to_owned) else { continue };
+        let own = queues.values().find_map(|url| {
+            let (name, sample) = (url.rsplit('/').next()?, arn.rsplit(':').next()?);
+            (resource_of(name)? == resource_of(sample)?).then(|| name.to_owned())
+        });
+        if let (Some(own), Some((before, _))) = (own, arn.rsplit_once(':')) {
+            record["eventSourceARN"] = format!("{before}:{own}").into();
+        }
+    }
+    document.to_string().into_bytes()
+}
+
+/// `DeployHostQueue` of `hostler-DeployHostQueue-AbCdEfGhIjKl`, as CloudFormation names queues.
+fn resource_of(queue: &str) -> Option<&str> {
+    queue.rsplit('-').nth(1)
 }
 
 fn sample(function: &str, name: &str) -> Result<&'static str, CliError> {
@@ -156,6 +182,14 @@ mod tests {
         let error = sample("answer-queries", "nope").unwrap_err().to_string();
         assert!(error.contains("http"), "{error}");
         assert!(sample("nobody", "http").unwrap_err().to_string().contains("no function nobody"));
+    }
+
+    #[test]
+    fn samples_come_from_the_stacks_own_queues() {
+        let queues = [("timers".to_owned(), "http://q/1/mine-TimersQueue-XyZ".to_owned())].into();
+        let input = br#"{"Records":[{"eventSourceARN":"arn:aws:sqs:r:1:hostler-TimersQueue-AbC"}]}"#;
+        let document: Value = serde_json::from_slice(&with_own_queues(input, &queues)).unwrap();
+        assert_eq!(document["Records"][0]["eventSourceARN"], "arn:aws:sqs:r:1:mine-TimersQueue-XyZ");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use hostler_core::Payload;
 use hostler_core::commit::RecordedEvent;
+use hostler_core::triage::FailureEvent;
 use hostler_events::{CapacityEvent, HostEvent, ProvisioningEvent, ReservationEvent};
 use jiff::Timestamp;
 
-use crate::render::{describe_host, describe_saga};
+use crate::render::{describe_failure, describe_host, describe_saga};
 
 /// What sort of thing happened; shown by a mark before the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     }
     if let Some(event) = read::<ReservationEvent>(event) {
         return describe_saga::reservation(&event);
+    }
+    if let Some(event) = read::<FailureEvent>(event) {
+        return describe_failure::failure(&event, recorded_at);
     }
     // A newer orchestrator says it; what it says is shown as it came.
     Line::new(Mark::Other, format!("{} {}", event.event_type, event.data))

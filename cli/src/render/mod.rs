@@ -5,5 +5,6 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod timeline;
 
+mod describe_failure;
 mod describe_host;
 mod describe_saga;

@@ -121,7 +121,8 @@ fn colour(state: &str) -> Color {
     }
 }
 
-fn short(reason: &str) -> String {
+/// The beginning of a reason.
+pub(crate) fn short(reason: &str) -> String {
     let mut text: String = reason.chars().take(REASON_CHARS_MAX).collect();
     if text.len() < reason.len() {
         text.push('…');

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::StreamExt;
 use hostler_core::triage::{
     DeadLetter, FAILURES_QUEUE, FailureCommand, FailureDecider, FailureEvent, FailureId, FailureInput,
@@ -17,7 +17,7 @@ use hostler_core::{
 
 use crate::batch::{
     ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, Handler, KEY, ORIGINAL, REASON, REPLAY, attribute,
-    receive_count, text_attributes,
+    item_failure, receive_count, text_attributes,
 };
 use crate::history::Fold;
 use crate::lanes::Lanes;
@@ -73,9 +73,7 @@ impl Triage {
         while let Some((id, result)) = taken.next().await {
             if let Err(failure) = result {
                 tracing::warn!(origin, message_id = id, error = failure.chain(), "letter stays where it is");
-                let mut item = BatchItemFailure::default();
-                item.item_identifier = id;
-                failed.push(item);
+                failed.push(item_failure(id));
             }
         }
         let mut response = SqsBatchResponse::default();
@@ -88,8 +86,7 @@ impl Triage {
         let message = Incoming::decode(&letter.body).ok();
         // A letter that is delivered twice is recorded once: the dead-letter queue's own name for it tells.
         let id = format!("letter:{}", record.message_id.as_deref().unwrap_or_default());
-        let correlation_id =
-            letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
+        let correlation_id = letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
         let cause = Cause {
             id: CausationId::new(id).map_err(Failure::invalid)?,
             correlation_id,
@@ -176,8 +173,10 @@ impl Triage {
         for event in &done.events {
             tell_metrics(event);
         }
-        let unavailable = |source: PortError| {
-            StoreError::Unavailable { action: "keep in order", stream: stream.clone(), source: source.into() }
+        let unavailable = |source: PortError| StoreError::Unavailable {
+            action: "keep in order",
+            stream: stream.clone(),
+            source: source.into(),
         };
         self.keep_order(failure, &done.state).await.map_err(unavailable)?;
         Ok(done)

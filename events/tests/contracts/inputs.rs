@@ -28,6 +28,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("fire-timers.sqs.json", sqs("timers", &[saga_timer(), host_timer()])),
         ("project-views.sqs.json", sqs("project-views", &bus_events_of_the_views())),
         ("relay-outbox.stream.json", stream()),
+        ("triage-failures.letter.sqs.json", dead_letter()),
         ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
         ("answer-queries.past.http.json", {
             http("GET", "/{proxy+}", "/provisionings/web-1.1", &[("at", "2026-01-31T11:00:03Z")], None)
@@ -95,6 +96,25 @@ fn sqs(queue: &str, bodies: &[Value]) -> Value {
         })
         .collect();
     json!({ "Records": records })
+}
+
+/// A command that could not be handled, as its function put it on the dead-letter queue.
+fn dead_letter() -> Value {
+    let mut batch = sqs("commands", &[sample("label-host")]);
+    let record = &mut batch["Records"][0];
+    record["eventSourceARN"] =
+        format!("arn:aws:sqs:{REGION}:{ACCOUNT}:hostler-CommandsDlq-AbCdEfGhIjKl").into();
+    let said = [
+        ("reason", "host h-99 is not known: enrol it first"),
+        ("category", "business"),
+        ("function", "accept-commands"),
+        ("attempts", "1"),
+        ("originalMessageId", "0198c5e2-6f5e-7c41-9d0a-8f2b6f1f7d10"),
+    ];
+    for (name, text) in said {
+        record["messageAttributes"][name] = json!({ "stringValue": text, "dataType": "String" });
+    }
+    batch
 }
 
 fn saga_timer() -> Value {

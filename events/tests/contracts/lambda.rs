@@ -56,7 +56,7 @@ fn every_queue_input_is_a_batch_of_messages_that_decode() {
             );
             let incoming = Incoming::decode(&record.body.unwrap()).unwrap();
             match &incoming {
-                Incoming::Command(_) if function == "accept-commands" => {
+                Incoming::Command(_) if ["accept-commands", "triage-failures"].contains(&function) => {
                     incoming.command::<OperatorCommand>().unwrap();
                 }
                 Incoming::Command(command) => {

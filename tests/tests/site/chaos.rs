@@ -9,13 +9,14 @@ use std::task::Poll;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
 use hostler_core::{Commit, Decider, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState};
 use hostler_events::provisioning::StepKind;
 use hostler_events::{HostEvent, ProvisioningEvent};
 
 use super::fleet::Call;
-use super::functions::QUEUES;
+use super::functions::{ORIGINS, QUEUES};
 use super::{
     Bug, Clock, HttpHandler, Outbound, OutboxRecord, Queues, REMAINING, Random, Rates, Received, Request,
     Response, Setup, SignedDuration, Site, TIMERS_QUEUE, Timestamp, Value, json, relay_outbox, shuffle,
@@ -43,7 +44,9 @@ struct Flight {
 }
 
 enum Work {
-    Queue(usize, Vec<Received>),
+    Queue(&'static str, Vec<Received>),
+    /// What came to the dead-letter queue of this one.
+    Letters(&'static str, Vec<Received>),
     /// So many records, the oldest ones.
     Relay(usize),
     Callback(Box<Call>),
@@ -68,6 +71,15 @@ pub struct Ended {
     pub hash: u64,
 }
 
+/// What triage came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Triaged {
+    pub failures: u64,
+    pub retries: u64,
+    pub quarantined: u64,
+    pub resolved: u64,
+}
+
 /// A site in chaos.
 pub struct Chaos {
     pub site: Site,
@@ -78,6 +90,7 @@ pub struct Chaos {
     hash: DefaultHasher,
     /// Commands that are yet to be given, and when.
     orders: Vec<(Timestamp, Request, u32)>,
+    ordered: u32,
     /// Until when things go wrong.
     calm_at: Timestamp,
     calm: bool,
@@ -87,8 +100,14 @@ pub struct Chaos {
 impl Chaos {
     pub fn new(seed: u64, rates: Rates) -> Self {
         let mut site = Site::with(Setup { seed, ..Setup::default() });
+        // Where messages are given up soon, triage has more to do.
+        let receives_max = if seed.is_multiple_of(3) { 3 } else { 30 };
         for (queue, _) in QUEUES {
-            site.queues.set_redrive(queue, super::Redrive { to: format!("{queue}-dlq"), receives_max: 30 });
+            let receives_max = if queue == FAILURES_QUEUE { 30 } else { receives_max };
+            site.queues.set_redrive(queue, super::Redrive { to: format!("{queue}-dlq"), receives_max });
+        }
+        for origin in ORIGINS {
+            site.queues.set_visibility(&format!("{origin}-dlq"), 180);
         }
         site.switch.unleash(seed, rates, &site.clock);
         site.setup.order = super::Order::Shuffled(seed);
@@ -101,6 +120,7 @@ impl Chaos {
             steps: 0,
             hash: DefaultHasher::new(),
             orders: Vec::new(),
+            ordered: 0,
             calm_at,
             calm: false,
             model: Model::default(),
@@ -141,9 +161,15 @@ impl Chaos {
         self.calm_at = self.site.clock.now() + SignedDuration::from_hours(hours);
     }
 
+    /// What triage came to so far.
+    pub fn triaged(&self) -> Triaged {
+        self.model.triaged
+    }
+
     fn order(&mut self, begin: Timestamp, within_seconds: u64, kind: &str, body: &Value) {
         let at = begin + SignedDuration::from_secs(self.random.below(within_seconds).cast_signed());
-        let key = format!("order-{}", self.orders.len());
+        self.ordered += 1;
+        let key = format!("order-{}", self.ordered);
         let request = Request {
             method: "POST".to_owned(),
             path: format!("/commands/{kind}"),
@@ -166,6 +192,9 @@ impl Chaos {
             }
             let went_on = self.poll_flights().await;
             self.model.check(&self.site);
+            if !self.model.quarantined.is_empty() {
+                self.operate();
+            }
             if !self.start_something() && !went_on && !self.pass_time() {
                 break;
             }
@@ -236,8 +265,11 @@ impl Chaos {
         self.site.switch.leave(flight.id);
         let now = self.site.clock.now();
         match (flight.work, answer) {
-            (Work::Queue(at, received), Some(Answer::Batch(response))) => {
-                self.handled(at, &received, &response)
+            (Work::Queue(queue, received), Some(Answer::Batch(response))) => {
+                self.handled(queue, &received, &response)
+            }
+            (Work::Letters(origin, received), Some(Answer::Batch(response))) => {
+                self.handled(&format!("{origin}-dlq"), &received, &response)
             }
             (Work::Relay(records), Some(Answer::Relayed(true))) => {
                 // The stream may deliver a batch again that was relayed.
@@ -262,12 +294,11 @@ impl Chaos {
                 self.orders.sort_by_key(|(at, _, _)| std::cmp::Reverse(*at));
             }
             // The messages come back after their visibility timeout.
-            (Work::Queue(..), _) => {}
+            (Work::Queue(..) | Work::Letters(..), _) => {}
         }
     }
 
-    fn handled(&mut self, at: usize, received: &[Received], response: &SqsBatchResponse) {
-        let queue = QUEUES[at].0;
+    fn handled(&mut self, queue: &str, received: &[Received], response: &SqsBatchResponse) {
         let lost = self.site.switch.shows(Bug::AcknowledgeFailure, 1);
         for message in received {
             let failed = response.batch_item_failures.iter().any(|f| f.item_identifier == message.message_id);
@@ -283,7 +314,6 @@ impl Chaos {
 
     /// Starts one of the things that can be started now; says whether there was one.
     fn start_something(&mut self) -> bool {
-        self.redrive();
         let now = self.site.clock.now();
         if self.flights.len() >= FLIGHTS_MAX {
             return false;
@@ -294,11 +324,12 @@ impl Chaos {
             }
             return true;
         }
-        let mut turn: Vec<usize> = (0..QUEUES.len() + 2).collect();
+        let mut turn: Vec<usize> = (0..QUEUES.len() + 3).collect();
         shuffle(&mut turn, &mut self.random);
         turn.into_iter().any(|at| match at.checked_sub(QUEUES.len()) {
             None => self.deliver(at),
             Some(0) => self.relay(),
+            Some(1) => self.triage(),
             Some(_) => self.call_back(),
         })
     }
@@ -307,7 +338,7 @@ impl Chaos {
         self.invocations += 1;
         let now = self.site.clock.now();
         // What these two do is guarded by conditional writes, so that they may come back from the dead.
-        let zombie = matches!(&work, Work::Queue(at, _) if ["configure-host", "monitor-host"].contains(&QUEUES[*at].0))
+        let zombie = matches!(&work, Work::Queue("configure-host" | "monitor-host", _))
             && self.random.percent(50);
         let killed_at = (!zombie).then(|| now + INVOCATION);
         self.flights.push(Flight { id: self.invocations, killed_at, work, future });
@@ -326,7 +357,7 @@ impl Chaos {
             let (_, batch, handler) = &functions.of_queues[at];
             Answer::Batch(batch.handle(event, REMAINING, &**handler).await)
         };
-        self.fly(Work::Queue(at, received), future.boxed_local());
+        self.fly(Work::Queue(queue, received), future.boxed_local());
         true
     }
 
@@ -375,22 +406,32 @@ impl Chaos {
         self.fly(work, future.boxed_local());
     }
 
-    /// An operator puts dead letters back to where they came from.
-    fn redrive(&mut self) {
-        for (queue, _) in QUEUES {
-            let dead = format!("{queue}-dlq");
-            if self.site.queues.len(&dead) == 0 {
+    /// Delivers what came to one of the dead-letter queues.
+    fn triage(&mut self) -> bool {
+        for origin in ORIGINS {
+            let queue = format!("{origin}-dlq");
+            if self.site.queues.len(&queue) == 0 {
                 continue;
             }
-            for letter in self.site.queues.receive(&dead, 1_000) {
-                self.model.dead_letters += 1;
-                self.site.queues.delete(&dead, &letter.receipt);
-                let attributes = BTreeMap::new();
-                let copy = Outbound { body: letter.body, delay_seconds: 60, attributes };
-                let sent = self.site.queues.send(queue, &[copy]).now_or_never();
-                assert!(sent.is_some_and(|results| results[0].is_ok()), "{dead} cannot be emptied");
+            let received = self.site.queues.receive(&queue, 10);
+            if received.is_empty() {
+                continue;
             }
+            let (event, functions) = (sqs_event(&queue, &received), std::rc::Rc::clone(&self.site.functions));
+            let future = async move { Answer::Batch(functions.triage.letters(origin, event, REMAINING).await) };
+            self.fly(Work::Letters(origin, received), future.boxed_local());
+            return true;
         }
+        false
+    }
+
+    /// An operator looks at what is quarantined, and has it tried again.
+    fn operate(&mut self) {
+        for failure in std::mem::take(&mut self.model.quarantined) {
+            let body = json!({ "failure": failure, "reason": "seen to" });
+            self.order(self.site.clock.now(), 600, "retry-failure", &body);
+        }
+        self.orders.sort_by_key(|(at, _, _)| std::cmp::Reverse(*at));
     }
 
     fn pass_time(&mut self) -> bool {
@@ -419,7 +460,10 @@ struct Model {
     commits: usize,
     /// How many images inserted were looked at.
     inserted: usize,
-    dead_letters: u64,
+    failures: BTreeMap<StreamId, FailureState>,
+    /// What an operator has not looked at yet.
+    quarantined: Vec<String>,
+    triaged: Triaged,
     versions: BTreeMap<StreamId, StreamVersion>,
     causes: BTreeSet<(StreamId, String)>,
     inserts: BTreeSet<String>,
@@ -457,6 +501,7 @@ impl Model {
         match stream.category() {
             "host" => self.check_host(commit),
             "provisioning" => self.check_saga(commit),
+            "failure" => self.check_failure(commit),
             _ => {}
         }
     }
@@ -481,6 +526,26 @@ impl Model {
             *state = HostDecider::evolve(std::mem::take(state), &event);
         }
         assert!(state.phase != HostPhase::Available || !*dirty, "{stream}: free, and not cleaned");
+    }
+
+    /// A failure is open, or it was dealt with; what is dealt with needs nobody's help in between.
+    fn check_failure(&mut self, commit: &Commit) {
+        let state = self.failures.entry(commit.stream.clone()).or_default();
+        for event in &commit.events {
+            let event =
+                FailureEvent::from_data(&event.event_type, event.schema_version, event.data.clone()).unwrap();
+            match &event {
+                FailureEvent::Recorded { .. } => self.triaged.failures += 1,
+                FailureEvent::Quarantined { .. } => {
+                    self.triaged.quarantined += 1;
+                    self.quarantined.push(commit.stream.key().to_owned());
+                }
+                FailureEvent::Resent { why: None, .. } => self.triaged.retries += 1,
+                FailureEvent::Resolved { .. } => self.triaged.resolved += 1,
+                _ => {}
+            }
+            *state = FailureDecider::evolve(std::mem::take(state), &event);
+        }
     }
 
     /// What is undone is undone in the reverse order of doing.
@@ -519,6 +584,9 @@ impl Model {
 
     /// No acknowledged commit is lost: what was handed out is what is stored.
     fn check_end(&self, site: &Site) {
+        for (stream, state) in &self.failures {
+            assert!(state.is_settled(), "{stream} is dealt with in the end: {state:#?}");
+        }
         for commit in site.store.outbox_since(0) {
             let stored = site.store.commits(&commit.stream);
             let there = stored.iter().any(|stored| stored.commit_id == commit.commit_id);

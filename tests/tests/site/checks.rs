@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, StreamId};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{
@@ -9,6 +10,7 @@ use hostler_domain::{
 };
 use hostler_drivers::PowerState;
 use hostler_runtime::Fold;
+use hostler_runtime::triage::{self, FAILURES};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -148,6 +150,13 @@ impl Site {
         self.check_view::<CapacityDecider>(REQUESTS, |state| {
             views::request(state).map(|view| (view.pool.to_string(), json!(view)))
         });
+        let failures = self.streams_of::<FailureDecider>();
+        assert_eq!(self.views.rows(FAILURES).len(), failures.len(), "failures");
+        for stream in failures {
+            let row = triage::row(&self.fold::<FailureDecider>(&stream));
+            let stored = self.views.rows(FAILURES).into_iter().find(|row| row.key == stream.key());
+            assert_eq!(stored, row, "{stream}");
+        }
     }
 
     fn check_view<D: Decider>(&self, view: &str, shown: impl Fn(&D::State) -> Option<(String, Value)>) {

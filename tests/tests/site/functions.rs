@@ -16,12 +16,15 @@ use hostler_drivers::{
 };
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
-use hostler_runtime::{Batch, Clock, Control, EventStore, Handler, Ids, Once, Queues, Shell, Views};
+use hostler_runtime::{
+    Batch, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell, Triage, Views,
+};
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
 use project_views::ProjectViews;
 use provision_hosts::ProvisionHosts;
 use relay_outbox::FAILURE_QUEUE;
+use triage_failures::triage;
 
 use super::fleet::WiredBmcs;
 use super::ports::{Wired, WiredQueues};
@@ -29,7 +32,7 @@ use super::switch::Switch;
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 
 /// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
-pub const QUEUES: [(&str, u32); 7] = [
+pub const QUEUES: [(&str, u32); 8] = [
     ("commands", 180),
     ("provision-hosts", 180),
     ("deploy-host", 1_080),
@@ -37,12 +40,26 @@ pub const QUEUES: [(&str, u32); 7] = [
     ("monitor-host", 360),
     ("timers", 180),
     ("project-views", 180),
+    ("failures", 180),
+];
+
+/// Where messages come from that could not be handled: triage reads `<origin>-dlq`.
+pub const ORIGINS: [&str; 8] = [
+    "commands",
+    "provision-hosts",
+    "deploy-host",
+    "configure-host",
+    "monitor-host",
+    "timers",
+    "project-views",
+    "relay-outbox",
 ];
 
 pub struct Functions {
     pub relay: Relay,
     pub accept_commands: Arc<AcceptCommands>,
     pub answer_queries: AnswerQueries,
+    pub triage: Triage,
     /// By queue, in the order of [`QUEUES`].
     pub of_queues: Vec<(&'static str, Batch, Arc<dyn Handler>)>,
 }
@@ -88,10 +105,12 @@ pub fn wire(ports: Ports) -> Functions {
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configure_host =
         ConfigureHost { shell: shell.clone(), once: once.clone(), configuration: Arc::new(configuration) };
-    let monitoring = PlainMonitoring::new(monitor_host::ControlState(control));
+    let monitoring = PlainMonitoring::new(monitor_host::ControlState(control.clone()));
     let monitoring = Flaky { inner: monitoring, switch };
     let monitor_host = MonitorHost { shell: shell.clone(), once, monitoring: Arc::new(monitoring) };
-    let handlers: [Arc<dyn Handler>; 7] = [
+    let triage = triage(shell.clone(), queues.clone(), control.clone());
+    let lanes = Lanes::new(control);
+    let handlers: [Arc<dyn Handler>; 8] = [
         accept_commands.clone(),
         Arc::new(ProvisionHosts { shell }),
         Arc::new(deploy_host),
@@ -99,14 +118,18 @@ pub fn wire(ports: Ports) -> Functions {
         Arc::new(monitor_host),
         Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
         Arc::new(ProjectViews { store: store.clone(), views: views.clone() }),
+        Arc::new(triage.clone()),
     ];
     let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
-        (queue, Batch::new(queue, queue, queues.clone(), clock.clone(), ids.clone()), handler)
+        let batch = Batch::new(queue, queue, queues.clone(), clock.clone(), ids.clone());
+        let batch = if queue == "commands" { batch.in_lanes(lanes.clone()) } else { batch };
+        (queue, batch, handler)
     };
     Functions {
         relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE),
         accept_commands,
         answer_queries: AnswerQueries { store, views },
+        triage,
         of_queues: QUEUES.into_iter().zip(handlers).map(of_queue).collect(),
     }
 }

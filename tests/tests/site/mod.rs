@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use relay_outbox::{FAILURE_QUEUE, relay_outbox};
 use serde_json::{Value, json};
 
-pub use chaos::{Chaos, Ended};
+pub use chaos::{Chaos, Ended, Triaged};
 pub use fleet::{Boot, Fleet, system_url};
 pub use switch::{Bug, Fault, Rates, Switch};
 

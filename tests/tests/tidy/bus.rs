@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::triage::FailureEvent;
 use hostler_domain::SAGA_EVENTS;
 use hostler_events::{Kind, SOURCE, catalogue};
 use serde_json::Value;
@@ -20,11 +21,11 @@ fn detail_types(rule: &Value) -> BTreeSet<&str> {
 #[test]
 fn rules_match_events_that_exist() {
     let mut findings = Findings::of("a rule matches the source hostler, and types of the catalogue");
-    let published: BTreeSet<&str> = catalogue()
-        .iter()
-        .filter(|contract| contract.kind == Kind::Event)
-        .map(|contract| contract.name)
-        .collect();
+    let catalogue = catalogue();
+    let contracts = catalogue.iter().filter(|contract| contract.kind == Kind::Event);
+    // The runtime's own events are not of this application.
+    let published: BTreeSet<&str> =
+        contracts.map(|contract| contract.name).chain(FailureEvent::NAMES).collect();
     for (id, rule) in rules() {
         let source: Vec<&str> =
             list(&rule["EventPattern"]["source"]).into_iter().filter_map(Value::as_str).collect();
@@ -62,6 +63,14 @@ fn rules_lead_to_queues_that_let_them_in() {
         let targets = list(&rule["Targets"]);
         findings.unless(!targets.is_empty(), FILE, format!("{id} has no target"));
         for target in targets {
+            if let Some(topic) = target["Arn"]["Ref"].as_str() {
+                findings.unless(
+                    topic_lets_in(topic, id),
+                    FILE,
+                    format!("no policy lets {id} publish to {topic}"),
+                );
+                continue;
+            }
             let dead = resource(&target["DeadLetterConfig"]["Arn"]).0;
             let queue = resource(&target["Arn"]).0;
             findings.unless(
@@ -82,6 +91,19 @@ fn rules_lead_to_queues_that_let_them_in() {
         }
     }
     findings.none();
+}
+
+/// Whether a topic's policy lets a rule publish to it.
+fn topic_lets_in(topic: &str, rule: &str) -> bool {
+    template().resources("AWS::SNS::TopicPolicy").map(|(_, policy)| &policy["Properties"]).any(|policy| {
+        list(&policy["Topics"]).iter().any(|of| of["Ref"] == *topic)
+            && list(&policy["PolicyDocument"]["Statement"]).iter().any(|statement| {
+                statement["Principal"]["Service"] == "events.amazonaws.com"
+                    && statement["Action"] == "sns:Publish"
+                    && statement["Resource"]["Ref"] == *topic
+                    && resource(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]).0 == rule
+            })
+    })
 }
 
 fn allows(statement: &Value, rule: &str, queue: &str) -> bool {

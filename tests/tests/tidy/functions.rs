@@ -76,11 +76,12 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 7] = [
+const PORTS: [(&str, &str); 8] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
+    (".keeping_order()", env::CONTROL_TABLE),
     (".bus()", env::EVENT_BUS),
     (".queues()", env::QUEUE_URLS),
     (".once()", env::IDEMPOTENCY_TABLE),
@@ -90,7 +91,7 @@ fn needed(function: &Function) -> BTreeSet<String> {
     let main = main_of(function);
     let mut needed: BTreeSet<String> =
         PORTS.iter().filter(|(port, _)| main.contains(port)).map(|(_, name)| (*name).to_owned()).collect();
-    if main.contains(".serve_queue") {
+    if main.contains(".serve_queue") || main.contains(".serve_triage") {
         needed.insert(env::QUEUE_URLS.to_owned());
     }
     let prefix = format!("functions/{}/src/", function.folder());

@@ -54,8 +54,12 @@ fn what_a_function_is_told_of_it_may_use() {
         let queues = function.queues().unwrap_or_default();
         for queue in queues.values() {
             // A function sends copies of messages that wait to its own queue.
-            let visibility = own.contains(queue).then_some("sqs:ChangeMessageVisibility");
-            for action in visibility.into_iter().chain(["sqs:SendMessage"]) {
+            let reads = own.contains(queue);
+            // Dead letters are taken, and never put back where they were.
+            let letters = reads && queue.ends_with("Dlq");
+            let visibility = (reads && !letters).then_some("sqs:ChangeMessageVisibility");
+            let send = (!letters).then_some("sqs:SendMessage");
+            for action in visibility.into_iter().chain(send) {
                 findings.unless(
                     function.may(action, queue),
                     FILE,
@@ -99,10 +103,11 @@ fn what_a_function_is_told_of_it_may_use() {
 }
 
 /// What the adapters do, by what main.rs asks them for: the resource, and the actions.
-const PORTS: [(&str, &str, &[&str]); 5] = [
+const PORTS: [(&str, &str, &[&str]); 6] = [
     (".shell()", "EventsTable", &["dynamodb:Query", "dynamodb:PutItem"]),
     (".store()", "EventsTable", &["dynamodb:Query"]),
     (".control()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    (".keeping_order()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".once()", "IdempotencyTable", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]),
     (".bus()", "EventBus", &["events:PutEvents"]),
 ];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::triage::FAILURES_QUEUE;
 use hostler_domain::{host::HOST_TIMERS_TO, provisioning::PROVISIONING_TIMERS_TO};
 use hostler_events::{OperatorCommand, catalogue};
 use hostler_runtime::history::CAUSE_WINDOW;
@@ -122,13 +123,35 @@ fn every_queue_is_worked_off_record_by_record() {
 }
 
 #[test]
+fn triage_reads_every_dead_letter_queue_but_its_own_and_may_put_messages_back() {
+    let mut findings = Findings::of(
+        "triage-failures works off every <X>Dlq but FailuresDlq, and may send to every queue that has one",
+    );
+    let functions = functions();
+    let triage = functions.iter().find(|function| function.folder() == "triage-failures").unwrap();
+    let read: BTreeSet<String> = triage.sources("SQS").map(|source| resource(&source["Queue"]).0).collect();
+    for (id, _) in template().resources("AWS::SQS::Queue").filter(|(id, _)| id.ends_with("Dlq")) {
+        let own = id == "FailuresDlq";
+        findings.unless(read.contains(id) != own, FILE, format!("{} and {id}", triage.id));
+    }
+    for (id, _) in queues() {
+        findings.unless(
+            triage.may("sqs:SendMessage", id),
+            FILE,
+            format!("{} may not send to {id}", triage.id),
+        );
+    }
+    findings.none();
+}
+
+#[test]
 fn every_command_has_its_queue_and_the_relay_sends_there() {
     let mut findings =
         Findings::of("the queue of every command exists, and relay-outbox is told of it and may send to it");
     let functions = functions();
     let relay = functions.iter().find(|function| function.folder() == "relay-outbox").unwrap();
     let told = relay.queues().unwrap();
-    let mut needed: BTreeSet<&str> = BTreeSet::from([TIMERS_QUEUE]);
+    let mut needed: BTreeSet<&str> = BTreeSet::from([TIMERS_QUEUE, FAILURES_QUEUE]);
     for contract in catalogue() {
         let Some(queue) = contract.queue else { continue };
         let resource = queue_resource(queue);
@@ -159,7 +182,7 @@ fn timers_reach_their_owners() {
     let functions = functions();
     let timers = functions.iter().find(|function| function.folder() == "fire-timers").unwrap();
     let told = timers.queues().unwrap();
-    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO] {
+    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO, FAILURES_QUEUE] {
         let resource = queue_resource(queue);
         findings.unless(told.contains_key(queue), FILE, format!("QUEUE_URLS of {} lacks {queue}", timers.id));
         let may = timers.may("sqs:SendMessage", &resource);
@@ -183,8 +206,9 @@ fn queue_urls_name_the_queues_that_they_say() {
                 }
                 for source in function.sources("SQS") {
                     let (own, _) = resource(&source["Queue"]);
-                    let dead = own.trim_end_matches("Queue").to_owned() + "Dlq";
-                    for needed in [&own, &dead] {
+                    // What is a dead-letter queue itself has none.
+                    let dead = own.strip_suffix("Queue").map(|name| name.to_owned() + "Dlq");
+                    for needed in [Some(&own), dead.as_ref()].into_iter().flatten() {
                         let told = queues.values().any(|resource| resource == needed);
                         findings.unless(told, function.id, format!("is not told of {needed}"));
                     }

@@ -22,7 +22,7 @@ pub(crate) struct Stats {
     pub(crate) tally: Tally,
     /// What the fleet's BMCs saw; absent on AWS.
     pub(crate) fleet: Option<Counts>,
-    /// How many messages are dead letters.
+    /// How many messages are dead letters, or failures that are still to be dealt with.
     pub(crate) dead_letters: u64,
     /// What must hold, and whether it does.
     pub(crate) checks: Vec<Check>,
@@ -40,7 +40,8 @@ impl Stats {
             Some(url) => Some(FleetAdmin::new(&url)?.counts().await?),
             None => None,
         };
-        let dead_letters = super::failures::counts(target).await?.values().sum();
+        let dead_letters: u64 = super::failures::counts(target).await?.values().sum();
+        let dead_letters = dead_letters + super::failures::open_count(target).await?;
         let checks = checks::checks(&tally, fleet.as_ref(), dead_letters);
         Ok(Self { tally, fleet, dead_letters, checks })
     }

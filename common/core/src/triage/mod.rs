@@ -293,8 +293,7 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     if failed.status == FailureStatus::Resent && is("unheard", failed.resends) {
         let deadline_at = now.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
         let reason = "nothing was heard of its last copy for a day: its queue has dropped it".to_owned();
-        let event =
-            FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };
+        let event = FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };
         return Decision::events([event]).timer(overdue(deadline_at));
     }
     if !failed.overdue && name == overdue(failed.deadline_at).name {
@@ -304,12 +303,7 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     Decision::nothing()
 }
 
-fn resend(
-    decision: FailureDecision,
-    failed: &Failed,
-    why: Option<&str>,
-    now: Timestamp,
-) -> FailureDecision {
+fn resend(decision: FailureDecision, failed: &Failed, why: Option<&str>, now: Timestamp) -> FailureDecision {
     let resend = failed.resends + 1;
     let (failure, why) = (failed.id.clone(), why.map(str::to_owned));
     let unheard_at = now.saturating_add(policy::UNHEARD).unwrap_or(Timestamp::MAX);
@@ -343,11 +337,8 @@ fn followed(
     follower: &FailureId,
     lane: Option<&Lane>,
 ) -> FailureDecision {
-    let event = FailureEvent::Followed {
-        failure: id.clone(),
-        follower: follower.clone(),
-        lane: lane.cloned(),
-    };
+    let event =
+        FailureEvent::Followed { failure: id.clone(), follower: follower.clone(), lane: lane.cloned() };
     let after = state::evolve(state.clone(), &event);
     let decision = Decision::events([event]);
     if after.ended { next_follower(decision, &after, id) } else { decision }

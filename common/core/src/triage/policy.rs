@@ -28,12 +28,7 @@ pub fn allowed(category: Category) -> SignedDuration {
 
 /// When retry `number` (from 1) is due: exponential backoff with full jitter, which `random` decides. None when there
 /// are to be no more.
-pub(super) fn retry_at(
-    number: u32,
-    first_at: Timestamp,
-    now: Timestamp,
-    random: u64,
-) -> Option<Timestamp> {
+pub(super) fn retry_at(number: u32, first_at: Timestamp, now: Timestamp, random: u64) -> Option<Timestamp> {
     if number > RETRIES_MAX {
         return None;
     }

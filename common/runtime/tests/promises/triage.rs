@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::triage::{FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus};
+use hostler_core::triage::{
+    FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
+};
 use hostler_core::{Category, CausationId, Failure, Incoming};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::timers::fire;
 use hostler_runtime::triage::stream;
-use hostler_runtime::{
-    Batch, Cause, Clock, ExecuteError, Handler, Lanes, Outbound, Queues, Shell, Triage,
-};
+use hostler_runtime::{Batch, Cause, Clock, ExecuteError, Handler, Lanes, Outbound, Queues, Shell, Triage};
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
 };
@@ -76,9 +76,7 @@ impl Site {
         let sending: Arc<dyn Queues> = Arc::new(queues.clone());
         let lanes = Lanes::new(Arc::new(control.clone()));
         let shell = Shell::new(Arc::new(store.clone()), time.clone(), ids.clone(), "test");
-        let batch = |function, queue| {
-            Batch::new(function, queue, sending.clone(), time.clone(), ids.clone())
-        };
+        let batch = |function, queue| Batch::new(function, queue, sending.clone(), time.clone(), ids.clone());
         Self {
             relay: Relay::new(Arc::new(MemoryBus::default()), sending.clone(), time.clone(), "failures-dlq"),
             triage: Triage::new(shell.clone(), sending.clone(), lanes.clone(), []),
@@ -166,7 +164,8 @@ impl Site {
     }
 
     async fn ask(&self, failure: &FailureId, input: FailureInput) -> Result<(), FailureRefusal> {
-        let mut cause = Cause::of(&Incoming::Event(Box::new(sample::envelope("order#1", "asked", json!({})))));
+        let mut cause =
+            Cause::of(&Incoming::Event(Box::new(sample::envelope("order#1", "asked", json!({})))));
         *self.actions.lock().unwrap() += 1;
         cause.id = CausationId::new(format!("operator-{}", self.actions.lock().unwrap())).unwrap();
         match self.shell.execute::<FailureDecider>(&stream(failure), &cause, &input).await {

@@ -1,8 +1,9 @@
-//! `failures`: what is in the dead-letter queues, and why.
+//! `failures dead-letters` and `failures redrive`: what lies in the dead-letter queues themselves.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use clap::Args;
 use futures::future::try_join_all;
@@ -11,26 +12,41 @@ use serde::Serialize;
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table;
-use crate::target::{Global, Target};
+use crate::target::Target;
 
 /// How many messages are asked for at once; SQS gives no more.
 const BATCH: i32 = 10;
 /// For how long a message that was looked at is hidden from others.
 const HIDDEN_SECONDS: i32 = 5;
+/// For how long a message that is being moved is hidden from others.
+const MOVING_SECONDS: i32 = 60;
 /// How many empty answers in a row mean that there is nothing more to see.
 const EMPTY_MAX: u32 = 2;
 
-/// What `failures` takes.
+/// What `failures dead-letters` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Nothing is changed or removed; a message that was looked at is hidden for 5 s.\n\n\
-    Example:\n  hostler failures --queue deploy-host --json")]
-pub(crate) struct FailuresArgs {
+    Example:\n  hostler failures dead-letters --queue failures --json")]
+pub(crate) struct DeadLettersArgs {
     /// Only the dead letters of this queue
     #[arg(long)]
     queue: Option<String>,
     /// How many messages to show of each queue
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     limit: u16,
+}
+
+/// What `failures redrive` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RedriveArgs {
+    /// The queue whose dead letters go back to it, such as failures
+    queue: String,
+    /// How many a second
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=500))]
+    rate: u32,
+    /// Count them, and move nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// One dead letter.
@@ -62,12 +78,11 @@ pub(crate) async fn counts(target: &Target) -> Result<BTreeMap<String, u64>, Cli
 }
 
 /// Lists them.
-pub(crate) async fn run(args: FailuresArgs, global: &Global, out: Out) -> Result<(), CliError> {
-    let target = Target::open(global).await?;
+pub(super) async fn run(args: &DeadLettersArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let client = Client::new(&target.config);
     let mut letters = Vec::new();
     let mut total = 0;
-    for (name, url) in dead_letter_queues(&target, args.queue.as_deref())? {
+    for (name, url) in dead_letter_queues(target, args.queue.as_deref())? {
         let count = count(&client, &name, &url).await?;
         total += count;
         if count > 0 {
@@ -92,6 +107,112 @@ pub(crate) async fn run(args: FailuresArgs, global: &Global, out: Out) -> Result
     }
     out.line(table::text(&rows))?;
     out.line(out.faint(format!("\n{} of about {total} shown; --json shows their bodies", letters.len())))
+}
+
+/// Moves what lies in a dead-letter queue back: by the queue's own task where the endpoint has it, else message by
+/// message.
+pub(super) async fn redrive(args: &RedriveArgs, target: &Target, out: Out) -> Result<(), CliError> {
+    let client = Client::new(&target.config);
+    let mut queues = dead_letter_queues(target, Some(&args.queue))?;
+    let Some((name, url)) = queues.pop_first() else { return out.line("There is no such queue.") };
+    let origin = name.trim_end_matches("-dlq");
+    let Some(to) = target.queues()?.remove(origin) else {
+        return Err(CliError::Usage(format!(
+            "{origin} is no queue, so nothing can go back to it: publish again with `hostler events republish`"
+        )));
+    };
+    let there = count(&client, &name, &url).await?;
+    if args.dry_run || there == 0 {
+        return report(&name, there, "would be moved", out);
+    }
+    if let Some(task) = start_task(&client, &name, &url, &to, args.rate).await? {
+        return match out.json {
+            true => out.document(&serde_json::json!({ "queue": name, "about": there, "task": task })),
+            false => out.line(format!("SQS moves about {there} messages of {name} back (task {task}).")),
+        };
+    }
+    let moved = move_each(&client, (&name, &url), &to, args.rate).await?;
+    report(&name, moved, "were moved back", out)
+}
+
+fn report(name: &str, messages: u64, what: &str, out: Out) -> Result<(), CliError> {
+    match out.json {
+        true => out.document(&serde_json::json!({ "queue": name, "messages": messages })),
+        false => out.line(format!("{messages} messages of {name} {what}.")),
+    }
+}
+
+/// Starts SQS's own task; none where the endpoint does not know the call.
+async fn start_task(
+    client: &Client,
+    name: &str,
+    from: &str,
+    to: &str,
+    rate: u32,
+) -> Result<Option<String>, CliError> {
+    let (source, target) = (arn(client, name, from).await?, arn(client, name, to).await?);
+    let started = client
+        .start_message_move_task()
+        .source_arn(source)
+        .destination_arn(target)
+        .max_number_of_messages_per_second(i32::try_from(rate).unwrap_or(i32::MAX))
+        .send()
+        .await;
+    match started {
+        Ok(started) => Ok(started.task_handle),
+        Err(error) if error.code().is_some_and(|code| UNKNOWN_ACTION.contains(&code)) => Ok(None),
+        Err(error) => Err(CliError::aws(format!(
+            "{name} cannot be moved: check the credentials' sqs:StartMessageMoveTask"
+        ))(error)),
+    }
+}
+
+/// What endpoints say of a call that they do not have.
+const UNKNOWN_ACTION: [&str; 3] =
+    ["InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"];
+
+async fn arn(client: &Client, name: &str, url: &str) -> Result<String, CliError> {
+    let asked = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
+    let asked = asked.send().await.map_err(CliError::aws(format!(
+        "the ARN of {name} cannot be read: check the credentials' sqs:GetQueueAttributes"
+    )))?;
+    let arn = asked.attributes().and_then(|all| all.get(&QueueAttributeName::QueueArn));
+    Ok(arn.cloned().unwrap_or_default())
+}
+
+/// Receives, sends and deletes, one after another: one that dies in between is there twice, and never lost.
+async fn move_each(
+    client: &Client,
+    (name, from): (&str, &str),
+    to: &str,
+    rate: u32,
+) -> Result<u64, CliError> {
+    let failed = |what: &str| format!("{name} is not moved to its end: {what}, and start again");
+    let pause = std::time::Duration::from_secs(1) / rate.max(1);
+    let (mut moved, mut empty) = (0, 0);
+    while empty < EMPTY_MAX {
+        let received = client
+            .receive_message()
+            .queue_url(from)
+            .max_number_of_messages(BATCH)
+            .visibility_timeout(MOVING_SECONDS)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(CliError::aws(failed("check the credentials' sqs:ReceiveMessage")))?;
+        empty = if received.messages().is_empty() { empty + 1 } else { 0 };
+        for message in received.messages() {
+            let send = client.send_message().queue_url(to).message_body(message.body().unwrap_or_default());
+            let send = send.set_message_attributes(message.message_attributes.clone());
+            send.send().await.map_err(CliError::aws(failed("check the credentials' sqs:SendMessage")))?;
+            let receipt = message.receipt_handle().unwrap_or_default();
+            let delete = client.delete_message().queue_url(from).receipt_handle(receipt);
+            delete.send().await.map_err(CliError::aws(failed("check the credentials' sqs:DeleteMessage")))?;
+            moved += 1;
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(moved)
 }
 
 fn dead_letter_queues(target: &Target, of: Option<&str>) -> Result<BTreeMap<String, String>, CliError> {

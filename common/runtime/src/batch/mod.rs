@@ -1,5 +1,7 @@
 //! A batch of queue records, each decoded and handled alone.
 
+mod record;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -7,11 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{
-    BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute,
-};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{FutureExt, StreamExt};
-use hostler_core::envelope::HOPS_MAX;
 use hostler_core::triage::{FAILURES_QUEUE, FailureCommand, FailureId, Lane};
 use hostler_core::{Category, CommandEnvelope, Failure, Incoming, Payload};
 use tracing::Instrument;
@@ -22,6 +21,13 @@ use crate::lanes::{Held, Lanes};
 use crate::ports::{Clock, EntryFailure, Ids, Outbound, PortError, Queues, attribute_text};
 use crate::timers::HOP_SECONDS_MAX;
 
+pub use record::REPLAY;
+pub(crate) use record::{
+    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, attribute, item_failure,
+    receive_count, text_attributes,
+};
+use record::{DEFERRED_SINCE, decode, groups, is_replay};
+
 /// How many records of one batch are handled at a time.
 const CONCURRENCY: usize = 10;
 /// What is kept of an invocation's time for answering.
@@ -30,27 +36,8 @@ const MARGIN: Duration = Duration::from_millis(500);
 const BACKOFF_SECONDS_MAX: u32 = 300;
 /// The longest that a message waits without using up attempts.
 const DEFERRAL_MAX: SignedDuration = SignedDuration::from_hours(12);
-/// The attribute that says since when a message waits.
-const DEFERRED_SINCE: &str = "deferredSince";
-/// The attribute of a message that is replayed: it tells of what happened before, and nothing may come of it but read
-/// models.
-pub const REPLAY: &str = "replay";
 /// What is told of why a message is a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
-
-// What a dead letter tells of itself, by attribute.
-pub(crate) const REASON: &str = "reason";
-pub(crate) const CATEGORY: &str = "category";
-pub(crate) const FUNCTION: &str = "function";
-pub(crate) const ATTEMPTS: &str = "attempts";
-/// The id that the message had on its own queue.
-pub(crate) const ORIGINAL: &str = "originalMessageId";
-/// What the message keeps its order by.
-pub(crate) const KEY: &str = "key";
-/// The failure that the message waits behind.
-pub(crate) const BEHIND: &str = "behind";
-/// The failure that the message is a copy of, put back on its queue by triage.
-pub(crate) const FAILURE: &str = "failureId";
 
 /// What a function does with one message.
 #[async_trait]
@@ -406,19 +393,6 @@ pub fn dead_letter_queue(queue: &str) -> String {
     format!("{queue}-dlq")
 }
 
-fn decode(record: &SqsMessage) -> Result<Incoming, Failure> {
-    let message = Incoming::decode(record.body.as_deref().unwrap_or_default())?;
-    if message.hops() > HOPS_MAX {
-        let reason = format!(
-            "the causal chain is {} hops long, and the limit is {HOPS_MAX}: this looks like a loop of events; find its two ends by the correlation id {}",
-            message.hops(),
-            message.correlation_id()
-        );
-        return Err(Failure::terminal(Category::Unknown, reason));
-    }
-    Ok(message)
-}
-
 /// A crash costs its own record only: it is caught here, so that the neighbours are not handled again, and is
 /// retried like a crash.
 async fn survive(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
@@ -453,51 +427,4 @@ enum Stop {
     Failed(Failure),
     /// An earlier message of its key is with triage.
     Behind(FailureId),
-}
-
-/// Records that must keep their order among themselves: those of one FIFO group, and each other record alone.
-fn groups(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
-    let mut groups: Vec<Vec<SqsMessage>> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for record in records {
-        match record.attributes.get("MessageGroupId").cloned() {
-            Some(group) => {
-                let place = *places.entry(group).or_insert_with(|| {
-                    groups.push(Vec::new());
-                    groups.len() - 1
-                });
-                groups[place].push(record);
-            }
-            None => groups.push(vec![record]),
-        }
-    }
-    groups
-}
-
-/// The text of one of a record's attributes.
-pub(crate) fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
-    record.message_attributes.get(name)?.string_value.as_deref()
-}
-
-/// The text attributes of a record, for a copy of it.
-pub(crate) fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
-    let text = |(name, attribute): (&String, &SqsMessageAttribute)| {
-        Some((name.clone(), attribute.string_value.clone()?))
-    };
-    record.message_attributes.iter().filter_map(text).collect()
-}
-
-/// Whether a record is marked as replayed, whatever the mark says.
-fn is_replay(record: &SqsMessage) -> bool {
-    record.message_attributes.contains_key(REPLAY)
-}
-
-pub(crate) fn receive_count(record: &SqsMessage) -> u32 {
-    record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
-}
-
-fn item_failure(id: String) -> BatchItemFailure {
-    let mut failure = BatchItemFailure::default();
-    failure.item_identifier = id;
-    failure
 }
