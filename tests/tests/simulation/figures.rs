@@ -1,9 +1,13 @@
 //! Figures: how many sagas complete when steps fail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hostler_runtime::Clock;
+use jiff::SignedDuration;
+
 use crate::seeds::{Tally, run_all, run_with};
-use crate::site::Rates;
+use crate::site::{Chaos, Rates, Triaged};
 
 /// Seeds of a hundred sagas each.
 const SEEDS: u64 = 10;
@@ -19,4 +23,91 @@ fn with_22_percent_of_step_calls_failing_nearly_all_sagas_complete_and_all_end()
     println!("{sagas} sagas: {ended:?}");
     assert_eq!(ended.completed + ended.compensated, sagas, "completed or compensated");
     assert!(ended.completed * 1_000 >= sagas * 997, "{} of {sagas} completed", ended.completed);
+}
+
+/// Messages are given up after three receives, so that one call in ten which fails makes dead letters. What may pass is
+/// retried by triage without anybody's help.
+#[test]
+fn most_dead_lettered_transients_are_handled_in_the_end_without_an_operator() {
+    let rates = Rates { fail: 1_000, fail_read: 1_000, ..Rates::default() };
+    let triaged = triaged("one call in ten fails for 6 h", rates, |_| {});
+    assert!(triaged.failures > 500, "there is something to retry: {triaged:?}");
+    assert!(triaged.by_itself * 100 >= triaged.failures * 78, "{triaged:?}");
+}
+
+/// The event store does not answer for half an hour, and every message of that time is given up after three receives.
+#[test]
+fn an_outage_of_half_an_hour_needs_no_operator_for_most_of_its_dead_letters() {
+    let triaged = triaged("the store is away for 30 min", Rates::default(), |chaos| {
+        let from = chaos.site.clock.now() + SignedDuration::from_mins(30);
+        chaos.site.switch.take_down("store", from, from + SignedDuration::from_mins(30));
+    });
+    assert!(triaged.failures > 100, "there is something to retry: {triaged:?}");
+    assert!(triaged.by_itself * 100 >= triaged.failures * 78, "{triaged:?}");
+}
+
+/// One message in a hundred is joined by one that nobody can read: what all of that costs beside what the others cost.
+#[test]
+fn one_percent_of_poison_costs_little_beside_the_healthy_flow() {
+    let run = |percent: u8| {
+        let (mut calls, mut delivered, mut failures) = (BTreeMap::<&str, u64>::new(), 0, 0);
+        for seed in 1..4 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut chaos = Chaos::new(seed, Rates::default());
+                chaos.plan(120, 25, 4, 0);
+                chaos.poison(percent);
+                let ended = chaos.run().await;
+                assert_eq!(ended.completed, 100, "poison costs itself only");
+                for (what, count) in &chaos.port_calls {
+                    *calls.entry(*what).or_default() += count;
+                }
+                delivered += chaos.delivered;
+                failures += ended.triaged.failures;
+            });
+        }
+        (calls, delivered, failures)
+    };
+    let (calls, delivered, none) = run(0);
+    let (poisoned, _, failures) = run(1);
+    assert_eq!(none, 0);
+    assert!(failures * 150 > delivered, "about one in a hundred: {failures}");
+    let triage =
+        |what: &str| ["failures", "dead letters", "timers", "project-views", "outbox"].contains(&what);
+    let sum = |calls: &BTreeMap<&str, u64>, of_triage: bool| -> u64 {
+        calls.iter().filter(|(what, _)| triage(what) == of_triage).map(|(_, count)| count).sum()
+    };
+    let (flow, flow_poisoned) = (sum(&calls, false), sum(&poisoned, false));
+    let more = 100.0 * (flow_poisoned as f64 / flow as f64 - 1.0);
+    println!(
+        "{failures} poison messages beside {delivered}: the functions themselves make {flow} port calls without, {flow_poisoned} with them ({more:.1} % more)"
+    );
+    let each = |what| {
+        (poisoned.get(what).copied().unwrap_or(0) - calls.get(what).copied().unwrap_or(0)) as f64
+            / failures as f64
+    };
+    for what in ["dead letters", "failures", "timers", "outbox", "project-views"] {
+        println!("  {what}: {:.1} port calls more for each of them", each(what));
+    }
+    assert!(flow_poisoned * 100 < flow * 105, "{more:.1} %");
+}
+
+fn triaged(what: &str, rates: Rates, prepare: impl Fn(&mut Chaos) + Sync) -> Triaged {
+    let run = |seed| {
+        let plan = |chaos: &mut Chaos| {
+            chaos.plan(40, 25, 4, 0);
+            chaos.give_up_after(3);
+            prepare(chaos);
+        };
+        run_with(seed, plan, rates)
+    };
+    let Tally { ended, failed, .. } = run_all(1..SEEDS + 1, Duration::MAX, 2, run);
+    assert!(failed.is_empty(), "{failed:?}");
+    let triaged = ended.triaged;
+    let share = 100.0 * triaged.by_itself as f64 / triaged.failures as f64;
+    println!(
+        "{what}: {share:.1} % of {} dead letters handled without an operator; {triaged:?}",
+        triaged.failures
+    );
+    triaged
 }

@@ -77,6 +77,7 @@ pub fn run_all(
                     tally.ended.stuck += ended.stuck;
                     tally.ended.steps += ended.steps;
                     tally.ended.commits += ended.commits;
+                    tally.ended.triaged = tally.ended.triaged.plus(ended.triaged);
                 }
                 Err(panic) => tally.failed.push((seed, said(&*panic))),
             }
@@ -121,9 +122,10 @@ fn no_seed_breaks_a_promise() {
     let took = begun.elapsed();
     writeln!(out, "simulation: seeds {first} to {last}, {runs} runs in {took:.1?} on {threads} threads")
         .unwrap();
-    let Ended { completed, compensated, stuck, steps, commits, .. } = ended;
+    let Ended { completed, compensated, stuck, steps, commits, triaged, .. } = ended;
     let sums = format!("{completed} sagas completed, {compensated} compensated, {stuck} stuck");
     writeln!(out, "simulation: {sums}; {commits} commits, {steps} steps").unwrap();
+    writeln!(out, "simulation: {triaged:?}").unwrap();
     for (seed, why) in &failed {
         println!("SEED {seed} FAILS: {why}");
         println!(

@@ -10,7 +10,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
-use hostler_core::{Commit, Decider, Payload, StreamId, StreamVersion};
+use hostler_core::{Category, Commit, Decider, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState};
 use hostler_events::provisioning::StepKind;
 use hostler_events::{HostEvent, ProvisioningEvent};
@@ -34,6 +34,9 @@ const INVOCATION: SignedDuration = SignedDuration::from_secs(30);
 /// More steps than any run needs.
 const STEPS_MAX: u64 = 3_000_000;
 
+/// A message that nobody can read.
+const POISON: &str = "[poison]";
+
 /// An invocation that is under way.
 struct Flight {
     id: u64,
@@ -53,6 +56,18 @@ enum Work {
     Command(Request, u32),
 }
 
+impl Work {
+    /// What it is done for.
+    fn of(&self) -> &'static str {
+        match self {
+            Self::Queue(queue, _) => queue,
+            Self::Letters(..) => "dead letters",
+            Self::Relay(_) => "outbox",
+            Self::Callback(_) | Self::Command(..) => "http",
+        }
+    }
+}
+
 enum Answer {
     Batch(SqsBatchResponse),
     Relayed(bool),
@@ -67,6 +82,7 @@ pub struct Ended {
     pub stuck: u64,
     pub steps: u64,
     pub commits: u64,
+    pub triaged: Triaged,
     /// The same for each run with one seed.
     pub hash: u64,
 }
@@ -78,6 +94,22 @@ pub struct Triaged {
     pub retries: u64,
     pub quarantined: u64,
     pub resolved: u64,
+    /// Those of them that no operator had to look at.
+    pub by_itself: u64,
+}
+
+impl Triaged {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            failures: self.failures + other.failures,
+            retries: self.retries + other.retries,
+            quarantined: self.quarantined + other.quarantined,
+            resolved: self.resolved + other.resolved,
+            by_itself: self.by_itself + other.by_itself,
+        }
+    }
 }
 
 /// A site in chaos.
@@ -91,6 +123,11 @@ pub struct Chaos {
     /// Commands that are yet to be given, and when.
     orders: Vec<(Timestamp, Request, u32)>,
     ordered: u32,
+    poison_percent: u8,
+    /// How many messages were delivered.
+    pub delivered: u64,
+    /// How many port calls were made, by what for.
+    pub port_calls: BTreeMap<&'static str, u64>,
     /// Until when things go wrong.
     calm_at: Timestamp,
     calm: bool,
@@ -100,19 +137,13 @@ pub struct Chaos {
 impl Chaos {
     pub fn new(seed: u64, rates: Rates) -> Self {
         let mut site = Site::with(Setup { seed, ..Setup::default() });
-        // Where messages are given up soon, triage has more to do.
-        let receives_max = if seed.is_multiple_of(3) { 3 } else { 30 };
-        for (queue, _) in QUEUES {
-            let receives_max = if queue == FAILURES_QUEUE { 30 } else { receives_max };
-            site.queues.set_redrive(queue, super::Redrive { to: format!("{queue}-dlq"), receives_max });
-        }
         for origin in ORIGINS {
             site.queues.set_visibility(&format!("{origin}-dlq"), 180);
         }
         site.switch.unleash(seed, rates, &site.clock);
         site.setup.order = super::Order::Shuffled(seed);
         let calm_at = site.clock.now() + SignedDuration::from_hours(6);
-        Self {
+        let mut chaos = Self {
             site,
             random: Random::new(seed ^ 0x5eed),
             flights: Vec::new(),
@@ -121,10 +152,31 @@ impl Chaos {
             hash: DefaultHasher::new(),
             orders: Vec::new(),
             ordered: 0,
+            poison_percent: 0,
+            delivered: 0,
+            port_calls: BTreeMap::new(),
             calm_at,
             calm: false,
             model: Model::default(),
+        };
+        // Where messages are given up soon, triage has more to do.
+        chaos.give_up_after(if seed.is_multiple_of(3) { 3 } else { 30 });
+        chaos
+    }
+
+    /// So many of a hundred messages are joined by one that nobody can read.
+    pub fn poison(&mut self, percent: u8) {
+        self.poison_percent = percent;
+    }
+
+    /// How often a message is received before it is a dead letter.
+    pub fn give_up_after(&mut self, receives_max: u32) {
+        for (queue, _) in QUEUES.iter().filter(|(queue, _)| *queue != FAILURES_QUEUE) {
+            let to = format!("{queue}-dlq");
+            self.site.queues.set_redrive(queue, super::Redrive { to, receives_max });
         }
+        let to = format!("{FAILURES_QUEUE}-dlq");
+        self.site.queues.set_redrive(FAILURES_QUEUE, super::Redrive { to, receives_max: 30 });
     }
 
     /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own; some requests are
@@ -161,11 +213,6 @@ impl Chaos {
         self.calm_at = self.site.clock.now() + SignedDuration::from_hours(hours);
     }
 
-    /// What triage came to so far.
-    pub fn triaged(&self) -> Triaged {
-        self.model.triaged
-    }
-
     fn order(&mut self, begin: Timestamp, within_seconds: u64, kind: &str, body: &Value) {
         let at = begin + SignedDuration::from_secs(self.random.below(within_seconds).cast_signed());
         self.ordered += 1;
@@ -195,7 +242,8 @@ impl Chaos {
             if !self.model.quarantined.is_empty() {
                 self.operate();
             }
-            if !self.start_something() && !went_on && !self.pass_time() {
+            // Twice: looking at a queue may have moved what is received too often to its dead letters.
+            if !self.start_something() && !went_on && !self.start_something() && !self.pass_time() {
                 break;
             }
         }
@@ -205,7 +253,12 @@ impl Chaos {
     }
 
     fn ended(&mut self) -> Ended {
-        let mut ended = Ended { steps: self.steps, commits: self.model.commits as u64, ..Ended::default() };
+        let mut ended = Ended {
+            steps: self.steps,
+            commits: self.model.commits as u64,
+            triaged: self.model.triaged,
+            ..Ended::default()
+        };
         for (_, saga) in self.site.sagas() {
             match saga.status_name() {
                 "completed" => ended.completed += 1,
@@ -240,7 +293,9 @@ impl Chaos {
             }
             went_on = true;
             switch.enter(flight.id);
+            let before = switch.port_calls();
             let polled = poll_fn(|context| Poll::Ready(flight.future.poll_unpin(context))).await;
+            *self.port_calls.entry(flight.work.of()).or_default() += switch.port_calls() - before;
             match polled {
                 Poll::Ready(answer) => {
                     let flight = self.flights.swap_remove(at);
@@ -338,8 +393,8 @@ impl Chaos {
         self.invocations += 1;
         let now = self.site.clock.now();
         // What these two do is guarded by conditional writes, so that they may come back from the dead.
-        let zombie = matches!(&work, Work::Queue("configure-host" | "monitor-host", _))
-            && self.random.percent(50);
+        let zombie =
+            matches!(&work, Work::Queue("configure-host" | "monitor-host", _)) && self.random.percent(50);
         let killed_at = (!zombie).then(|| now + INVOCATION);
         self.flights.push(Flight { id: self.invocations, killed_at, work, future });
     }
@@ -350,6 +405,16 @@ impl Chaos {
         let mut received = self.site.queues.receive(queue, most);
         if received.is_empty() {
             return false;
+        }
+        for message in &received {
+            if message.body != POISON && queue != FAILURES_QUEUE && queue != TIMERS_QUEUE {
+                self.delivered += 1;
+                if self.poison_percent > 0 && self.random.percent(self.poison_percent) {
+                    let message = Outbound { body: POISON.to_owned(), ..Outbound::default() };
+                    let sent = self.site.queues.send(queue, &[message]).now_or_never();
+                    assert!(sent.is_some_and(|results| results[0].is_ok()));
+                }
+            }
         }
         shuffle(&mut received, &mut self.random);
         let (event, functions) = (sqs_event(queue, &received), std::rc::Rc::clone(&self.site.functions));
@@ -418,7 +483,8 @@ impl Chaos {
                 continue;
             }
             let (event, functions) = (sqs_event(&queue, &received), std::rc::Rc::clone(&self.site.functions));
-            let future = async move { Answer::Batch(functions.triage.letters(origin, event, REMAINING).await) };
+            let future =
+                async move { Answer::Batch(functions.triage.letters(origin, event, REMAINING).await) };
             self.fly(Work::Letters(origin, received), future.boxed_local());
             return true;
         }
@@ -427,9 +493,11 @@ impl Chaos {
 
     /// An operator looks at what is quarantined, and has it tried again.
     fn operate(&mut self) {
-        for failure in std::mem::take(&mut self.model.quarantined) {
+        for (failure, category) in std::mem::take(&mut self.model.quarantined) {
             let body = json!({ "failure": failure, "reason": "seen to" });
-            self.order(self.site.clock.now(), 600, "retry-failure", &body);
+            // What cannot be read now will not be read later.
+            let kind = if category == Category::Validation { "discard-failure" } else { "retry-failure" };
+            self.order(self.site.clock.now(), 600, kind, &body);
         }
         self.orders.sort_by_key(|(at, _, _)| std::cmp::Reverse(*at));
     }
@@ -462,7 +530,10 @@ struct Model {
     inserted: usize,
     failures: BTreeMap<StreamId, FailureState>,
     /// What an operator has not looked at yet.
-    quarantined: Vec<String>,
+    quarantined: Vec<(String, Category)>,
+    /// The failures that an operator has looked at, and those that were handled without one.
+    looked_at: BTreeSet<StreamId>,
+    handled: BTreeSet<StreamId>,
     triaged: Triaged,
     versions: BTreeMap<StreamId, StreamVersion>,
     causes: BTreeSet<(StreamId, String)>,
@@ -536,12 +607,19 @@ impl Model {
                 FailureEvent::from_data(&event.event_type, event.schema_version, event.data.clone()).unwrap();
             match &event {
                 FailureEvent::Recorded { .. } => self.triaged.failures += 1,
-                FailureEvent::Quarantined { .. } => {
+                FailureEvent::Quarantined { category, .. } => {
                     self.triaged.quarantined += 1;
-                    self.quarantined.push(commit.stream.key().to_owned());
+                    self.quarantined.push((commit.stream.key().to_owned(), *category));
+                    self.looked_at.insert(commit.stream.clone());
                 }
                 FailureEvent::Resent { why: None, .. } => self.triaged.retries += 1,
-                FailureEvent::Resolved { .. } => self.triaged.resolved += 1,
+                FailureEvent::Resolved { .. } => {
+                    self.triaged.resolved += 1;
+                    if !self.looked_at.contains(&commit.stream) && self.handled.insert(commit.stream.clone())
+                    {
+                        self.triaged.by_itself += 1;
+                    }
+                }
                 _ => {}
             }
             *state = FailureDecider::evolve(std::mem::take(state), &event);

@@ -145,7 +145,7 @@ impl Fleet {
     pub fn call_again(&mut self, mut call: Call, now: Timestamp) {
         call.tries += 1;
         assert!(call.tries < CALLS_MAX, "nobody ever answers {:?}", call.request);
-        call.due_at = now + SignedDuration::from_secs(CALL_AGAIN_SECONDS);
+        call.due_at = now + SignedDuration::from_secs((CALL_AGAIN_SECONDS * i64::from(call.tries)).min(300));
         self.calls.push(call);
     }
 

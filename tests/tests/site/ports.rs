@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 use super::switch::{Bug, Switch};
 
+/// What the event store is called where it is taken down.
+pub const STORE: &str = "store";
+
 /// A twin behind the switch.
 #[derive(Clone)]
 pub struct Wired<T> {
@@ -43,6 +46,9 @@ impl EventStore for Wired<MemoryStore> {
             let (action, source) = ("load", "injected".into());
             Err(StoreError::Unavailable { action, stream: stream.clone(), source })
         };
+        if self.switch.is_down(STORE) {
+            return failed();
+        }
         let mut commits = self.switch.read_or(self.twin.load(stream), failed).await?;
         if self.switch.shows(Bug::ForgetCause, 1) {
             for (number, commit) in commits.iter_mut().enumerate() {
@@ -72,6 +78,9 @@ impl EventStore for Wired<MemoryStore> {
                 source: "injected".into(),
             })
         };
+        if self.switch.is_down(STORE) {
+            return failed();
+        }
         let has = |kind: &str| commit.events.iter().any(|event| event.event_type == kind);
         let switch = &self.switch;
         let mut commit = commit.clone();

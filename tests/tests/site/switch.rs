@@ -128,6 +128,8 @@ struct Inner {
     lists: BTreeMap<ListKey, Page>,
     /// Every write so far, by what it was.
     writes: Vec<&'static str>,
+    /// How many calls there were of any port.
+    port_calls: u64,
     planned: Option<(usize, Fault)>,
     dead: bool,
     yields: Option<Random>,
@@ -240,14 +242,27 @@ impl Switch {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// How many calls there were of any port.
+    pub fn port_calls(&self) -> u64 {
+        self.inner.lock().unwrap().port_calls
+    }
+
+    /// Whether a dependency is down right now.
+    pub fn is_down(&self, dependency: &'static str) -> bool {
+        let inner = self.inner.lock().unwrap();
+        let now = inner.chaos.as_ref().map(|chaos| chaos.clock.now());
+        let is_down = |now, (from, until, which): (Timestamp, Timestamp, _)| {
+            which == dependency && from <= now && now < until
+        };
+        now.zip(inner.down).is_some_and(|(now, down)| is_down(now, down))
+    }
+
     /// Whether a driver's call fails.
     pub fn driver_fails(&self, dependency: &'static str) -> bool {
+        let is_down = self.is_down(dependency);
         let mut inner = self.inner.lock().unwrap();
-        let Inner { chaos, down, calls, .. } = &mut *inner;
-        let Some(ByChance { random, rates, clock }) = chaos else { return false };
-        let now = clock.now();
-        let is_down =
-            down.is_some_and(|(from, until, which)| which == dependency && from <= now && now < until);
+        let Inner { chaos, calls, .. } = &mut *inner;
+        let Some(ByChance { random, rates, .. }) = chaos else { return false };
         let fails = is_down || random.below(10_000) < rates.driver;
         let counted = calls.entry(dependency).or_default();
         *counted = (counted.0 + 1, counted.1 + u64::from(fails));
@@ -368,6 +383,7 @@ impl Switch {
     async fn alive(&self) {
         let (dead, yields) = {
             let mut inner = self.inner.lock().unwrap();
+            inner.port_calls += 1;
             let yields = |random: &mut Random| match random.percent(YIELDING_PERCENT) {
                 true => random.below(YIELDS_MAX) + 1,
                 false => 0,
