@@ -2,6 +2,7 @@
 //!
 //! What lives here has no I/O, reads no clock and draws no random number: time and ids come in from outside.
 
+pub mod breaker;
 pub mod cloudevents;
 pub mod commit;
 pub mod decider;

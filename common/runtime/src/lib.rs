@@ -1,6 +1,7 @@
 //! Ports and the imperative shell: load, decide, append, relay, batches, timers. Domain-free.
 
 pub mod batch;
+pub mod breakers;
 pub mod catch_up;
 pub mod history;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod triage;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
+pub use breakers::{Breakers, Open, Permit};
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
 pub use lanes::Lanes;

@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod breakers;
 mod catch_up;
 mod history;
 mod once;

@@ -1,0 +1,257 @@
+//! Breakers at work: what the fleet knows of its dependencies, kept in `control` and looked at every few seconds.
+//!
+//! A healthy dependency costs one read every few seconds and no write. When `control` itself is away, calls are made: a
+//! breaker must not be what stops the fleet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hostler_core::Failure;
+use hostler_core::breaker::{Admission, Breaker, Window};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::ports::{Clock, Control, Ids};
+
+/// For how long what was read is taken for true.
+const CACHED: SignedDuration = SignedDuration::from_secs(5);
+/// The shortest that a message waits for a breaker.
+const WAIT_MIN: Duration = Duration::from_secs(2);
+/// The most dependencies that one process keeps in mind; beyond it the ones it has not called lately are forgotten.
+const KEPT_MAX: usize = 1_000;
+
+/// The key in `control` of a dependency's breaker.
+#[must_use]
+pub fn key(dependency: &str) -> String {
+    format!("breaker/{dependency}")
+}
+
+/// The key in `control` of the list of dependencies whose breakers ever opened.
+pub const INDEX: &str = "breakers";
+
+/// The dependency is known to be away: it was not called.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{dependency} is left alone until {until}: {reason}; see and override it with hostler breakers"
+)]
+pub struct Open {
+    /// Which one.
+    pub dependency: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// How long that is.
+    pub again_in: Duration,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<Open> for Failure {
+    /// The message waits without using up attempts.
+    fn from(open: Open) -> Self {
+        Self::deferred(open.again_in, open)
+    }
+}
+
+/// The leave to call a dependency once. How the call ended is told with [`Breakers::tell`]; a probe that is never told of
+/// is replaced after a minute.
+#[derive(Debug)]
+#[must_use = "tell how the call ended"]
+pub struct Permit {
+    dependency: String,
+    probe: bool,
+}
+
+/// What is known here of one dependency.
+struct Known {
+    breaker: Breaker,
+    revision: u64,
+    read_at: Timestamp,
+    window: Window,
+}
+
+/// The breakers of a function's dependencies.
+#[derive(Clone)]
+pub struct Breakers {
+    control: Arc<dyn Control>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    known: Arc<Mutex<BTreeMap<String, Known>>>,
+    off: bool,
+}
+
+impl Breakers {
+    /// Breakers that the whole fleet shares.
+    pub fn new(control: Arc<dyn Control>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { control, clock, ids, known: Arc::default(), off: false }
+    }
+
+    /// Breakers that never open, to see what they are good for.
+    #[must_use]
+    pub fn switched_off(self) -> Self {
+        Self { off: true, ..self }
+    }
+
+    /// Asks for leave to call a dependency once.
+    ///
+    /// # Errors
+    /// [`Open`] while it is left alone.
+    pub async fn admit(&self, dependency: &str) -> Result<Permit, Open> {
+        let permit = |probe| Permit { dependency: dependency.to_owned(), probe };
+        if self.off {
+            return Ok(permit(false));
+        }
+        let now = self.clock.now();
+        let (breaker, revision) = self.look(dependency, now).await;
+        match breaker.admit(now) {
+            Admission::Call => Ok(permit(false)),
+            Admission::Wait { until } => Err(open(dependency, &breaker, until, now)),
+            Admission::Probe => {
+                let probing = breaker.probing(now);
+                if self.write(dependency, &probing, revision).await {
+                    tracing::info!(dependency, "the breaker lets one call through");
+                    return Ok(permit(true));
+                }
+                // Somebody else was elected, or nobody can be.
+                let until = now.saturating_add(CACHED).unwrap_or(Timestamp::MAX);
+                Err(open(dependency, &breaker, until, now))
+            }
+        }
+    }
+
+    /// Tells how a call ended: failed means that the dependency did not do its part, not that it said no.
+    pub async fn tell(&self, permit: Permit, failure: Option<&str>) {
+        if self.off {
+            return;
+        }
+        let Permit { dependency, probe } = permit;
+        let now = self.clock.now();
+        let (sick, baseline, breaker, revision) = {
+            let mut all = self.locked();
+            let Some(known) = all.get_mut(&dependency) else { return };
+            let sick = known.window.record(now, failure.is_some());
+            (sick, known.window.baseline(), known.breaker.clone(), known.revision)
+        };
+        match failure {
+            None if probe => {
+                if self.write(&dependency, &breaker.closed(now), revision).await {
+                    tracing::info!(dependency, breakers_closed = 1, "the breaker is closed");
+                }
+                if let Some(known) = self.locked().get_mut(&dependency) {
+                    known.window.clear();
+                }
+            }
+            // While it is open, calls that were under way say nothing new.
+            Some(reason) if probe || (sick && !breaker.is_open(now)) => {
+                // The low half of a UUIDv7 is random.
+                let random = self.ids.next().as_u64_pair().1;
+                let opened = breaker.opened(now, baseline, reason, random);
+                if self.write(&dependency, &opened, revision).await {
+                    tracing::error!(dependency, reason, baseline, breakers_opened = 1, "the breaker is open");
+                    self.note(&dependency).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The breaker as it was seen a moment ago; closed where nothing is to be seen.
+    async fn look(&self, dependency: &str, now: Timestamp) -> (Breaker, u64) {
+        let fresh = self.locked().get(dependency).and_then(|known| {
+            (now.duration_since(known.read_at) < CACHED).then(|| (known.breaker.clone(), known.revision))
+        });
+        if let Some(fresh) = fresh {
+            return fresh;
+        }
+        let (breaker, revision) = match self.control.get(&key(dependency)).await {
+            Ok(Some(entry)) => match serde_json::from_value(entry.value) {
+                Ok(breaker) => (breaker, entry.revision),
+                Err(error) => {
+                    tracing::error!(dependency, %error, "the breaker cannot be read, and is taken for closed");
+                    (Breaker::default(), entry.revision)
+                }
+            },
+            Ok(None) => (Breaker::default(), 0),
+            Err(error) => {
+                tracing::warn!(dependency, error = %error, "the breaker is not to be seen, and is taken for closed");
+                (Breaker::default(), 0)
+            }
+        };
+        self.keep(dependency, breaker.clone(), revision, now);
+        (breaker, revision)
+    }
+
+    fn keep(&self, dependency: &str, breaker: Breaker, revision: u64, now: Timestamp) {
+        let mut all = self.locked();
+        if all.len() >= KEPT_MAX && !all.contains_key(dependency) {
+            let oldest = all.iter().min_by_key(|(_, known)| known.read_at).map(|(name, _)| name.clone());
+            oldest.and_then(|name| all.remove(&name));
+        }
+        let known = all.entry(dependency.to_owned()).or_insert_with(|| Known {
+            window: Window::with_baseline(breaker.baseline),
+            breaker: Breaker::default(),
+            revision: 0,
+            read_at: now,
+        });
+        if known.breaker.is_open(now) && !breaker.is_open(now) {
+            // What was seen before it closed says nothing of the time after.
+            known.window.clear();
+        }
+        (known.breaker, known.revision, known.read_at) = (breaker, revision, now);
+    }
+
+    /// Says whether the change was ours to make. A change that is not made is made by the next one who has a reason to.
+    async fn write(&self, dependency: &str, breaker: &Breaker, revision: u64) -> bool {
+        let now = self.clock.now();
+        match self.control.put(&key(dependency), &json!(breaker), revision).await {
+            Ok(true) => {
+                self.keep(dependency, breaker.clone(), revision + 1, now);
+                true
+            }
+            Ok(false) => {
+                // Somebody knows better: look again.
+                if let Some(known) = self.locked().get_mut(dependency) {
+                    known.read_at = Timestamp::MIN;
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(dependency, error = %error, "the breaker was not changed");
+                if let Some(known) = self.locked().get_mut(dependency) {
+                    known.read_at = Timestamp::MIN;
+                }
+                false
+            }
+        }
+    }
+
+    /// Has operators find it; a list that cannot be written now is written the next time.
+    async fn note(&self, dependency: &str) {
+        let Ok(entry) = self.control.get(INDEX).await else { return };
+        let (mut names, revision): (BTreeMap<String, Timestamp>, u64) = entry.map_or_else(Default::default, |entry| {
+            (serde_json::from_value(entry.value).unwrap_or_default(), entry.revision)
+        });
+        names.insert(dependency.to_owned(), self.clock.now());
+        if names.len() > KEPT_MAX {
+            let oldest = names.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
+            oldest.and_then(|name| names.remove(&name));
+        }
+        if let Err(error) = self.control.put(INDEX, &json!(names), revision).await {
+            tracing::warn!(dependency, error = %error, "the list of breakers lacks this one");
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(dependency: &str, breaker: &Breaker, until: Timestamp, now: Timestamp) -> Open {
+    let again_in = Duration::try_from(until.duration_since(now)).unwrap_or(WAIT_MIN).max(WAIT_MIN);
+    let forced = breaker.forced.as_ref().filter(|forced| forced.until > now);
+    let reason = match forced {
+        Some(forced) => format!("{} wants it so: {}", forced.actor, forced.reason),
+        None => breaker.reason.clone().unwrap_or_else(|| "its calls failed".to_owned()),
+    };
+    Open { dependency: dependency.to_owned(), until, again_in, reason }
+}
