@@ -1,6 +1,7 @@
 //! What happens to a host: events on the stream `host#<id>`.
 
 use hostler_core::Category;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ contracts! {
         "host.monitoring-registered" v 1 => MonitoringRegistered(MonitoringRegistered),
         "host.in-service" v 1 => InService(HostInService),
         "host.step-failed" v 1 => StepFailed(StepFailed),
+        "host.step-deferred" v 1 => StepDeferred(StepDeferred),
         "host.monitoring-deregistered" v 1 => MonitoringDeregistered(MonitoringDeregistered),
         "host.undeploy-started" v 1 => UndeployStarted(UndeployStarted),
         "host.undeployed" v 1 => Undeployed(HostUndeployed),
@@ -325,6 +327,22 @@ pub struct StepFailed {
     /// Transient failures are worth another try, others are not.
     pub category: Category,
     /// What happened, and what to do.
+    pub reason: String,
+}
+
+/// A step on the host waits, for what it needs is away. The saga gives it more time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepDeferred {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The step.
+    pub step: StepId,
+    /// When it is looked at again.
+    pub until: Timestamp,
+    /// What is away, and why that is known.
     pub reason: String,
 }
 

@@ -37,6 +37,7 @@ contracts! {
         "provisioning.step-started" v 1 => StepStarted(StepStarted),
         "provisioning.step-succeeded" v 1 => StepSucceeded(StepSucceeded),
         "provisioning.step-failed" v 1 => StepFailed(ProvisioningStepFailed),
+        "provisioning.step-deferred" v 1 => StepDeferred(ProvisioningStepDeferred),
         "provisioning.state-sla-exceeded" v 1 => SlaExceeded(StateSlaExceeded),
         "provisioning.cancel-requested" v 1 => CancelRequested(CancelRequested),
         "provisioning.compensation-started" v 1 => CompensationStarted(CompensationStarted),
@@ -251,6 +252,24 @@ pub struct ProvisioningStepFailed {
     /// When it is tried again; absent when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+}
+
+/// An attempt has more time, for what it needs is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningStepDeferred {
+    /// The saga.
+    pub provisioning: ProvisioningId,
+    /// The attempt.
+    pub step: StepId,
+    /// What it is to do.
+    pub kind: StepKind,
+    /// How often it had to wait so far.
+    pub deferrals: u32,
+    /// When the answer is due now.
+    pub deadline_at: Timestamp,
+    /// What is away.
+    pub reason: String,
 }
 
 /// A step's deadline passed without an answer.

@@ -60,6 +60,9 @@ pub(super) fn host(event: &HostEvent) -> Line {
             let text = format!("step {} failed ({}): {}", it.step, it.category.as_str(), it.reason);
             Line::new(Mark::Failed, text)
         }
+        HostEvent::StepDeferred(it) => {
+            Line::new(Mark::Other, format!("step {} waits: {}", it.step, it.reason))
+        }
         HostEvent::MonitoringDeregistered(_) => Line::new(Mark::Undone, "monitoring no longer knows it"),
         HostEvent::UndeployStarted(it) => {
             Line::new(Mark::Undone, format!("undoing the deployment of {}", it.provisioning))

@@ -45,6 +45,10 @@ pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) ->
             );
             Line::new(Mark::Failed, text)
         }
+        ProvisioningEvent::StepDeferred(it) => {
+            let due = whole(time::between(recorded_at, it.deadline_at));
+            Line::new(Mark::Other, format!("{} waits, answer due in {due} now: {}", it.kind, it.reason))
+        }
         ProvisioningEvent::SlaExceeded(it) => {
             Line::new(Mark::Failed, format!("{}: no answer within {} s", it.kind, it.deadline_seconds))
         }

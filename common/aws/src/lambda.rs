@@ -12,8 +12,8 @@ use hostler_core::Failure;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Batch, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes, Once, Queues, Request,
-    Response, Shell, Triage, Views,
+    Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes, Once, Queues,
+    Request, Response, Shell, Triage, Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -84,6 +84,14 @@ impl Function {
     /// [`SettingsError`].
     pub fn once(&self) -> Result<Once, SettingsError> {
         Ok(Once::new(Arc::new(self.aws.leases()?), self.clock(), self.ids()))
+    }
+
+    /// The breakers of its dependencies.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn breakers(&self) -> Result<Breakers, SettingsError> {
+        Ok(Breakers::new(self.control()?, self.clock(), self.ids()))
     }
 
     /// The event bus.

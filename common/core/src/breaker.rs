@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The length of a slot of the window.
-const SLOT_SECONDS: i64 = 10;
-/// How many slots are looked at: a minute.
-const SLOTS: usize = 6;
-/// The fewest calls that say anything.
-pub const CALLS_MIN: u32 = 10;
+const SLOT_SECONDS: i64 = 30;
+/// How many slots are looked at: five minutes.
+const SLOTS: usize = 10;
+/// The fewest calls in the window that say anything of a dependency that many things go through.
+pub const CALLS_MIN: u32 = 5;
+/// The fewest calls in the window that say anything of one target among many, such as one machine.
+pub const TARGET_CALLS_MIN: u32 = 3;
 /// How often calls are taken to fail before anything is known.
 const BASELINE: f64 = 0.05;
 /// The highest rate that is learned as normal.
@@ -25,7 +27,9 @@ const LEARNED: f64 = 0.1;
 /// How far above its baseline a rate must be in any case.
 const MARGIN: f64 = 0.4;
 /// How many standard deviations above its baseline a rate must be.
-const DEVIATIONS: f64 = 3.0;
+const DEVIATIONS: f64 = 4.0;
+/// The rate that standard deviations are taken of at least: of a few calls that never failed so far little is known.
+const DEVIATIONS_OF: f64 = 0.2;
 /// For how long a breaker is open the first time; doubled each further time.
 const OPEN_SECONDS: u64 = 30;
 /// The longest that a breaker is open before the next probe.
@@ -171,19 +175,20 @@ fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
     now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }
 
-/// What one process has seen of a dependency's calls in the last minute, and what it has learned of them.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What one process has seen of a dependency's calls in the last five minutes, and what it has learned of them.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// Slots of ten seconds, oldest first: the slot's number, calls, failures.
+    /// Slots of half a minute, oldest first: the slot's number, calls, failures.
     slots: VecDeque<(i64, u32, u32)>,
+    calls_min: u32,
     baseline: Option<f64>,
 }
 
 impl Window {
-    /// A window that begins with what others have learned.
+    /// A window of which this many calls say something, and that begins with what others have learned.
     #[must_use]
-    pub fn with_baseline(baseline: Option<f64>) -> Self {
-        Self { slots: VecDeque::new(), baseline }
+    pub fn new(calls_min: u32, baseline: Option<f64>) -> Self {
+        Self { slots: VecDeque::new(), calls_min, baseline }
     }
 
     /// The share of calls that fail when all is well.
@@ -214,7 +219,7 @@ impl Window {
         self.slots.clear();
     }
 
-    /// Calls and failures of the last minute.
+    /// Calls and failures of the window.
     #[must_use]
     pub fn totals(&self) -> (u32, u32) {
         self.slots.iter().fold((0, 0), |(calls, failures), (_, c, f)| (calls + c, failures + f))
@@ -224,19 +229,20 @@ impl Window {
     #[must_use]
     pub fn threshold(&self, calls: u32) -> f64 {
         let usual = self.baseline();
-        let deviation = (usual * (1.0 - usual) / f64::from(calls.max(1))).sqrt();
+        let rate = usual.max(DEVIATIONS_OF);
+        let deviation = (rate * (1.0 - rate) / f64::from(calls.max(1))).sqrt();
         (usual + MARGIN.max(DEVIATIONS * deviation)).min(0.95)
     }
 
     fn is_sick(&self) -> bool {
         let (calls, failures) = self.totals();
-        calls >= CALLS_MIN && f64::from(failures) / f64::from(calls) > self.threshold(calls)
+        calls >= self.calls_min && f64::from(failures) / f64::from(calls) > self.threshold(calls)
     }
 
     /// A window that is over, and was not sick, is part of what is normal.
     fn learn(&mut self) {
         let (calls, failures) = self.totals();
-        if calls >= CALLS_MIN && !self.is_sick() {
+        if calls >= self.calls_min && !self.is_sick() {
             let rate = f64::from(failures) / f64::from(calls);
             let learned = self.baseline() * (1.0 - LEARNED) + rate * LEARNED;
             self.baseline = Some(learned.min(BASELINE_MAX));
@@ -254,38 +260,44 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_that_is_down_is_noticed_after_ten_calls_and_not_before() {
-        let mut window = Window::default();
+    fn a_dependency_that_is_down_is_noticed_after_five_calls_and_not_before() {
+        let mut window = Window::new(CALLS_MIN, None);
         let noticed: Vec<bool> = (0..12).map(|second| window.record(at(second), true)).collect();
-        assert_eq!(noticed.iter().position(|sick| *sick), Some(9));
+        assert_eq!(noticed.iter().position(|sick| *sick), Some(4));
     }
 
     #[test]
     fn a_few_failures_among_many_calls_are_normal() {
-        let mut window = Window::default();
+        let mut window = Window::new(CALLS_MIN, None);
         assert!((0..1_000).all(|call| !window.record(at(call / 10), call % 5 == 0)));
     }
 
     #[test]
     fn what_is_normal_is_learned() {
         // Four of ten calls of this dependency always fail; it is used more and more.
-        let mut window = Window::default();
+        let mut window = Window::new(CALLS_MIN, None);
         for call in 0..20_000 {
-            window.record(at(call / 5), call % 10 < 4);
+            window.record(at(call / 5), call * 7 % 10 < 4);
         }
         assert!((0.3..=0.4).contains(&window.baseline()), "{}", window.baseline());
         assert!(window.threshold(100) > 0.7);
         window.clear();
-        assert!((0..100).all(|call| !window.record(at(5_000 + call / 10), call % 10 < 6)), "six of ten are no news");
-        let fresh = &mut Window::default();
-        assert!((0..100).any(|call| fresh.record(at(call / 10), call % 10 < 6)), "for another one they are");
+        assert!(
+            (0..100).all(|call| !window.record(at(5_000 + call / 10), call * 7 % 10 < 6)),
+            "six of ten are no news"
+        );
+        let fresh = &mut Window::new(CALLS_MIN, None);
+        assert!(
+            (0..100).any(|call| fresh.record(at(call / 10), call * 7 % 10 < 6)),
+            "for another one they are"
+        );
     }
 
     #[test]
     fn what_is_long_past_does_not_count() {
-        let mut window = Window::default();
-        assert!((0..9).all(|_| !window.record(at(0), true)));
-        assert!(!window.record(at(61), true));
+        let mut window = Window::new(CALLS_MIN, None);
+        assert!((0..4).all(|_| !window.record(at(0), true)));
+        assert!(!window.record(at(301), true));
         assert_eq!(window.totals(), (1, 1));
     }
 
@@ -309,7 +321,9 @@ mod tests {
         assert!(times.iter().all(|time| (15..=300).contains(time)), "{times:?}");
         let closed = breaker.closed(now);
         assert_eq!(closed.admit(now), Admission::Call);
-        let BreakerState::Open { times, .. } = closed.opened(now, 0.1, "again", 0).state else { unreachable!() };
+        let BreakerState::Open { times, .. } = closed.opened(now, 0.1, "again", 0).state else {
+            unreachable!()
+        };
         assert_eq!(times, 1, "it begins anew");
     }
 

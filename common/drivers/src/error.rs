@@ -243,6 +243,34 @@ pub enum DriverError {
 }
 
 impl DriverError {
+    /// Whether the other side did not do its part: no answer, or none that could be used. What it did and did not succeed
+    /// with on one host is no outage.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::ConnectionLost { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::Failed { .. }
+            | Self::Malformed { .. }
+            | Self::Store { .. } => true,
+            Self::PowerNotReached { .. }
+            | Self::PowerNotSettled { .. }
+            | Self::MediaNotChanged { .. }
+            | Self::OutOfTime { .. }
+            | Self::Interference { .. }
+            | Self::StepFailed { .. }
+            | Self::Unauthorized { .. }
+            | Self::NotFound { .. }
+            | Self::Refused { .. }
+            | Self::Unsupported { .. }
+            | Self::BadEndpoint { .. }
+            | Self::BadLabel { .. }
+            | Self::CorruptState { .. } => false,
+        }
+    }
+
     /// Whether the same call can succeed later without anybody correcting anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hostler_core::Failure;
-use hostler_core::breaker::{Admission, Breaker, Window};
+use hostler_core::breaker::{Admission, Breaker, CALLS_MIN, TARGET_CALLS_MIN, Window};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -32,9 +32,7 @@ pub const INDEX: &str = "breakers";
 
 /// The dependency is known to be away: it was not called.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{dependency} is left alone until {until}: {reason}; see and override it with hostler breakers"
-)]
+#[error("{dependency} is left alone until {until}: {reason}; see and override it with hostler breakers")]
 pub struct Open {
     /// Which one.
     pub dependency: String,
@@ -44,6 +42,8 @@ pub struct Open {
     pub again_in: Duration,
     /// Why.
     pub reason: String,
+    /// Whether it was called, and is left alone because of that.
+    pub called: bool,
 }
 
 impl From<Open> for Failure {
@@ -51,6 +51,15 @@ impl From<Open> for Failure {
     fn from(open: Open) -> Self {
         Self::deferred(open.again_in, open)
     }
+}
+
+/// Why a call through a breaker came to nothing.
+#[derive(Debug)]
+pub enum Called<E> {
+    /// It was not made.
+    Open(Open),
+    /// It failed.
+    Failed(E),
 }
 
 /// The leave to call a dependency once. How the call ended is told with [`Breakers::tell`]; a probe that is never told of
@@ -92,7 +101,29 @@ impl Breakers {
         Self { off: true, ..self }
     }
 
-    /// Asks for leave to call a dependency once.
+    /// Calls a dependency, unless it is left alone; `is_outage` says of an error whether the dependency did not do its
+    /// part, and not that it said no.
+    ///
+    /// # Errors
+    /// [`Called`].
+    pub async fn call<T, E: std::fmt::Display>(
+        &self,
+        dependency: &str,
+        is_outage: impl Fn(&E) -> bool,
+        call: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, Called<E>> {
+        let permit = self.admit(dependency).await.map_err(Called::Open)?;
+        let result = call().await;
+        let outage = result.as_ref().err().filter(|error| is_outage(error)).map(ToString::to_string);
+        match self.tell(permit, outage.as_deref()).await {
+            // Whoever finds the dependency away waits for it like all the others.
+            Some(open) => Err(Called::Open(open)),
+            None => result.map_err(Called::Failed),
+        }
+    }
+
+    /// Asks for leave to call a dependency once. `bmc/h-1` is a target among those of `bmc`: fewer calls say something of
+    /// it.
     ///
     /// # Errors
     /// [`Open`] while it is left alone.
@@ -119,16 +150,17 @@ impl Breakers {
         }
     }
 
-    /// Tells how a call ended: failed means that the dependency did not do its part, not that it said no.
-    pub async fn tell(&self, permit: Permit, failure: Option<&str>) {
+    /// Tells how a call ended: failed means that the dependency did not do its part, not that it said no. Says when the
+    /// dependency is left alone because of it.
+    pub async fn tell(&self, permit: Permit, failure: Option<&str>) -> Option<Open> {
         if self.off {
-            return;
+            return None;
         }
         let Permit { dependency, probe } = permit;
         let now = self.clock.now();
         let (sick, baseline, breaker, revision) = {
             let mut all = self.locked();
-            let Some(known) = all.get_mut(&dependency) else { return };
+            let known = all.get_mut(&dependency)?;
             let sick = known.window.record(now, failure.is_some());
             (sick, known.window.baseline(), known.breaker.clone(), known.revision)
         };
@@ -149,10 +181,14 @@ impl Breakers {
                 if self.write(&dependency, &opened, revision).await {
                     tracing::error!(dependency, reason, baseline, breakers_opened = 1, "the breaker is open");
                     self.note(&dependency).await;
+                    if let Admission::Wait { until } = opened.admit(now) {
+                        return Some(Open { called: true, ..open(&dependency, &opened, until, now) });
+                    }
                 }
             }
             _ => {}
         }
+        None
     }
 
     /// The breaker as it was seen a moment ago; closed where nothing is to be seen.
@@ -188,7 +224,7 @@ impl Breakers {
             oldest.and_then(|name| all.remove(&name));
         }
         let known = all.entry(dependency.to_owned()).or_insert_with(|| Known {
-            window: Window::with_baseline(breaker.baseline),
+            window: Window::new(calls_min(dependency), breaker.baseline),
             breaker: Breaker::default(),
             revision: 0,
             read_at: now,
@@ -228,9 +264,10 @@ impl Breakers {
     /// Has operators find it; a list that cannot be written now is written the next time.
     async fn note(&self, dependency: &str) {
         let Ok(entry) = self.control.get(INDEX).await else { return };
-        let (mut names, revision): (BTreeMap<String, Timestamp>, u64) = entry.map_or_else(Default::default, |entry| {
-            (serde_json::from_value(entry.value).unwrap_or_default(), entry.revision)
-        });
+        let (mut names, revision): (BTreeMap<String, Timestamp>, u64) = entry
+            .map_or_else(Default::default, |entry| {
+                (serde_json::from_value(entry.value).unwrap_or_default(), entry.revision)
+            });
         names.insert(dependency.to_owned(), self.clock.now());
         if names.len() > KEPT_MAX {
             let oldest = names.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
@@ -246,6 +283,10 @@ impl Breakers {
     }
 }
 
+fn calls_min(dependency: &str) -> u32 {
+    if dependency.contains('/') { TARGET_CALLS_MIN } else { CALLS_MIN }
+}
+
 fn open(dependency: &str, breaker: &Breaker, until: Timestamp, now: Timestamp) -> Open {
     let again_in = Duration::try_from(until.duration_since(now)).unwrap_or(WAIT_MIN).max(WAIT_MIN);
     let forced = breaker.forced.as_ref().filter(|forced| forced.until > now);
@@ -253,5 +294,5 @@ fn open(dependency: &str, breaker: &Breaker, until: Timestamp, now: Timestamp) -
         Some(forced) => format!("{} wants it so: {}", forced.actor, forced.reason),
         None => breaker.reason.clone().unwrap_or_else(|| "its calls failed".to_owned()),
     };
-    Open { dependency: dependency.to_owned(), until, again_in, reason }
+    Open { dependency: dependency.to_owned(), until, again_in, reason, called: false }
 }

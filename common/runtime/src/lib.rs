@@ -18,7 +18,7 @@ pub mod triage;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
-pub use breakers::{Breakers, Open, Permit};
+pub use breakers::{Breakers, Called, Open, Permit};
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
 pub use lanes::Lanes;

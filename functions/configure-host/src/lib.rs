@@ -11,7 +11,7 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Configuration, DriverError};
 use hostler_events::StepCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_runtime::{Cause, ExecuteError, Handler, Once, OnceError, Shell};
+use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Handler, Once, OnceError, Open, Shell};
 use serde_json::json;
 
 pub use state::ControlState;
@@ -22,9 +22,14 @@ pub struct ConfigureHost {
     pub shell: Shell,
     /// What has each step change a host at most once, and one at a time.
     pub once: Once,
+    /// What leaves a sick configuration service alone.
+    pub breakers: Breakers,
     /// What applies roles.
     pub configuration: Arc<dyn Configuration>,
 }
+
+/// What the configuration service is called among the breakers.
+const DEPENDENCY: &str = "configuration";
 
 #[async_trait]
 impl Handler for ConfigureHost {
@@ -54,13 +59,17 @@ impl ConfigureHost {
         };
         let key = format!("configuration/{}/{}", command.host, command.step);
         let payload = json!({ "role": command.role });
-        let result = match self
-            .once
-            .run(&key, &payload, async |_| self.configuration.apply_role(&request).await)
-            .await
-        {
+        // Inside of what is done once: a result that is recorded already needs no call.
+        let apply = async |_| {
+            let call = async || self.configuration.apply_role(&request).await;
+            self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await
+        };
+        let result = match self.once.run(&key, &payload, apply).await {
             Ok(applied) => Ok(applied),
-            Err(OnceError::Effect(error)) => Err(error),
+            Err(OnceError::Effect(Called::Failed(error))) => Err(error),
+            Err(OnceError::Effect(Called::Open(open))) => {
+                return self.wait(&stream, cause, command, open).await;
+            }
             Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
         let outcome = outcome(command, result);
@@ -70,6 +79,26 @@ impl ConfigureHost {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
                 Ok(())
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl ConfigureHost {
+    /// Has the step wait, and the saga give it more time.
+    async fn wait(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: ApplyRole,
+        open: Open,
+    ) -> Result<(), Failure> {
+        let ApplyRole { provisioning, step, .. } = command;
+        let (until, reason) = (open.until, open.to_string());
+        let part = cause.part(&format!("waits-{}", until.as_second())).map_err(Failure::invalid)?;
+        let input = HostInput::DeferStep { provisioning, step, until, reason };
+        match self.shell.execute::<HostDecider>(stream, &part, &input).await {
+            Ok(_) | Err(ExecuteError::Refused(_)) => Err(open.into()),
             Err(error) => Err(error.into()),
         }
     }

@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
     let handler = ConfigureHost {
         shell: function.shell()?,
         once: function.once()?,
+        breakers: function.breakers()?,
         configuration: Arc::new(configuration),
     };
     function.serve_queue("configure-host", handler).await

@@ -6,7 +6,7 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::{Cause, OnceError};
+use hostler_runtime::{Called, Cause, OnceError};
 use serde_json::json;
 
 use crate::inspect::power_state;
@@ -28,8 +28,11 @@ impl DeployHost {
         }
         let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
             Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(OnceError::Effect(DriverFailure { category, reason })) => {
+            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
                 ("failed", HostInput::FailStep { provisioning, step, category, reason })
+            }
+            Err(OnceError::Effect(Called::Open(open))) => {
+                return self.wait(&host, cause, (provisioning, step), open).await;
             }
             Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
@@ -46,12 +49,13 @@ impl DeployHost {
         }
         let outcome = match self.detach(&host, &fold.state).await {
             Ok(()) => HostInput::RecordDeployed { provisioning, step },
-            Err(DriverFailure { category: Category::Transient, reason }) => {
+            Err(Called::Failed(DriverFailure { category: Category::Transient, reason, .. })) => {
                 return Err(Failure::retryable(reason));
             }
-            Err(DriverFailure { category, reason }) => {
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
                 HostInput::FailStep { provisioning, step, category, reason }
             }
+            Err(Called::Open(open)) => return self.wait(&host, cause, (provisioning, step), open).await,
         };
         self.tell(&host, cause, &outcome).await.map(drop)
     }
@@ -66,9 +70,10 @@ impl DeployHost {
         let image = self.settings.cleaning_image.clone();
         let (name, outcome) = match self.boot(&host, &fold.state, &step, &image).await {
             Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(OnceError::Effect(DriverFailure { category, reason })) => {
+            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
                 ("failed", HostInput::FailCleaning { step, category, reason })
             }
+            Err(OnceError::Effect(Called::Open(open))) => return Err(open.into()),
             Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
         self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
@@ -91,7 +96,8 @@ impl DeployHost {
                 self.tell(&host, &part(cause, "powered")?, &powered).await?;
                 self.tell(&host, &part(cause, "cleaned")?, &HostInput::RecordCleaned { step }).await.map(drop)
             }
-            Err(OnceError::Effect(DriverFailure { category, reason })) => {
+            Err(OnceError::Effect(Called::Open(open))) => Err(open.into()),
+            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
                 let failed = HostInput::FailCleaning { step, category, reason };
                 self.tell(&host, &part(cause, "failed")?, &failed).await.map(drop)
             }
@@ -113,8 +119,11 @@ impl DeployHost {
                 self.tell(&host, &part(cause, "powered")?, &powered).await?;
                 ("undeployed", HostInput::RecordUndeployed { provisioning, step })
             }
-            Err(OnceError::Effect(DriverFailure { category, reason })) => {
+            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
                 ("failed", HostInput::FailStep { provisioning, step, category, reason })
+            }
+            Err(OnceError::Effect(Called::Open(open))) => {
+                return self.wait(&host, cause, (provisioning, step), open).await;
             }
             Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
@@ -128,20 +137,25 @@ impl DeployHost {
         state: &HostState,
         step: &StepId,
         image: &Image,
-    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<DriverFailure>> {
-        let boot = async |_| {
+    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<Called<DriverFailure>>> {
+        let work = async || {
             let url = self.image_url(host, step, image)?;
             let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
             Ok(changes(&booted.power_changes))
         };
+        // Inside of what is done once: a result that is recorded already needs no call.
+        let boot = async |_| self.through_breakers(host, work).await;
         self.once.run(&format!("bmc/{host}/{step}/boot"), &json!({ "image": image }), boot).await
     }
 
-    async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), DriverFailure> {
-        let bmc = self.bmc(host, state)?;
-        bmc.restore_boot().await?;
-        bmc.eject_media().await?;
-        Ok(())
+    async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), Called<DriverFailure>> {
+        let work = async || {
+            let bmc = self.bmc(host, state)?;
+            bmc.restore_boot().await?;
+            bmc.eject_media().await?;
+            Ok(())
+        };
+        self.through_breakers(host, work).await
     }
 
     /// Brings a host to rest for this step; says through which power states it went.
@@ -150,11 +164,12 @@ impl DeployHost {
         host: &HostId,
         state: &HostState,
         step: &StepId,
-    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<DriverFailure>> {
-        let rest = async |_| {
+    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<Called<DriverFailure>>> {
+        let work = async || {
             let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
             Ok(changes(&rested.power_changes))
         };
+        let rest = async |_| self.through_breakers(host, work).await;
         self.once.run(&format!("bmc/{host}/{step}/rest"), &json!({}), rest).await
     }
 
@@ -169,7 +184,7 @@ impl DeployHost {
             host: host.to_string(),
             step: step.to_string(),
         };
-        image.url().map_err(|error| DriverFailure { category: Category::Business, reason: error.to_string() })
+        image.url().map_err(|error| DriverFailure::business(error.to_string()))
     }
 }
 

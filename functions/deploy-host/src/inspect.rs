@@ -4,7 +4,7 @@ use hostler_core::Failure;
 use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::PowerState;
-use hostler_runtime::Cause;
+use hostler_runtime::{Called, Cause};
 
 use crate::{DeployHost, DriverFailure, host_stream};
 
@@ -15,9 +15,13 @@ impl DeployHost {
         if !matches!(fold.state.phase, HostPhase::Verifying { .. }) || !fold.state.waits_for(&step) {
             return Ok(());
         }
-        let input = match self.look(&host, &fold.state).await {
+        let look = async || self.look(&host, &fold.state).await;
+        let input = match self.through_breakers(&host, look).await {
             Ok(facts) => HostInput::RecordFacts { step, facts },
-            Err(DriverFailure { category, reason }) => HostInput::FailVerification { step, category, reason },
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
+                HostInput::FailVerification { step, category, reason }
+            }
+            Err(Called::Open(open)) => return Err(open.into()),
         };
         self.tell(&host, cause, &input).await.map(drop)
     }

@@ -14,10 +14,13 @@ use async_trait::async_trait;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostState};
 use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError};
-use hostler_events::{HostId, StepCommand};
-use hostler_runtime::{Cause, ExecuteError, Executed, Handler, Once, Shell, Views};
+use hostler_events::{HostId, ProvisioningId, StepCommand, StepId};
+use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Executed, Handler, Once, Open, Shell, Views};
 
 pub use settings::{DeploySettings, SettingError};
+
+/// What the BMCs are called among the breakers; one of them is `bmc/<host>`.
+const ALL_BMCS: &str = "bmc";
 
 /// Carries out the commands of the queue `deploy-host`.
 pub struct DeployHost {
@@ -27,6 +30,8 @@ pub struct DeployHost {
     pub views: Arc<dyn Views>,
     /// What drives a BMC at most once for each step, and one at a time.
     pub once: Once,
+    /// What leaves BMCs alone that are sick, one or all of them.
+    pub breakers: Breakers,
     /// How BMCs are reached.
     pub bmcs: Arc<dyn Bmcs>,
     /// Addresses, secrets and patience.
@@ -106,11 +111,50 @@ impl DeployHost {
         }
     }
 
+    /// Works on a BMC, unless all of them are left alone, or this one is: then the step waits.
+    async fn through_breakers<T>(
+        &self,
+        host: &HostId,
+        work: impl AsyncFnOnce() -> Result<T, DriverFailure>,
+    ) -> Result<T, Called<DriverFailure>> {
+        let is_outage = |failure: &DriverFailure| failure.outage;
+        let target = format!("{ALL_BMCS}/{host}");
+        let permit = self.breakers.admit(ALL_BMCS).await.map_err(Called::Open)?;
+        let done = self.breakers.call(&target, is_outage, work).await;
+        let outage = match &done {
+            // That this one is left alone says nothing of all the others.
+            Err(Called::Open(open)) if !open.called => return done,
+            Err(Called::Open(open)) => Some(open.reason.as_str()),
+            Err(Called::Failed(failure)) => failure.outage.then_some(failure.reason.as_str()),
+            Ok(_) => None,
+        };
+        match self.breakers.tell(permit, outage).await {
+            Some(open) => Err(Called::Open(open)),
+            None => done,
+        }
+    }
+
+    /// Has a saga's step wait. When all BMCs are away the saga gives it more time; one that is away is the saga's to judge.
+    async fn wait(
+        &self,
+        host: &HostId,
+        cause: &Cause,
+        (provisioning, step): (ProvisioningId, StepId),
+        open: Open,
+    ) -> Result<(), Failure> {
+        if open.dependency == ALL_BMCS {
+            let (until, reason) = (open.until, open.to_string());
+            let part = part(cause, &format!("waits-{}", until.as_second()))?;
+            self.tell(host, &part, &HostInput::DeferStep { provisioning, step, until, reason }).await?;
+        }
+        Err(open.into())
+    }
+
     /// A driver for the host's BMC.
     fn bmc(&self, host: &HostId, state: &HostState) -> Result<Arc<dyn Bmc>, DriverFailure> {
-        let profile = state.profile.as_ref().ok_or_else(|| DriverFailure {
-            category: Category::Business,
-            reason: format!("host {host} is not enrolled: enrol it with its BMC's address first"),
+        let profile = state.profile.as_ref().ok_or_else(|| {
+            let reason = format!("host {host} is not enrolled: enrol it with its BMC's address first");
+            DriverFailure::business(reason)
         })?;
         let endpoint = BmcEndpoint {
             system_url: profile.bmc.system_url.clone(),
@@ -133,12 +177,20 @@ impl fmt::Display for DriverFailure {
 struct DriverFailure {
     category: Category,
     reason: String,
+    /// Whether the BMC did not do its part, and not that it said no.
+    outage: bool,
+}
+
+impl DriverFailure {
+    fn business(reason: impl Into<String>) -> Self {
+        Self { category: Category::Business, reason: reason.into(), outage: false }
+    }
 }
 
 impl From<DriverError> for DriverFailure {
     fn from(error: DriverError) -> Self {
         let category = if error.is_transient() { Category::Transient } else { Category::Business };
-        Self { category, reason: hostler_core::failure::error_chain(&error) }
+        Self { category, reason: hostler_core::failure::error_chain(&error), outage: error.is_outage() }
     }
 }
 

@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
         shell: function.shell()?,
         views: function.views()?,
         once: function.once()?,
+        breakers: function.breakers()?,
         bmcs: Arc::new(RedfishBmcs::default()),
         settings: DeploySettings::read(|name| std::env::var(name).ok())?,
     };

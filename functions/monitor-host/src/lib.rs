@@ -12,7 +12,7 @@ use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{DriverError, Monitoring, RegisterHost};
 use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
-use hostler_runtime::{Cause, ExecuteError, Handler, Once, OnceError, Shell};
+use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Handler, Once, OnceError, Open, Shell};
 use serde_json::json;
 
 pub use state::ControlState;
@@ -23,9 +23,14 @@ pub struct MonitorHost {
     pub shell: Shell,
     /// What has each step registered at most once, and one at a time.
     pub once: Once,
+    /// What leaves a sick monitoring system alone.
+    pub breakers: Breakers,
     /// What watches hosts.
     pub monitoring: Arc<dyn Monitoring>,
 }
+
+/// What the monitoring system is called among the breakers.
+const DEPENDENCY: &str = "monitoring";
 
 /// One command, taken apart: the role is there when the host is to be registered.
 struct Step {
@@ -58,7 +63,13 @@ impl MonitorHost {
             None if serves_another(&step, &host.state) => {
                 HostInput::RecordDeregistered { provisioning: step.provisioning, step: step.step }
             }
-            _ => self.act(step, &host.state).await?,
+            _ => {
+                let (provisioning, id) = (step.provisioning.clone(), step.step.clone());
+                match self.act(step, &host.state).await? {
+                    Ok(outcome) => outcome,
+                    Err(open) => return self.wait(&stream, cause, (provisioning, id), open).await,
+                }
+            }
         };
         match self.shell.execute::<HostDecider>(&stream, cause, &outcome).await {
             Ok(done) if registers => self.forget_unless_serving(&id, &done.state).await,
@@ -81,20 +92,23 @@ impl MonitorHost {
         Ok(())
     }
 
-    /// Acts on monitoring, and says what the host's stream is told.
-    async fn act(&self, step: Step, host: &HostState) -> Result<HostInput, Failure> {
+    /// Acts on monitoring, and says what the host's stream is told; or that monitoring is left alone.
+    async fn act(&self, step: Step, host: &HostState) -> Result<Result<HostInput, Open>, Failure> {
         let Step { provisioning, step, host: id, register } = step;
         let key = format!("monitoring/{id}/{step}");
-        let work = async |_| match &register {
+        let call = async || match &register {
             Some(role) => self.register(&id, role, host).await,
             None => self.monitoring.deregister(id.as_str()).await.map(|_| true),
         };
+        // Inside of what is done once: a result that is recorded already needs no call.
+        let work = async |_| self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await;
         let result = match self.once.run(&key, &json!({ "role": register }), work).await {
             Ok(healthy) => Ok(healthy),
-            Err(OnceError::Effect(error)) => Err(error),
+            Err(OnceError::Effect(Called::Failed(error))) => Err(error),
+            Err(OnceError::Effect(Called::Open(open))) => return Ok(Err(open)),
             Err(OnceError::NotTried(error)) => return Err(error.into()),
         };
-        Ok(match (result, register) {
+        Ok(Ok(match (result, register) {
             (Ok(true), Some(_)) => HostInput::RecordMonitoring { provisioning, step },
             (Ok(true), None) => HostInput::RecordDeregistered { provisioning, step },
             (Ok(false), _) => HostInput::FailStep {
@@ -107,7 +121,24 @@ impl MonitorHost {
                 let category = if error.is_transient() { Category::Transient } else { Category::Business };
                 HostInput::FailStep { provisioning, step, category, reason: error_chain(&error) }
             }
-        })
+        }))
+    }
+
+    /// Has the step wait, and the saga give it more time.
+    async fn wait(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        (provisioning, step): (ProvisioningId, StepId),
+        open: Open,
+    ) -> Result<(), Failure> {
+        let (until, reason) = (open.until, open.to_string());
+        let part = cause.part(&format!("waits-{}", until.as_second())).map_err(Failure::invalid)?;
+        let input = HostInput::DeferStep { provisioning, step, until, reason };
+        match self.shell.execute::<HostDecider>(stream, &part, &input).await {
+            Ok(_) | Err(ExecuteError::Refused(_)) => Err(open.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn register(&self, id: &HostId, role: &Role, host: &HostState) -> Result<bool, DriverError> {

@@ -10,7 +10,11 @@ use monitor_host::{ControlState, MonitorHost};
 async fn main() -> Result<(), Error> {
     let function = Function::start("monitor-host").await?;
     let monitoring = PlainMonitoring::new(ControlState(function.control()?));
-    let handler =
-        MonitorHost { shell: function.shell()?, once: function.once()?, monitoring: Arc::new(monitoring) };
+    let handler = MonitorHost {
+        shell: function.shell()?,
+        once: function.once()?,
+        breakers: function.breakers()?,
+        monitoring: Arc::new(monitoring),
+    };
     function.serve_queue("monitor-host", handler).await
 }

@@ -50,8 +50,15 @@ async fn every_message_twice_and_once_more() {
 #[tokio::test]
 async fn every_message_twice_and_the_newest_first() {
     check(
-        &busy_day(Setup { order: Order::NewestFirst, duplicates: true, batch: 1, at_once: None, seed: 1 })
-            .await,
+        &busy_day(Setup {
+            order: Order::NewestFirst,
+            duplicates: true,
+            batch: 1,
+            at_once: None,
+            seed: 1,
+            ..Setup::default()
+        })
+        .await,
     );
 }
 
@@ -67,8 +74,14 @@ async fn any_order() {
 #[tokio::test]
 async fn any_order_and_every_message_twice() {
     for seed in 100..=103 {
-        let setup =
-            Setup { order: Order::Shuffled(seed), duplicates: true, batch: 3, at_once: None, seed: 1 };
+        let setup = Setup {
+            order: Order::Shuffled(seed),
+            duplicates: true,
+            batch: 3,
+            at_once: None,
+            seed: 1,
+            ..Setup::default()
+        };
         println!("seed {seed}");
         check(&busy_day(setup).await);
     }
@@ -121,7 +134,15 @@ async fn everything_at_once_and_twice() {
     for seed in 11..=14 {
         println!("seed {seed}");
         let order = Order::Shuffled(seed);
-        let site = busy_day(Setup { order, duplicates: true, batch: 3, at_once: Some(seed), seed: 1 }).await;
+        let site = busy_day(Setup {
+            order,
+            duplicates: true,
+            batch: 3,
+            at_once: Some(seed),
+            seed: 1,
+            ..Setup::default()
+        })
+        .await;
         site.check();
         check_outcome(&site);
     }

@@ -46,6 +46,56 @@ fn an_outage_of_half_an_hour_needs_no_operator_for_most_of_its_dead_letters() {
     assert!(triaged.by_itself * 100 >= triaged.failures * 78, "{triaged:?}");
 }
 
+/// What an hour without one dependency came to.
+#[derive(Debug, Default)]
+struct Outage {
+    completed: u64,
+    compensated: u64,
+    dead_letters: u64,
+    calls: u64,
+    failed_calls: u64,
+}
+
+/// One dependency is down for an hour, while a hundred sagas of a seed are at work.
+fn outage(dependency: &'static str, breakers_off: bool) -> Outage {
+    let mut outage = Outage::default();
+    for seed in 1..SEEDS + 1 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut chaos = Chaos::with(seed, Rates::default(), breakers_off);
+            chaos.plan(120, 25, 4, 0);
+            chaos.give_up_after(30);
+            let from = chaos.site.clock.now() + SignedDuration::from_mins(50);
+            chaos.site.switch.take_down(dependency, from, from + SignedDuration::from_hours(1));
+            let ended = chaos.run().await;
+            outage.completed += ended.completed;
+            outage.compensated += ended.compensated;
+            outage.dead_letters += ended.triaged.failures;
+            let calls = chaos.site.switch.calls();
+            outage.calls += calls.get(dependency).map_or(0, |calls| calls.0);
+            outage.failed_calls += calls.get(dependency).map_or(0, |calls| calls.1);
+        });
+    }
+    println!(
+        "{dependency} is down for an hour, breakers {}: {outage:?}",
+        if breakers_off { "off" } else { "on" }
+    );
+    outage
+}
+
+#[test]
+fn an_hour_without_a_dependency_is_waited_out_and_the_sick_one_is_left_alone() {
+    for dependency in ["configuration", "monitoring", "bmc"] {
+        let (on, off) = (outage(dependency, false), outage(dependency, true));
+        assert_eq!(on.completed, SEEDS * 100, "{dependency}: all complete after it returns");
+        assert_eq!(
+            on.dead_letters, 0,
+            "{dependency}: nothing in a dead-letter queue that belongs in its queue"
+        );
+        assert!(on.failed_calls < off.failed_calls, "{dependency}: {on:?} {off:?}");
+    }
+}
+
 /// One message in a hundred is joined by one that nobody can read: what all of that costs beside what the others cost.
 #[test]
 fn one_percent_of_poison_costs_little_beside_the_healthy_flow() {

@@ -136,7 +136,12 @@ pub struct Chaos {
 
 impl Chaos {
     pub fn new(seed: u64, rates: Rates) -> Self {
-        let mut site = Site::with(Setup { seed, ..Setup::default() });
+        Self::with(seed, rates, false)
+    }
+
+    /// As [`Self::new`], with breakers or without.
+    pub fn with(seed: u64, rates: Rates, breakers_off: bool) -> Self {
+        let mut site = Site::with(Setup { seed, breakers_off, ..Setup::default() });
         for origin in ORIGINS {
             site.queues.set_visibility(&format!("{origin}-dlq"), 180);
         }

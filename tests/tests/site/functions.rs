@@ -17,7 +17,7 @@ use hostler_drivers::{
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
-    Batch, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell, Triage, Views,
+    Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell, Triage, Views,
 };
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
@@ -74,10 +74,12 @@ pub struct Ports {
     pub bmcs: WiredBmcs,
     pub clock: TestClock,
     pub ids: SeededIds,
+    /// Breakers never open.
+    pub breakers_off: bool,
 }
 
 pub fn wire(ports: Ports) -> Functions {
-    let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids } = ports;
+    let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids, breakers_off } = ports;
     let switch = bus.switch.clone();
     let store: Arc<dyn EventStore> = Arc::new(store);
     let queues: Arc<dyn Queues> = Arc::new(queues);
@@ -87,6 +89,8 @@ pub fn wire(ports: Ports) -> Functions {
     let ids: Arc<dyn Ids> = Arc::new(ids);
     let shell = Shell::new(store.clone(), clock.clone(), ids.clone(), SOURCE);
     let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
+    let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
+    let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let accept_commands = Arc::new(AcceptCommands {
         shell: shell.clone(),
@@ -98,16 +102,22 @@ pub fn wire(ports: Ports) -> Functions {
         shell: shell.clone(),
         views: views.clone(),
         once: once.clone(),
+        breakers: breakers(),
         bmcs: Arc::new(bmcs),
         settings: settings(callback_key),
     };
     let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
-    let configure_host =
-        ConfigureHost { shell: shell.clone(), once: once.clone(), configuration: Arc::new(configuration) };
+    let configure_host = ConfigureHost {
+        shell: shell.clone(),
+        once: once.clone(),
+        breakers: breakers(),
+        configuration: Arc::new(configuration),
+    };
     let monitoring = PlainMonitoring::new(monitor_host::ControlState(control.clone()));
     let monitoring = Flaky { inner: monitoring, switch };
-    let monitor_host = MonitorHost { shell: shell.clone(), once, monitoring: Arc::new(monitoring) };
+    let monitor_host =
+        MonitorHost { shell: shell.clone(), once, breakers: breakers(), monitoring: Arc::new(monitoring) };
     let triage = triage(shell.clone(), queues.clone(), control.clone());
     let lanes = Lanes::new(control);
     let handlers: [Arc<dyn Handler>; 8] = [

@@ -63,11 +63,20 @@ pub struct Setup {
     pub at_once: Option<u64>,
     /// What identifiers are made from.
     pub seed: u64,
+    /// Breakers never open.
+    pub breakers_off: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { order: Order::OldestFirst, duplicates: false, batch: 10, at_once: None, seed: 1 }
+        Self {
+            order: Order::OldestFirst,
+            duplicates: false,
+            batch: 10,
+            at_once: None,
+            seed: 1,
+            breakers_off: false,
+        }
     }
 }
 
@@ -128,6 +137,7 @@ impl Site {
             bmcs: fleet.bmcs.clone(),
             clock: clock.clone(),
             ids: SeededIds::new(setup.seed),
+            breakers_off: setup.breakers_off,
         }));
         let seed = if let Order::Shuffled(seed) = setup.order { seed } else { 0 };
         Self {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hostler_aws::tables::env;
+use hostler_core::triage::FAILURES_QUEUE;
 
 use crate::repository::{Findings, folders, read, sources};
 use crate::stack::{FILE, Function, functions, pascal, template};
@@ -76,11 +77,12 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 8] = [
+const PORTS: [(&str, &str); 9] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
+    (".breakers()", env::CONTROL_TABLE),
     (".keeping_order()", env::CONTROL_TABLE),
     (".bus()", env::EVENT_BUS),
     (".queues()", env::QUEUE_URLS),
@@ -164,8 +166,11 @@ fn a_function_serves_the_queue_that_is_connected_to_it() {
         Findings::of("the queue that main.rs serves is the function's event source, and bears its name");
     for function in functions() {
         let main = main_of(&function);
-        let connected: Vec<String> =
+        let mut connected: Vec<String> =
             function.sources("SQS").map(|source| crate::stack::resource(&source["Queue"]).0).collect();
+        let triages = main.contains(".serve_triage(");
+        // Which dead-letter queues it reads is a rule of its own.
+        connected.retain(|queue| !triages || queue.ends_with("Queue"));
         let served = main.split(".serve_queue").nth(1).map(|rest| {
             let argument =
                 rest.split_once('(').map_or("", |(_, rest)| rest).split(',').next().unwrap_or_default();
@@ -174,6 +179,7 @@ fn a_function_serves_the_queue_that_is_connected_to_it() {
                 name => name.to_owned(),
             }
         });
+        let served = served.or_else(|| triages.then(|| FAILURES_QUEUE.to_owned()));
         let expected: Vec<String> = served.iter().map(|name| crate::stack::queue_resource(name)).collect();
         let what = format!("{} serves {expected:?} and is connected to {connected:?}", function.id);
         findings.unless(connected == expected, FILE, what);

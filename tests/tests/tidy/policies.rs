@@ -103,10 +103,11 @@ fn what_a_function_is_told_of_it_may_use() {
 }
 
 /// What the adapters do, by what main.rs asks them for: the resource, and the actions.
-const PORTS: [(&str, &str, &[&str]); 6] = [
+const PORTS: [(&str, &str, &[&str]); 7] = [
     (".shell()", "EventsTable", &["dynamodb:Query", "dynamodb:PutItem"]),
     (".store()", "EventsTable", &["dynamodb:Query"]),
     (".control()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    (".breakers()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".keeping_order()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".once()", "IdempotencyTable", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]),
     (".bus()", "EventBus", &["events:PutEvents"]),

@@ -1,8 +1,9 @@
 //! Booting a host from its image, and what goes wrong in a saga's steps.
 
 use hostler_core::{Category, Decision};
-use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepFailed};
+use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDeferred, StepFailed};
 use hostler_events::{HostEvent, Image, ProvisioningId, StepId};
+use jiff::Timestamp;
 
 use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known};
 use crate::support::clip;
@@ -82,6 +83,26 @@ pub(super) fn fail_step(
         provisioning: provisioning.clone(),
         step: step.clone(),
         category,
+        reason: clip(reason),
+    })])
+}
+
+/// The saga hears of it, and gives the step more time.
+pub(super) fn defer_step(
+    known: Known<'_>,
+    provisioning: &ProvisioningId,
+    step: &StepId,
+    until: Timestamp,
+    reason: &str,
+) -> HostDecision {
+    if !known.state.is_held_by(provisioning) {
+        return Decision::nothing();
+    }
+    Decision::events([HostEvent::StepDeferred(StepDeferred {
+        host: known.host(),
+        provisioning: provisioning.clone(),
+        step: step.clone(),
+        until,
         reason: clip(reason),
     })])
 }

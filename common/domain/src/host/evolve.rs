@@ -36,7 +36,10 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
             state.revision = Some(e.revision.clone());
             state.phase = HostPhase::RegisteringMonitoring;
         }
-        HostEvent::MonitoringRegistered(_) | HostEvent::StepFailed(_) | HostEvent::Undeployed(_) => {}
+        HostEvent::MonitoringRegistered(_)
+        | HostEvent::StepFailed(_)
+        | HostEvent::StepDeferred(_)
+        | HostEvent::Undeployed(_) => {}
         // The first step back: from here on nothing brings the host forward for this saga.
         HostEvent::MonitoringDeregistered(e) => state.undone |= state.is_held_by(&e.provisioning),
         HostEvent::InService(e) => {

@@ -171,6 +171,17 @@ pub enum HostInput {
         /// What happened, and what to do.
         reason: String,
     },
+    /// A saga's step on it waits, for what it needs is away.
+    DeferStep {
+        /// The saga.
+        provisioning: ProvisioningId,
+        /// The step.
+        step: StepId,
+        /// When it is looked at again.
+        until: Timestamp,
+        /// What is away.
+        reason: String,
+    },
     /// Monitoring knows it no more.
     RecordDeregistered {
         /// The saga.
@@ -248,6 +259,9 @@ impl Decider for HostDecider {
             }
             HostInput::FailStep { provisioning, step, category, reason } => {
                 Ok(deploying::fail_step(known()?, provisioning, step, *category, reason))
+            }
+            HostInput::DeferStep { provisioning, step, until, reason } => {
+                Ok(deploying::defer_step(known()?, provisioning, step, *until, reason))
             }
             HostInput::RecordDeregistered { provisioning, step } => {
                 Ok(serving::record_deregistered(known()?, provisioning, step))

@@ -14,6 +14,13 @@ pub(super) fn evolve(mut state: ProvisioningState, event: &ProvisioningEvent) ->
         ProvisioningEvent::StepStarted(e) => step_started(&mut state, e),
         ProvisioningEvent::StepSucceeded(e) => step_succeeded(&mut state, e),
         ProvisioningEvent::StepFailed(e) => step_failed(&mut state, e),
+        ProvisioningEvent::StepDeferred(e) => {
+            if let Status::Running { current: Some(attempt) }
+            | Status::Compensating { current: Some(attempt), .. } = &mut state.status
+            {
+                attempt.deferrals = e.deferrals;
+            }
+        }
         ProvisioningEvent::SlaExceeded(_) | ProvisioningEvent::CancelRequested(_) => {}
         ProvisioningEvent::CompensationStarted(e) => {
             state.status =
@@ -37,8 +44,13 @@ pub(super) fn evolve(mut state: ProvisioningState, event: &ProvisioningEvent) ->
 fn step_started(state: &mut ProvisioningState, e: &StepStarted) {
     let tries = state.tries.entry(e.kind).or_default();
     tries.begun = tries.begun.max(e.attempt);
-    let attempt =
-        Attempt { kind: e.kind, attempt: e.attempt, step: e.step.clone(), waiting: Waiting::Answer };
+    let attempt = Attempt {
+        kind: e.kind,
+        attempt: e.attempt,
+        step: e.step.clone(),
+        waiting: Waiting::Answer,
+        deferrals: 0,
+    };
     match &mut state.status {
         Status::Running { current } => *current = Some(attempt),
         Status::Compensating { current, remaining, .. } => {

@@ -151,12 +151,16 @@ fn hear_running(saga: Saga<'_>, current: &Attempt, reply: Reply<'_>) -> Provisio
         Reply::Failed { step, category, reason } if current.awaits(step) => {
             forward::failed(saga, current, Failed { category, reason }, Decision::nothing())
         }
+        Reply::Deferred { step, until, reason } if current.awaits(step) => {
+            Ok(steps::defer(saga, current, until, reason))
+        }
         Reply::Quarantined { host, reason } if saga.state.host.as_ref().is_none_or(|own| own == host) => {
             let reason = format!("host {host} was quarantined: {reason}");
             compensate::start(saga, current.kind, &reason, Decision::nothing())
         }
         Reply::Succeeded { .. }
         | Reply::Failed { .. }
+        | Reply::Deferred { .. }
         | Reply::Cleaned { .. }
         | Reply::Quarantined { .. }
         | Reply::Nothing => Ok(Decision::nothing()),
@@ -179,6 +183,9 @@ fn hear_compensating(
         Reply::Failed { step, category, reason } if current.awaits(step) => {
             compensate::failed(saga, current, Failed { category, reason }, Decision::nothing())
         }
+        Reply::Deferred { step, until, reason } if current.awaits(step) => {
+            Ok(steps::defer(saga, current, until, reason))
+        }
         // The end of cleaning ends the undeploying, whichever attempt asked for it and even in a delay.
         Reply::Cleaned { host } if undeploying && own == Some(host) => {
             compensate::advance(saga, current, remaining, reason, Some(host), false)
@@ -188,6 +195,7 @@ fn hear_compensating(
         }
         Reply::Succeeded { .. }
         | Reply::Failed { .. }
+        | Reply::Deferred { .. }
         | Reply::Cleaned { .. }
         | Reply::Quarantined { .. }
         | Reply::Nothing => Ok(Decision::nothing()),

@@ -2,6 +2,7 @@
 
 use hostler_core::Category;
 use hostler_events::{HostEvent, HostId, ProvisioningId, ReservationEvent, StepId, StepKind};
+use jiff::Timestamp;
 
 /// The wire names of the events that a saga listens to; the bus forwards these and no others.
 pub const SAGA_EVENTS: &[&str] = &[
@@ -10,6 +11,7 @@ pub const SAGA_EVENTS: &[&str] = &[
     "host.configuration-applied",
     "host.in-service",
     "host.step-failed",
+    "host.step-deferred",
     "host.monitoring-deregistered",
     "host.cleaned",
     "host.released",
@@ -25,6 +27,8 @@ pub(super) enum Reply<'a> {
     Succeeded { kind: StepKind, step: &'a StepId, host: Option<&'a HostId> },
     /// A step did not work.
     Failed { step: &'a StepId, category: Category, reason: &'a str },
+    /// A step waits until then, for what it needs is away.
+    Deferred { step: &'a StepId, until: Timestamp, reason: &'a str },
     /// The host is clean on its way back. Cleaning has the host's own step ids, so this is recognised by the
     /// saga and the host.
     Cleaned { host: &'a HostId },
@@ -46,6 +50,7 @@ pub(super) fn of_host(event: &HostEvent) -> Reply<'_> {
         // `ReleaseReservation` has that step's id and is not taken for it.
         HostEvent::Released(e) => succeeded(StepKind::UndeployHost, &e.step, &e.host),
         HostEvent::StepFailed(e) => Reply::Failed { step: &e.step, category: e.category, reason: &e.reason },
+        HostEvent::StepDeferred(e) => Reply::Deferred { step: &e.step, until: e.until, reason: &e.reason },
         HostEvent::Cleaned(e) => Reply::Cleaned { host: &e.host },
         HostEvent::Quarantined(e) => Reply::Quarantined { host: &e.host, reason: &e.reason },
         HostEvent::Enrolled(_)
@@ -95,6 +100,7 @@ pub fn provisioning_of(event: &HostEvent) -> Option<&ProvisioningId> {
         HostEvent::MonitoringRegistered(e) => Some(&e.provisioning),
         HostEvent::InService(e) => Some(&e.provisioning),
         HostEvent::StepFailed(e) => Some(&e.provisioning),
+        HostEvent::StepDeferred(e) => Some(&e.provisioning),
         HostEvent::MonitoringDeregistered(e) => Some(&e.provisioning),
         HostEvent::UndeployStarted(e) => Some(&e.provisioning),
         HostEvent::Undeployed(e) => Some(&e.provisioning),

@@ -28,6 +28,9 @@ pub struct Attempt {
     pub step: StepId,
     /// What it waits for.
     pub waiting: Waiting,
+    /// How often it was given more time, for what it needs was away.
+    #[serde(default)]
+    pub deferrals: u32,
 }
 
 /// How a saga stands. `current` is absent only between two events of one commit.
@@ -140,6 +143,7 @@ impl Attempt {
     /// The name of the timer that ends the wait.
     pub(super) fn timer(&self) -> String {
         match self.waiting {
+            Waiting::Answer if self.deferrals > 0 => format!("deadline:{}:{}", self.step, self.deferrals),
             Waiting::Answer => format!("deadline:{}", self.step),
             Waiting::Retry => format!("retry:{}", self.step),
         }

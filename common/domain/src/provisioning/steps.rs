@@ -1,12 +1,16 @@
 //! Beginning an attempt, and what follows when it fails: what steps and compensations have in common.
 
-use hostler_core::{Category, SetTimer};
+use hostler_core::{Category, Decision, SetTimer};
 use hostler_events::commands::{
     ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation, ReserveHost,
     UndeployHost,
 };
-use hostler_events::provisioning::{ProvisioningStepFailed, StateSlaExceeded, StepStarted, StepSucceeded};
+use hostler_events::provisioning::{
+    ProvisioningStepDeferred, ProvisioningStepFailed, StateSlaExceeded, StepStarted, StepSucceeded,
+};
 use hostler_events::{HostId, ProvisioningEvent, StepCommand, StepId, StepKind, StepPolicy};
+
+use jiff::Timestamp;
 
 use super::state::policy_of;
 use super::{Attempt, PROVISIONING_TIMERS_TO, ProvisioningDecision, ProvisioningRefusal, Saga};
@@ -157,6 +161,29 @@ pub(super) fn fail(
         })),
         (Another::After { .. }, None) | (Another::None, _) => Ok(decision),
     }
+}
+
+/// More time for an attempt whose dependency is away: a new deadline, counted from when it is looked at again. That it
+/// waits no longer than its message may is the queue's business.
+pub(super) fn defer(
+    saga: Saga<'_>,
+    attempt: &Attempt,
+    until: Timestamp,
+    reason: &str,
+) -> ProvisioningDecision {
+    let from = until.max(saga.now);
+    let deadline_at = after(from, policy_of(&saga.order.policy, attempt.kind).deadline_seconds);
+    let deferrals = attempt.deferrals + 1;
+    let name = Attempt { deferrals, ..attempt.clone() }.timer();
+    Decision::events([ProvisioningEvent::StepDeferred(ProvisioningStepDeferred {
+        provisioning: saga.order.provisioning.clone(),
+        step: attempt.step.clone(),
+        kind: attempt.kind,
+        deferrals,
+        deadline_at,
+        reason: clip(reason),
+    })])
+    .timer(SetTimer { name, due_at: deadline_at, deliver_to: PROVISIONING_TIMERS_TO })
 }
 
 /// The event of a deadline that passed, and how it counts as a failure.

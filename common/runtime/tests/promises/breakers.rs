@@ -45,7 +45,7 @@ impl Ground {
 async fn call(breakers: &Breakers, failure: Option<&str>) -> bool {
     match breakers.admit(SHOP).await {
         Ok(permit) => {
-            breakers.tell(permit, failure).await;
+            _ = breakers.tell(permit, failure).await;
             true
         }
         Err(_) => false,
@@ -167,7 +167,9 @@ impl Handler for Shopping {
         let permit = self.breakers.admit(SHOP).await?;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let away = self.away.load(Ordering::Relaxed);
-        self.breakers.tell(permit, away.then_some("no answer")).await;
+        if let Some(open) = self.breakers.tell(permit, away.then_some("no answer")).await {
+            return Err(open.into());
+        }
         if away {
             return Err(Failure::retryable("no answer"));
         }
