@@ -21,6 +21,9 @@ use crate::ports::{Clock, Ids, PortError};
 
 /// How long a result is kept: longer than any message that may ask for it again.
 const KEPT: SignedDuration = SignedDuration::from_hours(48);
+/// How far the clocks of two workers may be apart, and how long work may go on after its invocation stopped waiting for it:
+/// a lease is held this much longer than there is time.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// What a lease lasts where nobody said how much time is left.
 const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest that somebody else's lease is waited for before looking again: most are given back within a second, long
@@ -206,7 +209,7 @@ impl Once {
             payload_hash: payload_hash(payload),
             owner: self.ids.next(),
             now,
-            lease_until: now.saturating_add(lease).unwrap_or(Timestamp::MAX),
+            lease_until: now.saturating_add(lease.saturating_add(SKEW)).unwrap_or(Timestamp::MAX),
             expires_at: now.saturating_add(KEPT).unwrap_or(Timestamp::MAX),
         })
     }

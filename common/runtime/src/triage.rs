@@ -26,6 +26,8 @@ use crate::shell::{Cause, ExecuteError, Executed, Shell};
 
 /// How many letters are handled at a time.
 const CONCURRENCY: usize = 10;
+/// How long triage waits before it tries something of its own again.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What is kept of an invocation's time for answering.
 const MARGIN: Duration = Duration::from_millis(500);
 /// How much of a reason is recorded.
@@ -222,7 +224,19 @@ const RELAY: &str = "relay-outbox";
 
 #[async_trait]
 impl Handler for Triage {
+    /// Nobody triages triage: while what it needs is away its own messages wait, and never use up their attempts.
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        match self.deal_with(message).await {
+            Err(Failure::Retryable { after, source }) => {
+                Err(Failure::Deferred { after: after.unwrap_or(PATIENCE), source })
+            }
+            done => done,
+        }
+    }
+}
+
+impl Triage {
+    async fn deal_with(&self, message: &Incoming) -> Result<(), Failure> {
         let (failure, input) = match message {
             Incoming::Timer(timer) => {
                 let failure = FailureId::new(timer.stream.key()).map_err(Failure::invalid)?;

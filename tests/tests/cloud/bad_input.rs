@@ -1,7 +1,6 @@
 //! Bad input is normal: a clear answer to the caller, or a dead letter with its reason. Nothing lost, nothing
 //! hangs.
 
-use aws_sdk_sqs::types::Message;
 use serde_json::{Value, json};
 
 use crate::ledger::{dead_letters, queue_urls};
@@ -100,7 +99,7 @@ async fn a_pool_without_a_free_host_is_an_end_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_queue_cannot_take_is_a_dead_letter_with_its_reason() {
+async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operator_deals_with_it() {
     needs_the_default_endpoint!();
     let world = World::start(1).await;
     let cases = [
@@ -132,30 +131,52 @@ async fn what_a_queue_cannot_take_is_a_dead_letter_with_its_reason() {
     for (queue, body, _, _) in &cases {
         sqs.send_message().queue_url(&urls[*queue]).message_body(body).send().await.unwrap();
     }
-    let mut letters: Vec<Message> = Vec::new();
-    for queue in ["commands-dlq", "deploy-host-dlq"] {
-        let expected = cases.iter().filter(|case| queue.starts_with(case.0)).count();
-        world
-            .until("the dead letters are there", async || {
-                (dead_letters(&world).await[queue] >= expected as u64).then_some(())
-            })
-            .await;
-        let receive = sqs.receive_message().queue_url(&urls[queue]).max_number_of_messages(10);
-        let received = receive.message_attribute_names("All").send().await.unwrap().messages.unwrap();
-        assert_eq!(received.len(), expected, "each is there once: {received:#?}");
-        letters.extend(received);
-    }
-    for (_, body, reason, category) in cases {
-        let letter = letters
+    let failures = world
+        .until("all failures are recorded", async || {
+            let rows = world.rows("/failures").await;
+            (rows.len() >= cases.len()).then_some(rows)
+        })
+        .await;
+    assert_eq!(failures.len(), cases.len(), "each is there once: {failures:#?}");
+    for (queue, body, reason, category) in &cases {
+        let failure = failures
             .iter()
-            .find(|letter| letter.body() == Some(&body))
+            .find(|failure| failure["letter"]["body"] == *body)
             .unwrap_or_else(|| panic!("{body} was lost"));
-        let attribute =
-            |name: &str| letter.message_attributes().unwrap()[name].string_value().unwrap().to_owned();
-        assert!(attribute("reason").contains(reason), "{body}: {}", attribute("reason"));
-        assert_eq!(attribute("category"), category, "{body}");
-        assert_eq!(attribute("attempts"), "1", "{body} was not tried again in vain");
+        let said = failure["letter"]["reason"].as_str().unwrap();
+        assert!(said.contains(reason), "{body}: {said}");
+        assert_eq!(failure["category"], *category, "{body}");
+        assert_eq!(failure["letter"]["queue"], *queue, "{body}");
+        assert_eq!(failure["letter"]["attempts"], 1, "{body} was not tried again in vain");
+        assert_eq!(failure["status"], "quarantined", "{body}");
     }
+    operate(&world, &failures).await;
+    assert!(dead_letters(&world).await.values().all(|count| *count == 0), "triage has emptied them all");
+}
+
+/// An operator has one of them handled with another body, and discards the others.
+async fn operate(world: &World, failures: &[Value]) {
+    world.enrol("web").await;
+    for failure in failures {
+        let (id, body) = (&failure["id"], failure["letter"]["body"].as_str().unwrap());
+        if body.contains("label-host") {
+            let body = body.replace("h-99", "h-01");
+            let edit = json!({ "failure": id, "body": body, "reason": "the host was misspelt" });
+            world.accepted("edit-failure", &edit).await;
+        } else {
+            world.accepted("discard-failure", &json!({ "failure": id, "reason": "nonsense" })).await;
+        }
+    }
+    world
+        .until("all failures are dealt with", async || {
+            world.rows("/failures?group=open").await.is_empty().then_some(())
+        })
+        .await;
+    let resolved = world.rows("/failures?group=closed").await;
+    let resolved = resolved.iter().filter(|failure| failure["status"] == "resolved").count();
+    assert_eq!(resolved, 1, "the edited one was handled");
+    let (_, host) = world.get("/hosts/h-01").await;
+    assert_eq!(host["labels"]["a"], "b", "{host}");
 }
 
 /// A command in its envelope.

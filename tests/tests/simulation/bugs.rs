@@ -104,3 +104,13 @@ fn undoing_in_the_wrong_order_is_noticed() {
 fn a_saga_that_never_ends_is_noticed() {
     is_noticed(Bug::ForgetEnd);
 }
+
+#[test]
+fn a_dead_letter_that_is_lost_is_noticed() {
+    is_noticed(Bug::LoseLetter);
+}
+
+#[test]
+fn a_replay_that_changes_more_than_rows_is_noticed() {
+    is_noticed(Bug::ForgetReplay);
+}

@@ -23,6 +23,10 @@ pub const SAFETY: Rates = Rates {
     give_way: 1_000,
     driver: 300,
     stale: 1_000,
+    throttle: 3,
+    entry: 200,
+    lie: 100,
+    skew_seconds: 2,
 };
 
 /// How long seeds are begun when nobody says so.

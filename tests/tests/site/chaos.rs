@@ -10,10 +10,11 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
-use hostler_core::{Category, Commit, Decider, Payload, StreamId, StreamVersion};
+use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState};
 use hostler_events::provisioning::StepKind;
 use hostler_events::{HostEvent, ProvisioningEvent};
+use hostler_runtime::batch::REPLAY;
 
 use super::fleet::Call;
 use super::functions::{ORIGINS, QUEUES};
@@ -34,6 +35,8 @@ const INVOCATION: SignedDuration = SignedDuration::from_secs(30);
 /// More steps than any run needs.
 const STEPS_MAX: u64 = 3_000_000;
 
+/// The ids of replayed events begin with this.
+const REPLAYED: u128 = 0x0019_0000_0000_7000_0000_0000_0000_0000;
 /// A message that nobody can read.
 const POISON: &str = "[poison]";
 
@@ -124,6 +127,7 @@ pub struct Chaos {
     orders: Vec<(Timestamp, Request, u32)>,
     ordered: u32,
     poison_percent: u8,
+    replayed: u64,
     /// How many messages were delivered.
     pub delivered: u64,
     /// How many port calls were made, by what for.
@@ -158,12 +162,20 @@ impl Chaos {
             orders: Vec::new(),
             ordered: 0,
             poison_percent: 0,
+            replayed: 0,
             delivered: 0,
             port_calls: BTreeMap::new(),
             calm_at,
             calm: false,
             model: Model::default(),
         };
+        // In some runs a dependency is away for an hour.
+        if rates.throttle > 0 && seed.is_multiple_of(4) {
+            let dependency =
+                ["configuration", "monitoring", "bmc", "store"][usize::try_from(seed / 4 % 4).unwrap_or(0)];
+            let from = chaos.site.clock.now() + SignedDuration::from_mins(40);
+            chaos.site.switch.take_down(dependency, from, from + SignedDuration::from_hours(1));
+        }
         // Where messages are given up soon, triage has more to do.
         chaos.give_up_after(if seed.is_multiple_of(3) { 3 } else { 30 });
         chaos
@@ -421,6 +433,7 @@ impl Chaos {
                 }
             }
         }
+        self.replay_some(queue, &received);
         shuffle(&mut received, &mut self.random);
         let (event, functions) = (sqs_event(queue, &received), std::rc::Rc::clone(&self.site.functions));
         let future = async move {
@@ -476,6 +489,29 @@ impl Chaos {
         self.fly(work, future.boxed_local());
     }
 
+    /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
+    /// nothing, or the row that it is about.
+    fn replay_some(&mut self, queue: &str, received: &[Received]) {
+        if self.calm || !["provision-hosts", "project-views"].contains(&queue) || !self.random.percent(2) {
+            return;
+        }
+        let event = received.iter().find_map(|message| match Incoming::decode(&message.body) {
+            Ok(Incoming::Event(event)) if !message.attributes.contains_key(REPLAY) => Some(event),
+            _ => None,
+        });
+        let Some(mut event) = event else { return };
+        self.replayed += 1;
+        event.event_id = EventId(uuid::Uuid::from_u128(REPLAYED | u128::from(self.replayed)));
+        let mark = if self.site.switch.shows(Bug::ForgetReplay, 1) { "lost" } else { REPLAY };
+        let copy = Outbound {
+            body: serde_json::to_string(&event).unwrap(),
+            delay_seconds: u16::try_from(self.random.below(900)).unwrap_or(0),
+            attributes: [(mark.to_owned(), "true".to_owned())].into(),
+        };
+        let sent = self.site.queues.send(queue, &[copy]).now_or_never();
+        assert!(sent.is_some_and(|results| results[0].is_ok()));
+    }
+
     /// Delivers what came to one of the dead-letter queues.
     fn triage(&mut self) -> bool {
         for origin in ORIGINS {
@@ -485,6 +521,10 @@ impl Chaos {
             }
             let received = self.site.queues.receive(&queue, 10);
             if received.is_empty() {
+                continue;
+            }
+            if self.site.switch.shows(Bug::LoseLetter, 1) {
+                received.iter().for_each(|letter| self.site.queues.delete(&queue, &letter.receipt));
                 continue;
             }
             let (event, functions) = (sqs_event(&queue, &received), std::rc::Rc::clone(&self.site.functions));
@@ -573,6 +613,12 @@ impl Model {
         assert_eq!(commit.version, version.next(), "{stream}: versions without gaps");
         *version = commit.version;
         let cause = (stream.clone(), commit.causation_id.to_string());
+        let replayed = commit
+            .causation_id
+            .as_str()
+            .parse::<uuid::Uuid>()
+            .is_ok_and(|id| id.as_u128() & !u128::from(u64::MAX) == REPLAYED);
+        assert!(!replayed, "{stream}: a replayed event has changed something");
         assert!(self.causes.insert(cause), "{stream}: a cause commits once: {}", commit.causation_id);
         match stream.category() {
             "host" => self.check_host(commit),

@@ -18,7 +18,7 @@ use super::switch::Switch;
 const INSTALL_SECONDS: i64 = 60;
 /// After how long a machine calls again that got no answer.
 const CALL_AGAIN_SECONDS: i64 = 10;
-const CALLS_MAX: u32 = 20;
+const CALLS_MAX: u32 = 60;
 
 /// How a boot from an image ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,12 @@ impl Bmc for WiredBmc {
     }
 
     async fn settled_power_state(&self, patience: &Patience) -> Result<PowerState, DriverError> {
-        self.switch.read(self.twin.settled_power_state(patience)).await
+        let settled = self.switch.read(self.twin.settled_power_state(patience)).await?;
+        // Two readings in a row must agree, so that one that is wrong costs two more.
+        while self.switch.lies() {
+            self.switch.read(self.twin.settled_power_state(patience)).await?;
+        }
+        Ok(settled)
     }
 
     async fn set_power(&self, goal: PowerGoal, patience: &Patience) -> Result<PowerChange, DriverError> {

@@ -27,7 +27,7 @@ use relay_outbox::FAILURE_QUEUE;
 use triage_failures::triage;
 
 use super::fleet::WiredBmcs;
-use super::ports::{Wired, WiredQueues};
+use super::ports::{Skewed, Wired, WiredQueues};
 use super::switch::Switch;
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 
@@ -85,7 +85,7 @@ pub fn wire(ports: Ports) -> Functions {
     let queues: Arc<dyn Queues> = Arc::new(queues);
     let views: Arc<dyn Views> = Arc::new(views);
     let control: Arc<dyn Control> = Arc::new(control);
-    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let clock: Arc<dyn Clock> = Arc::new(Skewed { clock, switch: switch.clone() });
     let ids: Arc<dyn Ids> = Arc::new(ids);
     let shell = Shell::new(store.clone(), clock.clone(), ids.clone(), SOURCE);
     let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());

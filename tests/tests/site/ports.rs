@@ -1,13 +1,15 @@
 //! The ports of a site: the twins in memory, behind the fault switch.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{CausationId, Commit, Envelope, StreamId, StreamVersion};
 use hostler_runtime::{
-    Claim, Claimed, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Leases, Outbound, Page,
-    PortError, Queues, Row, StoreError, Views,
+    Claim, Claimed, Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Leases,
+    Outbound, Page, PortError, Queues, Row, StoreError, Views,
 };
+use hostler_testkit::TestClock;
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews,
 };
@@ -37,6 +39,24 @@ fn entry_failure() -> EntryFailure {
 
 fn port_error(table: &'static str, key: &str) -> PortError {
     PortError::Unavailable { table, action: "write", key: key.to_owned(), source: "injected".into() }
+}
+
+/// The clocks of functions, each a little off.
+#[derive(Clone)]
+pub struct Skewed {
+    pub clock: TestClock,
+    pub switch: Switch,
+}
+
+#[async_trait]
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        self.clock.now() + self.switch.skew()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.clock.sleep(time).await;
+    }
 }
 
 #[async_trait]
@@ -116,10 +136,17 @@ impl EventBus for Wired<MemoryBus> {
     async fn publish(&self, events: &[Envelope]) -> EntryResults {
         let lost = usize::from(!events.is_empty() && self.switch.shows(Bug::LoseEvent, 30));
         let published = &events[lost..];
+        // Of some batches only a part is taken.
+        let taken = if published.len() > 1 && self.switch.entry_fails() {
+            published.len() / 2
+        } else {
+            published.len()
+        };
         let mut results = self
             .switch
-            .write("publish", self.twin.publish(published), || entry_failures(published.len()))
+            .write("publish", self.twin.publish(&published[..taken]), || entry_failures(taken))
             .await;
+        results.extend(entry_failures(published.len() - taken));
         results.extend(vec![Ok(()); lost]);
         results
     }
@@ -149,8 +176,19 @@ impl Queues for WiredQueues {
         if self.switch.shows(bug, 20) {
             return vec![Ok(()); messages.len()];
         }
-        let send = self.send_and_note(queue, messages);
-        self.switch.write("send", send, || entry_failures(messages.len())).await
+        // Of some batches only a part is taken.
+        let refused: Vec<bool> =
+            messages.iter().map(|_| messages.len() > 1 && self.switch.entry_fails()).collect();
+        let taken = messages.iter().zip(&refused).filter(|(_, refused)| !**refused);
+        let taken: Vec<Outbound> = taken.map(|(message, _)| message.clone()).collect();
+        let send = self.send_and_note(queue, &taken);
+        let sent = self.switch.write("send", send, || entry_failures(taken.len())).await;
+        let mut sent = sent.into_iter();
+        refused
+            .into_iter()
+            .map(|refused| if refused { None } else { sent.next() })
+            .map(|result| result.unwrap_or_else(|| Err(entry_failure())))
+            .collect()
     }
 
     async fn defer(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {

@@ -55,6 +55,14 @@ pub struct Rates {
     pub driver: u64,
     /// A listing that is as old as the one before.
     pub stale: u64,
+    /// A call after which a service answers every other call only, for up to two minutes.
+    pub throttle: u64,
+    /// An entry of a batch that is not taken, while others are.
+    pub entry: u64,
+    /// A reading of a power state that is wrong.
+    pub lie: u64,
+    /// How many seconds a function's clock is off at most.
+    pub skew_seconds: u64,
 }
 
 /// What is broken on purpose, to see that the checks notice.
@@ -86,6 +94,10 @@ pub enum Bug {
     CompensateForwards,
     /// A saga's last event is taken for granted and not recorded.
     ForgetEnd,
+    /// A dead letter is acknowledged and not recorded.
+    LoseLetter,
+    /// The mark of a replayed message is lost on the way.
+    ForgetReplay,
 }
 
 /// Chance, and what it may do.
@@ -113,6 +125,8 @@ struct Inner {
     /// Invocations that stand still, and until when each of their parts does.
     stalled: BTreeMap<u64, Vec<Timestamp>>,
     wakers: Vec<Waker>,
+    /// Until when a service answers every other call only.
+    throttled_until: Option<Timestamp>,
     /// What a dependency's calls come to meanwhile: from, until, which.
     down: Option<(Timestamp, Timestamp, &'static str)>,
     /// How many calls each dependency got, and how many of them failed.
@@ -323,6 +337,46 @@ impl Switch {
         }
     }
 
+    /// Whether a service turns this call down, for there are too many.
+    fn is_throttled(&self) -> bool {
+        let mut inner = self.inner.lock().unwrap();
+        let Inner { chaos: Some(ByChance { random, rates, clock }), throttled_until, .. } = &mut *inner
+        else {
+            return false;
+        };
+        let now = clock.now();
+        if throttled_until.is_some_and(|until| now < until) {
+            return random.percent(50);
+        }
+        if rates.throttle > 0 && random.below(10_000) < rates.throttle {
+            let seconds = 1 + random.below(120);
+            *throttled_until = Some(now + SignedDuration::from_secs(seconds.cast_signed()));
+        }
+        false
+    }
+
+    /// Whether an entry of a batch is not taken.
+    pub fn entry_fails(&self) -> bool {
+        self.chance(|rates| rates.entry)
+    }
+
+    /// Whether a reading is wrong.
+    pub fn lies(&self) -> bool {
+        self.chance(|rates| rates.lie)
+    }
+
+    /// How far the clock of the invocation that runs right now is off.
+    pub fn skew(&self) -> SignedDuration {
+        let inner = self.inner.lock().unwrap();
+        let most = inner.chaos.as_ref().map_or(0, |chaos| chaos.rates.skew_seconds);
+        if most == 0 {
+            return SignedDuration::ZERO;
+        }
+        // Each invocation has a clock of its own, ahead or behind.
+        let of_this_one = Random::new(inner.current).below(2_000 * most + 1).cast_signed();
+        SignedDuration::from_millis(of_this_one - 1_000 * most.cast_signed())
+    }
+
     fn chance(&self, rate: impl Fn(&Rates) -> u64) -> bool {
         let mut inner = self.inner.lock().unwrap();
         inner.chaos.as_mut().is_some_and(|chaos| chaos.random.below(10_000) < rate(&chaos.rates))
@@ -331,7 +385,7 @@ impl Switch {
     /// A call that changes nothing, and may fail.
     pub async fn read_or<T>(&self, act: impl Future<Output = T>, failed: impl FnOnce() -> T) -> T {
         self.alive().await;
-        if self.chance(|rates| rates.fail_read) { failed() } else { act.await }
+        if self.is_throttled() || self.chance(|rates| rates.fail_read) { failed() } else { act.await }
     }
 
     /// A call that changes nothing.
@@ -348,6 +402,9 @@ impl Switch {
         failed: impl FnOnce() -> T,
     ) -> T {
         self.alive().await;
+        if self.is_throttled() {
+            return failed();
+        }
         match self.next(what) {
             None => act.await,
             Some(Fault::DieBefore) => self.die().await,
