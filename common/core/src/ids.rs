@@ -166,6 +166,35 @@ text_id!(
     "causation id"
 );
 
+impl CausationId {
+    /// The cause that a caller's own key is. `scope` keeps one caller's keys from another's, `payload` tells what was asked
+    /// for under the key; both are hashes.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when the key is too long, or has characters that ids have not.
+    pub fn keyed(scope: &str, key: &str, payload: &str) -> Result<Self, InvalidId> {
+        check_id("idempotency key", key)?;
+        Self::new(format!("key:{scope}:{key}/{payload}"))
+    }
+
+    /// Whether this is the same caller's same key, with another payload.
+    #[must_use]
+    pub fn differs_in_payload(&self, other: &Self) -> bool {
+        let parts = |id: &'_ Self| {
+            id.0.starts_with("key:")
+                .then(|| id.0.rsplit_once('/'))
+                .flatten()
+                .map(|(key, payload)| (key.to_owned(), payload.to_owned()))
+        };
+        match (parts(self), parts(other)) {
+            (Some((key, payload)), Some((other_key, other_payload))) => {
+                key == other_key && payload != other_payload
+            }
+            _ => false,
+        }
+    }
+}
+
 impl From<EventId> for CausationId {
     fn from(id: EventId) -> Self {
         Self(id.to_string())

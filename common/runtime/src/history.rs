@@ -81,6 +81,13 @@ impl<D: Decider> Fold<D> {
         self.seen.iter().find(|seen| seen.causation_id == *cause).map(|seen| seen.version)
     }
 
+    /// Where the caller's key was used for another content, if it was.
+    #[must_use]
+    pub fn payload_mismatch(&self, cause: &CausationId) -> Option<StreamVersion> {
+        let other = self.seen.iter().find(|seen| seen.causation_id.differs_in_payload(cause));
+        other.map(|seen| seen.version)
+    }
+
     /// Takes in the next commit.
     ///
     /// # Errors

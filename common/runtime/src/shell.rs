@@ -93,6 +93,16 @@ pub enum ExecuteError<R: std::error::Error + Send + Sync + 'static> {
     /// The commit could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The caller's key stood for something else before.
+    #[error(
+        "payload mismatch: the idempotency key was used on {stream} at version {version} for another content; give the new command a key of its own, or send what was sent the first time"
+    )]
+    PayloadMismatch {
+        /// The stream.
+        stream: StreamId,
+        /// Where the key was used before.
+        version: StreamVersion,
+    },
     /// Other writers were faster, again and again.
     #[error(
         "{stream} is written to by too many at once: {tries} tries in a row met a newer version; try again in a moment"
@@ -120,6 +130,7 @@ impl<R: std::error::Error + Send + Sync + 'static> From<ExecuteError<R>> for Fai
             ExecuteError::Refused(refusal) => Self::terminal(Category::Business, refusal),
             ExecuteError::History(source) => source.into(),
             ExecuteError::Store(source) => source.into(),
+            mismatch @ ExecuteError::PayloadMismatch { .. } => Self::invalid(mismatch),
             contended @ ExecuteError::Contended { .. } => Self::retryable(contended),
             snapshot @ ExecuteError::Snapshot { .. } => Self::terminal(Category::Unknown, snapshot),
         }
@@ -187,6 +198,9 @@ impl Shell {
             let fold = self.load::<D>(stream).await?;
             if let Some(version) = fold.seen(&cause.id) {
                 return self.repeated(stream, fold, version).await;
+            }
+            if let Some(version) = fold.payload_mismatch(&cause.id) {
+                return Err(ExecuteError::PayloadMismatch { stream: stream.clone(), version });
             }
             let now = self.clock.now();
             let decision = D::decide(&fold.state, input, now).map_err(ExecuteError::Refused)?;

@@ -303,6 +303,9 @@ fn answer<D: Decider>(
             let (status, code) = says(&refusal);
             Err(Rejected::Refused { status, code, reason: error_chain(&refusal) })
         }
+        Err(mismatch @ ExecuteError::PayloadMismatch { .. }) => {
+            Err(Rejected::Refused { status: 409, code: "payload-mismatch", reason: mismatch.to_string() })
+        }
         Err(error) => Err(Rejected::Failed(error.into())),
     }
 }

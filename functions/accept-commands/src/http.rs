@@ -5,9 +5,13 @@ use hostler_events::OperatorCommand;
 use hostler_events::commands::{BootOutcome, ReportBoot};
 use hostler_events::{HostId, StepId};
 use hostler_runtime::http::BODY_BYTES_MAX;
+use hostler_runtime::once::payload_hash;
 use hostler_runtime::{Cause, Request, Response, Shell};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// How much of a hash is enough to keep callers apart.
+const SCOPE_CHARS: usize = 12;
 
 /// What a booted host sends. Its identity and its token are in the URL that it was given.
 #[derive(Debug, Deserialize)]
@@ -96,8 +100,13 @@ fn callback(request: &Request, shell: &Shell) -> Result<(Cause, OperatorCommand)
 fn cause(request: &Request, shell: &Shell, actor: Actor) -> Result<Cause, Response> {
     let header = |name: &str| request.headers.get(name).map(String::as_str);
     let id = match header("idempotency-key") {
-        Some(key) => CausationId::new(format!("key:{key}"))
-            .map_err(|error| Response::error(400, "invalid", error.to_string()))?,
+        Some(key) => {
+            // One caller's keys are not another's, and a key stands for one content.
+            let scope = payload_hash(&json!([actor, request.path]));
+            let payload = payload_hash(&serde_json::from_str(&request.body).unwrap_or_default());
+            CausationId::keyed(&scope[..SCOPE_CHARS], key, &payload)
+                .map_err(|error| Response::error(400, "invalid", error.to_string()))?
+        }
         None => CommandId(shell.new_id()).into(),
     };
     Ok(Cause {

@@ -107,9 +107,35 @@ async fn who_asks_and_why_is_recorded() {
     ground.send(&Request { caller: Some("arn:aws:iam::1:user/ada".to_owned()), ..request }).await;
     let commit = ground.store.outbox_since(0).remove(0);
     assert_eq!(commit.actor.0, "arn:aws:iam::1:user/ada");
-    assert_eq!(commit.causation_id.as_str(), "key:change-7");
+    let cause = commit.causation_id.as_str();
+    assert!(cause.starts_with("key:") && cause.contains(":change-7/"), "{cause}");
     assert_eq!(commit.trace_context.unwrap().traceparent, trace);
     assert_eq!(commit.hops, 1);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_content_of_one_caller() {
+    let ground = Ground::new();
+    ground.enrol().await;
+    let label = |rack: &str, caller: &str| {
+        let command = command("label-host", json!({ "host": "h-1", "set": { "rack": rack } }));
+        Request { caller: Some(caller.to_owned()), ..with_header(command, "idempotency-key", "change-7") }
+    };
+    assert_eq!(ground.send(&label("r1", "ada")).await.status, 202);
+    let refused = ground.send(&label("r2", "ada")).await;
+    assert_eq!((refused.status, &refused.body["error"]), (409, &json!("payload-mismatch")), "{refused:?}");
+    let other = ground.send(&label("r3", "bob")).await;
+    assert_eq!(
+        (other.status, &other.body["repeated"]),
+        (202, &json!(false)),
+        "bob's keys are his own: {other:?}"
+    );
+    let command = command("requalify-host", json!({ "host": "h-1" }));
+    let another =
+        Request { caller: Some("ada".to_owned()), ..with_header(command, "idempotency-key", "change-7") };
+    assert_eq!(ground.send(&another).await.body["error"], "not-quarantined", "so are another command's");
+    let repeated = ground.send(&label("r1", "ada")).await;
+    assert_eq!((repeated.status, &repeated.body["repeated"]), (202, &json!(true)), "{repeated:?}");
 }
 
 #[tokio::test]
