@@ -125,6 +125,7 @@ lambda_files! {
     "provision-hosts" . "timer.sqs",
     "relay-outbox" . "stream",
     "triage-failures" . "letter.sqs",
+    "watch-flow" . "schedule",
 }
 
 /// The schemas of the envelopes: what is around every payload.

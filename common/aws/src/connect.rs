@@ -7,8 +7,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
 use crate::{
-    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, Settings, SettingsError,
-    SqsQueues,
+    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, LambdaConsumers, Settings,
+    SettingsError, SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -41,6 +41,7 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     eventbridge: aws_sdk_eventbridge::Client,
     sqs: aws_sdk_sqs::Client,
+    lambda: aws_sdk_lambda::Client,
 }
 
 impl Aws {
@@ -61,6 +62,7 @@ impl Aws {
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             eventbridge: aws_sdk_eventbridge::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
+            lambda: aws_sdk_lambda::Client::new(config),
         }
     }
 
@@ -116,6 +118,14 @@ impl Aws {
     /// [`SettingsError::Missing`].
     pub fn queues(&self) -> Result<SqsQueues, SettingsError> {
         Ok(SqsQueues::new(self.sqs.clone(), self.settings.queue_urls()?.clone()))
+    }
+
+    /// Who works off the queues of `MAPPINGS`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn consumers(&self) -> Result<LambdaConsumers, SettingsError> {
+        Ok(LambdaConsumers::new(self.lambda.clone(), self.settings.mappings()?.clone()))
     }
 
     /// Makes one cheap call to each service that this function is told of, so that its first message does not

@@ -10,10 +10,11 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
 use hostler_core::Failure;
 use hostler_core::triage::FAILURES_QUEUE;
+use hostler_runtime::flow::{Consumers, Depths};
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes, Once, Queues,
-    Request, Response, Shell, Triage, Views,
+    Backpressure, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes,
+    Once, Queues, Request, Response, Shell, Triage, Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -108,6 +109,30 @@ impl Function {
     /// [`SettingsError`].
     pub fn queues(&self) -> Result<Arc<dyn Queues>, SettingsError> {
         Ok(Arc::new(self.aws.queues()?))
+    }
+
+    /// How much waits on the queues.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn depths(&self) -> Result<Arc<dyn Depths>, SettingsError> {
+        Ok(Arc::new(self.aws.queues()?))
+    }
+
+    /// Who works the queues off.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn consumers(&self) -> Result<Arc<dyn Consumers>, SettingsError> {
+        Ok(Arc::new(self.aws.consumers()?))
+    }
+
+    /// What producers ask before they produce.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn backpressure(&self) -> Result<Backpressure, SettingsError> {
+        Ok(Backpressure::new(self.control()?, self.clock()))
     }
 
     /// The clock.
@@ -231,6 +256,20 @@ impl Function {
     fn queue_names(&self) -> Result<BTreeMap<String, String>, SettingsError> {
         let urls = self.aws.settings().queue_urls()?;
         Ok(urls.iter().map(|(name, url)| (last_part(url, '/').to_owned(), name.clone())).collect())
+    }
+
+    /// Serves a schedule: the work is done at each tick, whatever the tick says.
+    ///
+    /// # Errors
+    /// When the Runtime API goes away.
+    pub async fn serve_schedule(self, work: impl AsyncFn()) -> Result<(), Error> {
+        let (work, name) = (&work, self.name);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+            let span = telemetry::invocation_span(name, &event.context.request_id);
+            work().instrument(span).await;
+            Ok::<Value, Error>(Value::Null)
+        }))
+        .await
     }
 
     /// Serves the stream of the events table. A failure fails the whole batch, which comes again.

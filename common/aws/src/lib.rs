@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod connect;
+mod consumers;
 pub mod control;
 pub mod error;
 pub mod event_log;
@@ -25,6 +26,7 @@ mod answers;
 
 pub use bus::EventBridgeBus;
 pub use connect::{Aws, sdk_config};
+pub use consumers::LambdaConsumers;
 pub use control::DynamoControl;
 pub use error::{AwsError, Class};
 pub use event_log::DynamoEventLog;

@@ -5,8 +5,11 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+};
 use futures::StreamExt;
+use hostler_runtime::flow::Depths;
 use hostler_runtime::pack::pack;
 use hostler_runtime::{EntryFailure, EntryResults, Outbound, Queues};
 
@@ -191,6 +194,22 @@ impl Queues for SqsQueues {
         let call = call.receipt_handle(receipt).visibility_timeout(seconds);
         call.send().await.map_err(|error| failure("sqs:ChangeMessageVisibility", queue, error))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Depths for SqsQueues {
+    async fn waiting(&self, queue: &str) -> Result<u64, EntryFailure> {
+        let wanted = QueueAttributeName::ApproximateNumberOfMessages;
+        let call = self.client.get_queue_attributes().queue_url(self.url(queue)?);
+        let asked = call.attribute_names(wanted.clone()).send().await;
+        let asked = asked.map_err(|error| failure("sqs:GetQueueAttributes", queue, error))?;
+        let count = asked.attributes().and_then(|all| all.get(&wanted)).and_then(|text| text.parse().ok());
+        count.ok_or_else(|| EntryFailure {
+            retryable: true,
+            code: "NoAnswer".to_owned(),
+            message: format!("{queue} did not say how many messages wait"),
+        })
     }
 }
 

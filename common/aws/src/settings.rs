@@ -34,6 +34,7 @@ pub enum SettingsError {
 pub struct Settings {
     values: BTreeMap<&'static str, String>,
     queues: BTreeMap<String, String>,
+    mappings: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -54,15 +55,15 @@ impl Settings {
         let names =
             [env::EVENTS_TABLE, env::VIEWS_TABLE, env::CONTROL_TABLE, env::IDEMPOTENCY_TABLE, env::EVENT_BUS];
         let values = names.into_iter().filter_map(present).collect();
-        let queues = match present(env::QUEUE_URLS) {
-            Some((name, text)) => serde_json::from_str(&text).map_err(|source| SettingsError::Malformed {
-                name,
-                expected: "a JSON object of logical queue names and URLs",
-                source,
-            })?,
-            None => BTreeMap::new(),
-        };
-        Ok(Self { values, queues })
+        let map =
+            |name, expected| match present(name) {
+                Some((name, text)) => serde_json::from_str(&text)
+                    .map_err(|source| SettingsError::Malformed { name, expected, source }),
+                None => Ok(BTreeMap::new()),
+            };
+        let queues = map(env::QUEUE_URLS, "a JSON object of logical queue names and URLs")?;
+        let mappings = map(env::MAPPINGS, "a JSON object of logical queue names and ids of mappings")?;
+        Ok(Self { values, queues, mappings })
     }
 
     /// The table of streams.
@@ -113,6 +114,17 @@ impl Settings {
         match self.queues.is_empty() {
             true => Err(SettingsError::Missing { name: env::QUEUE_URLS }),
             false => Ok(&self.queues),
+        }
+    }
+
+    /// The ids of the queues' event source mappings by the queues' logical names; not empty.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn mappings(&self) -> Result<&BTreeMap<String, String>, SettingsError> {
+        match self.mappings.is_empty() {
+            true => Err(SettingsError::Missing { name: env::MAPPINGS }),
+            false => Ok(&self.mappings),
         }
     }
 

@@ -15,6 +15,8 @@ pub mod env {
     /// A JSON object of the queues' logical names and their URLs, such as
     /// `{"deploy-host":"https://sqs…/deploy-host"}`.
     pub const QUEUE_URLS: &str = "QUEUE_URLS";
+    /// A JSON object of the queues' logical names and the ids of the event source mappings that read them.
+    pub const MAPPINGS: &str = "MAPPINGS";
 }
 
 /// The table of streams: one item for each commit. Its DynamoDB stream (new images) is the outbox.

@@ -68,6 +68,8 @@ macro_rules! uuid_id {
             }
         }
 
+        impl $crate::partition::Identifies for $name {}
+
         impl From<Uuid> for $name {
             fn from(id: Uuid) -> Self {
                 Self(id)
@@ -107,6 +109,8 @@ macro_rules! text_id {
                 &self.0
             }
         }
+
+        impl $crate::partition::Identifies for $name {}
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

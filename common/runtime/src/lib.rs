@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod breakers;
 pub mod catch_up;
+pub mod flow;
 pub mod history;
 pub mod http;
 pub mod lanes;
@@ -19,6 +20,7 @@ pub mod vault;
 
 pub use batch::{Batch, Handler};
 pub use breakers::{Breakers, Called, Open, Permit};
+pub use flow::Backpressure;
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
 pub use lanes::Lanes;

@@ -29,6 +29,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("project-views.sqs.json", sqs("project-views", &bus_events_of_the_views())),
         ("relay-outbox.stream.json", stream()),
         ("triage-failures.letter.sqs.json", dead_letter()),
+        ("watch-flow.schedule.json", tick()),
         ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
         ("answer-queries.past.http.json", {
             http("GET", "/{proxy+}", "/provisionings/web-1.1", &[("at", "2026-01-31T11:00:03Z")], None)
@@ -96,6 +97,21 @@ fn sqs(queue: &str, bodies: &[Value]) -> Value {
         })
         .collect();
     json!({ "Records": records })
+}
+
+/// A tick of a schedule.
+fn tick() -> Value {
+    json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": ACCOUNT,
+        "time": "2026-01-31T11:00:00Z",
+        "region": REGION,
+        "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/hostler-WatchFlowFunctionEveryMinute-AbCdEfGhIjKl")],
+        "detail": {},
+    })
 }
 
 /// A command that could not be handled, as its function put it on the dead-letter queue.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use hostler_core::{Category, Failure, Incoming};
 use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, OperatorCommand, ProvisioningPolicy};
-use hostler_runtime::{Cause, Handler, HttpHandler, Request, Response, Shell};
+use hostler_runtime::flow::Overload;
+use hostler_runtime::{Backpressure, Cause, Handler, HttpHandler, Request, Response, Shell};
 use serde::de::DeserializeOwned;
 
 pub use accept::{Accepted, Rejected};
@@ -18,6 +19,8 @@ pub use accept::{Accepted, Rejected};
 pub struct AcceptCommands {
     /// Where streams are loaded and appended.
     pub shell: Shell,
+    /// What says when there are too many commands.
+    pub backpressure: Backpressure,
     /// What hosts' tokens are checked with.
     pub callback_key: CallbackKey,
     /// Deadlines and attempts of new provisionings.
@@ -51,6 +54,17 @@ impl Handler for AcceptCommands {
 #[async_trait]
 impl HttpHandler for AcceptCommands {
     async fn answer(&self, request: &Request) -> Response {
+        // What a host has to say is taken whatever happens: it says it once, and it ends work that is under way.
+        let overload = match request.segments()[..] {
+            ["callbacks", ..] => Overload::Buffer,
+            _ => Overload::Signal,
+        };
+        if let Err(overloaded) = self.backpressure.admit(overload).await {
+            let mut response = Response::error(429, "overloaded", overloaded.to_string());
+            let seconds = overloaded.retry_after.as_secs().to_string();
+            response.headers.insert("retry-after".to_owned(), seconds);
+            return response;
+        }
         match http::read(request, &self.shell) {
             Ok((cause, command)) => match self.accept(&cause, command).await {
                 Ok(accepted) => accepted.into(),

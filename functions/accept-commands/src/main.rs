@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
     host_policy.check().map_err(|error| format!("HOST_POLICY: {error}"))?;
     let handler = AcceptCommands {
         shell: function.shell()?,
+        backpressure: function.backpressure()?,
         callback_key: CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
             .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?,
         provisioning_policy,

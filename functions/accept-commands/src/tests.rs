@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use hostler_drivers::CallbackKey;
-use hostler_runtime::{HttpHandler, Request, Response, Shell};
-use hostler_testkit::memory::MemoryStore;
+use hostler_runtime::{Backpressure, HttpHandler, Request, Response, Shell};
+use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::AcceptCommands;
 fn accept_commands(store: &MemoryStore, seed: u64) -> AcceptCommands {
     let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(SeededIds::new(seed)));
     AcceptCommands {
+        backpressure: Backpressure::new(Arc::new(MemoryControl::default()), clock.clone()),
         shell: Shell::new(Arc::new(store.clone()), clock, ids, "hostler"),
         callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
         provisioning_policy: Default::default(),

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use accept_commands::AcceptCommands;
 use hostler_core::{Failure, Incoming};
 use hostler_drivers::CallbackKey;
-use hostler_runtime::{Handler, HttpHandler, Request, Response, Shell};
-use hostler_testkit::memory::MemoryStore;
+use hostler_runtime::{Backpressure, Control, Handler, HttpHandler, Request, Response, Shell};
+use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};
 
 struct Ground {
     store: MemoryStore,
     key: CallbackKey,
+    control: MemoryControl,
+    clock: TestClock,
     function: AcceptCommands,
 }
 
@@ -21,14 +23,16 @@ impl Ground {
     fn new() -> Self {
         let (store, key) =
             (MemoryStore::default(), CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap());
-        let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(SeededIds::default()));
+        let (control, clock) = (MemoryControl::default(), TestClock::default());
+        let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
         let function = AcceptCommands {
-            shell: Shell::new(Arc::new(store.clone()), clock, ids, "hostler"),
+            shell: Shell::new(Arc::new(store.clone()), time.clone(), ids, "hostler"),
+            backpressure: Backpressure::new(Arc::new(control.clone()), time),
             callback_key: key.clone(),
             provisioning_policy: Default::default(),
             host_policy: Default::default(),
         };
-        Self { store, key, function }
+        Self { store, key, control, clock, function }
     }
 
     async fn send(&self, request: &Request) -> Response {
@@ -96,6 +100,32 @@ async fn what_is_accepted_says_where_it_was_recorded() {
         "the same again changes nothing"
     );
     assert_eq!(ground.commits(), 1);
+}
+
+#[tokio::test]
+async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
+    let ground = Ground::new();
+    ground.enrol().await;
+    let emergency = json!({ "deploy-host": { "level": "emergency", "concurrency": 100 } });
+    assert!(ground.control.put(hostler_runtime::flow::KEY, &emergency, 0).await.unwrap());
+    ground.clock.advance_seconds(5);
+    let refused = ground.enrol().await;
+    assert_eq!((refused.status, &refused.body["error"]), (429, &json!("overloaded")), "{refused:?}");
+    assert_eq!(refused.headers["retry-after"], "30");
+    assert!(refused.body["message"].as_str().unwrap().contains("deploy-host"), "{refused:?}");
+    let query = [("host", "h-1"), ("step", "s"), ("token", "00")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let callback = Request {
+        method: "POST".to_owned(),
+        path: "/callbacks/boot".to_owned(),
+        query: query.into(),
+        body: json!({ "outcome": "succeeded" }).to_string(),
+        ..Request::default()
+    };
+    assert_eq!(ground.send(&callback).await.status, 403, "it is heard, and its token is wrong");
+    let over = json!({ "deploy-host": { "level": "scale", "concurrency": 40 } });
+    assert!(ground.control.put(hostler_runtime::flow::KEY, &over, 1).await.unwrap());
+    ground.clock.advance_seconds(5);
+    assert_eq!(ground.enrol().await.status, 202);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use hostler_drivers::{
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
-    Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell, Triage, Views,
+    Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
+    Triage, Views,
 };
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
@@ -94,6 +95,7 @@ pub fn wire(ports: Ports) -> Functions {
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let accept_commands = Arc::new(AcceptCommands {
         shell: shell.clone(),
+        backpressure: Backpressure::new(control.clone(), clock.clone()),
         callback_key: callback_key.clone(),
         provisioning_policy: ProvisioningPolicy::default(),
         host_policy: HostPolicy::default(),

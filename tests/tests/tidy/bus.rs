@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::flow::FlowEvent;
 use hostler_core::triage::FailureEvent;
 use hostler_domain::SAGA_EVENTS;
 use hostler_events::{Kind, SOURCE, catalogue};
@@ -25,7 +26,7 @@ fn rules_match_events_that_exist() {
     let contracts = catalogue.iter().filter(|contract| contract.kind == Kind::Event);
     // The runtime's own events are not of this application.
     let published: BTreeSet<&str> =
-        contracts.map(|contract| contract.name).chain(FailureEvent::NAMES).collect();
+        contracts.map(|contract| contract.name).chain(FailureEvent::NAMES).chain(FlowEvent::NAMES).collect();
     for (id, rule) in rules() {
         let source: Vec<&str> =
             list(&rule["EventPattern"]["source"]).into_iter().filter_map(Value::as_str).collect();

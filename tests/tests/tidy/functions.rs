@@ -77,11 +77,14 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 9] = [
+const PORTS: [(&str, &str); 12] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
+    (".depths()", env::QUEUE_URLS),
+    (".consumers()", env::MAPPINGS),
+    (".backpressure()", env::CONTROL_TABLE),
     (".breakers()", env::CONTROL_TABLE),
     (".keeping_order()", env::CONTROL_TABLE),
     (".bus()", env::EVENT_BUS),

@@ -58,7 +58,11 @@ fn what_a_function_is_told_of_it_may_use() {
             // Dead letters are taken, and never put back where they were.
             let letters = reads && queue.ends_with("Dlq");
             let visibility = (reads && !letters).then_some("sqs:ChangeMessageVisibility");
-            let send = (!letters).then_some("sqs:SendMessage");
+            // Whoever looks at a queue's length sends nothing to it.
+            let only_looks =
+                read(&format!("functions/{}/src/main.rs", function.folder())).contains(".depths()");
+            let send = if only_looks { "sqs:GetQueueAttributes" } else { "sqs:SendMessage" };
+            let send = (!letters).then_some(send);
             for action in visibility.into_iter().chain(send) {
                 findings.unless(
                     function.may(action, queue),
@@ -91,7 +95,10 @@ fn what_a_function_is_told_of_it_may_use() {
             findings.unless(may, FILE, format!("{id} is told of {target}, and may do nothing with it"));
         }
         for grant in grants.iter().filter(|grant| !grant.action.starts_with("sqs:")) {
-            let told = environment.values().any(|value| value["Ref"] == *grant.resource);
+            let mapping = format!("${{{}}}", grant.resource);
+            let of_mappings = environment.get(env::MAPPINGS).and_then(|value| value["Fn::Sub"].as_str());
+            let told = environment.values().any(|value| value["Ref"] == *grant.resource)
+                || of_mappings.is_some_and(|told| told.contains(&mapping));
             findings.unless(
                 told,
                 FILE,

@@ -145,6 +145,43 @@ fn triage_reads_every_dead_letter_queue_but_its_own_and_may_put_messages_back() 
 }
 
 #[test]
+fn watch_flow_looks_at_every_queue_and_knows_its_consumers() {
+    let mut findings = Findings::of(
+        "watch_flow::QUEUES has every queue but the failures', with the MaximumConcurrency of its mapping, and MAPPINGS names that mapping",
+    );
+    let functions = functions();
+    let watch = functions.iter().find(|function| function.folder() == "watch-flow").unwrap();
+    let told = watch.environment()["MAPPINGS"]["Fn::Sub"].as_str().unwrap();
+    let told: std::collections::BTreeMap<String, String> = serde_json::from_str(told).unwrap();
+    for (id, _) in queues().filter(|(id, _)| *id != "FailuresQueue") {
+        let watched = watch_flow::QUEUES.into_iter().find(|(name, _)| queue_resource(name) == id);
+        let Some((name, usual)) = watched else {
+            findings.add(FILE, format!("nobody looks at {id}"));
+            continue;
+        };
+        let source = functions.iter().flat_map(|function| {
+            let events = function.properties["Events"].as_object().into_iter().flatten();
+            events.map(|(event, source)| (format!("{}{event}", function.id), &source["Properties"]))
+        });
+        let mapping = source.into_iter().find(|(_, source)| resource(&source["Queue"]).0 == id);
+        let Some((mapping, source)) = mapping else { continue };
+        let consumers = source["ScalingConfig"]["MaximumConcurrency"].as_u64();
+        findings.unless(
+            consumers == Some(u64::from(usual)),
+            FILE,
+            format!("{id} has {consumers:?} consumers, and watch-flow takes it for {usual}"),
+        );
+        let expected = format!("${{{mapping}}}");
+        findings.unless(
+            told.get(name) == Some(&expected),
+            FILE,
+            format!("MAPPINGS of {name} is not {expected}"),
+        );
+    }
+    findings.none();
+}
+
+#[test]
 fn every_command_has_its_queue_and_the_relay_sends_there() {
     let mut findings =
         Findings::of("the queue of every command exists, and relay-outbox is told of it and may send to it");

@@ -93,6 +93,7 @@ fn nothing_refers_to_what_is_not_there() {
     let mut findings = Findings::of(
         "every !Ref, !GetAtt, !Sub, !If and DependsOn names a resource, parameter or condition of the template",
     );
+    let mappings = crate::stack::mappings();
     let (resources, parameters, conditions) = (keys("Resources"), keys("Parameters"), keys("Conditions"));
     for Used { place, name, condition } in used() {
         let known = if condition {
@@ -100,6 +101,7 @@ fn nothing_refers_to_what_is_not_there() {
         } else {
             [&resources, &parameters].iter().any(|of| of.contains(name.as_str()))
                 || PSEUDO.contains(&name.as_str())
+                || mappings.contains(&name)
         };
         // The `Condition` of a policy statement is an object, and never comes here.
         findings.unless(known, format!("{FILE} {place}"), format!("{name} is not there"));

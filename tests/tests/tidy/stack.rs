@@ -44,6 +44,16 @@ pub(crate) struct Function {
     pub(crate) properties: &'static Value,
 }
 
+/// The event source mappings that SAM makes of functions' SQS events: a mapping is called by its function and its event.
+pub(crate) fn mappings() -> BTreeSet<String> {
+    let functions = functions();
+    let events = functions.iter().flat_map(|function| {
+        let events = function.properties["Events"].as_object().into_iter().flatten();
+        events.filter(|(_, event)| event["Type"] == "SQS").map(|(name, _)| format!("{}{name}", function.id))
+    });
+    events.collect()
+}
+
 /// All Lambda functions.
 pub(crate) fn functions() -> Vec<Function> {
     let resources = template().resources("AWS::Serverless::Function");
@@ -152,6 +162,11 @@ pub(crate) fn resource(value: &Value) -> (String, String) {
         && let (Some(id), Some("Arn" | "StreamArn")) = (pair[0].as_str(), pair[1].as_str())
     {
         return (id.to_owned(), String::new());
+    }
+    if let Some((_, mapping)) =
+        value["Fn::Sub"].as_str().and_then(|text| text.split_once(":event-source-mapping:${"))
+    {
+        return (mapping.trim_end_matches('}').to_owned(), String::new());
     }
     if let Some((id, part)) = value["Fn::Sub"]
         .as_str()

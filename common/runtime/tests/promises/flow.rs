@@ -1,0 +1,163 @@
+//! Flow: lag has levels, a change of level is an event and has consumers put to work, and producers choose.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostler_core::flow::Level;
+use hostler_runtime::flow::{Backpressure, Consumers, Depths, Overload, Produce, Watch};
+use hostler_runtime::{Clock, EntryFailure, Shell};
+use hostler_testkit::memory::{MemoryControl, MemoryStore};
+use hostler_testkit::{SeededIds, TestClock};
+use jiff::SignedDuration;
+use serde_json::json;
+
+/// Queues that are as long as they are told to be, and consumers that are as many as they are told to be.
+#[derive(Clone, Default)]
+struct Lambda {
+    waiting: Arc<Mutex<BTreeMap<String, u64>>>,
+    consumers: Arc<Mutex<Vec<(String, u16)>>>,
+    broken: Arc<Mutex<bool>>,
+}
+
+fn away() -> EntryFailure {
+    EntryFailure { retryable: true, code: "Away".to_owned(), message: "not now".to_owned() }
+}
+
+#[async_trait]
+impl Depths for Lambda {
+    async fn waiting(&self, queue: &str) -> Result<u64, EntryFailure> {
+        self.waiting.lock().unwrap().get(queue).copied().ok_or_else(away)
+    }
+}
+
+#[async_trait]
+impl Consumers for Lambda {
+    async fn set_concurrency(&self, queue: &str, consumers: u16) -> Result<(), EntryFailure> {
+        if *self.broken.lock().unwrap() {
+            return Err(away());
+        }
+        self.consumers.lock().unwrap().push((queue.to_owned(), consumers));
+        Ok(())
+    }
+}
+
+struct Ground {
+    clock: TestClock,
+    store: MemoryStore,
+    control: MemoryControl,
+    lambda: Lambda,
+    watch: Watch,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (clock, store, control) =
+            (TestClock::default(), MemoryStore::default(), MemoryControl::default());
+        let lambda = Lambda::default();
+        let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
+        let shell = Shell::new(Arc::new(store.clone()), time, ids, "test");
+        let port = Arc::new(lambda.clone());
+        let watch = Watch::new(
+            shell,
+            port.clone(),
+            port,
+            Arc::new(control.clone()),
+            [("orders", 20), ("letters", 10)],
+        );
+        let ground = Self { clock, store, control, lambda, watch };
+        ground.wait("orders", 0);
+        ground.wait("letters", 0);
+        ground
+    }
+
+    fn wait(&self, queue: &str, messages: u64) {
+        self.lambda.waiting.lock().unwrap().insert(queue.to_owned(), messages);
+    }
+
+    fn backpressure(&self) -> Backpressure {
+        Backpressure::new(Arc::new(self.control.clone()), Arc::new(self.clock.clone()))
+    }
+
+    fn changes(&self) -> Vec<String> {
+        let commits = self.store.outbox_since(0);
+        let events = commits.iter().flat_map(|commit| &commit.events);
+        events
+            .map(|event| {
+                format!("{} {}", event.data["queue"].as_str().unwrap(), event.data["to"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    fn consumers(&self) -> Vec<(String, u16)> {
+        self.lambda.consumers.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_level_is_an_event_and_scales_the_consumer() {
+    let ground = Ground::new();
+    ground.watch.look().await.unwrap();
+    assert!(
+        ground.changes().is_empty() && ground.consumers().is_empty() && ground.control.entries().is_empty()
+    );
+    for lag in [1_500, 12_000, 13_000, 60_000, 45_000, 100] {
+        ground.wait("orders", lag);
+        ground.watch.look().await.unwrap();
+    }
+    let changes = ["orders monitor", "orders scale", "orders emergency", "orders normal"];
+    assert_eq!(ground.changes(), changes);
+    let orders = |consumers| ("orders".to_owned(), consumers);
+    assert_eq!(ground.consumers(), [orders(40), orders(100), orders(20)]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_done_is_done_at_the_next_look_and_keeps_nothing_else_from_it() {
+    let ground = Ground::new();
+    ground.wait("orders", 20_000);
+    ground.wait("letters", 20_000);
+    *ground.lambda.broken.lock().unwrap() = true;
+    assert!(ground.watch.look().await.is_err());
+    assert_eq!(ground.changes(), ["orders scale", "letters scale"]);
+    *ground.lambda.broken.lock().unwrap() = false;
+    ground.lambda.waiting.lock().unwrap().remove("orders");
+    assert!(ground.watch.look().await.is_err(), "one queue does not answer");
+    assert_eq!(ground.consumers(), [("letters".to_owned(), 20)]);
+    ground.wait("orders", 20_000);
+    // It dies between doing and noting: done again it does no harm.
+    ground.control.faults().fail_next(1);
+    assert!(ground.watch.look().await.is_err());
+    let flow = ground.watch.look().await.unwrap();
+    assert_eq!((flow["orders"].level, flow["orders"].concurrency), (Level::Scale, 40));
+    assert_eq!(ground.changes().len(), 2, "the level has changed once each");
+}
+
+#[tokio::test]
+async fn producers_choose_what_an_emergency_does_to_them() {
+    let ground = Ground::new();
+    let backpressure = ground.backpressure();
+    let of = async |overload| backpressure.admit(overload).await;
+    assert_eq!(of(Overload::Signal).await, Ok(Produce::Send));
+    ground.wait("letters", 50_000);
+    ground.watch.look().await.unwrap();
+    ground.clock.set(ground.clock.now() + SignedDuration::from_secs(5));
+    let told = of(Overload::Signal).await.unwrap_err();
+    assert_eq!((told.queue.as_str(), told.retry_after), ("letters", Duration::from_secs(30)));
+    assert_eq!(of(Overload::Drop).await, Ok(Produce::Drop));
+    assert_eq!(of(Overload::Buffer).await, Ok(Produce::Send));
+    ground.wait("letters", 30_000);
+    ground.watch.look().await.unwrap();
+    ground.clock.set(ground.clock.now() + SignedDuration::from_secs(5));
+    assert_eq!(of(Overload::Signal).await, Ok(Produce::Send));
+}
+
+#[tokio::test]
+async fn producers_produce_when_nobody_can_tell_them() {
+    let ground = Ground::new();
+    let emergency = json!({ "orders": { "level": "emergency", "concurrency": 100 } });
+    hostler_runtime::Control::put(&ground.control, hostler_runtime::flow::KEY, &emergency, 0).await.unwrap();
+    ground.control.faults().fail_reads_next(1);
+    let backpressure = ground.backpressure();
+    assert_eq!(backpressure.admit(Overload::Signal).await, Ok(Produce::Send));
+}
