@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    completions, doctor, emit, events, failures, fault, invoke, list, operate, request, show, up, watch,
+    breakers, completions, doctor, emit, events, failures, fault, invoke, list, operate, request, show, up,
+    watch,
 };
 use crate::error::EXIT_CODES;
 use crate::target::Global;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Invoke(invoke::InvokeArgs),
     /// List, retry, edit or discard messages that could not be handled
     Failures(failures::FailuresArgs),
+    /// Show and override which dependencies are left alone
+    Breakers(breakers::BreakersArgs),
     /// Tell again what happened: to one consumer's read models, or to everybody after an outage
     Events(events::EventsArgs),
     /// Count events and effects, and check that they add up

@@ -2,6 +2,7 @@
 
 mod api;
 mod args;
+mod audit;
 mod commands;
 mod error;
 mod follow;
@@ -50,6 +51,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Emit(args) => commands::emit::run(args, global, out).await,
         Command::Invoke(args) => commands::invoke::run(args, global, out).await,
         Command::Failures(args) => commands::failures::run(args, global, out).await,
+        Command::Breakers(args) => commands::breakers::run(args, global, out).await,
         Command::Events(args) => commands::events::run(args, global, out).await,
         Command::Stats => commands::stats::run(global, out).await,
         Command::Doctor(args) => commands::doctor::run(args, out).await,

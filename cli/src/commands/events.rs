@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::provider::ProvideCredentials;
 use clap::{Args, Subcommand};
-use hostler_aws::{DynamoControl, DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
+use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
 use hostler_core::StreamId;
-use hostler_runtime::Control;
 use hostler_runtime::relay::Relay;
 use hostler_runtime::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::audit;
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::{Global, Target};
@@ -181,35 +180,14 @@ fn report(telling: &Telling, told: &Told, audit: Option<&str>, out: Out) -> Resu
 /// Records who tells what again, before anything is told.
 async fn begin_audit(target: &Target, telling: &Telling) -> Result<String, CliError> {
     let key = format!("audit/{}/{}", telling.action, Uuid::now_v7());
-    let record = audit_record(&actor(target).await, telling, None);
-    put_audit(target, &key, &record, 0).await?;
+    let record = audit_record(&audit::actor(target).await, telling, None);
+    audit::put(target, &key, &record, 0).await?;
     Ok(key)
 }
 
 async fn end_audit(target: &Target, key: &str, telling: &Telling, told: &Told) -> Result<(), CliError> {
-    let record = audit_record(&actor(target).await, telling, Some(told));
-    put_audit(target, key, &record, 1).await
-}
-
-async fn put_audit(target: &Target, key: &str, record: &Value, revision: u64) -> Result<(), CliError> {
-    let table = target.output("ControlTable")?;
-    let control = DynamoControl::new(aws_sdk_dynamodb::Client::new(&target.config), table);
-    let written = control.put(key, record, revision).await.map_err(CliError::failed(
-        "what is told again is recorded, and the table of small hot state did not take the record: check the credentials' dynamodb:PutItem",
-    ))?;
-    if written {
-        return Ok(());
-    }
-    Err(CliError::Usage(format!(
-        "the record {key} was changed by somebody else: look at it, then start again"
-    )))
-}
-
-/// The access key by which AWS knows the caller.
-async fn actor(target: &Target) -> String {
-    let Some(provider) = target.config.credentials_provider() else { return "unknown".to_owned() };
-    let credentials = provider.provide_credentials().await;
-    credentials.map_or_else(|_| "unknown".to_owned(), |credentials| credentials.access_key_id().to_owned())
+    let record = audit_record(&audit::actor(target).await, telling, Some(told));
+    audit::put(target, key, &record, 1).await
 }
 
 fn audit_record(actor: &str, telling: &Telling, told: Option<&Told>) -> Value {

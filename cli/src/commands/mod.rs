@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod breakers;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod down;

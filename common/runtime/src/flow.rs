@@ -186,7 +186,13 @@ pub struct Overloaded {
 pub struct Backpressure {
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
-    known: Arc<Mutex<Option<(Timestamp, Option<String>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+/// What was read when: the queue that is in an emergency, if one is.
+struct Known {
+    read_at: Timestamp,
+    emergency: Option<String>,
 }
 
 impl Backpressure {
@@ -216,11 +222,11 @@ impl Backpressure {
     /// A queue in an emergency. When that cannot be known there is none: flow control must not be what stops the flow.
     async fn emergency(&self) -> Option<String> {
         let now = self.clock.now();
-        let fresh = |(at, _): &&(Timestamp, Option<String>)| now.duration_since(*at) < CACHED;
-        if let Some((_, queue)) =
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(fresh)
         {
-            return queue.clone();
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = known.as_ref().filter(|known| now.duration_since(known.read_at) < CACHED) {
+                return known.emergency.clone();
+            }
         }
         let queue = match read(&*self.control).await {
             Ok((flow, _)) => flow
@@ -232,7 +238,8 @@ impl Backpressure {
                 None
             }
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, queue.clone()));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Known { read_at: now, emergency: queue.clone() });
         queue
     }
 }

@@ -14,8 +14,8 @@ use hostler_drivers::{CallbackKey, Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{HostId, HostPolicy, Image, ProvisioningId, StepCommand, StepId};
-use hostler_runtime::{Cause, Clock, Handler, Once, Row, Shell, Views};
-use hostler_testkit::memory::{MemoryLeases, MemoryStore, MemoryViews};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Row, Shell, Views};
+use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
 
@@ -47,8 +47,9 @@ fn world() -> World {
     };
     let bmcs = Arc::new(MemoryBmcs::default());
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
-    let once = Once::new(leases, Arc::new(clock.clone()), ids);
-    let deploy_host = DeployHost { shell, views: Arc::new(views.clone()), once, bmcs, settings };
+    let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
+    let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
+    let deploy_host = DeployHost { shell, views: Arc::new(views.clone()), once, breakers, bmcs, settings };
     World { deploy_host, views, clock }
 }
 

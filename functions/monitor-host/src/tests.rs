@@ -11,7 +11,7 @@ use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
     FaultDomain, HostId, HostPolicy, Image, PoolId, ProvisioningId, Role, Sku, StepCommand, StepId,
 };
-use hostler_runtime::{Cause, Clock, Handler, Once, Shell};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 
@@ -29,8 +29,9 @@ fn world() -> World {
     let shell = Shell::new(store, Arc::new(clock.clone()), Arc::new(SeededIds::default()), "hostler");
     let monitoring = PlainMonitoring::new(ControlState(Arc::new(MemoryControl::default())));
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
-    let once = Once::new(leases, Arc::new(clock.clone()), ids);
-    let monitor_host = MonitorHost { shell, once, monitoring: Arc::new(monitoring.clone()) };
+    let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
+    let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
+    let monitor_host = MonitorHost { shell, once, breakers, monitoring: Arc::new(monitoring.clone()) };
     World { monitor_host, monitoring, clock }
 }
 

@@ -104,7 +104,7 @@ async fn the_lease_of_a_dead_worker_runs_out() {
     let payload = json!({ "image": "debian" });
     let dies = ground.run_with(&payload, async |_| std::future::pending().await);
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
-    ground.clock.advance_seconds(30);
+    ground.clock.advance_seconds(35);
     assert!(is_busy(&ground.run().await));
     ground.clock.advance_seconds(1);
     assert_eq!(ground.run().await.unwrap(), 1);
@@ -119,7 +119,7 @@ async fn a_late_owner_cannot_overwrite_a_newer_one() {
     let fences = std::cell::RefCell::new(Vec::new());
     let zombie = ground.run_with(&payload, async |fence| {
         fences.borrow_mut().push(fence);
-        ground.clock.advance_seconds(31);
+        ground.clock.advance_seconds(36);
         let newer = ground.run_with(&payload, async |fence| {
             fences.borrow_mut().push(fence);
             Ok(7)
@@ -139,7 +139,7 @@ async fn a_late_owner_cannot_give_back_a_newer_ones_lease() {
     let ground = Ground::new();
     let payload = json!({ "image": "debian" });
     let zombie = ground.run_with(&payload, async |_| {
-        ground.clock.advance_seconds(31);
+        ground.clock.advance_seconds(36);
         let newer = ground.run_with(&payload, async |_| std::future::pending().await);
         assert!(tokio::time::timeout(Duration::from_millis(5), newer).await.is_err());
         Err("too late")
@@ -163,7 +163,7 @@ async fn the_same_key_for_something_else_is_an_error_on_every_path() {
         (Ground::new(), json!({ "image": "debian" }), json!({ "image": "fedora" }));
     let first = ground.run_with(&payload, async |_| {
         mismatch(ground.run_with(&other, async |_| Ok(0)).await);
-        ground.clock.advance_seconds(31);
+        ground.clock.advance_seconds(36);
         mismatch(ground.run_with(&other, async |_| Ok(0)).await);
         Ok(1)
     });
@@ -182,7 +182,7 @@ async fn lost_calls_to_the_table_never_do_an_effect_twice_at_once() {
     assert!(ground.run().await.is_err());
     assert_eq!(ground.done.get(), 0);
     assert!(is_busy(&ground.run().await), "nobody knows whether the first one is at it");
-    ground.clock.advance_seconds(31);
+    ground.clock.advance_seconds(36);
     // The result is recorded, and its answer is lost.
     ground.leases.faults().pass_next(1);
     ground.leases.faults().lose_answer_next(1);
