@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Sagas(list::SagasArgs),
     /// Set or remove labels of a host
     Label(operate::LabelArgs),
+    /// Have a request carried out that waits for approval
+    Approve(operate::ApprovalArgs),
+    /// Have a request not carried out that waits for approval
+    Reject(operate::ApprovalArgs),
     /// Undo a provisioning that is not done yet
     Cancel(operate::CancelArgs),
     /// Have a stuck saga try its compensation again

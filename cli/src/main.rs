@@ -44,6 +44,8 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Sagas(args) => commands::list::sagas(args, global, out).await,
         Command::Label(args) => commands::operate::label(args, global, out).await,
         Command::Requalify(args) => commands::operate::requalify(args, global, out).await,
+        Command::Approve(args) => commands::operate::approve(args, global, out).await,
+        Command::Reject(args) => commands::operate::reject(args, global, out).await,
         Command::Cancel(args) => commands::operate::cancel(args, global, out).await,
         Command::EditSaga(args) => commands::operate::edit_saga(args, global, out).await,
         Command::Resume(args) => commands::operate::resume(args, global, out).await,

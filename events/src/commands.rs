@@ -20,6 +20,8 @@ contracts! {
         "label-host" v 1 @ "commands" => LabelHost(LabelHost),
         "requalify-host" v 1 @ "commands" => RequalifyHost(RequalifyHost),
         "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts),
+        "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest),
+        "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest),
         "cancel-provisioning" v 1 @ "commands" => CancelProvisioning(CancelProvisioning),
         "resume-provisioning" v 1 @ "commands" => ResumeProvisioning(ResumeProvisioning),
         "skip-compensation" v 1 @ "commands" => SkipCompensation(SkipCompensation),
@@ -39,7 +41,9 @@ impl OperatorCommand {
             | Self::LabelHost(LabelHost { host, .. })
             | Self::RequalifyHost(RequalifyHost { host })
             | Self::ReportBoot(ReportBoot { host, .. }) => format!("host/{host}"),
-            Self::RequestHosts(command) => format!("request/{}", command.request),
+            Self::RequestHosts(RequestHosts { request, .. })
+            | Self::ApproveRequest(ApproveRequest { request, .. })
+            | Self::RejectRequest(RejectRequest { request, .. }) => format!("request/{request}"),
             Self::CancelProvisioning(CancelProvisioning { provisioning, .. })
             | Self::ResumeProvisioning(ResumeProvisioning { provisioning })
             | Self::SkipCompensation(SkipCompensation { provisioning, .. }) => {
@@ -129,6 +133,26 @@ pub struct RequestHosts {
     /// How many.
     #[schemars(range(min = 1, max = 250))]
     pub count: u32,
+}
+
+/// Have a request carried out that waits for a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The request.
+    pub request: RequestId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Have a request not carried out that waits for a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RejectRequest {
+    /// The request.
+    pub request: RequestId,
+    /// Why.
+    pub reason: String,
 }
 
 /// Put a message that failed back on its queue.

@@ -31,7 +31,11 @@ macro_rules! lambda_files {
 
 contract_files! {
     "apply-role" v 1,
+    "approve-request" v 1,
     "cancel-provisioning" v 1,
+    "capacity.approval-requested" v 1,
+    "capacity.approved" v 1,
+    "capacity.rejected" v 1,
     "capacity.requested" v 1,
     "clean-host" v 1,
     "deploy-image" v 1,
@@ -81,6 +85,7 @@ contract_files! {
     "provisioning.step-succeeded" v 1,
     "provisioning.stuck" v 1,
     "register-monitoring" v 1,
+    "reject-request" v 1,
     "release-reservation" v 1,
     "report-boot" v 1,
     "requalify-host" v 1,

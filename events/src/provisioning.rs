@@ -15,6 +15,9 @@ contracts! {
     /// What happens to a request for capacity.
     pub enum CapacityEvent as Event {
         "capacity.requested" v 1 => Requested(CapacityRequested),
+        "capacity.approval-requested" v 1 => ApprovalRequested(ApprovalRequested),
+        "capacity.approved" v 1 => Approved(CapacityApproved),
+        "capacity.rejected" v 1 => Rejected(CapacityRejected),
     }
 }
 
@@ -112,6 +115,41 @@ pub struct CapacityRequested {
     pub sku: Option<Sku>,
     /// One saga for each host asked for.
     pub provisionings: Vec<ProvisioningId>,
+}
+
+/// Somebody asked for more hosts than are started without a second person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalRequested {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub order: CapacityRequested,
+    /// The policy that its sagas will keep.
+    pub policy: ProvisioningPolicy,
+    /// How many hosts are started without approval.
+    pub approval_above: u32,
+    /// When it is rejected if nobody has approved it.
+    pub deadline_at: Timestamp,
+}
+
+/// A person approved a request. Who it was is the commit's actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityApproved {
+    /// The request.
+    pub request: RequestId,
+    /// Why.
+    pub reason: String,
+}
+
+/// A request will not be carried out: a person said so, or nobody approved it in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityRejected {
+    /// The request.
+    pub request: RequestId,
+    /// Why.
+    pub reason: String,
 }
 
 /// This host will be tried.

@@ -86,6 +86,20 @@ pub(crate) struct EditSagaArgs {
     why: String,
 }
 
+/// What `approve` and `reject` take.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hostler show request web-q3\n  hostler approve web-q3 --why \"capacity plan\"\n  \
+    hostler reject web-q3 --why \"the pool has enough\""
+)]
+pub(crate) struct ApprovalArgs {
+    /// The request
+    request: String,
+    /// Why; it is recorded
+    #[arg(long)]
+    why: String,
+}
+
 /// What `requalify` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hostler hosts --phase quarantined\n  hostler requalify h-03")]
@@ -126,6 +140,18 @@ pub(crate) async fn edit_saga(args: EditSagaArgs, global: &Global, out: Out) -> 
     let EditSagaArgs { saga, skip, why } = args;
     let body = json!({ "provisioning": saga, "kind": skip, "reason": why });
     send("skip-compensation", &body, &format!("{saga} goes on without {skip}"), global, out).await
+}
+
+/// Has a request carried out that waits for approval.
+pub(crate) async fn approve(args: ApprovalArgs, global: &Global, out: Out) -> Result<(), CliError> {
+    let body = json!({ "request": args.request, "reason": args.why });
+    send("approve-request", &body, &format!("the approval of {}", args.request), global, out).await
+}
+
+/// Has a request not carried out that waits for approval.
+pub(crate) async fn reject(args: ApprovalArgs, global: &Global, out: Out) -> Result<(), CliError> {
+    let body = json!({ "request": args.request, "reason": args.why });
+    send("reject-request", &body, &format!("the rejection of {}", args.request), global, out).await
 }
 
 /// Requalifies a host.

@@ -103,6 +103,13 @@ pub(super) fn capacity(event: &CapacityEvent) -> Line {
             );
             Line::new(Mark::Begun, text)
         }
+        CapacityEvent::ApprovalRequested(it) => {
+            let (count, most) = (it.order.provisionings.len(), it.approval_above);
+            let text = format!("{count} hosts asked for, more than the {most} that need no approval");
+            Line::new(Mark::Other, text)
+        }
+        CapacityEvent::Approved(it) => Line::new(Mark::Done, "approved").because(&it.reason),
+        CapacityEvent::Rejected(it) => Line::new(Mark::Failed, "rejected").because(&it.reason),
     }
 }
 

@@ -12,7 +12,9 @@ mod support;
 mod testing;
 pub mod views;
 
-pub use capacity::{CapacityDecider, CapacityInput, CapacityRefusal};
+pub use capacity::{
+    Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
+};
 pub use host::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState};
 pub use provisioning::{
     Attempt, ProvisioningDecider, ProvisioningInput, ProvisioningRefusal, ProvisioningState, SAGA_EVENTS,

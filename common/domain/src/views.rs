@@ -5,8 +5,10 @@ use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{
     FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::{Approval, CapacityState};
 use crate::host::{HostPhase, HostState};
 use crate::provisioning::{ProvisioningState, Status};
 
@@ -140,6 +142,14 @@ pub struct RequestView {
     pub sku: Option<Sku>,
     /// One saga for each host.
     pub provisionings: Vec<ProvisioningId>,
+    /// `approved`, `awaits-approval` or `rejected`.
+    pub status: String,
+    /// Why it waits, or was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Until when it waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_due_at: Option<Timestamp>,
 }
 
 /// A saga as it is shown; none before it is started.
@@ -169,7 +179,15 @@ pub fn provisioning(state: &ProvisioningState) -> Option<ProvisioningView> {
 
 /// A request as it is shown; none before it is accepted.
 #[must_use]
-pub fn request(state: &Option<CapacityRequested>) -> Option<RequestView> {
-    let CapacityRequested { request, pool, role, image, sku, provisionings } = state.clone()?;
-    Some(RequestView { request, pool, role, image, sku, provisionings })
+pub fn request(state: &CapacityState) -> Option<RequestView> {
+    let CapacityRequested { request, pool, role, image, sku, provisionings } = state.order.clone()?;
+    let (reason, approval_due_at) = match &state.approval {
+        Approval::Given => (None, None),
+        Approval::Awaited { approval_above, deadline_at, .. } => {
+            (Some(format!("more than {approval_above} hosts need approval")), Some(*deadline_at))
+        }
+        Approval::Rejected { reason } => (Some(reason.clone()), None),
+    };
+    let status = state.approval.name().to_owned();
+    Some(RequestView { request, pool, role, image, sku, provisionings, status, reason, approval_due_at })
 }

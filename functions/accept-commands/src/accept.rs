@@ -7,8 +7,10 @@ use hostler_domain::{
     CapacityDecider, CapacityInput, CapacityRefusal, HostDecider, HostInput, HostRefusal,
     ProvisioningDecider, ProvisioningInput, ProvisioningRefusal,
 };
-use hostler_events::commands::{DiscardFailure, EditFailure, ReportBoot, RequestHosts, RetryFailure};
-use hostler_events::{HostId, OperatorCommand, ProvisioningId, StepId};
+use hostler_events::commands::{
+    ApproveRequest, DiscardFailure, EditFailure, RejectRequest, ReportBoot, RequestHosts, RetryFailure,
+};
+use hostler_events::{HostId, OperatorCommand, ProvisioningId, RequestId, StepId};
 use hostler_runtime::triage;
 use hostler_runtime::{Cause, ExecuteError, Executed, Outcome, Response};
 use serde_json::{Value, json};
@@ -100,6 +102,12 @@ impl AcceptCommands {
             }
             OperatorCommand::ReportBoot(report) => self.boot_reported(cause, report).await,
             OperatorCommand::RequestHosts(request) => self.request(cause, request).await,
+            OperatorCommand::ApproveRequest(ApproveRequest { request, reason }) => {
+                self.decided(cause, &request, CapacityInput::Approve { reason }).await
+            }
+            OperatorCommand::RejectRequest(RejectRequest { request, reason }) => {
+                self.decided(cause, &request, CapacityInput::Reject { reason }).await
+            }
             OperatorCommand::CancelProvisioning(cancel) => {
                 let input = ProvisioningInput::Cancel { reason: cancel.reason };
                 self.provisioning(cause, &cancel.provisioning, input).await
@@ -184,7 +192,8 @@ impl AcceptCommands {
         let stream = stream(CapacityDecider::CATEGORY, command.request.as_str())?;
         let provisionings = provisioning_ids(&command)?;
         let details = json!({ "request": command.request, "provisionings": provisionings });
-        let input = CapacityInput::Request { command, provisionings, policy: self.provisioning_policy };
+        let (policy, approval_above) = (Box::new(self.provisioning_policy), self.approval_above);
+        let input = CapacityInput::Request { command, provisionings, policy, approval_above };
         let mut done = self.shell.execute::<CapacityDecider>(&stream, &cause, &input).await;
         // A known cause is answered without asking the decider, and another content under the same id is an error:
         // it is asked here, so that two who send the id at the same moment are told apart, too.
@@ -195,6 +204,17 @@ impl AcceptCommands {
             done = Err(ExecuteError::Refused(refusal));
         }
         answer(stream, done, details, capacity_says)
+    }
+
+    async fn decided(
+        &self,
+        cause: &Cause,
+        request: &RequestId,
+        input: CapacityInput,
+    ) -> Result<Accepted, Rejected> {
+        let stream = stream(CapacityDecider::CATEGORY, request.as_str())?;
+        let done = self.shell.execute::<CapacityDecider>(&stream, cause, &input).await;
+        answer(stream, done, json!({ "request": request }), capacity_says)
     }
 
     async fn provisioning(
@@ -268,7 +288,9 @@ fn capacity_says(refusal: &CapacityRefusal) -> Says {
         | CapacityRefusal::TooManyHosts { .. }
         | CapacityRefusal::IdsMissing { .. }
         | CapacityRefusal::IdTooLong { .. } => 400,
-        CapacityRefusal::PayloadMismatch { .. } => 409,
+        CapacityRefusal::NoReason { .. } => 400,
+        CapacityRefusal::Unknown => 404,
+        CapacityRefusal::PayloadMismatch { .. } | CapacityRefusal::NotAwaited { .. } => 409,
     };
     (status, refusal.label())
 }

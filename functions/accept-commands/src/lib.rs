@@ -6,7 +6,8 @@ mod http;
 mod tests;
 
 use async_trait::async_trait;
-use hostler_core::{Category, Failure, Incoming};
+use hostler_core::{Category, Decider, Failure, Incoming, TimerFired};
+use hostler_domain::{CapacityDecider, CapacityInput};
 use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, OperatorCommand, ProvisioningPolicy};
 use hostler_runtime::flow::Overload;
@@ -25,6 +26,8 @@ pub struct AcceptCommands {
     pub callback_key: CallbackKey,
     /// Deadlines and attempts of new provisionings.
     pub provisioning_policy: ProvisioningPolicy,
+    /// How many hosts a request may ask for without a second person's word; any number, where absent.
+    pub approval_above: Option<u32>,
     /// Deadlines and attempts of newly enrolled hosts.
     pub host_policy: HostPolicy,
 }
@@ -32,6 +35,9 @@ pub struct AcceptCommands {
 #[async_trait]
 impl Handler for AcceptCommands {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        if let Incoming::Timer(timer) = message {
+            return self.fired(&Cause::of(message), timer).await;
+        }
         let command: OperatorCommand = message.command()?;
         match self.accept(&Cause::of(message), command).await {
             Ok(accepted) => {
@@ -48,6 +54,20 @@ impl Handler for AcceptCommands {
 
     fn key(&self, message: &Incoming) -> Option<String> {
         message.command::<OperatorCommand>().ok().map(|command| command.subject())
+    }
+}
+
+impl AcceptCommands {
+    /// A request's wait for approval is over.
+    async fn fired(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
+        if timer.stream.category() != CapacityDecider::CATEGORY {
+            let reason = format!("the timer {} of {} is no request's", timer.name, timer.stream);
+            return Err(Failure::terminal(Category::Validation, reason));
+        }
+        let input = CapacityInput::Timer { name: timer.name.clone() };
+        let done = self.shell.execute::<CapacityDecider>(&timer.stream, cause, &input).await?;
+        tracing::info!(stream = %timer.stream, version = done.version.0, outcome = ?done.outcome, "request");
+        Ok(())
     }
 }
 

@@ -14,12 +14,20 @@ async fn main() -> Result<(), Error> {
     provisioning_policy.check().map_err(|error| format!("PROVISIONING_POLICY: {error}"))?;
     let host_policy: HostPolicy = setting("HOST_POLICY", &variable("HOST_POLICY"))?;
     host_policy.check().map_err(|error| format!("HOST_POLICY: {error}"))?;
+    let approval_above = variable("APPROVAL_ABOVE");
+    let approval_above: u32 = match approval_above.as_str() {
+        "" => 0,
+        text => text
+            .parse()
+            .map_err(|error| format!("APPROVAL_ABOVE is {text:?}: {error}; give a whole number"))?,
+    };
     let handler = AcceptCommands {
         shell: function.shell()?,
         backpressure: function.backpressure()?,
         callback_key: CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
             .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?,
         provisioning_policy,
+        approval_above: (approval_above > 0).then_some(approval_above),
         host_policy,
     };
     function.keeping_order()?.serve_queue_and_http("commands", handler).await

@@ -18,6 +18,7 @@ fn accept_commands(store: &MemoryStore, seed: u64) -> AcceptCommands {
         shell: Shell::new(Arc::new(store.clone()), clock, ids, "hostler"),
         callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
         provisioning_policy: Default::default(),
+        approval_above: None,
         host_policy: Default::default(),
     }
 }

@@ -30,6 +30,7 @@ impl Ground {
             backpressure: Backpressure::new(Arc::new(control.clone()), time),
             callback_key: key.clone(),
             provisioning_policy: Default::default(),
+            approval_above: None,
             host_policy: Default::default(),
         };
         Self { store, key, control, clock, function }

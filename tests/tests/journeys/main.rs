@@ -8,6 +8,7 @@
     reason = "a panic is how a test fails, and tests are read as code"
 )]
 
+mod approving;
 mod cancelling;
 mod cleaning;
 mod crashes;

@@ -6,7 +6,7 @@ use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, StreamId};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{
-    CapacityDecider, HostDecider, HostPhase, ProvisioningDecider, ReservationDecider, Status,
+    Approval, CapacityDecider, HostDecider, HostPhase, ProvisioningDecider, ReservationDecider, Status,
 };
 use hostler_drivers::PowerState;
 use hostler_runtime::Fold;
@@ -86,7 +86,9 @@ impl Site {
     /// Every saga that was asked for has ended, and holds a host only if that is where it ended.
     fn check_sagas(&self) {
         for stream in self.streams_of::<CapacityDecider>() {
-            for saga in self.fold::<CapacityDecider>(&stream).state.unwrap().provisionings {
+            let request = self.fold::<CapacityDecider>(&stream).state;
+            let approved = request.approval == Approval::Given;
+            for saga in request.order.unwrap().provisionings.into_iter().filter(|_| approved) {
                 assert_ne!(
                     self.status(saga.as_str()),
                     "not-started",

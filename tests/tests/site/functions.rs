@@ -56,6 +56,9 @@ pub const ORIGINS: [&str; 8] = [
     "relay-outbox",
 ];
 
+/// How many hosts a request may ask for without a second person's word.
+pub const APPROVAL_ABOVE: u32 = 60;
+
 pub struct Functions {
     pub relay: Relay,
     pub accept_commands: Arc<AcceptCommands>,
@@ -98,6 +101,7 @@ pub fn wire(ports: Ports) -> Functions {
         backpressure: Backpressure::new(control.clone(), clock.clone()),
         callback_key: callback_key.clone(),
         provisioning_policy: ProvisioningPolicy::default(),
+        approval_above: Some(APPROVAL_ABOVE),
         host_policy: HostPolicy::default(),
     });
     let deploy_host = DeployHost {

@@ -30,6 +30,7 @@ pub use chaos::{Chaos, Ended, Triaged};
 pub use fleet::{Boot, Fleet, system_url};
 pub use switch::{Bug, Fault, Rates, Switch};
 
+pub use functions::APPROVAL_ABOVE;
 use functions::{Functions, Ports, QUEUES, wire};
 use ports::{Wired, WiredQueues};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hostler_core::triage::FAILURES_QUEUE;
-use hostler_domain::{host::HOST_TIMERS_TO, provisioning::PROVISIONING_TIMERS_TO};
+use hostler_domain::{CAPACITY_TIMERS_TO, host::HOST_TIMERS_TO, provisioning::PROVISIONING_TIMERS_TO};
 use hostler_events::{OperatorCommand, catalogue};
 use hostler_runtime::history::CAUSE_WINDOW;
 use hostler_runtime::timers::TIMERS_QUEUE;
@@ -219,7 +219,7 @@ fn timers_reach_their_owners() {
     let functions = functions();
     let timers = functions.iter().find(|function| function.folder() == "fire-timers").unwrap();
     let told = timers.queues().unwrap();
-    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO, FAILURES_QUEUE] {
+    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO, CAPACITY_TIMERS_TO, FAILURES_QUEUE] {
         let resource = queue_resource(queue);
         findings.unless(told.contains_key(queue), FILE, format!("QUEUE_URLS of {} lacks {queue}", timers.id));
         let may = timers.may("sqs:SendMessage", &resource);

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::{Decider, Decision};
+use hostler_core::{Decider, Decision, SetTimer};
 use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts, StartProvisioning};
-use hostler_events::provisioning::CapacityRequested;
+use hostler_events::provisioning::{
+    ApprovalRequested, CapacityApproved, CapacityRejected, CapacityRequested,
+};
 use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningPolicy, RequestId, StepCommand};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::support::OWNER_ID_BYTES_MAX;
+use crate::support::{OWNER_ID_BYTES_MAX, clip};
 
 #[cfg(test)]
 mod tests;
@@ -27,9 +30,31 @@ pub enum CapacityInput {
         /// One new saga id for each host, made at the edge. Not used when the request was accepted before.
         provisionings: Vec<ProvisioningId>,
         /// The policy that the sagas keep from start to end.
-        policy: ProvisioningPolicy,
+        policy: Box<ProvisioningPolicy>,
+        /// How many hosts are started without a second person's word; any number, where absent.
+        approval_above: Option<u32>,
+    },
+    /// A person has it carried out.
+    Approve {
+        /// Why.
+        reason: String,
+    },
+    /// A person has it not carried out.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// A timer is due.
+    Timer {
+        /// The timer's name.
+        name: String,
     },
 }
+
+/// The queue to which a request's timers are delivered.
+pub const CAPACITY_TIMERS_TO: &str = "commands";
+/// How long a request waits for a person's word.
+pub const APPROVED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a request is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +97,23 @@ pub enum CapacityRefusal {
         /// How long the longest of its sagas' ids is.
         bytes: usize,
     },
+    /// There is no such request.
+    #[error("there is no such request: check its id")]
+    Unknown,
+    /// It does not wait for anybody's word.
+    #[error("request {request} is {approval}, and does not wait for approval (any more)")]
+    NotAwaited {
+        /// The request.
+        request: RequestId,
+        /// How it stands.
+        approval: &'static str,
+    },
+    /// People say why.
+    #[error("no reason was given for request {request}: it is recorded, so say why")]
+    NoReason {
+        /// The request.
+        request: RequestId,
+    },
     /// The id was used before for something else.
     #[error(
         "request {request} was accepted before with another {field} ({accepted}, now {asked}): send the same content again, or use a new request id"
@@ -97,15 +139,63 @@ impl CapacityRefusal {
             Self::TooManyHosts { .. } => "too-many-hosts",
             Self::IdsMissing { .. } => "ids-missing",
             Self::IdTooLong { .. } => "id-too-long",
+            Self::Unknown => "unknown-request",
+            Self::NotAwaited { .. } => "not-awaited",
+            Self::NoReason { .. } => "no-reason",
             Self::PayloadMismatch { .. } => "payload-mismatch",
         }
     }
 }
 
+/// Whether a request has a person's word, where it needs one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Approval {
+    /// It needs none, or was approved.
+    #[default]
+    Given,
+    /// It waits.
+    Awaited {
+        /// The policy that its sagas will keep.
+        policy: ProvisioningPolicy,
+        /// How many hosts are started without approval.
+        approval_above: u32,
+        /// When it is rejected if nobody has approved it.
+        deadline_at: Timestamp,
+    },
+    /// It will not be carried out.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Approval {
+    /// The name in views and messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Given => "approved",
+            Self::Awaited { .. } => "awaits-approval",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+}
+
+/// What is known of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityState {
+    /// What was asked for; absent until it was.
+    pub order: Option<CapacityRequested>,
+    /// Whether it is carried out.
+    pub approval: Approval,
+}
+
 impl Decider for CapacityDecider {
     const CATEGORY: &'static str = "request";
-    const STATE_VERSION: u32 = 1;
-    type State = Option<CapacityRequested>;
+    const STATE_VERSION: u32 = 2;
+    type State = CapacityState;
     type Input = CapacityInput;
     type Event = CapacityEvent;
     type Command = StepCommand;
@@ -114,27 +204,136 @@ impl Decider for CapacityDecider {
     fn decide(
         state: &Self::State,
         input: &Self::Input,
-        _now: Timestamp,
-    ) -> Result<Decision<Self::Event, Self::Command>, Self::Refusal> {
-        let CapacityInput::Request { command, provisionings, policy } = input;
-        match state {
-            Some(accepted) => same_content(accepted, command).map(|()| Decision::nothing()),
-            None => accept(command, provisionings, *policy),
+        now: Timestamp,
+    ) -> Result<CapacityDecision, CapacityRefusal> {
+        match (input, &state.order) {
+            (CapacityInput::Request { command, .. }, Some(accepted)) => {
+                same_content(accepted, command).map(|()| Decision::nothing())
+            }
+            (CapacityInput::Request { command, provisionings, policy, approval_above }, None) => {
+                let order = accept(command, provisionings)?;
+                match approval_above.filter(|most| command.count > *most) {
+                    Some(most) => Ok(ask_for_approval(order, **policy, most, now)),
+                    None => Ok(carry_out(Decision::nothing(), order, **policy)),
+                }
+            }
+            (CapacityInput::Approve { reason }, Some(order)) => {
+                let policy = awaited(state, order, reason)?;
+                let (request, reason) = (order.request.clone(), reason.clone());
+                let approved = CapacityEvent::Approved(CapacityApproved { request, reason });
+                Ok(carry_out(Decision::events([approved]), order.clone(), policy))
+            }
+            (CapacityInput::Reject { reason }, Some(order)) => {
+                awaited(state, order, reason)?;
+                Ok(reject(order, reason))
+            }
+            (CapacityInput::Timer { name }, Some(order)) => match &state.approval {
+                Approval::Awaited { .. } if *name == timer_name(&order.request) => {
+                    Ok(reject(order, &format!("nobody approved it within {} h", APPROVED_WITHIN.as_hours())))
+                }
+                Approval::Awaited { .. } | Approval::Given | Approval::Rejected { .. } => {
+                    Ok(Decision::nothing())
+                }
+            },
+            (CapacityInput::Timer { .. }, None) => Ok(Decision::nothing()),
+            (CapacityInput::Approve { .. } | CapacityInput::Reject { .. }, None) => {
+                Err(CapacityRefusal::Unknown)
+            }
         }
     }
 
-    fn evolve(_: Self::State, event: &Self::Event) -> Self::State {
+    fn evolve(mut state: Self::State, event: &Self::Event) -> Self::State {
         match event {
-            CapacityEvent::Requested(requested) => Some(requested.clone()),
+            CapacityEvent::Requested(order) => {
+                state.order = Some(order.clone());
+                state.approval = Approval::Given;
+            }
+            CapacityEvent::ApprovalRequested(asked) => {
+                state.order = Some(asked.order.clone());
+                state.approval = Approval::Awaited {
+                    policy: asked.policy,
+                    approval_above: asked.approval_above,
+                    deadline_at: asked.deadline_at,
+                };
+            }
+            CapacityEvent::Approved(_) => state.approval = Approval::Given,
+            CapacityEvent::Rejected(rejected) => {
+                state.approval = Approval::Rejected { reason: rejected.reason.clone() };
+            }
+        }
+        state
+    }
+}
+
+type CapacityDecision = Decision<CapacityEvent, StepCommand>;
+
+fn timer_name(request: &RequestId) -> String {
+    format!("approval:{request}")
+}
+
+/// The policy of a request that waits for a person's word.
+fn awaited(
+    state: &CapacityState,
+    order: &CapacityRequested,
+    reason: &str,
+) -> Result<ProvisioningPolicy, CapacityRefusal> {
+    let request = order.request.clone();
+    match &state.approval {
+        Approval::Awaited { .. } if reason.trim().is_empty() => Err(CapacityRefusal::NoReason { request }),
+        Approval::Awaited { policy, .. } => Ok(*policy),
+        decided @ (Approval::Given | Approval::Rejected { .. }) => {
+            Err(CapacityRefusal::NotAwaited { request, approval: decided.name() })
         }
     }
 }
 
+fn ask_for_approval(
+    order: CapacityRequested,
+    policy: ProvisioningPolicy,
+    approval_above: u32,
+    now: Timestamp,
+) -> CapacityDecision {
+    let deadline_at = now.saturating_add(APPROVED_WITHIN).unwrap_or(Timestamp::MAX);
+    let name = timer_name(&order.request);
+    let asked = ApprovalRequested { order, policy, approval_above, deadline_at };
+    Decision::events([CapacityEvent::ApprovalRequested(asked)]).timer(SetTimer {
+        name,
+        due_at: deadline_at,
+        deliver_to: CAPACITY_TIMERS_TO,
+    })
+}
+
+fn reject(order: &CapacityRequested, reason: &str) -> CapacityDecision {
+    let (request, reason) = (order.request.clone(), clip(reason));
+    Decision::events([CapacityEvent::Rejected(CapacityRejected { request, reason })])
+}
+
+/// One saga for each host.
+fn carry_out(
+    decision: CapacityDecision,
+    order: CapacityRequested,
+    policy: ProvisioningPolicy,
+) -> CapacityDecision {
+    let mut decision = decision.event(CapacityEvent::Requested(order.clone()));
+    for provisioning in &order.provisionings {
+        decision = decision.command(StepCommand::StartProvisioning(StartProvisioning {
+            provisioning: provisioning.clone(),
+            request: order.request.clone(),
+            pool: order.pool.clone(),
+            role: order.role.clone(),
+            image: order.image.clone(),
+            sku: order.sku.clone(),
+            policy,
+        }));
+    }
+    decision
+}
+
+/// What is asked for, if it can be.
 fn accept(
     command: &RequestHosts,
     provisionings: &[ProvisioningId],
-    policy: ProvisioningPolicy,
-) -> Result<Decision<CapacityEvent, StepCommand>, CapacityRefusal> {
+) -> Result<CapacityRequested, CapacityRefusal> {
     let RequestHosts { request, pool, role, image, sku, count } = command;
     let (request, count) = (request.clone(), *count);
     if count == 0 {
@@ -151,26 +350,14 @@ fn accept(
     if bytes > OWNER_ID_BYTES_MAX {
         return Err(CapacityRefusal::IdTooLong { request, bytes });
     }
-    let mut decision = Decision::events([CapacityEvent::Requested(CapacityRequested {
-        request: request.clone(),
+    Ok(CapacityRequested {
+        request,
         pool: pool.clone(),
         role: role.clone(),
         image: image.clone(),
         sku: sku.clone(),
         provisionings: provisionings.to_vec(),
-    })]);
-    for provisioning in provisionings {
-        decision = decision.command(StepCommand::StartProvisioning(StartProvisioning {
-            provisioning: provisioning.clone(),
-            request: request.clone(),
-            pool: pool.clone(),
-            role: role.clone(),
-            image: image.clone(),
-            sku: sku.clone(),
-            policy,
-        }));
-    }
-    Ok(decision)
+    })
 }
 
 fn same_content(accepted: &CapacityRequested, asked: &RequestHosts) -> Result<(), CapacityRefusal> {

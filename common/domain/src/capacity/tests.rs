@@ -22,7 +22,12 @@ fn request(count: u32) -> RequestHosts {
 }
 
 fn input(command: RequestHosts, provisionings: Vec<ProvisioningId>) -> CapacityInput {
-    CapacityInput::Request { command, provisionings, policy: ProvisioningPolicy::default() }
+    CapacityInput::Request {
+        command,
+        provisionings,
+        policy: Box::default(),
+        approval_above: None,
+    }
 }
 
 #[test]
@@ -36,7 +41,7 @@ fn a_request_starts_one_saga_for_each_host() {
         assert_eq!(start.provisioning, provisioning);
         assert_eq!(start.request, id("r-1"));
     }
-    assert_eq!(run.state.unwrap().provisionings, ids(3));
+    assert_eq!(run.state.order.unwrap().provisionings, ids(3));
 }
 
 #[test]
@@ -44,7 +49,7 @@ fn the_same_request_again_does_nothing_even_with_new_ids() {
     let mut run = Run::<CapacityDecider>::given([input(request(2), ids(2))]);
     let others = vec![id("other-1"), id("other-2")];
     assert!(run.ignores(&input(request(2), others)));
-    assert_eq!(run.state.unwrap().provisionings, ids(2));
+    assert_eq!(run.state.order.unwrap().provisionings, ids(2));
 }
 
 #[test]
@@ -100,4 +105,48 @@ fn a_request_id_leaves_room_for_step_ids() {
     let refusal = run.when(&input(request(1), vec![id(&"p".repeat(151))])).unwrap_err();
     assert_eq!(refusal.label(), "id-too-long");
     assert!(run.when(&input(request(1), vec![id(&"p".repeat(150))])).is_ok());
+}
+
+fn large(count: u32, most: u32) -> CapacityInput {
+    CapacityInput::Request {
+        command: request(count),
+        provisionings: ids(usize::try_from(count).unwrap()),
+        policy: Box::default(),
+        approval_above: Some(most),
+    }
+}
+
+#[test]
+fn what_is_above_the_limit_waits_for_a_person_and_starts_nothing() {
+    let mut run = Run::<CapacityDecider>::new();
+    let decision = run.when(&large(3, 2)).unwrap();
+    assert_eq!((decision.events.len(), decision.commands.len(), decision.timers.len()), (1, 0, 1));
+    assert_eq!(run.state.approval.name(), "awaits-approval");
+    assert!(run.ignores(&large(3, 2)), "asked again it still waits");
+    let decision = run.when(&CapacityInput::Approve { reason: "planned".to_owned() }).unwrap();
+    assert_eq!((decision.events.len(), decision.commands.len()), (2, 3));
+    let late = CapacityInput::Timer { name: "approval:r-1".to_owned() };
+    assert!(run.ignores(&late), "the deadline is void");
+    let again = run.when(&CapacityInput::Reject { reason: "no".to_owned() }).unwrap_err();
+    assert_eq!(again.label(), "not-awaited");
+    let mut run = Run::<CapacityDecider>::new();
+    assert_eq!(run.when(&large(2, 2)).unwrap().commands.len(), 2, "up to the limit nobody is asked");
+}
+
+#[test]
+fn what_is_rejected_or_not_approved_in_time_is_never_started() {
+    let reject = CapacityInput::Reject { reason: "enough".to_owned() };
+    let timer = CapacityInput::Timer { name: "approval:r-1".to_owned() };
+    for end in [reject, timer] {
+        let mut run = Run::<CapacityDecider>::given([large(3, 2)]);
+        let decision = run.when(&end).unwrap();
+        assert_eq!((decision.events.len(), decision.commands.len()), (1, 0));
+        assert_eq!(run.state.approval.name(), "rejected");
+        assert!(run.when(&CapacityInput::Approve { reason: "yes".to_owned() }).is_err());
+    }
+    let mut run = Run::<CapacityDecider>::given([large(3, 2)]);
+    let silent = run.when(&CapacityInput::Approve { reason: " ".to_owned() }).unwrap_err();
+    assert_eq!(silent.label(), "no-reason");
+    let unknown = Run::<CapacityDecider>::new().when(&CapacityInput::Approve { reason: "x".to_owned() });
+    assert_eq!(unknown.unwrap_err().label(), "unknown-request");
 }

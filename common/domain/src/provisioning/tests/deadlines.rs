@@ -1,5 +1,7 @@
 //! Deadlines: whatever stays silent, the saga ends.
 
+use jiff::SignedDuration;
+
 use super::*;
 
 #[test]
@@ -77,4 +79,39 @@ fn every_wait_is_as_long_as_its_policy_says() {
         let timer = saga.timers.last().unwrap();
         assert_eq!(timer.due_at.duration_since(saga.now).as_secs(), i64::from(expected), "{kind}");
     }
+}
+
+#[test]
+fn a_step_that_waits_for_its_dependency_has_more_time_and_uses_up_no_attempt() {
+    for kind in StepKind::FORWARD.into_iter().skip(1) {
+        let mut saga = running(kind);
+        let (_, attempt, step) = saga.at_work();
+        for number in 1..=3 {
+            let until = saga.now + SignedDuration::from_mins(5);
+            let decision = saga.when(&deferred(&step, until)).unwrap();
+            assert_eq!(decision.events.len(), 1);
+            let moved = &decision.timers[0];
+            assert!(moved.due_at > until, "{kind}: it is looked at again before it is overdue");
+            assert_eq!(moved.name, format!("deadline:{step}:{number}"));
+            let earlier = if number == 1 {
+                format!("deadline:{step}")
+            } else {
+                format!("deadline:{step}:{}", number - 1)
+            };
+            assert!(saga.ignores(&timer(&earlier)), "{kind}: the earlier deadline is void");
+        }
+        assert_eq!(saga.at_work(), (kind, attempt, step.clone()));
+        assert!(saga.ignores(&deferred("p-1/other/1", saga.now)), "{kind}: of another step");
+        saga.succeed();
+        assert!(saga.ignores(&deferred(&step, saga.now)), "{kind}: late");
+    }
+}
+
+#[test]
+fn a_step_that_waits_and_is_never_heard_of_is_overdue_in_the_end() {
+    let mut saga = running(StepKind::ApplyRole);
+    let (_, _, step) = saga.at_work();
+    saga.when(&deferred(&step, saga.now)).unwrap();
+    let names = saga.fire();
+    assert_eq!(names[..2], ["provisioning.state-sla-exceeded", "provisioning.step-failed"]);
 }

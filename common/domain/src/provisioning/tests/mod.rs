@@ -133,6 +133,16 @@ fn failure(kind: StepKind, step: &str, category: Category) -> ProvisioningInput 
     }
 }
 
+fn deferred(step: &str, until: Timestamp) -> ProvisioningInput {
+    ProvisioningInput::Host(HostEvent::StepDeferred(hostler_events::host::StepDeferred {
+        host: id(HOST),
+        provisioning: id("p-1"),
+        step: id(step),
+        until,
+        reason: "configuration is away".to_owned(),
+    }))
+}
+
 fn timer(name: &str) -> ProvisioningInput {
     ProvisioningInput::Timer { name: name.to_owned() }
 }

@@ -14,7 +14,7 @@ fn the_bus_forwards_exactly_what_a_saga_listens_to() {
         .into_iter()
         .chain(COMPENSATIONS)
         .flat_map(|kind| [success(kind, "s/1"), failure(kind, "s/1", Category::Unknown)])
-        .chain([quarantined(HOST), released_by_host("s/1")])
+        .chain([quarantined(HOST), released_by_host("s/1"), deferred("s/1", Timestamp::UNIX_EPOCH)])
         .map(|input| match input {
             ProvisioningInput::Host(event) => {
                 assert!(!matches!(replies::of_host(&event), Reply::Nothing));
