@@ -16,7 +16,7 @@ use hostler_core::{
 };
 
 use crate::batch::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, Handler, KEY, ORIGINAL, REASON, REPLAY, attribute,
+    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, attribute, identity,
     item_failure, receive_count, text_attributes,
 };
 use crate::history::Fold;
@@ -123,7 +123,7 @@ impl Triage {
     fn read(&self, origin: &str, record: &SqsMessage) -> (FailureId, DeadLetter) {
         let body = record.body.clone().unwrap_or_default();
         let said = |name: &str| attribute(record, name).map(str::to_owned);
-        let id = said(FAILURE).or_else(|| said(ORIGINAL)).or_else(|| record.message_id.clone());
+        let id = identity(record);
         let failure = id.and_then(|id| FailureId::new(id).ok()).unwrap_or_else(|| {
             // A dead letter always has an id; were it ever unfit for a key, it is still not lost.
             FailureId::from(self.shell.new_id())

@@ -22,12 +22,7 @@ fn request(count: u32) -> RequestHosts {
 }
 
 fn input(command: RequestHosts, provisionings: Vec<ProvisioningId>) -> CapacityInput {
-    CapacityInput::Request {
-        command,
-        provisionings,
-        policy: Box::default(),
-        approval_above: None,
-    }
+    CapacityInput::Request { command, provisionings, policy: Box::default(), approval_above: None }
 }
 
 #[test]

@@ -23,10 +23,10 @@ use crate::timers::HOP_SECONDS_MAX;
 
 pub use record::REPLAY;
 pub(crate) use record::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, attribute, item_failure,
+    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, REASON, attribute, identity, item_failure,
     receive_count, text_attributes,
 };
-use record::{DEFERRED_SINCE, decode, groups, is_replay};
+use record::{DEFERRED_SINCE, ORIGINAL, decode, groups, is_replay};
 
 /// How many records of one batch are handled at a time.
 const CONCURRENCY: usize = 10;
@@ -197,7 +197,7 @@ impl Batch {
                     return Err(Stop::Failed(Failure::retryable(reason)));
                 }
                 Some(Ok(held)) => match held.get(&lane.key) {
-                    Some(head) if Some(head.as_str()) != record.message_id.as_deref() => {
+                    Some(head) if Some(head.as_str()) != identity(record) => {
                         return Err(Stop::Behind(head.clone()));
                     }
                     _ => {}
@@ -236,7 +236,7 @@ impl Batch {
     ) -> bool {
         let heads_lane = || {
             let (Some(lane), Some(Ok(held))) = (&lane, &turn.held) else { return None };
-            held.get(&lane.key).filter(|head| Some(head.as_str()) == record.message_id.as_deref())
+            held.get(&lane.key).filter(|head| Some(head.as_str()) == identity(record))
         };
         let failure = match attribute(record, FAILURE) {
             Some(failure) => FailureId::new(failure).ok(),
@@ -297,6 +297,9 @@ impl Batch {
         if !record.attributes.contains_key("MessageGroupId") {
             let mut attributes = text_attributes(record);
             attributes.insert(DEFERRED_SINCE.to_owned(), since.to_string());
+            // The copy has another id, and is the same message: what it once held it must know as its own.
+            attributes.insert(ORIGINAL.to_owned(), identity(record).unwrap_or_default().to_owned());
+            attributes.retain(|_, text| !text.is_empty());
             let body = record.body.clone().unwrap_or_default();
             let copy = Outbound { body, delay_seconds: seconds, attributes };
             match self.queues.send(self.queue, &[copy]).await.into_iter().next() {
@@ -325,7 +328,7 @@ impl Batch {
         lane: Option<&Lane>,
         more: impl IntoIterator<Item = (String, String)>,
     ) -> bool {
-        let id = attribute(record, FAILURE).or(record.message_id.as_deref()).unwrap_or_default();
+        let id = identity(record).unwrap_or_default();
         let mut attributes: BTreeMap<String, String> = [
             (REASON, attribute_text(reason, REASON_CHARS_MAX)),
             (CATEGORY, category.as_str().to_owned()),

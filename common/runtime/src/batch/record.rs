@@ -16,8 +16,8 @@ pub(crate) const REASON: &str = "reason";
 pub(crate) const CATEGORY: &str = "category";
 pub(crate) const FUNCTION: &str = "function";
 pub(crate) const ATTEMPTS: &str = "attempts";
-/// The id that the message had on its own queue.
-pub(crate) const ORIGINAL: &str = "originalMessageId";
+/// The id that the message had on its own queue, before it was copied.
+pub(super) const ORIGINAL: &str = "originalMessageId";
 /// What the message keeps its order by.
 pub(crate) const KEY: &str = "key";
 /// The failure that the message waits behind.
@@ -60,6 +60,11 @@ pub(super) fn groups(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
 /// The text of one of a record's attributes.
 pub(crate) fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
     record.message_attributes.get(name)?.string_value.as_deref()
+}
+
+/// What a message is called from its first time on: a copy of it, delayed or sent by triage, says whose copy it is.
+pub(crate) fn identity(record: &SqsMessage) -> Option<&str> {
+    attribute(record, FAILURE).or_else(|| attribute(record, ORIGINAL)).or(record.message_id.as_deref())
 }
 
 /// The text attributes of a record, for a copy of it.

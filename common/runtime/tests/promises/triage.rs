@@ -38,6 +38,9 @@ impl Handler for Orders {
             "later" if *self.away.lock().unwrap() => {
                 return Err(Failure::terminal(Category::Transient, "the store is away"));
             }
+            "wait" if *self.away.lock().unwrap() => {
+                return Err(Failure::deferred(Duration::from_secs(5), "the shop is closed"));
+            }
             "never" => return Err(Failure::terminal(Category::Business, "no such order")),
             "crash" => panic!("it went off"),
             _ => {}
@@ -387,6 +390,22 @@ async fn a_message_that_held_its_key_and_did_not_leave_lets_go_of_it_when_it_wor
     assert_eq!(site.handled(), ["a1", "a2"]);
     let held = Lanes::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
     assert!(held.is_empty(), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_held_its_key_and_then_waits_is_not_parked_behind_itself() {
+    let site = Site::new();
+    site.send("a1", "wait").await;
+    let held = Lanes::new(Arc::new(site.control.clone()));
+    let id = site.queues.receive("orders", 1)[0].message_id.clone();
+    let lane = hostler_core::triage::Lane { queue: "orders".to_owned(), key: "a".to_owned() };
+    held.hold(&lane, &FailureId::new(id).unwrap()).await.unwrap();
+    site.away(true);
+    site.pass(SignedDuration::from_mins(2)).await;
+    site.away(false);
+    site.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(site.handled(), ["a1"]);
+    assert!(held.held("orders").await.unwrap().is_empty());
 }
 
 #[tokio::test]
