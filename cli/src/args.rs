@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_to_failures_and_breakers_has_a_reason() {
+        assert!(parse("hostler failures").is_ok());
+        assert!(parse("hostler failures retry f-1").is_err());
+        assert!(parse("hostler failures retry f-1 f-2 --why known --rate 5").is_ok());
+        assert!(parse("hostler failures discard --everything --why known").is_ok());
+        assert!(parse("hostler failures edit f-1 --why known").is_err());
+        assert!(parse("hostler breakers").is_ok());
+        assert!(parse("hostler breakers open bmc").is_err());
+        assert!(parse("hostler breakers close bmc --for 5m --why back").is_ok());
+        assert!(parse("hostler approve web-q3").is_err());
+    }
+
+    #[test]
     fn version_and_time_exclude_each_other() {
         assert!(parse("hostler show host h-01 --version 3").is_ok());
         assert!(parse("hostler show saga web.1 --at 2026-01-31T12:00:00Z --timeline").is_ok());

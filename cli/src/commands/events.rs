@@ -172,7 +172,7 @@ fn report(telling: &Telling, told: &Told, audit: Option<&str>, out: Out) -> Resu
     match told.failed {
         0 => Ok(()),
         failed => Err(CliError::Outcome(format!(
-            "{failed} commits cannot be published: see why with `cargo hostler failures --queue relay-outbox`"
+            "{failed} commits cannot be published: see why with `cargo hostler failures list --queue relay-outbox`"
         ))),
     }
 }

@@ -32,7 +32,7 @@ pub const INDEX: &str = "breakers";
 
 /// The dependency is known to be away: it was not called.
 #[derive(Debug, thiserror::Error)]
-#[error("{dependency} is left alone until {until}: {reason}; see and override it with hostler breakers")]
+#[error("{dependency} is left alone until {until:.0}: {reason}; see and override it with hostler breakers")]
 pub struct Open {
     /// Which one.
     pub dependency: String,

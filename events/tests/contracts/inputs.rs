@@ -121,7 +121,7 @@ fn dead_letter() -> Value {
     record["eventSourceARN"] =
         format!("arn:aws:sqs:{REGION}:{ACCOUNT}:hostler-CommandsDlq-AbCdEfGhIjKl").into();
     let said = [
-        ("reason", "host h-99 is not known: enrol it first"),
+        ("reason", "host h-01 is not known: enrol it first"),
         ("category", "business"),
         ("function", "accept-commands"),
         ("attempts", "1"),

@@ -40,7 +40,7 @@ pub(super) async fn list(args: &ListArgs, target: &Target, out: Out) -> Result<(
         return out.document(&rows);
     }
     if rows.is_empty() {
-        let such = if args.which.is_any() { "such " } else { "" };
+        let such = if args.which.is_any() { "" } else { "such " };
         return out.line(format!("There are no {such}failures to deal with."));
     }
     let now = Timestamp::now();
