@@ -18,6 +18,8 @@ use crate::target::Target;
 const BATCH: i32 = 10;
 /// For how long a message that was looked at is hidden from others.
 const HIDDEN_SECONDS: i32 = 5;
+/// How long the queue is asked before it counts as empty: with [`EMPTY_MAX`] longer than what was looked at is hidden.
+const WAIT_SECONDS: i32 = 3;
 /// For how long a message that is being moved is hidden from others.
 const MOVING_SECONDS: i32 = 60;
 /// How many empty answers in a row mean that there is nothing more to see.
@@ -123,7 +125,8 @@ pub(super) async fn redrive(args: &RedriveArgs, target: &Target, out: Out) -> Re
     };
     let there = count(&client, &name, &url).await?;
     if args.dry_run || there == 0 {
-        return report(&name, there, "would be moved", out);
+        let what = if there == 0 { "are there to be moved" } else { "would be moved" };
+        return report(&name, there, what, out);
     }
     if let Some(task) = start_task(&client, &name, &url, &to, args.rate).await? {
         return match out.json {
@@ -131,7 +134,7 @@ pub(super) async fn redrive(args: &RedriveArgs, target: &Target, out: Out) -> Re
             false => out.line(format!("SQS moves about {there} messages of {name} back (task {task}).")),
         };
     }
-    let moved = move_each(&client, (&name, &url), &to, args.rate).await?;
+    let moved = move_each(&client, (&name, &url), (&to, there), args.rate).await?;
     report(&name, moved, "were moved back", out)
 }
 
@@ -184,18 +187,20 @@ async fn arn(client: &Client, name: &str, url: &str) -> Result<String, CliError>
 async fn move_each(
     client: &Client,
     (name, from): (&str, &str),
-    to: &str,
+    (to, most): (&str, u64),
     rate: u32,
 ) -> Result<u64, CliError> {
     let failed = |what: &str| format!("{name} is not moved to its end: {what}, and start again");
     let pause = std::time::Duration::from_secs(1) / rate.max(1);
     let (mut moved, mut empty) = (0, 0);
-    while empty < EMPTY_MAX {
+    // No more than there were: what fails once more comes back, and would be moved for ever.
+    while moved < most && empty < EMPTY_MAX {
         let received = client
             .receive_message()
             .queue_url(from)
             .max_number_of_messages(BATCH)
             .visibility_timeout(MOVING_SECONDS)
+            .wait_time_seconds(WAIT_SECONDS)
             .message_attribute_names("All")
             .send()
             .await
