@@ -18,6 +18,7 @@ use hostler_runtime::batch::REPLAY;
 
 use super::fleet::Call;
 use super::functions::{ORIGINS, QUEUES};
+use super::switch::INVOCATION;
 use super::{
     Bug, Clock, HttpHandler, Outbound, OutboxRecord, Queues, REMAINING, Random, Rates, Received, Request,
     Response, Setup, SignedDuration, Site, TIMERS_QUEUE, Timestamp, Value, json, relay_outbox, shuffle,
@@ -30,8 +31,6 @@ const FLIGHTS_MAX: usize = 6;
 const DUPLICATES_PERCENT: u8 = 2;
 /// How many records the stream delivers at a time.
 const RELAY_MAX: usize = 100;
-/// How long an invocation may last.
-const INVOCATION: SignedDuration = SignedDuration::from_secs(30);
 /// More steps than any run needs.
 const STEPS_MAX: u64 = 3_000_000;
 

@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 const YIELDING_PERCENT: u8 = 25;
 const YIELDS_MAX: u64 = 60;
 
+/// How long an invocation may last.
+pub const INVOCATION: SignedDuration = SignedDuration::from_secs(30);
+
 /// What happens at one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -120,6 +123,8 @@ struct Inner {
     chaos: Option<ByChance>,
     /// The invocation that runs right now.
     current: u64,
+    /// Since when each invocation runs.
+    begun: BTreeMap<u64, Timestamp>,
     /// Invocations that died.
     doomed: BTreeSet<u64>,
     /// Invocations that stand still, and until when each of their parts does.
@@ -134,7 +139,7 @@ struct Inner {
     bug: Option<(Bug, u64)>,
     /// Commits that were acknowledged and are yet to be looked for.
     acknowledged: Vec<Acknowledged>,
-    /// What is being worked on from outside, and since when.
+    /// What is being worked on from outside, and since when the invocation runs that does so.
     worked_on: BTreeMap<String, Timestamp>,
     /// What two invocations worked on at a time.
     collisions: Vec<String>,
@@ -230,7 +235,11 @@ impl Switch {
 
     /// The invocation that runs from here on.
     pub fn enter(&self, invocation: u64) {
-        self.inner.lock().unwrap().current = invocation;
+        let mut inner = self.inner.lock().unwrap();
+        inner.current = invocation;
+        if let Some(now) = inner.chaos.as_ref().map(|chaos| chaos.clock.now()) {
+            inner.begun.entry(invocation).or_insert(now);
+        }
     }
 
     /// Whether an invocation has died.
@@ -248,6 +257,7 @@ impl Switch {
         let mut inner = self.inner.lock().unwrap();
         inner.doomed.remove(&invocation);
         inner.stalled.remove(&invocation);
+        inner.begun.remove(&invocation);
     }
 
     /// Time has passed: whoever waited for it goes on.
@@ -313,9 +323,15 @@ impl Switch {
             let Some(now) = inner.chaos.as_ref().map(|chaos| chaos.clock.now()) else {
                 return WorkedOn { switch: self.clone(), what: String::new() };
             };
-            let since = inner.worked_on.insert(what.to_owned(), now);
-            // Whoever has been at it for longer than an invocation lasts is a zombie.
-            if since.is_some_and(|since| now.duration_since(since) < SignedDuration::from_secs(30)) {
+            // Whoever has been running for longer than an invocation lasts is a zombie: no lease keeps it from what it had
+            // begun, and what it does is guarded by conditional writes.
+            let begun = inner.begun.get(&inner.current).copied().unwrap_or(now);
+            let alive = |begun: &Timestamp| now.duration_since(*begun) < INVOCATION;
+            if !alive(&begun) {
+                return WorkedOn { switch: self.clone(), what: String::new() };
+            }
+            let other = inner.worked_on.insert(what.to_owned(), begun);
+            if other.as_ref().is_some_and(alive) {
                 inner.collisions.push(what.to_owned());
             }
         }
