@@ -1,10 +1,12 @@
 //! What the commands talk to: the local cloud, or a stack on AWS.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::Args;
 use hostler_localstack::{Account, HttpApi};
+use hostler_runtime::{Integrity, SigningKeys};
 
 use crate::api::Api;
 use crate::error::CliError;
@@ -23,6 +25,23 @@ pub(crate) struct Global {
     /// The stack's AWS region, when not the one of the AWS profile
     #[arg(long, global = true, value_name = "REGION", help_heading = "Global options")]
     pub(crate) region: Option<String>,
+    /// The deployment's SigningKeys, with which what is sent past the API is signed
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTLER_SIGNING_KEYS",
+        hide_env_values = true,
+        value_name = "JSON",
+        value_parser = signing_keys,
+        help_heading = "Global options"
+    )]
+    pub(crate) signing_keys: Option<Arc<Integrity>>,
+}
+
+fn signing_keys(text: &str) -> Result<Arc<Integrity>, String> {
+    let keys: SigningKeys = serde_json::from_str(text)
+        .map_err(|error| format!("it is no JSON object of keys, sign and require: {error}"))?;
+    Integrity::new(&keys).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// A deployed orchestrator, and how to reach it.
@@ -32,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) api: Api,
     /// For SDK clients.
     pub(crate) config: SdkConfig,
+    /// What is sent past the API is signed by it.
+    pub(crate) integrity: Arc<Integrity>,
     outputs: BTreeMap<String, String>,
     local: Option<LocalState>,
 }
@@ -42,13 +63,15 @@ impl Target {
     /// # Errors
     /// [`CliError::NotRunning`] without a local cloud; those of AWS with a stack.
     pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
-        match &global.stack {
+        let mut target = match &global.stack {
             Some(stack) => Self::open_aws(stack, global.region.clone()).await,
             None if global.region.is_some() => {
                 Err(CliError::Usage("--region goes with --stack; the local cloud has but one".to_owned()))
             }
             None => Self::open_local(state::running(&Workspace::find()?)?),
-        }
+        }?;
+        target.integrity = global.signing_keys.clone().unwrap_or_default();
+        Ok(target)
     }
 
     /// The local cloud in a known state.
@@ -59,7 +82,13 @@ impl Target {
         let account = Account::at(endpoint, &stack.account);
         let config = account.sdk_config();
         let api = Self::api(&config, &stack.api_url, true)?;
-        Ok(Self { api, config, outputs: stack.outputs.clone(), local: Some(state) })
+        Ok(Self {
+            api,
+            config,
+            integrity: Arc::default(),
+            outputs: stack.outputs.clone(),
+            local: Some(state),
+        })
     }
 
     async fn open_aws(stack: &str, region: Option<String>) -> Result<Self, CliError> {
@@ -89,7 +118,7 @@ impl Target {
             _ => None,
         };
         let api = Self::api(&config, local.as_deref().unwrap_or(url), local.is_some())?;
-        Ok(Self { api, config, outputs, local: None })
+        Ok(Self { api, config, integrity: Arc::default(), outputs, local: None })
     }
 
     fn api(config: &SdkConfig, url: &str, local: bool) -> Result<Api, CliError> {

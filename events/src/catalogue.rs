@@ -1,7 +1,7 @@
 //! The list of all contracts, for schemas, samples, checks and the command line.
 
+use hostler_core::Data;
 use schemars::Schema;
-use serde_json::Value;
 
 use crate::commands::{OperatorCommand, StepCommand};
 use crate::host::HostEvent;
@@ -30,7 +30,7 @@ pub struct Contract {
     /// The JSON Schema of the payload (`data`).
     pub schema: fn() -> Schema,
     /// Reads a payload as the type, for checks that a schema cannot make.
-    pub check: fn(Value) -> Result<(), serde_json::Error>,
+    pub check: fn(&Data) -> Result<(), serde_json::Error>,
 }
 
 /// All contracts, events first.

@@ -1,11 +1,15 @@
 //! `contracts!`: a closed set of payload types from a table of wire names and versions.
 
+use hostler_core::Data;
 use serde::de::{DeserializeOwned, Error};
-use serde_json::Value;
 
 /// Reads a payload; an error begins with the path of the field that is wrong, such as `policy.deployImage`.
-pub(crate) fn read<T: DeserializeOwned>(data: Value) -> Result<T, serde_json::Error> {
-    serde_path_to_error::deserialize(data).map_err(serde_json::Error::custom)
+pub(crate) fn read<T: DeserializeOwned>(data: &Data) -> Result<T, serde_json::Error> {
+    // To keep the path takes time, and what is wrong can wait.
+    data.read().or_else(|_| {
+        let mut text = serde_json::Deserializer::from_str(data.text());
+        serde_path_to_error::deserialize(&mut text).map_err(serde_json::Error::custom)
+    })
 }
 
 /// Declares an enum of payloads. Each line reads `"wire.name" v1 => Variant(PayloadType)`; for commands,
@@ -73,18 +77,14 @@ macro_rules! contracts {
                 match self { $( Self::$variant(_) => $version, )+ }
             }
 
-            fn to_data(&self) -> serde_json::Value {
-                // Payloads are plain records with text keys, for which this cannot fail; the contract tests
-                // serialise every one of them.
-                match self {
-                    $( Self::$variant(payload) => serde_json::to_value(payload).unwrap_or_default(), )+
-                }
+            fn to_data(&self) -> hostler_core::Data {
+                match self { $( Self::$variant(payload) => hostler_core::Data::of(payload), )+ }
             }
 
             fn from_data(
                 type_name: &str,
                 schema_version: u32,
-                data: serde_json::Value,
+                data: &hostler_core::Data,
             ) -> Result<Self, hostler_core::ContractError> {
                 match type_name {
                     $(

@@ -175,7 +175,7 @@ fn check(
     }
     // What a schema cannot say, its type can.
     if wrong.is_empty()
-        && let Err(error) = (contract.check)(value["data"].clone())
+        && let Err(error) = (contract.check)(&value["data"].clone().into())
     {
         wrong.push(format!("/data: {error}"));
     }
@@ -203,7 +203,7 @@ async fn put_event(target: &Target, name: &str, envelope: &Value) -> Result<Stri
         .event_bus_name(target.output("EventBus")?)
         .source(envelope["source"].as_str().unwrap_or(hostler_events::SOURCE))
         .detail_type(name)
-        .detail(envelope.to_string())
+        .detail(target.integrity.signed_body(envelope.to_string()))
         .build();
     let answer =
         aws_sdk_eventbridge::Client::new(&target.config).put_events().entries(entry).send().await.map_err(
@@ -227,7 +227,7 @@ async fn send_message(target: &Target, queue: &str, envelope: &Value) -> Result<
     let sent = aws_sdk_sqs::Client::new(&target.config)
         .send_message()
         .queue_url(url)
-        .message_body(envelope.to_string())
+        .message_body(target.integrity.signed_body(envelope.to_string()))
         .send()
         .await
         .map_err(CliError::aws(format!(

@@ -114,7 +114,8 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
     let Telling { action, to, selection, how } = &telling;
     let log =
         DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&target.config), target.output("EventsTable")?);
-    let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), how.rate);
+    let replayer =
+        Replayer::new(Arc::new(log), Arc::new(SystemClock), how.rate).signed_by(target.integrity.clone());
     let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&target.config), target.queues()?);
     let audit = if how.dry_run { None } else { Some(begin_audit(target, &telling).await?) };
     let bar = bar(out);
@@ -127,7 +128,8 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
         None => {
             let bus = aws_sdk_eventbridge::Client::new(&target.config);
             let bus = EventBridgeBus::new(bus, target.output("EventBus")?);
-            let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), RELAY_FAILURES);
+            let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), RELAY_FAILURES)
+                .signed_by(target.integrity.clone());
             replayer.republish(selection, &relay, show).await
         }
     };

@@ -186,6 +186,6 @@ mod tests {
     #[test]
     fn the_payload_fits_its_contract() {
         let body = RequestArgs::of("web-1", "web", "web", 3).body("web-1");
-        (hostler_events::find("request-hosts").unwrap().check)(body).unwrap();
+        (hostler_events::find("request-hosts").unwrap().check)(&body.into()).unwrap();
     }
 }

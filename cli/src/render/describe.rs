@@ -60,7 +60,7 @@ impl Line {
 /// Describes an event that was recorded at a moment.
 pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     fn read<P: Payload>(event: &RecordedEvent) -> Option<P> {
-        P::from_data(&event.event_type, event.schema_version, event.data.clone()).ok()
+        P::from_data(&event.event_type, event.schema_version, &event.data).ok()
     }
     if let Some(event) = read::<ProvisioningEvent>(event) {
         return describe_saga::provisioning(&event, recorded_at);

@@ -9,8 +9,9 @@ use hostler_runtime::PortError;
 use hostler_runtime::replay::{EventLog, LogPage};
 
 use crate::error::AwsError;
-use crate::item::{from_attributes, to_commit};
+use crate::item::from_attributes;
 use crate::tables::events as names;
+use hostler_runtime::item::to_commit;
 
 const SCAN: &str = "dynamodb:Scan";
 /// What separates version and stream in a page's name; streams may hold anything else.

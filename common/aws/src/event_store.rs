@@ -12,8 +12,9 @@ use hostler_core::{Commit, StreamId, StreamVersion};
 use hostler_runtime::{EventStore, StoreError};
 
 use crate::error::AwsError;
-use crate::item::{from_attributes, to_attributes, to_commit, to_fields};
+use crate::item::{from_attributes, to_attributes};
 use crate::tables::events as names;
+use hostler_runtime::item::{to_commit, to_fields};
 
 /// How many commits one call of a load asks for; a snapshot is expected among them.
 const COMMITS_PER_PAGE: usize = 32;

@@ -13,8 +13,8 @@ use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::flow::{Consumers, Depths};
 use hostler_runtime::relay::{OutboxRecord, Relayed};
 use hostler_runtime::{
-    Backpressure, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids, Lanes,
-    Once, Queues, Request, Response, Shell, Triage, Views,
+    Backpressure, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids,
+    Integrity, Lanes, Once, Queues, Request, Response, Shell, Triage, Views,
 };
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -147,6 +147,12 @@ impl Function {
         Arc::new(UuidV7)
     }
 
+    /// What messages are signed by.
+    #[must_use]
+    pub fn integrity(&self) -> Arc<Integrity> {
+        self.aws.settings().integrity()
+    }
+
     /// Has the messages of its queue keep their order by what [`Handler::key`] says.
     ///
     /// # Errors
@@ -157,7 +163,8 @@ impl Function {
     }
 
     fn batch(&self, queue: &'static str) -> Result<Batch, SettingsError> {
-        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids());
+        let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids())
+            .signed_by(self.integrity());
         Ok(match self.lanes.clone() {
             Some(lanes) => batch.in_lanes(lanes),
             None => batch,

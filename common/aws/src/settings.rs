@@ -1,6 +1,9 @@
 //! What a function's environment tells it, checked at cold start.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hostler_runtime::{Integrity, KeyError};
 
 use crate::tables::env;
 
@@ -26,6 +29,9 @@ pub enum SettingsError {
         #[source]
         source: serde_json::Error,
     },
+    /// A signing key cannot be used.
+    #[error("the environment variable SIGNING_KEYS cannot be used: {0}")]
+    Keys(#[from] KeyError),
 }
 
 /// Where things are. Each function is told only of what it uses; asking for anything else is an error that
@@ -35,6 +41,7 @@ pub struct Settings {
     values: BTreeMap<&'static str, String>,
     queues: BTreeMap<String, String>,
     mappings: BTreeMap<String, String>,
+    integrity: Arc<Integrity>,
 }
 
 impl Settings {
@@ -63,7 +70,25 @@ impl Settings {
             };
         let queues = map(env::QUEUE_URLS, "a JSON object of logical queue names and URLs")?;
         let mappings = map(env::MAPPINGS, "a JSON object of logical queue names and ids of mappings")?;
-        Ok(Self { values, queues, mappings })
+        let integrity = match present(env::SIGNING_KEYS) {
+            Some((name, text)) => {
+                let expected = "a JSON object of keys, sign and require";
+                let keys = serde_json::from_str(&text).map_err(|source| SettingsError::Malformed {
+                    name,
+                    expected,
+                    source,
+                })?;
+                Arc::new(Integrity::new(&keys)?)
+            }
+            None => Arc::default(),
+        };
+        Ok(Self { values, queues, mappings, integrity })
+    }
+
+    /// What messages are signed by: [`env::SIGNING_KEYS`].
+    #[must_use]
+    pub fn integrity(&self) -> Arc<Integrity> {
+        self.integrity.clone()
     }
 
     /// The table of streams.

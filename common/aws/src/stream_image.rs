@@ -3,7 +3,8 @@
 use hostler_runtime::relay::OutboxRecord;
 use serde_json::{Value, json};
 
-use crate::item::{from_image, to_commit};
+use crate::item::from_image;
+use hostler_runtime::item::to_commit;
 
 /// The largest record that is kept whole for the failure queue: a message takes 256 KB, and a record up to 400.
 const RAW_BYTES_MAX: usize = 200_000;
@@ -54,7 +55,7 @@ mod tests {
     use hostler_testkit::sample;
 
     use super::*;
-    use crate::item::{Field, to_fields};
+    use hostler_runtime::item::{Field, to_fields};
 
     fn image(commit: &hostler_core::Commit) -> Value {
         let attribute = |field| match field {

@@ -17,41 +17,12 @@ pub mod env {
     pub const QUEUE_URLS: &str = "QUEUE_URLS";
     /// A JSON object of the queues' logical names and the ids of the event source mappings that read them.
     pub const MAPPINGS: &str = "MAPPINGS";
+    /// The keys that messages are signed by, a JSON object such as
+    /// `{"keys":{"2026-11":"<64 hexadecimal digits>"},"sign":"2026-11","require":true}`. Empty: nothing is signed.
+    pub const SIGNING_KEYS: &str = "SIGNING_KEYS";
 }
 
-/// The table of streams: one item for each commit. Its DynamoDB stream (new images) is the outbox.
-pub mod events {
-    /// Partition key, text: the stream.
-    pub const STREAM: &str = "stream";
-    /// Sort key, number: the version that the commit made.
-    pub const VERSION: &str = "version";
-    /// Names the attempt that wrote the item.
-    pub const COMMIT_ID: &str = "commit_id";
-    /// What made the commit happen.
-    pub const CAUSATION_ID: &str = "causation_id";
-    /// The request it belongs to.
-    pub const CORRELATION_ID: &str = "correlation_id";
-    /// W3C `traceparent`; absent outside of a trace.
-    pub const TRACEPARENT: &str = "traceparent";
-    /// W3C `tracestate`; absent where there is none.
-    pub const TRACESTATE: &str = "tracestate";
-    /// The length of the causal chain, a number.
-    pub const HOPS: &str = "hops";
-    /// Who set it in motion.
-    pub const ACTOR: &str = "actor";
-    /// The system that recorded it.
-    pub const SOURCE: &str = "source";
-    /// When it was recorded, RFC 3339.
-    pub const RECORDED_AT: &str = "recorded_at";
-    /// The events, a JSON array as text; absent when there are none.
-    pub const EVENTS: &str = "events";
-    /// The commands, a JSON array as text; absent when there are none.
-    pub const COMMANDS: &str = "commands";
-    /// The timers, a JSON array as text; absent when there are none.
-    pub const TIMERS: &str = "timers";
-    /// The state after the commit, a JSON object as text; absent on most commits.
-    pub const SNAPSHOT: &str = "snapshot";
-}
+pub use hostler_runtime::item::names as events;
 
 /// The table of read models: one item for each row.
 pub mod views {

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::envelope::{Actor, Envelope};
 use crate::ids::{CausationId, CorrelationId, EventId, StreamId, StreamVersion};
 use crate::trace::TraceContext;
@@ -50,7 +50,7 @@ pub struct CloudEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// The payload.
-    pub data: Value,
+    pub data: Data,
 }
 
 impl From<Envelope> for CloudEvent {
@@ -131,7 +131,7 @@ mod tests {
                 trace_context: traced.then(|| TraceContext { traceparent: "00-a-b-01".into(), tracestate: state }),
                 hops,
                 actor: Actor(text.clone()),
-                data: serde_json::json!({ "text": text }),
+                data: serde_json::json!({ "text": text }).into(),
                 signature: None,
             };
             let wire = serde_json::to_string(&CloudEvent::from(event.clone())).unwrap();

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::envelope::{Actor, CommandEnvelope, Envelope};
 use crate::ids::{
     CausationId, CommandId, CommitId, CorrelationId, EventId, StreamId, StreamVersion, TimerId,
@@ -31,7 +31,7 @@ pub struct RecordedEvent {
     /// Its schema version.
     pub schema_version: u32,
     /// Its payload.
-    pub data: Value,
+    pub data: Data,
 }
 
 /// One command inside its commit.
@@ -47,7 +47,7 @@ pub struct RecordedCommand {
     /// The logical name of the queue it goes to.
     pub queue: String,
     /// Its payload.
-    pub data: Value,
+    pub data: Data,
 }
 
 /// One timer inside its commit.
@@ -85,7 +85,7 @@ pub struct Snapshot {
     /// The form of `state`; another form than the reader's is passed over.
     pub state_version: u32,
     /// The state.
-    pub state: Value,
+    pub state: Data,
     /// Recent causes, oldest first.
     pub seen: Vec<SeenCause>,
 }
@@ -178,6 +178,7 @@ impl Commit {
                 hops: self.hops,
                 actor: self.actor.clone(),
                 data: command.data.clone(),
+                signature: None,
             };
             (command.queue.as_str(), envelope)
         })
@@ -196,6 +197,7 @@ impl Commit {
             trace_context: self.trace_context.clone(),
             hops: self.hops,
             actor: self.actor.clone(),
+            signature: None,
         })
     }
 

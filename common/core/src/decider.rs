@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::payload::{Addressed, ContractError, Payload};
 
 /// A pure state machine with a stream of its own. A saga is one whose decisions ask others to do things.
@@ -125,11 +125,11 @@ impl Payload for NoCommand {
         match *self {}
     }
 
-    fn to_data(&self) -> Value {
+    fn to_data(&self) -> Data {
         match *self {}
     }
 
-    fn from_data(type_name: &str, _: u32, _: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, _: u32, _: &Data) -> Result<Self, ContractError> {
         Err(ContractError::UnknownType { type_name: type_name.to_owned(), known: "none".to_owned() })
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::ids::{CausationId, CommandId, CorrelationId, EventId, StreamId, StreamVersion};
 use crate::trace::TraceContext;
 
@@ -29,7 +29,7 @@ impl fmt::Display for Actor {
 /// Something that happened. It is the `detail` of an EventBridge event, whose `detail-type` is `eventType`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Envelope<D = Value> {
+pub struct Envelope<D = Data> {
     /// Names this event.
     pub event_id: EventId,
     /// What happened, such as `host.deploy-completed`.
@@ -65,7 +65,7 @@ pub struct Envelope<D = Value> {
 /// Something that somebody is asked to do. It is the body of a message on a step queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CommandEnvelope<D = Value> {
+pub struct CommandEnvelope<D = Data> {
     /// Names this command; it is handled at most once.
     pub command_id: CommandId,
     /// What is asked for, such as `deploy-image`.
@@ -89,4 +89,7 @@ pub struct CommandEnvelope<D = Value> {
     pub actor: Actor,
     /// The payload.
     pub data: D,
+    /// A signature over the canonical envelope, where signing is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::decider::{Decider, Decision, NoCommand};
 use crate::payload::{ContractError, Payload, tagged, untagged};
 
@@ -102,11 +102,11 @@ impl Payload for FlowEvent {
         1
     }
 
-    fn to_data(&self) -> Value {
+    fn to_data(&self) -> Data {
         untagged(self)
     }
 
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
         tagged("flow.", &Self::NAMES, type_name, schema_version, data)
     }
 }

@@ -5,6 +5,7 @@
 pub mod breaker;
 pub mod cloudevents;
 pub mod commit;
+pub mod data;
 pub mod decider;
 pub mod envelope;
 pub mod failure;
@@ -18,6 +19,7 @@ pub mod trace;
 pub mod triage;
 
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
+pub use data::Data;
 pub use decider::{Decider, Decision, NoCommand, SetTimer};
 pub use envelope::{Actor, CommandEnvelope, Envelope};
 pub use failure::{Category, Failure};

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::data::Data;
 use crate::failure::{Category, Failure};
 
 /// A closed set of payload types, each with a name and a schema version, such as all events of one stream.
@@ -15,14 +16,14 @@ pub trait Payload: Sized + Send + Sync {
     fn schema_version(&self) -> u32;
 
     /// The payload as JSON.
-    fn to_data(&self) -> Value;
+    fn to_data(&self) -> Data;
 
     /// Reads a payload of the given type and version; older versions are upcast.
     ///
     /// # Errors
     /// [`ContractError`] for a type this set does not have, a version newer than this code, or data that
     /// breaks the contract.
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError>;
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError>;
 }
 
 /// A payload that has one queue where it is handled.
@@ -74,13 +75,13 @@ impl From<ContractError> for Failure {
 }
 
 /// The data of one variant of an enum that serde tags with `event`: the type's name says the tag already.
-pub(crate) fn untagged(event: &impl Serialize) -> Value {
+pub(crate) fn untagged(event: &impl Serialize) -> Data {
     // Such enums are plain records with text keys, for which this cannot fail.
     let mut data = serde_json::to_value(event).unwrap_or_default();
     if let Some(fields) = data.as_object_mut() {
         fields.remove("event");
     }
-    data
+    data.into()
 }
 
 /// Reads what [`untagged`] wrote, of a set whose types are called `<prefix><tag>` and have version 1.
@@ -89,7 +90,7 @@ pub(crate) fn tagged<T: DeserializeOwned>(
     names: &[&str],
     type_name: &str,
     schema_version: u32,
-    mut data: Value,
+    data: &Data,
 ) -> Result<T, ContractError> {
     let tag = type_name.strip_prefix(prefix).filter(|_| names.contains(&type_name)).ok_or_else(|| {
         ContractError::UnknownType { type_name: type_name.to_owned(), known: names.join(", ") }
@@ -98,6 +99,7 @@ pub(crate) fn tagged<T: DeserializeOwned>(
         let type_name = type_name.to_owned();
         return Err(ContractError::Version { type_name, found: schema_version, newest: 1 });
     }
+    let mut data = data.to_value();
     if let Some(fields) = data.as_object_mut() {
         fields.insert("event".to_owned(), Value::String(tag.to_owned()));
     }

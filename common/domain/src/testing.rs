@@ -46,13 +46,13 @@ where
         self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap();
         let decision = D::decide(&self.state, input, self.now)?;
         for event in &decision.events {
-            let back = D::Event::from_data(event.type_name(), event.schema_version(), event.to_data());
+            let back = D::Event::from_data(event.type_name(), event.schema_version(), &event.to_data());
             assert_eq!(back.as_ref().ok(), Some(event), "the event changes on its way: {back:?}");
             self.state = D::evolve(self.state.clone(), event);
         }
         for command in &decision.commands {
             let back =
-                D::Command::from_data(command.type_name(), command.schema_version(), command.to_data());
+                D::Command::from_data(command.type_name(), command.schema_version(), &command.to_data());
             assert_eq!(back.as_ref().ok(), Some(command), "the command changes on its way: {back:?}");
         }
         let text = serde_json::to_string(&self.state).unwrap();

@@ -2,7 +2,7 @@
 
 use hostler_core::failure::BoxError;
 use hostler_core::{
-    CausationId, Commit, ContractError, Decider, Payload, SeenCause, Snapshot, StreamId, StreamVersion,
+    CausationId, Commit, ContractError, Data, Decider, Payload, SeenCause, Snapshot, StreamId, StreamVersion,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -107,7 +107,7 @@ impl<D: Decider> Fold<D> {
     fn start(commit: &Commit) -> Option<Self> {
         let snapshot = commit.snapshot.as_ref().filter(|s| s.state_version == D::STATE_VERSION)?;
         // A snapshot is a cache: one that does not read is passed over like one of another form.
-        let state = serde_json::from_value(snapshot.state.clone()).ok()?;
+        let state = snapshot.state.read().ok()?;
         let mut fold = Self { state, seen: snapshot.seen.clone(), ..Self::default() };
         fold.version = commit.version;
         fold.updated_at = Some(commit.recorded_at);
@@ -132,7 +132,7 @@ impl<D: Decider> Fold<D> {
         let recent = |seen: &&SeenCause| now.duration_since(seen.recorded_at) <= CAUSE_WINDOW;
         Ok(Snapshot {
             state_version: D::STATE_VERSION,
-            state: serde_json::to_value(&self.state)?,
+            state: Data::write(&self.state)?,
             seen: self.seen.iter().filter(recent).cloned().collect(),
         })
     }
@@ -149,7 +149,7 @@ fn gap(stream: &StreamId, version: StreamVersion) -> HistoryError {
 /// [`HistoryError::Contract`] names the version and the reason.
 pub fn decode_events<D: Decider>(commit: &Commit) -> Result<Vec<D::Event>, HistoryError> {
     let decode = |event: &hostler_core::RecordedEvent| {
-        D::Event::from_data(&event.event_type, event.schema_version, event.data.clone()).map_err(|source| {
+        D::Event::from_data(&event.event_type, event.schema_version, &event.data).map_err(|source| {
             HistoryError::Contract { stream: commit.stream.clone(), version: commit.version, source }
         })
     };

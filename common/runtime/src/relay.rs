@@ -11,6 +11,7 @@ use std::time::Duration;
 use hostler_core::{Commit, Envelope, Failure, TimerFired};
 use jiff::Timestamp;
 
+use crate::integrity::Integrity;
 use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, attribute_text};
 use crate::timers::{TIMERS_QUEUE, delay_seconds};
 
@@ -54,6 +55,7 @@ pub struct Relay {
     queues: Arc<dyn Queues>,
     clock: Arc<dyn Clock>,
     failure_queue: String,
+    integrity: Arc<Integrity>,
 }
 
 /// A message and the record that it comes from.
@@ -70,7 +72,14 @@ impl Relay {
         clock: Arc<dyn Clock>,
         failure_queue: impl Into<String>,
     ) -> Self {
-        Self { bus, queues, clock, failure_queue: failure_queue.into() }
+        Self { bus, queues, clock, failure_queue: failure_queue.into(), integrity: Arc::default() }
+    }
+
+    /// Has everything that is published carry a signature.
+    #[must_use]
+    pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.integrity = integrity;
+        self
     }
 
     /// Publishes a batch of records.
@@ -87,8 +96,12 @@ impl Relay {
         for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
             match commit {
                 Ok(commit) => {
-                    events.extend(commit.envelopes().map(|message| From { record, message }));
-                    if let Err(error) = collect_messages(record, commit, now, &mut messages) {
+                    events.extend(
+                        commit
+                            .envelopes()
+                            .map(|event| From { record, message: self.integrity.signed(event) }),
+                    );
+                    if let Err(error) = self.collect_messages(record, commit, now, &mut messages) {
                         given_up.insert(record, format!("cannot be written as JSON: {error}"));
                     }
                     done.commands += commit.commands.len();
@@ -185,23 +198,25 @@ impl Relay {
             None => Ok(()),
         }
     }
-}
 
-fn collect_messages(
-    record: usize,
-    commit: &Commit,
-    now: Timestamp,
-    messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
-) -> Result<(), serde_json::Error> {
-    for (queue, command) in commit.command_envelopes() {
-        let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
-        messages.entry(queue.to_owned()).or_default().push(From { record, message });
+    fn collect_messages(
+        &self,
+        record: usize,
+        commit: &Commit,
+        now: Timestamp,
+        messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
+    ) -> Result<(), serde_json::Error> {
+        for (queue, command) in commit.command_envelopes() {
+            let command = self.integrity.signed(command);
+            let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
+            messages.entry(queue.to_owned()).or_default().push(From { record, message });
+        }
+        for timer in commit.timer_messages() {
+            let message = timer_message(&self.integrity.signed(timer), now)?;
+            messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(From { record, message });
+        }
+        Ok(())
     }
-    for timer in commit.timer_messages() {
-        let message = timer_message(&timer, now)?;
-        messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(From { record, message });
-    }
-    Ok(())
 }
 
 /// A timer's message, delayed by as much of its wait as one hop can take.

@@ -13,6 +13,7 @@ use hostler_core::{Commit, Envelope, Failure, StreamId};
 use jiff::Timestamp;
 
 use crate::batch::REPLAY;
+use crate::integrity::Integrity;
 use crate::ports::{Clock, Outbound, PortError, Queues};
 use crate::relay::{OutboxRecord, Relay};
 
@@ -124,12 +125,20 @@ pub struct Replayer {
     clock: Arc<dyn Clock>,
     /// Messages or commits a second.
     rate: u32,
+    integrity: Arc<Integrity>,
 }
 
 impl Replayer {
     /// One that tells at this rate: 1 to [`RATE_MAX`] a second.
     pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, rate: u32) -> Self {
-        Self { log, clock, rate: rate.clamp(1, RATE_MAX) }
+        Self { log, clock, rate: rate.clamp(1, RATE_MAX), integrity: Arc::default() }
+    }
+
+    /// Has what is told carry a signature. What is republished is signed by the relay.
+    #[must_use]
+    pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.integrity = integrity;
+        self
     }
 
     /// Counts what would be told, and tells nothing.
@@ -175,7 +184,11 @@ impl Replayer {
             let page = self.log.page(after.as_deref()).await?;
             told.read += page.commits.len() as u64;
             told.commits += page.commits.iter().filter(|commit| selection.takes(commit)).count() as u64;
-            let events = page.commits.iter().flat_map(|commit| selection.events(commit));
+            let events = page
+                .commits
+                .iter()
+                .flat_map(|commit| selection.events(commit))
+                .map(|event| self.integrity.signed(event));
             let messages = events.map(|event| marked(&event)).collect::<Result<Vec<_>, _>>()?;
             for messages in messages.chunks(self.at_once()) {
                 self.send(queues, to, messages.to_vec()).await?;

@@ -20,6 +20,7 @@ use crate::batch::{
     item_failure, receive_count, text_attributes,
 };
 use crate::history::Fold;
+use crate::integrity::Integrity;
 use crate::lanes::Lanes;
 use crate::ports::{Outbound, PortError, Queues, Row, StoreError, attribute_text};
 use crate::shell::{Cause, ExecuteError, Executed, Shell};
@@ -46,6 +47,7 @@ pub struct Triage {
     lanes: Lanes,
     /// By queue, where order is kept: what a queue gave up without a word has no key with it.
     keys: BTreeMap<&'static str, KeyOf>,
+    integrity: Arc<Integrity>,
 }
 
 impl Triage {
@@ -56,7 +58,14 @@ impl Triage {
         lanes: Lanes,
         keys: impl IntoIterator<Item = (&'static str, KeyOf)>,
     ) -> Self {
-        Self { shell, queues, lanes, keys: keys.into_iter().collect() }
+        Self { shell, queues, lanes, keys: keys.into_iter().collect(), integrity: Arc::default() }
+    }
+
+    /// Has messages that an operator has edited carry a signature.
+    #[must_use]
+    pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.integrity = integrity;
+        self
     }
 
     /// Takes what came to the dead-letter queue of `origin`, and reports what could not be recorded: it stays where it is
@@ -205,7 +214,11 @@ impl Triage {
         }
         let mut attributes = failed.letter.attributes;
         attributes.insert(FAILURE.to_owned(), failure.to_string());
-        let copy = Outbound { body: failed.letter.body, delay_seconds: 0, attributes };
+        let body = match failed.edited {
+            true => self.integrity.signed_body(failed.letter.body),
+            false => failed.letter.body,
+        };
+        let copy = Outbound { body, delay_seconds: 0, attributes };
         self.send(&failed.letter.queue, copy).await
     }
 

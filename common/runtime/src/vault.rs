@@ -130,7 +130,7 @@ impl Vault {
         // The subject is bound to the value, so that one subject's values cannot be passed off as another's.
         let nonce =
             key.seal_in_place_append_tag(Aad::from(subject.as_bytes()), &mut bytes).map_err(damaged)?;
-        let sealed = to_hex(nonce.as_ref()) + &to_hex(&bytes);
+        let sealed = hex::encode(nonce.as_ref()) + &hex::encode(&bytes);
         Ok(Sealed { subject: subject.to_owned(), sealed })
     }
 
@@ -145,9 +145,9 @@ impl Vault {
             return Err(damaged("it has no key"));
         };
         let Some(key) = stored.key else { return Ok(Opened::Forgotten) };
-        let key = from_hex(&key).ok_or_else(|| damaged("its key does not read"))?;
+        let key = hex::decode(&key).map_err(|_| damaged("its key does not read"))?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, &key).map_err(|_| damaged("its key is no key"))?;
-        let mut bytes = from_hex(&sealed.sealed).ok_or_else(|| damaged("it is not hexadecimal"))?;
+        let mut bytes = hex::decode(&sealed.sealed).map_err(|_| damaged("it is not hexadecimal"))?;
         let (nonce, bytes) =
             bytes.split_at_mut_checked(NONCE_LEN).ok_or_else(|| damaged("it is too short"))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged("its nonce is none"))?;
@@ -181,7 +181,7 @@ impl Vault {
         for _ in 0..TRIES_MAX {
             match self.stored(subject).await? {
                 Some((Stored { key: Some(key) }, _)) => {
-                    return from_hex(&key).ok_or_else(|| damaged("its key does not read"));
+                    return hex::decode(&key).map_err(|_| damaged("its key does not read"));
                 }
                 Some((Stored { key: None }, _)) => {
                     return Err(VaultError::Forgotten { subject: subject.to_owned() });
@@ -190,7 +190,7 @@ impl Vault {
                     let mut key = [0; KEY_BYTES];
                     aws_lc_rs::rand::fill(&mut key).map_err(|_| damaged("no key could be made"))?;
                     // Whoever loses this race seals with the winner's key: read again.
-                    self.control.put(&name(subject), &json!({ "key": to_hex(&key) }), 0).await?;
+                    self.control.put(&name(subject), &json!({ "key": hex::encode(&key) }), 0).await?;
                 }
             }
         }
@@ -208,17 +208,4 @@ impl Vault {
 
 fn name(subject: &str) -> String {
     format!("vault/{subject}")
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks_exact(2);
-    if !digits.remainder().is_empty() {
-        return None;
-    }
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(byte).collect()
 }

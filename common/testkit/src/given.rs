@@ -162,8 +162,8 @@ impl<D: Decider> Decided<D> {
 
 #[cfg(test)]
 mod tests {
-    use hostler_core::{ContractError, NoCommand, Payload, SetTimer};
-    use serde_json::{Value, json};
+    use hostler_core::{ContractError, Data, NoCommand, Payload, SetTimer};
+    use serde_json::json;
 
     use super::*;
 
@@ -179,11 +179,11 @@ mod tests {
             1
         }
 
-        fn to_data(&self) -> Value {
-            json!({})
+        fn to_data(&self) -> Data {
+            json!({}).into()
         }
 
-        fn from_data(_: &str, _: u32, _: Value) -> Result<Self, ContractError> {
+        fn from_data(_: &str, _: u32, _: &Data) -> Result<Self, ContractError> {
             Ok(Self)
         }
     }

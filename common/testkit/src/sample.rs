@@ -17,7 +17,7 @@ fn moment() -> Timestamp {
 #[must_use]
 pub fn event(event_type: &str, data: Value) -> RecordedEvent {
     let event_id = EventId(Uuid::now_v7());
-    RecordedEvent { event_id, event_type: event_type.to_owned(), schema_version: 1, data }
+    RecordedEvent { event_id, event_type: event_type.to_owned(), schema_version: 1, data: data.into() }
 }
 
 /// A commit of one small event, with only what every commit has.
@@ -56,7 +56,7 @@ pub fn full_commit(stream: &str, version: u64) -> Commit {
         command_type: "pack-order".to_owned(),
         schema_version: 2,
         queue: "pack-order".to_owned(),
-        data: json!({ "weight": 1.5, "text": "ünï \" \\ \n ✓", "none": null }),
+        data: json!({ "weight": 1.5, "text": "ünï \" \\ \n ✓", "none": null }).into(),
     };
     let timer = RecordedTimer {
         timer_id: TimerId(Uuid::now_v7()),
@@ -89,7 +89,7 @@ pub fn full_commit(stream: &str, version: u64) -> Commit {
 /// A snapshot of this state.
 #[must_use]
 pub fn snapshot(state: Value, seen: Vec<SeenCause>) -> Snapshot {
-    Snapshot { state_version: 3, state, seen }
+    Snapshot { state_version: 3, state: state.into(), seen }
 }
 
 /// The envelope of one event of this type with this payload.

@@ -4,7 +4,7 @@ use hostler_core::saga::{
     Ask, Direction, Errand, Plan, RetryPolicy, Saga, SagaDefinition, SagaEvent, SagaInput, SagaState, Step,
     StepId, StepName,
 };
-use hostler_core::{Addressed, ContractError, Decider, Payload};
+use hostler_core::{Addressed, ContractError, Data, Decider, Payload};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,11 +48,11 @@ impl Payload for OrderCommand {
         1
     }
 
-    fn to_data(&self) -> Value {
-        json!({ "id": self.id, "input": self.input })
+    fn to_data(&self) -> Data {
+        json!({ "id": self.id, "input": self.input }).into()
     }
 
-    fn from_data(type_name: &str, _: u32, _: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, _: u32, _: &Data) -> Result<Self, ContractError> {
         Err(ContractError::UnknownType { type_name: type_name.to_owned(), known: "none".to_owned() })
     }
 }
@@ -151,7 +151,7 @@ impl OrderRun {
         let decision = Orders::decide(&self.state, input, self.now).unwrap();
         let count = decision.events.len();
         for event in decision.events {
-            let back = SagaEvent::from_data(event.type_name(), event.schema_version(), event.to_data());
+            let back = SagaEvent::from_data(event.type_name(), event.schema_version(), &event.to_data());
             assert_eq!(back.as_ref().ok(), Some(&event), "the event changes on its way");
             self.state = Orders::evolve(self.state.clone(), &event);
             self.events.push(event);

@@ -91,7 +91,7 @@ fn every_http_input_is_a_request_of_payload_format_2() {
     let text = samples::lambda_sample("accept-commands", "http").unwrap();
     let request: ApiGatewayV2httpRequest = serde_json::from_str(text).unwrap();
     let data: Value = serde_json::from_str(&request.body.unwrap()).unwrap();
-    OperatorCommand::from_data("request-hosts", 1, data).unwrap();
+    OperatorCommand::from_data("request-hosts", 1, &data.into()).unwrap();
 }
 
 #[test]
@@ -104,11 +104,11 @@ fn the_outbox_input_is_a_commit_of_the_samples() {
     let list = |name: &str| image[name]["S"].as_str().unwrap();
     let events: Vec<RecordedEvent> = serde_json::from_str(list("events")).unwrap();
     for event in events {
-        ProvisioningEvent::from_data(&event.event_type, event.schema_version, event.data).unwrap();
+        ProvisioningEvent::from_data(&event.event_type, event.schema_version, &event.data).unwrap();
     }
     let commands: Vec<RecordedCommand> = serde_json::from_str(list("commands")).unwrap();
     for command in commands {
-        StepCommand::from_data(&command.command_type, command.schema_version, command.data).unwrap();
+        StepCommand::from_data(&command.command_type, command.schema_version, &command.data).unwrap();
     }
     let timers: Vec<RecordedTimer> = serde_json::from_str(list("timers")).unwrap();
     assert_eq!(timers[0].name, "deadline:web-1.1/reserve-host/1");

@@ -9,7 +9,7 @@ use crate::inputs::sample;
 use crate::samples::validator;
 
 fn refused<P: Payload + std::fmt::Debug>(name: &str, version: u32, data: Value) -> String {
-    let error = P::from_data(name, version, data).unwrap_err();
+    let error = P::from_data(name, version, &data.into()).unwrap_err();
     let text = error_chain(&error);
     let failure = Failure::from(error);
     assert!(matches!(failure, Failure::Terminal { category: Category::Validation, .. }), "{failure}");
@@ -86,7 +86,7 @@ fn operators_learn_of_fields_that_do_not_exist() {
 fn events_take_fields_that_newer_writers_add() {
     let data = changed("host.reserved", |data| data["addedLater"] = true.into());
     assert!(validator("host.reserved", 1).is_valid(&data));
-    HostEvent::from_data("host.reserved", 1, data).unwrap();
+    HostEvent::from_data("host.reserved", 1, &data.into()).unwrap();
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn ids_that_keys_would_choke_on_are_refused() {
         }
     }
     let data = changed("enrol-host", |data| data["host"] = just_right.into());
-    OperatorCommand::from_data("enrol-host", 1, data).unwrap();
+    OperatorCommand::from_data("enrol-host", 1, &data.into()).unwrap();
 }
 
 #[test]

@@ -172,8 +172,9 @@ impl AcceptCommands {
         let after = StreamVersion(newest.0.saturating_sub(COMMITS_OF_STEP_MAX as u64));
         let commits = self.shell.store().read(&stream, after, COMMITS_OF_STEP_MAX).await;
         let commits = commits.map_err(Failure::from)?;
-        let of_step =
-            |commit: &&Commit| commit.events.iter().any(|event| event.data["step"] == step.as_str());
+        let of_step = |commit: &&Commit| {
+            commit.events.iter().any(|event| event.data.to_value()["step"] == step.as_str())
+        };
         Ok(match commits.iter().rev().find(of_step) {
             Some(commit) => Cause {
                 correlation_id: commit.correlation_id,

@@ -65,7 +65,7 @@ fn command(request: &Request, kind: &str, shell: &Shell) -> Result<(Cause, Opera
             Response::error(400, "malformed", message)
         })?,
     };
-    let command = OperatorCommand::from_data(kind, version, data)
+    let command = OperatorCommand::from_data(kind, version, &data.into())
         .map_err(|error| Response::error(400, "invalid", hostler_core::failure::error_chain(&error)))?;
     let actor = Actor(request.caller.clone().unwrap_or_else(|| "unknown".to_owned()));
     Ok((cause(request, shell, actor)?, command))

@@ -95,6 +95,7 @@ impl World {
             hops: 0,
             actor: cause.actor.clone(),
             data: command.to_data(),
+            signature: None,
         }))
     }
 

@@ -126,6 +126,7 @@ impl World {
             hops: 0,
             actor: Actor("test".to_owned()),
             data: command.to_data(),
+            signature: None,
         }));
         let before = self.monitor_host.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
         self.monitor_host.handle(&message).await.unwrap();

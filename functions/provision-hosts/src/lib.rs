@@ -43,12 +43,11 @@ fn route(message: &Incoming) -> Result<Option<(ProvisioningId, ProvisioningInput
             Ok(Some((provisioning, ProvisioningInput::Timer { name: timer.name.clone() })))
         }
         Incoming::Event(event) if HostEvent::NAMES.contains(&event.event_type.as_str()) => {
-            let event = HostEvent::from_data(&event.event_type, event.schema_version, event.data.clone())?;
+            let event = HostEvent::from_data(&event.event_type, event.schema_version, &event.data)?;
             Ok(provisioning_of(&event).cloned().map(|saga| (saga, ProvisioningInput::Host(event))))
         }
         Incoming::Event(event) => {
-            let event =
-                ReservationEvent::from_data(&event.event_type, event.schema_version, event.data.clone())?;
+            let event = ReservationEvent::from_data(&event.event_type, event.schema_version, &event.data)?;
             Ok(Some((provisioning_of_reservation(&event).clone(), ProvisioningInput::Reservation(event))))
         }
     }

@@ -7,5 +7,6 @@ use triage_failures::triage;
 async fn main() -> Result<(), Error> {
     let function = Function::start("triage-failures").await?;
     let triage = triage(function.shell()?, function.queues()?, function.control()?);
+    let triage = triage.signed_by(function.integrity());
     function.serve_triage(triage).await
 }

@@ -106,22 +106,22 @@ async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operat
         ("commands", "no json at all".to_owned(), "not JSON", "validation"),
         ("commands", json!({ "hello": "world" }).to_string(), "eventType", "validation"),
         ("commands", json!({ "commandType": "enrol-host" }).to_string(), "missing field", "validation"),
-        ("commands", command("make-coffee", 1, json!({})), "make-coffee", "validation"),
-        ("commands", command("enrol-host", 7, json!({})), "version 7", "validation"),
+        ("commands", command("enrol-host", 1, json!({ "unsigned": true })), "no signature", "validation"),
+        ("commands", World::signed(command("make-coffee", 1, json!({}))), "make-coffee", "validation"),
+        ("commands", World::signed(command("enrol-host", 7, json!({}))), "version 7", "validation"),
         (
             "commands",
-            command("label-host", 1, json!({ "host": "h-99", "set": {"a": "b"} })),
+            World::signed(command("label-host", 1, json!({ "host": "h-99", "set": {"a": "b"} }))),
             "not known",
             "business",
         ),
         (
             "deploy-host",
-            command(
+            World::signed(command(
                 "apply-role",
                 1,
-                json!({
-            "provisioning": "p", "step": "s", "host": "h-01", "role": "web" }),
-            ),
+                json!({ "provisioning": "p", "step": "s", "host": "h-01", "role": "web" }),
+            )),
             "came where",
             "validation",
         ),

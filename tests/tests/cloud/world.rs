@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_localstack::{Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
+use hostler_runtime::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
@@ -31,6 +32,9 @@ pub async fn functions() -> BTreeMap<String, PathBuf> {
         .await
         .clone()
 }
+
+/// Every message is signed, and none is taken that is not.
+const SIGNING_KEYS: &str = r#"{"keys":{"test":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"},"sign":"test","require":true}"#;
 
 /// A running site, and what tests ask of it.
 pub struct World {
@@ -71,12 +75,19 @@ impl World {
 
     async fn start_at(room: SemaphorePermit<'static>, cloud: &Cloud, options: SiteOptions) -> Self {
         let begun = Instant::now();
-        let options = SiteOptions { root: root(), functions: functions().await, ..options };
+        let mut options = SiteOptions { root: root(), functions: functions().await, ..options };
+        options.parameters.entry("SigningKeys".to_owned()).or_insert_with(|| SIGNING_KEYS.to_owned());
         eprintln!("{:>7.2?} until the functions are built", begun.elapsed());
         let site = Site::start(cloud, options).await.unwrap();
         eprintln!("{:>7.2?} until the site is up", begun.elapsed());
         let api = site.stack.http().unwrap();
         Self { site, api, client: reqwest::Client::new(), _room: room }
+    }
+
+    /// A message's body as the deployment would have signed it.
+    pub fn signed(body: impl Into<String>) -> String {
+        let keys: SigningKeys = serde_json::from_str(SIGNING_KEYS).unwrap();
+        Integrity::new(&keys).unwrap().signed_body(body.into())
     }
 
     /// Sends a command; says the status and the answer.

@@ -632,8 +632,7 @@ impl Model {
         let stream = &commit.stream;
         let (state, dirty) = self.hosts.entry(stream.clone()).or_default();
         for event in &commit.events {
-            let event =
-                HostEvent::from_data(&event.event_type, event.schema_version, event.data.clone()).unwrap();
+            let event = HostEvent::from_data(&event.event_type, event.schema_version, &event.data).unwrap();
             match &event {
                 HostEvent::Enrolled(_) | HostEvent::DeployStarted(_) => *dirty = true,
                 HostEvent::Cleaned(_) => *dirty = false,
@@ -654,7 +653,7 @@ impl Model {
         let state = self.failures.entry(commit.stream.clone()).or_default();
         for event in &commit.events {
             let event =
-                FailureEvent::from_data(&event.event_type, event.schema_version, event.data.clone()).unwrap();
+                FailureEvent::from_data(&event.event_type, event.schema_version, &event.data).unwrap();
             match &event {
                 FailureEvent::Recorded { .. } => self.triaged.failures += 1,
                 FailureEvent::Quarantined { category, .. } => {
@@ -680,8 +679,7 @@ impl Model {
     fn check_saga(&mut self, commit: &Commit) {
         let stream = &commit.stream;
         for event in &commit.events {
-            let event =
-                ProvisioningEvent::from_data(&event.event_type, event.schema_version, event.data.clone());
+            let event = ProvisioningEvent::from_data(&event.event_type, event.schema_version, &event.data);
             match event.unwrap() {
                 ProvisioningEvent::CompensationStarted(started) => {
                     let order = [

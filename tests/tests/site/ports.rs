@@ -114,8 +114,12 @@ impl EventStore for Wired<MemoryStore> {
             commit.version.0 += 1;
         }
         if has("provisioning.compensation-started") && switch.shows(Bug::CompensateForwards, 1) {
-            for event in commit.events.iter_mut().filter(|event| event.data["plan"].is_array()) {
-                event.data["plan"].as_array_mut().unwrap().reverse();
+            for event in &mut commit.events {
+                let mut data = event.data.to_value();
+                if let Some(plan) = data["plan"].as_array_mut() {
+                    plan.reverse();
+                    event.data = data.into();
+                }
             }
         }
         if commit.version.0 > 1 && switch.shows(Bug::Overwrite, 60) {

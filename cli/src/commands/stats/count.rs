@@ -139,13 +139,14 @@ impl Counting {
 
     fn event(&mut self, stream: &str, version: u64, event: &RecordedEvent) {
         *self.tally.events.entry(event.event_type.clone()).or_default() += 1;
-        let field = |name: &str| event.data[name].as_str().unwrap_or_default().to_owned();
+        let data = event.data.to_value();
+        let field = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
         match event.event_type.as_str() {
             "capacity.requested" => {
-                let sagas = event.data["provisionings"].as_array().map_or(0, Vec::len);
+                let sagas = data["provisionings"].as_array().map_or(0, Vec::len);
                 self.tally.sagas_requested += sagas as u64;
             }
-            "host.configuration-applied" if event.data["changed"] == true => self.tally.roles_changed += 1,
+            "host.configuration-applied" if data["changed"] == true => self.tally.roles_changed += 1,
             "host.monitoring-registered" => {
                 self.registrations.insert((field("host"), field("provisioning")));
             }

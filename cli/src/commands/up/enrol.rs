@@ -105,6 +105,6 @@ mod tests {
         };
         let labels = BTreeMap::from([("simulate.configure".to_owned(), "fail".to_owned())]);
         let body = Placed { host, pool: "lab", labels }.body();
-        (hostler_events::find("enrol-host").unwrap().check)(body).unwrap();
+        (hostler_events::find("enrol-host").unwrap().check)(&body.into()).unwrap();
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::input::{SagaId, StepId, StepName};
+use crate::data::Data;
 use crate::envelope::Actor;
 use crate::payload::{ContractError, Payload, tagged, untagged};
 
@@ -217,11 +218,11 @@ impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
         1
     }
 
-    fn to_data(&self) -> Value {
+    fn to_data(&self) -> Data {
         untagged(self)
     }
 
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
         tagged("saga.", &NAMES, type_name, schema_version, data)
     }
 }

@@ -12,8 +12,13 @@ const IDS: [&str; 3] = ["eventId", "commandId", "timerId"];
 pub(super) fn with_id(body: &str, id: Uuid) -> Result<String, DecodeError> {
     Incoming::decode(body)?;
     let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
-    if let Some(field) = id_field(envelope(&mut value)) {
+    let envelope = envelope(&mut value);
+    if let Some(field) = id_field(envelope) {
         *field = Value::String(id.to_string());
+    }
+    // A signature belongs to what it was made for; whoever sends the body signs it anew.
+    if let Some(fields) = envelope.as_object_mut() {
+        fields.remove("signature");
     }
     Ok(value.to_string())
 }

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::letter::{DeadLetter, FailureId, Lane};
+use crate::data::Data;
 use crate::failure::Category;
 use crate::payload::{Addressed, ContractError, Payload, tagged, untagged};
 
@@ -179,11 +179,11 @@ impl Payload for FailureEvent {
         1
     }
 
-    fn to_data(&self) -> Value {
+    fn to_data(&self) -> Data {
         untagged(self)
     }
 
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
         tagged("failure.", &NAMES, type_name, schema_version, data)
     }
 }
@@ -262,11 +262,11 @@ impl Payload for FailureCommand {
         1
     }
 
-    fn to_data(&self) -> Value {
+    fn to_data(&self) -> Data {
         untagged(self)
     }
 
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
         tagged("", &COMMANDS, type_name, schema_version, data)
     }
 }

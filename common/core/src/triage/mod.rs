@@ -147,7 +147,7 @@ pub struct FailureDecider;
 
 impl Decider for FailureDecider {
     const CATEGORY: &'static str = "failure";
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type State = FailureState;
     type Input = FailureInput;
     type Event = FailureEvent;

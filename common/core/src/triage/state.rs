@@ -55,6 +55,9 @@ pub struct Failed {
     pub id: FailureId,
     /// The message, as an operator may have edited it, with the newest reason.
     pub letter: DeadLetter,
+    /// Whether an operator has edited it: it is then sent as a message of this deployment's own.
+    #[serde(default)]
+    pub edited: bool,
     /// Where it is.
     pub status: FailureStatus,
     /// Who deals with it.
@@ -108,6 +111,7 @@ pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureSt
             state.failed = Some(Failed {
                 id: failure.clone(),
                 letter: (**letter).clone(),
+                edited: false,
                 status: FailureStatus::Parked,
                 category,
                 first_at: *at,
@@ -170,7 +174,10 @@ fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
             failed.retry_at = None;
         }
         FailureEvent::Overdue { .. } => failed.overdue = true,
-        FailureEvent::Edited { body, .. } => failed.letter.body.clone_from(body),
+        FailureEvent::Edited { body, .. } => {
+            failed.letter.body.clone_from(body);
+            failed.edited = true;
+        }
         FailureEvent::Resent { resend, .. } => {
             failed.status = FailureStatus::Resent;
             failed.resends = *resend;

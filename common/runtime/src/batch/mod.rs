@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::integrity::Integrity;
 use crate::lanes::{Held, Lanes};
 use crate::ports::{Clock, EntryFailure, Ids, Outbound, PortError, Queues, attribute_text};
 use crate::timers::HOP_SECONDS_MAX;
@@ -73,6 +74,8 @@ pub struct Batch {
     ids: Arc<dyn Ids>,
     /// Where it is told which keys are held, for handlers whose messages keep their order.
     lanes: Option<Lanes>,
+    /// What messages are signed by.
+    integrity: Arc<Integrity>,
 }
 
 /// What is the same for all records of a batch.
@@ -92,13 +95,20 @@ impl Batch {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        Self { function, queue, queues, clock, ids, lanes: None }
+        Self { function, queue, queues, clock, ids, lanes: None, integrity: Arc::default() }
     }
 
     /// Has messages keep their order by [`Handler::key`].
     #[must_use]
     pub fn in_lanes(mut self, lanes: Lanes) -> Self {
         self.lanes = Some(lanes);
+        self
+    }
+
+    /// Has messages be checked by their signatures.
+    #[must_use]
+    pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.integrity = integrity;
         self
     }
 
@@ -140,12 +150,13 @@ impl Batch {
 
     /// Whether a record is done with.
     async fn run_record(&self, record: &SqsMessage, turn: &Turn<'_>) -> bool {
-        let decoded = decode(record);
+        let decoded = decode(record).and_then(|message| self.integrity.verify(&message).map(|()| message));
         let span = tracing::info_span!(
             "message",
             message_id = record.message_id.as_deref().unwrap_or_default(),
             message_type = decoded.as_ref().map_or("undecodable", Incoming::type_name),
-            correlation_id = decoded.as_ref().map(|m| m.correlation_id().to_string()).unwrap_or_default(),
+            correlation_id =
+                decoded.as_ref().ok().map(|message| tracing::field::display(message.correlation_id())),
         );
         async {
             match decoded {
@@ -257,7 +268,9 @@ impl Batch {
             hops: 0,
             actor: message.actor().clone(),
             data: command.to_data(),
+            signature: None,
         };
+        let envelope = self.integrity.signed(envelope);
         let Ok(body) = serde_json::to_string(&envelope) else { return true };
         let note = Outbound { body, ..Outbound::default() };
         match self.queues.send(FAILURES_QUEUE, &[note]).await.into_iter().next() {

@@ -34,7 +34,8 @@ impl Obedient {
 impl Handler for Obedient {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let Incoming::Event(event) = message else { return Err(message.misplaced("an event")) };
-        let (name, order) = (event.data["name"].as_str().unwrap(), event.data["do"].as_str().unwrap());
+        let data = event.data.to_value();
+        let (name, order) = (data["name"].as_str().unwrap(), data["do"].as_str().unwrap());
         self.handled.lock().unwrap().push(name.to_owned());
         match order {
             "retry" => Err(Failure::retryable("not now")),

@@ -85,7 +85,8 @@ impl Ground {
         let events = commits.iter().flat_map(|commit| &commit.events);
         events
             .map(|event| {
-                format!("{} {}", event.data["queue"].as_str().unwrap(), event.data["to"].as_str().unwrap())
+                let data = event.data.to_value();
+                format!("{} {}", data["queue"].as_str().unwrap(), data["to"].as_str().unwrap())
             })
             .collect()
     }

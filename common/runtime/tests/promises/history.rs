@@ -122,7 +122,7 @@ async fn an_event_of_an_unknown_type_is_an_error_that_names_stream_version_and_t
 async fn an_event_of_an_older_form_is_upcast() {
     let ground = Ground::new();
     let mut commit = rival(1, 1);
-    (commit.events[0].schema_version, commit.events[0].data) = (1, json!({ "amount": 7 }));
+    (commit.events[0].schema_version, commit.events[0].data) = (1, json!({ "amount": 7 }).into());
     ground.shell.store().append(&commit).await.unwrap();
     let fold = ground.shell.load::<Tally<1>>(&stream()).await.unwrap();
     assert_eq!(fold.state.total, 7);

@@ -13,6 +13,7 @@ mod breakers;
 mod catch_up;
 mod flow;
 mod history;
+mod integrity;
 mod once;
 mod relay;
 mod replay;

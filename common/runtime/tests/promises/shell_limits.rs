@@ -119,7 +119,7 @@ async fn a_stream_with_thousands_of_recent_causes_goes_on() {
     };
     // Just below the limit of a commit, so that some commits later the list is over it.
     let mut commit = rival(1, 1);
-    let state = json!({ "total": 1, "commits": 1, "last_note": "" });
+    let state = json!({ "total": 1, "commits": 1, "last_note": "" }).into();
     commit.snapshot = Some(Snapshot { state_version: 1, state, seen: (0..4_900).map(seen).collect() });
     ground.shell.store().append(&commit).await.unwrap();
     for number in 1..SNAPSHOT_EVERY * 10 {

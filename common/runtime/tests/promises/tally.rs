@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler_core::{
-    Actor, Addressed, CausationId, Commit, ContractError, CorrelationId, Decider, Decision, Payload,
+    Actor, Addressed, CausationId, Commit, ContractError, CorrelationId, Data, Decider, Decision, Payload,
     SetTimer, StreamId,
 };
 use hostler_runtime::{Cause, Shell};
@@ -11,7 +11,7 @@ use hostler_testkit::memory::MemoryStore;
 use hostler_testkit::{SeededIds, TestClock, sample};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 /// The only event: so much was added.
@@ -31,11 +31,12 @@ impl Payload for Added {
         2
     }
 
-    fn to_data(&self) -> Value {
-        json!({ "n": self.n, "note": self.note })
+    fn to_data(&self) -> Data {
+        json!({ "n": self.n, "note": self.note }).into()
     }
 
-    fn from_data(type_name: &str, schema_version: u32, data: Value) -> Result<Self, ContractError> {
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+        let data = data.to_value();
         match (type_name, schema_version) {
             // The first form had no note, and another name for the number.
             ("tally.added", 1) => {
@@ -69,11 +70,11 @@ impl Payload for Count {
         1
     }
 
-    fn to_data(&self) -> Value {
-        json!({})
+    fn to_data(&self) -> Data {
+        Data::from(json!({}))
     }
 
-    fn from_data(_: &str, _: u32, _: Value) -> Result<Self, ContractError> {
+    fn from_data(_: &str, _: u32, _: &Data) -> Result<Self, ContractError> {
         Ok(Self)
     }
 }

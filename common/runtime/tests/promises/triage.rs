@@ -34,7 +34,8 @@ struct Orders {
 impl Handler for Orders {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let Incoming::Event(event) = message else { return Err(message.misplaced("an event")) };
-        match event.data["do"].as_str().unwrap() {
+        let data = event.data.to_value();
+        match data["do"].as_str().unwrap() {
             "later" if *self.away.lock().unwrap() => {
                 return Err(Failure::terminal(Category::Transient, "the store is away"));
             }
@@ -45,13 +46,13 @@ impl Handler for Orders {
             "crash" => panic!("it went off"),
             _ => {}
         }
-        self.handled.lock().unwrap().push(event.data["name"].as_str().unwrap().to_owned());
+        self.handled.lock().unwrap().push(data["name"].as_str().unwrap().to_owned());
         Ok(())
     }
 
     fn key(&self, message: &Incoming) -> Option<String> {
         let Incoming::Event(event) = message else { return None };
-        Some(event.data["name"].as_str()?[..1].to_owned())
+        Some(event.data.to_value()["name"].as_str()?[..1].to_owned())
     }
 }
 

@@ -43,7 +43,7 @@ fn sample<E: Payload>(event_type: &str, changes: &[(&str, &str)]) -> E {
             data[*field] = Value::String((*value).to_owned());
         }
     }
-    E::from_data(event_type, 1, data).unwrap()
+    E::from_data(event_type, 1, &data.into()).unwrap()
 }
 
 fn document() -> String {

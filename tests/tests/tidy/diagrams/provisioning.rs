@@ -152,5 +152,8 @@ fn a_sample_is_told_about_the_attempt_that_is_under_way() {
     let attempt = walk.current().unwrap();
     let (name, input) = walk.answer(&attempt);
     let ProvisioningInput::Host(event) = input else { panic!("{name}") };
-    assert_eq!((name, event.to_data()["step"].as_str()), ("host.reserved", Some(attempt.step.as_str())));
+    assert_eq!(
+        (name, event.to_data().to_value()["step"].as_str()),
+        ("host.reserved", Some(attempt.step.as_str()))
+    );
 }

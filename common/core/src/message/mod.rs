@@ -1,5 +1,7 @@
 //! What a queue delivers: an event, a command, or a timer that came due.
 
+mod wire;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,9 @@ pub struct TimerFired {
     pub hops: u16,
     /// Who set things in motion.
     pub actor: Actor,
+    /// A signature over the canonical envelope, where signing is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// A message as it was read off a queue.
@@ -83,6 +88,10 @@ impl Incoming {
     /// # Errors
     /// [`DecodeError`] says what the body lacks.
     pub fn decode(body: &str) -> Result<Self, DecodeError> {
+        if let Some(message) = wire::read(body) {
+            return Ok(message);
+        }
+        // Something is wrong with it: find out what, at leisure.
         let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
         if value.get("detail-type").is_some()
             && let Some(detail) = value.get_mut("detail")
@@ -115,7 +124,7 @@ impl Incoming {
     pub fn command<C: Payload>(&self) -> Result<C, Failure> {
         match self {
             Self::Command(command) => {
-                Ok(C::from_data(&command.command_type, command.schema_version, command.data.clone())?)
+                Ok(C::from_data(&command.command_type, command.schema_version, &command.data)?)
             }
             Self::Event(_) | Self::Timer(_) => Err(self.misplaced("a command")),
         }

@@ -1,0 +1,1 @@
+//! How figures are written down and compared.

@@ -1,0 +1,141 @@
+//! A payload as JSON text: written once, carried as it is, and read once by whoever knows its form.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// JSON of a form that is not known here. Two are equal when they mean the same, however they are spelt.
+#[derive(Clone)]
+pub struct Data(Box<RawValue>);
+
+impl Data {
+    /// A record as JSON.
+    ///
+    /// What cannot be written as JSON, such as a map with keys that are no text, becomes `null`: payloads are plain
+    /// records, and the tests of their contracts write every one of them.
+    #[must_use]
+    pub fn of(record: &impl Serialize) -> Self {
+        Self::write(record).unwrap_or_default()
+    }
+
+    /// A record as JSON, where it has keys that may be no text.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(record: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(record).map(Self)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Reads it as a record.
+    ///
+    /// # Errors
+    /// When it does not have the record's form.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.text())
+    }
+
+    /// It as a tree, for whoever looks into data without knowing its form.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        // The text was JSON when it was taken in; only nesting deeper than a reader follows is refused.
+        self.read().unwrap_or_default()
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+}
+
+impl From<Value> for Data {
+    fn from(value: Value) -> Self {
+        Self::of(&value)
+    }
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text() || self.to_value() == other.to_value()
+    }
+}
+
+impl PartialEq<Value> for Data {
+    fn eq(&self, other: &Value) -> bool {
+        self.to_value() == *other
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for Data {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Value::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Value::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_is_equal_by_what_it_means() {
+        let spelt: Data = serde_json::from_str(" { \"b\" : 1, \"a\" : \"\\u0041\" } ").unwrap();
+        assert_eq!(spelt, Data::from(json!({ "a": "A", "b": 1 })));
+        assert_eq!(spelt, json!({ "a": "A", "b": 1 }));
+        assert_ne!(spelt, Data::from(json!({ "a": "B", "b": 1 })));
+    }
+
+    #[test]
+    fn its_text_stays_as_it_was_written() {
+        let text = "{\"b\": 1.0, \"a\": \"\\u0041\"}";
+        let data: Data = serde_json::from_str(text).unwrap();
+        assert_eq!(data.text(), text);
+        assert_eq!(serde_json::to_string(&data).unwrap(), text);
+        let through_a_tree: Data = serde_json::from_value(json!({ "a": 1 })).unwrap();
+        assert_eq!(through_a_tree.text(), "{\"a\":1}");
+    }
+}
