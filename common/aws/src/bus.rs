@@ -41,7 +41,7 @@ impl EventBridgeBus {
     }
 
     fn entry(&self, event: &Envelope) -> Result<PutEventsRequestEntry, EntryFailure> {
-        let detail = serde_json::to_string(event).map_err(|error| EntryFailure {
+        let detail = event.to_json().map_err(|error| EntryFailure {
             retryable: false,
             code: "NotJson".to_owned(),
             message: format!("the event cannot be written as JSON: {error}"),

@@ -6,6 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
+use crate::meter::Meter;
 use crate::{
     DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, LambdaConsumers, Settings,
     SettingsError, SqsQueues,
@@ -38,6 +39,7 @@ pub async fn sdk_config() -> SdkConfig {
 #[derive(Debug, Clone)]
 pub struct Aws {
     settings: Settings,
+    meter: Option<Meter>,
     dynamodb: aws_sdk_dynamodb::Client,
     eventbridge: aws_sdk_eventbridge::Client,
     sqs: aws_sdk_sqs::Client,
@@ -57,11 +59,21 @@ impl Aws {
     /// Connects by the given configuration.
     #[must_use]
     pub fn new(config: &SdkConfig, settings: Settings) -> Self {
+        let meter = settings.meter();
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(config);
+        let mut eventbridge = aws_sdk_eventbridge::config::Builder::from(config);
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config);
+        if let Some(meter) = &meter {
+            dynamodb = dynamodb.interceptor(meter.clone());
+            eventbridge = eventbridge.interceptor(meter.clone());
+            sqs = sqs.interceptor(meter.clone());
+        }
         Self {
             settings,
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
-            eventbridge: aws_sdk_eventbridge::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
+            meter,
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            eventbridge: aws_sdk_eventbridge::Client::from_conf(eventbridge.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             lambda: aws_sdk_lambda::Client::new(config),
         }
     }
@@ -70,6 +82,12 @@ impl Aws {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What counts the calls of each invocation, where that is asked for.
+    #[must_use]
+    pub fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
     }
 
     /// The event store, on `EVENTS_TABLE`.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use aws_lambda_events::event::sqs::SqsEvent;
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
 use hostler_core::Failure;
 use hostler_core::triage::FAILURES_QUEUE;
+use hostler_runtime::batch::Records;
 use hostler_runtime::flow::{Consumers, Depths};
 use hostler_runtime::relay::{OutboxRecord, Relayed};
+use hostler_runtime::telemetry::LogSample;
 use hostler_runtime::{
     Backpressure, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, HttpHandler, Ids,
     Integrity, Lanes, Once, Queues, Request, Response, Shell, Triage, Views,
@@ -20,9 +21,14 @@ use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
 
+use crate::meter::Meter;
 use crate::{Aws, SettingsError, SystemClock, UuidV7, outbox_records, telemetry};
 
 pub use lambda_runtime::Error;
+
+/// A message is many small pieces of memory: with this allocator a function handles a tenth more of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What commits say of who wrote them.
 const SOURCE: &str = "hostler";
@@ -31,6 +37,8 @@ const SOURCE: &str = "hostler";
 pub struct Function {
     name: &'static str,
     aws: Aws,
+    /// Which invocations log everything.
+    sample: LogSample,
     /// Where messages keep their order.
     lanes: Option<Lanes>,
 }
@@ -41,10 +49,10 @@ impl Function {
     /// # Errors
     /// [`SettingsError`] names the variable that is wrong.
     pub async fn start(name: &'static str) -> Result<Self, SettingsError> {
-        telemetry::start();
+        let sample = telemetry::start()?;
         let aws = Aws::from_env().await?;
         aws.warm().await;
-        Ok(Self { name, aws, lanes: None })
+        Ok(Self { name, aws, sample, lanes: None })
     }
 
     /// The shell over the event store.
@@ -162,6 +170,10 @@ impl Function {
         Ok(self)
     }
 
+    fn invocations(&self) -> Invocations {
+        Invocations { name: self.name, sample: self.sample, meter: self.aws.meter().cloned() }
+    }
+
     fn batch(&self, queue: &'static str) -> Result<Batch, SettingsError> {
         let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids())
             .signed_by(self.integrity());
@@ -177,12 +189,10 @@ impl Function {
     /// When the environment lacks the queues, or the Runtime API goes away.
     pub async fn serve_queue(self, queue: &'static str, handler: impl Handler) -> Result<(), Error> {
         let batch = self.batch(queue)?;
-        let (batch, handler, name) = (&batch, &handler, self.name);
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
-            let response =
-                batch.handle(event.payload, remaining(&event.context), handler).instrument(span).await;
-            Ok::<_, Error>(response)
+        let (batch, handler, invocations) = (&batch, &handler, &self.invocations());
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Records>| async move {
+            let work = batch.handle(event.payload, remaining(&event.context), handler);
+            Ok::<_, Error>(invocations.run(&event.context, work).await)
         }))
         .await
     }
@@ -192,10 +202,9 @@ impl Function {
     /// # Errors
     /// When the Runtime API goes away.
     pub async fn serve_http(self, handler: impl HttpHandler) -> Result<(), Error> {
-        let (handler, name) = (&handler, self.name);
+        let (handler, invocations) = (&handler, &self.invocations());
         lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
-            Ok::<_, Error>(answer(event.payload, handler).instrument(span).await)
+            Ok::<_, Error>(invocations.run(&event.context, answer(event.payload, handler)).await)
         }))
         .await
     }
@@ -210,21 +219,19 @@ impl Function {
         handler: impl Handler + HttpHandler,
     ) -> Result<(), Error> {
         let batch = self.batch(queue)?;
-        let (batch, handler, name) = (&batch, &handler, self.name);
+        let (batch, handler, invocations) = (&batch, &handler, &self.invocations());
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
-            async {
+            let work = async {
                 if event.payload.get("Records").is_some() {
-                    let records: SqsEvent = serde_json::from_value(event.payload)?;
+                    let records: Records = serde_json::from_value(event.payload)?;
                     let response = batch.handle(records, remaining(&event.context), handler).await;
                     Ok::<Value, Error>(serde_json::to_value(response)?)
                 } else {
                     let request: ApiGatewayV2httpRequest = serde_json::from_value(event.payload)?;
                     Ok(serde_json::to_value(answer(request, handler).await)?)
                 }
-            }
-            .instrument(span)
-            .await
+            };
+            invocations.run(&event.context, work).await
         }))
         .await
     }
@@ -236,11 +243,10 @@ impl Function {
     pub async fn serve_triage(self, triage: Triage) -> Result<(), Error> {
         let batch = self.batch(FAILURES_QUEUE)?;
         let queues = self.queue_names()?;
-        let (batch, triage, queues, name) = (&batch, &triage, &queues, self.name);
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
+        let (batch, triage, queues, invocations) = (&batch, &triage, &queues, &self.invocations());
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Records>| async move {
             let remaining = remaining(&event.context);
-            async {
+            let work = async {
                 // A mapping's batch is of one queue.
                 let arn = event.payload.records.first().and_then(|record| record.event_source_arn.clone());
                 let arn = arn.unwrap_or_default();
@@ -252,9 +258,8 @@ impl Function {
                         "{arn} is no queue of QUEUE_URLS: name every queue that this function reads there"
                     ))),
                 }
-            }
-            .instrument(span)
-            .await
+            };
+            invocations.run(&event.context, work).await
         }))
         .await
     }
@@ -270,10 +275,9 @@ impl Function {
     /// # Errors
     /// When the Runtime API goes away.
     pub async fn serve_schedule(self, work: impl AsyncFn()) -> Result<(), Error> {
-        let (work, name) = (&work, self.name);
+        let (work, invocations) = (&work, &self.invocations());
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
-            work().instrument(span).await;
+            invocations.run(&event.context, work()).await;
             Ok::<Value, Error>(Value::Null)
         }))
         .await
@@ -287,18 +291,37 @@ impl Function {
     where
         F: AsyncFn(&[OutboxRecord]) -> Result<Relayed, Failure>,
     {
-        let (relay, name) = (&relay, self.name);
+        let (relay, invocations) = (&relay, &self.invocations());
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-            let span = telemetry::invocation_span(name, &event.context.request_id);
-            async {
+            let work = async {
                 let records = outbox_records(&event.payload)?;
                 relay(&records).await.map_err(|failure| Error::from(failure.chain()))?;
                 Ok::<Value, Error>(Value::Null)
-            }
-            .instrument(span)
-            .await
+            };
+            invocations.run(&event.context, work).await
         }))
         .await
+    }
+}
+
+/// What is done around every invocation.
+struct Invocations {
+    name: &'static str,
+    sample: LogSample,
+    meter: Option<Meter>,
+}
+
+impl Invocations {
+    /// Does an invocation's work: whether it is one of the log's sample, the span that it happens in, what it costs.
+    async fn run<T>(&self, context: &Context, work: impl Future<Output = T>) -> T {
+        self.sample.begin(&context.request_id);
+        let span = telemetry::invocation_span(self.name, &context.request_id);
+        let Some(meter) = &self.meter else { return work.instrument(span).await };
+        let begun = Instant::now();
+        meter.begin();
+        let done = work.instrument(span).await;
+        meter.end(self.name, begun.elapsed());
+        done
     }
 }
 

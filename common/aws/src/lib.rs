@@ -13,6 +13,7 @@ pub mod event_store;
 mod item;
 pub mod lambda;
 pub mod leases;
+pub mod meter;
 pub mod process;
 pub mod queues;
 pub mod settings;

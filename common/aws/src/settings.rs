@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hostler_runtime::telemetry::NoShare;
 use hostler_runtime::{Integrity, KeyError};
 
+use crate::meter::Meter;
 use crate::tables::env;
 
 /// Why a function cannot start as it is configured.
@@ -29,6 +31,9 @@ pub enum SettingsError {
         #[source]
         source: serde_json::Error,
     },
+    /// The share of invocations that log everything is none.
+    #[error(transparent)]
+    LogSample(#[from] NoShare),
     /// A signing key cannot be used.
     #[error("the environment variable SIGNING_KEYS cannot be used: {0}")]
     Keys(#[from] KeyError),
@@ -59,8 +64,14 @@ impl Settings {
     /// [`SettingsError::Malformed`] names the variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let present = |name| lookup(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-        let names =
-            [env::EVENTS_TABLE, env::VIEWS_TABLE, env::CONTROL_TABLE, env::IDEMPOTENCY_TABLE, env::EVENT_BUS];
+        let names = [
+            env::EVENTS_TABLE,
+            env::VIEWS_TABLE,
+            env::CONTROL_TABLE,
+            env::IDEMPOTENCY_TABLE,
+            env::EVENT_BUS,
+            env::METER_FILE,
+        ];
         let values = names.into_iter().filter_map(present).collect();
         let map =
             |name, expected| match present(name) {
@@ -83,6 +94,20 @@ impl Settings {
             None => Arc::default(),
         };
         Ok(Self { values, queues, mappings, integrity })
+    }
+
+    /// What counts calls, where [`env::METER_FILE`] asks for it.
+    #[must_use]
+    pub fn meter(&self) -> Option<Meter> {
+        let tables = [
+            (env::EVENTS_TABLE, "events"),
+            (env::VIEWS_TABLE, "views"),
+            (env::CONTROL_TABLE, "control"),
+            (env::IDEMPOTENCY_TABLE, "idempotency"),
+        ];
+        let named = |(variable, name)| Some((self.values.get(variable)?.clone(), name));
+        let file = self.values.get(env::METER_FILE)?;
+        Some(Meter::to_file(file, tables.into_iter().filter_map(named).collect()))
     }
 
     /// What messages are signed by: [`env::SIGNING_KEYS`].

@@ -17,6 +17,11 @@ pub mod env {
     pub const QUEUE_URLS: &str = "QUEUE_URLS";
     /// A JSON object of the queues' logical names and the ids of the event source mappings that read them.
     pub const MAPPINGS: &str = "MAPPINGS";
+    /// A file to which each invocation appends what its calls to AWS cost, one line of JSON; for measuring on the local
+    /// cloud. Absent: nothing is counted.
+    pub const METER_FILE: &str = "METER_FILE";
+    /// The share of invocations that log everything, from 0 to 1; the others log warnings and errors only.
+    pub const LOG_SAMPLE: &str = "LOG_SAMPLE";
     /// The keys that messages are signed by, a JSON object such as
     /// `{"keys":{"2026-11":"<64 hexadecimal digits>"},"sign":"2026-11","require":true}`. Empty: nothing is signed.
     pub const SIGNING_KEYS: &str = "SIGNING_KEYS";

@@ -1,25 +1,25 @@
-//! Logs as JSON lines, one object each, for CloudWatch Logs.
+//! The start of a process's log, for CloudWatch Logs.
 
+use hostler_runtime::telemetry::{LogSample, NoShare, subscriber};
 use tracing_subscriber::EnvFilter;
+
+use crate::tables::env;
 
 /// What is logged when `RUST_LOG` does not say: all of ours from info on, the SDK's warnings.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_smithy_runtime=warn,hyper=warn,lambda_runtime=warn";
 
-/// Starts logging for this process. Levels come from `RUST_LOG`. Fields of the event stand at the top of each
-/// line, those of the spans it happened in under `spans`, outermost first. A second start is ignored.
-pub fn start() {
+/// Starts logging for this process. Levels come from `RUST_LOG`, the share of invocations that log everything from
+/// [`env::LOG_SAMPLE`]. A second start is ignored.
+///
+/// # Errors
+/// [`NoShare`].
+pub fn start() -> Result<LogSample, NoShare> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let started = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .try_init();
-    if started.is_err() {
+    if tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout)).is_err() {
         tracing::debug!("logging was started before");
     }
+    let share = std::env::var(env::LOG_SAMPLE).unwrap_or_default();
+    if share.is_empty() { Ok(LogSample::default()) } else { share.parse() }
 }
 
 /// The span of one invocation; everything logged in it carries these fields. Fill `correlation_id` by

@@ -44,12 +44,31 @@ impl Data {
         serde_json::from_str(self.text())
     }
 
+    /// The same in the one spelling that signatures are made over: members sorted by name, no spaces, as few escapes as
+    /// JSON allows.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let mut value = self.to_value();
+        value.sort_all_objects();
+        value.into()
+    }
+
     /// It as a tree, for whoever looks into data without knowing its form.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // The text was JSON when it was taken in; only nesting deeper than a reader follows is refused.
         self.read().unwrap_or_default()
     }
+}
+
+/// A record as JSON text, written into room for `bytes` from the start: text that grows is copied again and again.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn to_json(record: &impl Serialize, bytes: usize) -> Result<String, serde_json::Error> {
+    let mut text = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut text, record)?;
+    String::from_utf8(text).map_err(serde::ser::Error::custom)
 }
 
 impl Default for Data {

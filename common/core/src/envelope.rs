@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Data;
+use crate::data::{Data, to_json};
 use crate::ids::{CausationId, CommandId, CorrelationId, EventId, StreamId, StreamVersion};
 use crate::trace::TraceContext;
 
@@ -14,6 +14,9 @@ use crate::trace::TraceContext;
 /// EventBridge, so a chain past this is quarantined. A provisioning stays near 100 by default, and below this with every
 /// attempt that its policy may allow.
 pub const HOPS_MAX: u16 = 1_000;
+
+/// About what an envelope says beside its payload, in bytes.
+const BESIDE_DATA: usize = 1_024;
 
 /// Who set things in motion: an operator, a host, a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +63,16 @@ pub struct Envelope<D = Data> {
     /// A signature over the canonical envelope, where signing is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+}
+
+impl Envelope {
+    /// The envelope as it is sent.
+    ///
+    /// # Errors
+    /// When it cannot be written, which a plain record always can.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        to_json(self, BESIDE_DATA + self.data.text().len())
+    }
 }
 
 /// Something that somebody is asked to do. It is the body of a message on a step queue.

@@ -96,11 +96,17 @@ impl<D: Decider> Fold<D> {
         if commit.version != self.version.next() {
             return Err(gap(&commit.stream, self.version.next()));
         }
-        for event in decode_events::<D>(commit)? {
-            self.state = D::evolve(std::mem::take(&mut self.state), &event);
+        let events = decode_events::<D>(commit)?;
+        self.take(commit, &events);
+        Ok(())
+    }
+
+    /// Takes in the next commit, of which these are the events.
+    pub(crate) fn take(&mut self, commit: &Commit, events: &[D::Event]) {
+        for event in events {
+            self.state = D::evolve(std::mem::take(&mut self.state), event);
         }
         self.took(commit);
-        Ok(())
     }
 
     /// Starts from a commit's snapshot, where it has one of the form that this code reads.

@@ -122,7 +122,11 @@ impl Integrity {
     #[must_use]
     pub fn signed<M: Signed>(&self, mut message: M) -> M {
         if let Some((name, key)) = &self.sign {
-            let tag = tag(key, &message, message.data().map_or("", Data::text));
+            // Sent as it was signed, so that whoever checks it need not spell it anew.
+            if let Some(data) = message.data_mut() {
+                *data = data.canonical();
+            }
+            let tag = hmac::sign(key, &signed_bytes(&message, message.data().map_or("", Data::text)));
             *message.signature_mut() = Some(format!("{ALGORITHM}:{name}:{}", hex::encode(tag)));
         }
         message
@@ -190,9 +194,8 @@ impl Integrity {
         if matches(key, message, text, &said) {
             return None;
         }
-        // What carries a message may spell its JSON in another way, with spaces or escapes.
-        let spelt = compact(text).filter(|compact| compact != text);
-        if spelt.is_some_and(|text| matches(key, message, &text, &said)) {
+        // What carries a message may spell its JSON in another way: with spaces, escapes, or in another order.
+        if message.data().is_some_and(|data| matches(key, message, data.canonical().text(), &said)) {
             return None;
         }
         Some("its signature does not belong to it: it was changed on the way, or signed with another key of that name".to_owned())
@@ -203,6 +206,8 @@ impl Integrity {
 pub trait Signed {
     /// Its payload; timers have none.
     fn data(&self) -> Option<&Data>;
+    /// Where its payload is.
+    fn data_mut(&mut self) -> Option<&mut Data>;
     /// Its signature.
     fn signature(&self) -> Option<&str>;
     /// Where its signature goes.
@@ -240,6 +245,10 @@ impl Signed for Envelope {
         Some(&self.data)
     }
 
+    fn data_mut(&mut self) -> Option<&mut Data> {
+        Some(&mut self.data)
+    }
+
     fn signature(&self) -> Option<&str> {
         self.signature.as_deref()
     }
@@ -270,6 +279,10 @@ impl Signed for CommandEnvelope {
         Some(&self.data)
     }
 
+    fn data_mut(&mut self) -> Option<&mut Data> {
+        Some(&mut self.data)
+    }
+
     fn signature(&self) -> Option<&str> {
         self.signature.as_deref()
     }
@@ -295,6 +308,10 @@ impl Signed for CommandEnvelope {
 
 impl Signed for TimerFired {
     fn data(&self) -> Option<&Data> {
+        None
+    }
+
+    fn data_mut(&mut self) -> Option<&mut Data> {
         None
     }
 
@@ -328,19 +345,7 @@ fn signed_bytes(message: &impl Signed, data: &str) -> Vec<u8> {
     header.0
 }
 
-fn tag(key: &hmac::Key, message: &impl Signed, data: &str) -> hmac::Tag {
-    hmac::sign(key, &signed_bytes(message, data))
-}
-
 /// Compared in constant time.
 fn matches(key: &hmac::Key, message: &impl Signed, data: &str, said: &[u8]) -> bool {
     hmac::verify(key, &signed_bytes(message, data), said).is_ok()
-}
-
-/// The same JSON as this code writes it, its members in the order in which they stand.
-fn compact(text: &str) -> Option<String> {
-    let mut compact = Vec::with_capacity(text.len());
-    let mut from = serde_json::Deserializer::from_str(text);
-    serde_transcode::transcode(&mut from, &mut serde_json::Serializer::new(&mut compact)).ok()?;
-    String::from_utf8(compact).ok()
 }

@@ -1,7 +1,6 @@
 //! A commit as the item of a table, and back. Adapters give its fields the form of their own SDK.
 
-use std::collections::BTreeMap;
-
+use hostler_core::data::to_json;
 use hostler_core::failure::BoxError;
 use hostler_core::{Actor, CausationId, Commit, StreamId, StreamVersion, TraceContext};
 use serde::Serialize;
@@ -51,7 +50,7 @@ pub enum Field {
 }
 
 /// An item's attributes. Attributes of other kinds are not ours, and are left out.
-pub type Fields = BTreeMap<&'static str, Field>;
+pub type Fields = Vec<(&'static str, Field)>;
 
 /// Why an item is not a commit.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +70,9 @@ pub enum ItemError {
         source: BoxError,
     },
 }
+
+/// About what an event, command or timer says in a commit beside its payload, in bytes.
+const BESIDE_DATA: usize = 256;
 
 /// The names of all fields.
 pub const NAMES: [&str; 15] = [
@@ -97,32 +99,34 @@ pub const NAMES: [&str; 15] = [
 /// When a part of it cannot be written as JSON.
 pub fn to_fields(commit: &Commit) -> Result<Fields, serde_json::Error> {
     let text = |text: &dyn ToString| Field::Text(text.to_string());
-    let mut fields: Fields = [
-        (names::STREAM, text(&commit.stream)),
+    let mut fields: Fields = Vec::with_capacity(NAMES.len());
+    fields.extend([
+        (names::STREAM, Field::Text(commit.stream.as_str().to_owned())),
         (names::VERSION, Field::Number(commit.version.to_string())),
         (names::COMMIT_ID, text(&commit.commit_id)),
-        (names::CAUSATION_ID, text(&commit.causation_id)),
+        (names::CAUSATION_ID, Field::Text(commit.causation_id.as_str().to_owned())),
         (names::CORRELATION_ID, text(&commit.correlation_id)),
         (names::HOPS, Field::Number(commit.hops.to_string())),
-        (names::ACTOR, text(&commit.actor)),
-        (names::SOURCE, text(&commit.source)),
+        (names::ACTOR, Field::Text(commit.actor.0.clone())),
+        (names::SOURCE, Field::Text(commit.source.clone())),
         (names::RECORDED_AT, text(&commit.recorded_at)),
-    ]
-    .into();
+    ]);
     if let Some(TraceContext { traceparent, tracestate }) = &commit.trace_context {
-        fields.insert(names::TRACEPARENT, text(traceparent));
-        fields.extend(tracestate.as_ref().map(|state| (names::TRACESTATE, text(state))));
+        fields.push((names::TRACEPARENT, Field::Text(traceparent.clone())));
+        fields.extend(tracestate.as_ref().map(|state| (names::TRACESTATE, Field::Text(state.clone()))));
     }
     let mut list = |name, list: Option<String>| fields.extend(list.map(|json| (name, Field::Text(json))));
-    list(names::EVENTS, json_unless_empty(&commit.events)?);
-    list(names::COMMANDS, json_unless_empty(&commit.commands)?);
-    list(names::TIMERS, json_unless_empty(&commit.timers)?);
+    let events = commit.events.iter().map(|event| BESIDE_DATA + event.data.text().len()).sum();
+    let commands = commit.commands.iter().map(|command| BESIDE_DATA + command.data.text().len()).sum();
+    list(names::EVENTS, json_unless_empty(&commit.events, events)?);
+    list(names::COMMANDS, json_unless_empty(&commit.commands, commands)?);
+    list(names::TIMERS, json_unless_empty(&commit.timers, commit.timers.len() * BESIDE_DATA)?);
     list(names::SNAPSHOT, commit.snapshot.as_ref().map(serde_json::to_string).transpose()?);
     Ok(fields)
 }
 
-fn json_unless_empty<T: Serialize>(list: &[T]) -> Result<Option<String>, serde_json::Error> {
-    (!list.is_empty()).then(|| serde_json::to_string(list)).transpose()
+fn json_unless_empty<T: Serialize>(list: &[T], bytes: usize) -> Result<Option<String>, serde_json::Error> {
+    (!list.is_empty()).then(|| to_json(&list, bytes)).transpose()
 }
 
 /// The commit that an item holds.
@@ -154,7 +158,9 @@ pub fn to_commit(fields: &Fields) -> Result<Commit, ItemError> {
 }
 
 fn text<'a>(fields: &'a Fields, name: &'static str) -> Option<&'a str> {
-    fields.get(name).map(|(Field::Text(text) | Field::Number(text))| text.as_str())
+    let (_, field) = fields.iter().find(|(named, _)| *named == name)?;
+    let (Field::Text(text) | Field::Number(text)) = field;
+    Some(text)
 }
 
 fn required<'a>(fields: &'a Fields, name: &'static str) -> Result<&'a str, ItemError> {

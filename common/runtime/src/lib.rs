@@ -16,6 +16,7 @@ pub mod ports;
 pub mod relay;
 pub mod replay;
 pub mod shell;
+pub mod telemetry;
 pub mod timers;
 pub mod triage;
 pub mod vault;

@@ -252,7 +252,7 @@ impl Shell {
             timers: decision.timers.into_iter().map(|timer| self.record_timer(timer)).collect(),
             snapshot: None,
         };
-        fold.apply(&commit)?;
+        fold.take(&commit, &decision.events);
         if commit.version.0.is_multiple_of(SNAPSHOT_EVERY) {
             let snapshot = fold
                 .snapshot(now)

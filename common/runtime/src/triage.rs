@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::StreamExt;
 use hostler_core::triage::{
     DeadLetter, FAILURES_QUEUE, FailureCommand, FailureDecider, FailureEvent, FailureId, FailureInput,
@@ -16,8 +15,8 @@ use hostler_core::{
 };
 
 use crate::batch::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, attribute, identity,
-    item_failure, receive_count, text_attributes,
+    ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
+    Records, attribute, identity, receive_count, text_attributes,
 };
 use crate::history::Fold;
 use crate::integrity::Integrity;
@@ -70,11 +69,11 @@ impl Triage {
 
     /// Takes what came to the dead-letter queue of `origin`, and reports what could not be recorded: it stays where it is
     /// and comes again.
-    pub async fn letters(&self, origin: &str, event: SqsEvent, remaining: Duration) -> SqsBatchResponse {
+    pub async fn letters(&self, origin: &str, event: Records, remaining: Duration) -> BatchResponse {
         let time = remaining.saturating_sub(MARGIN);
         let ends = Instant::now() + time;
         let taken = futures::stream::iter(event.records).map(|record| async move {
-            let id = record.message_id.clone().unwrap_or_default();
+            let id = record.message_id.clone();
             let left = ends.saturating_duration_since(Instant::now());
             let taken = tokio::time::timeout(left, self.take(origin, &record)).await;
             (id, taken.unwrap_or_else(|_| Err(Failure::retryable("no time was left in this invocation"))))
@@ -84,19 +83,17 @@ impl Triage {
         while let Some((id, result)) = taken.next().await {
             if let Err(failure) = result {
                 tracing::warn!(origin, message_id = id, error = failure.chain(), "letter stays where it is");
-                failed.push(item_failure(id));
+                failed.push(id);
             }
         }
-        let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = failed;
-        response
+        BatchResponse::of(failed)
     }
 
-    async fn take(&self, origin: &str, record: &SqsMessage) -> Result<(), Failure> {
+    async fn take(&self, origin: &str, record: &Record) -> Result<(), Failure> {
         let (failure, letter) = self.read(origin, record);
         let message = Incoming::decode(&letter.body).ok();
         // A letter that is delivered twice is recorded once: the dead-letter queue's own name for it tells.
-        let id = format!("letter:{}", record.message_id.as_deref().unwrap_or_default());
+        let id = format!("letter:{}", record.message_id);
         let correlation_id = letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
         let cause = Cause {
             id: CausationId::new(id).map_err(Failure::invalid)?,
@@ -119,18 +116,18 @@ impl Triage {
     }
 
     /// What is too large to be recorded waits on the failures' own dead-letter queue for an operator.
-    async fn set_aside(&self, origin: &str, record: &SqsMessage, why: &str) -> Result<(), Failure> {
+    async fn set_aside(&self, origin: &str, record: &Record, why: &str) -> Result<(), Failure> {
         let mut attributes = text_attributes(record);
         let why = attribute_text(&format!("from {origin}, cannot be recorded: {why}"), REASON_CHARS_MAX);
         attributes.insert(REASON.to_owned(), why);
-        let body = record.body.clone().unwrap_or_default();
+        let body = record.body.clone();
         let copy = Outbound { body, delay_seconds: 0, attributes };
         self.send(&crate::batch::dead_letter_queue(FAILURES_QUEUE), copy).await
     }
 
     /// What a record of a dead-letter queue tells.
-    fn read(&self, origin: &str, record: &SqsMessage) -> (FailureId, DeadLetter) {
-        let body = record.body.clone().unwrap_or_default();
+    fn read(&self, origin: &str, record: &Record) -> (FailureId, DeadLetter) {
+        let body = record.body.clone();
         let said = |name: &str| attribute(record, name).map(str::to_owned);
         let id = identity(record);
         let failure = id.and_then(|id| FailureId::new(id).ok()).unwrap_or_else(|| {

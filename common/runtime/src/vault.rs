@@ -190,7 +190,7 @@ impl Vault {
                     let mut key = [0; KEY_BYTES];
                     aws_lc_rs::rand::fill(&mut key).map_err(|_| damaged("no key could be made"))?;
                     // Whoever loses this race seals with the winner's key: read again.
-                    self.control.put(&name(subject), &json!({ "key": hex::encode(&key) }), 0).await?;
+                    self.control.put(&name(subject), &json!({ "key": hex::encode(key) }), 0).await?;
                 }
             }
         }

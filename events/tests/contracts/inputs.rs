@@ -22,7 +22,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("accept-commands.callback.http.json", boot_callback()),
         ("accept-commands.sqs.json", sqs("commands", &[sample("request-hosts")])),
         ("provision-hosts.start.sqs.json", sqs("provision-hosts", &[sample("start-provisioning")])),
-        ("provision-hosts.event.sqs.json", sqs("provision-hosts", &[on_the_bus("host.reserved")])),
+        ("provision-hosts.event.sqs.json", sqs("provision-hosts", &[sample("host.reserved")])),
         ("provision-hosts.timer.sqs.json", sqs("provision-hosts", &[saga_timer()])),
         ("deploy-host.timer.sqs.json", sqs("deploy-host", &[host_timer()])),
         ("fire-timers.sqs.json", sqs("timers", &[saga_timer(), host_timer()])),
@@ -68,7 +68,7 @@ fn on_the_bus(name: &str) -> Value {
 }
 
 fn bus_events_of_the_views() -> Vec<Value> {
-    ["host.enrolled", "capacity.requested", "provisioning.started"].map(on_the_bus).into()
+    ["host.enrolled", "capacity.requested", "provisioning.started"].map(sample).into()
 }
 
 /// A batch of a queue, named as `sam deploy` would name it in the stack `hostler`.

@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::task::Poll;
 
-use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
@@ -14,6 +13,7 @@ use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, Stream
 use hostler_domain::{HostDecider, HostPhase, HostState};
 use hostler_events::provisioning::StepKind;
 use hostler_events::{HostEvent, ProvisioningEvent};
+use hostler_runtime::batch::BatchResponse;
 use hostler_runtime::batch::REPLAY;
 
 use super::fleet::Call;
@@ -71,7 +71,7 @@ impl Work {
 }
 
 enum Answer {
-    Batch(SqsBatchResponse),
+    Batch(BatchResponse),
     Relayed(bool),
     Http(Box<Response>),
 }
@@ -369,7 +369,7 @@ impl Chaos {
         }
     }
 
-    fn handled(&mut self, queue: &str, received: &[Received], response: &SqsBatchResponse) {
+    fn handled(&mut self, queue: &str, received: &[Received], response: &BatchResponse) {
         let lost = self.site.switch.shows(Bug::AcknowledgeFailure, 1);
         for message in received {
             let failed = response.batch_item_failures.iter().any(|f| f.item_identifier == message.message_id);

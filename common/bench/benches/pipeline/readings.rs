@@ -11,29 +11,29 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// The size of each event on the wire in bytes.
-pub const EVENT_BYTES: usize = 1_024;
+pub(crate) const EVENT_BYTES: usize = 1_024;
 /// How many messages one invocation is handed.
-pub const BATCH: usize = 10;
+pub(crate) const BATCH: usize = 10;
 /// How many sensors there are.
-pub const STREAMS: usize = 1_000;
+pub(crate) const STREAMS: usize = 1_000;
 
 /// One reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reading {
-    pub sensor: String,
-    pub site: String,
-    pub rack: u32,
-    pub unit: String,
-    pub celsius: Vec<f64>,
-    pub fans: Vec<u32>,
-    pub firmware: String,
-    pub note: String,
+pub(crate) struct Reading {
+    pub(crate) sensor: String,
+    pub(crate) site: String,
+    pub(crate) rack: u32,
+    pub(crate) unit: String,
+    pub(crate) celsius: Vec<f64>,
+    pub(crate) fans: Vec<u32>,
+    pub(crate) firmware: String,
+    pub(crate) note: String,
 }
 
 /// What sensors say, and what is recorded of it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ReadingEvent {
+pub(crate) enum ReadingEvent {
     Taken(Reading),
     Recorded(Reading),
 }
@@ -74,22 +74,22 @@ impl Payload for ReadingEvent {
 /// A sensor so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Sensor {
-    pub readings: u64,
-    pub hottest: f64,
-    pub firmware: String,
-    pub last: Option<Timestamp>,
+pub(crate) struct Sensor {
+    pub(crate) readings: u64,
+    pub(crate) hottest: f64,
+    pub(crate) firmware: String,
+    pub(crate) last: Option<Timestamp>,
 }
 
 /// A reading that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{celsius} °C is no temperature of a rack")]
-pub struct Implausible {
+pub(crate) struct Implausible {
     celsius: f64,
 }
 
 /// Records readings.
-pub struct SensorDecider;
+pub(crate) struct SensorDecider;
 
 impl Decider for SensorDecider {
     const CATEGORY: &'static str = "sensor";
@@ -129,7 +129,7 @@ fn moment() -> Timestamp {
 }
 
 /// What is stored of a sensor: one commit with its snapshot.
-pub fn stored(sensor: usize) -> Commit {
+pub(crate) fn stored(sensor: usize) -> Commit {
     let state = Sensor { readings: 32, hottest: 41.5, firmware: "7.10.3".to_owned(), last: None };
     Commit {
         stream: stream(sensor),
@@ -159,7 +159,7 @@ pub fn stored(sensor: usize) -> Commit {
 }
 
 /// The envelope of one reading.
-pub fn envelope(sensor: usize) -> Envelope {
+pub(crate) fn envelope(sensor: usize) -> Envelope {
     let reading = |note: String| Reading {
         sensor: format!("s-{sensor:04}"),
         site: "eu-north-1a".to_owned(),

@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use crate::readings::{ReadingEvent, STREAMS, SensorDecider, stored};
 
-pub struct Still {
+pub(crate) struct Still {
     streams: Vec<Commit>,
     ids: AtomicU64,
 }
 
 impl Still {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { streams: (0..STREAMS).map(stored).collect(), ids: AtomicU64::new(0) }
     }
 }
@@ -56,7 +56,7 @@ impl EventStore for Still {
         commit.check_size()?;
         black_box(hostler_runtime::item::to_fields(commit).unwrap());
         for envelope in commit.envelopes() {
-            black_box(serde_json::to_string(&envelope).unwrap());
+            black_box(envelope.to_json().unwrap());
         }
         Ok(())
     }
@@ -74,8 +74,10 @@ impl Queues for Still {
 }
 
 /// Records readings, as any function of ours would.
-pub struct Record {
-    pub shell: Shell,
+pub(crate) struct Record {
+    pub(crate) shell: Shell,
+    /// Whether a line is logged for each message.
+    pub(crate) logs: bool,
 }
 
 #[async_trait]
@@ -87,7 +89,10 @@ impl Handler for Record {
         else {
             return Err(message.misplaced("a reading that was taken"));
         };
-        self.shell.execute::<SensorDecider>(&event.stream, &Cause::of(message), &reading).await?;
+        let done = self.shell.execute::<SensorDecider>(&event.stream, &Cause::of(message), &reading).await?;
+        if self.logs {
+            tracing::info!(stream = %event.stream, version = done.version.0, outcome = ?done.outcome, "recorded");
+        }
         Ok(())
     }
 }

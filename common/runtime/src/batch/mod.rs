@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{FutureExt, StreamExt};
 use hostler_core::triage::{FAILURES_QUEUE, FailureCommand, FailureId, Lane};
 use hostler_core::{Category, CommandEnvelope, Failure, Incoming, Payload};
@@ -22,11 +21,11 @@ use crate::lanes::{Held, Lanes};
 use crate::ports::{Clock, EntryFailure, Ids, Outbound, PortError, Queues, attribute_text};
 use crate::timers::HOP_SECONDS_MAX;
 
-pub use record::REPLAY;
 pub(crate) use record::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, REASON, attribute, identity, item_failure,
-    receive_count, text_attributes,
+    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, REASON, attribute, identity, receive_count,
+    text_attributes,
 };
+pub use record::{BatchResponse, ItemFailure, REPLAY, Record, Records, SystemAttributes};
 use record::{DEFERRED_SINCE, ORIGINAL, decode, groups, is_replay};
 
 /// How many records of one batch are handled at a time.
@@ -114,12 +113,7 @@ impl Batch {
 
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
     /// group keep their order: after a failure the rest of the group is returned untouched.
-    pub async fn handle(
-        &self,
-        event: SqsEvent,
-        remaining: Duration,
-        handler: &dyn Handler,
-    ) -> SqsBatchResponse {
+    pub async fn handle(&self, event: Records, remaining: Duration, handler: &dyn Handler) -> BatchResponse {
         let ends = Instant::now() + remaining.saturating_sub(MARGIN);
         let held = match &self.lanes {
             Some(lanes) => Some(lanes.held(self.queue).await),
@@ -131,29 +125,27 @@ impl Batch {
             .buffer_unordered(CONCURRENCY)
             .concat()
             .await;
-        let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = failed.into_iter().map(item_failure).collect();
-        response
+        BatchResponse::of(failed)
     }
 
     /// The ids of a group's records that must be seen again.
-    async fn run_group(&self, group: Vec<SqsMessage>, turn: &Turn<'_>) -> Vec<String> {
+    async fn run_group(&self, group: Vec<Record>, turn: &Turn<'_>) -> Vec<String> {
         let mut records = group.into_iter();
         while let Some(record) = records.next() {
             if !self.run_record(&record, turn).await {
                 let rest = std::iter::once(record).chain(records);
-                return rest.map(|record| record.message_id.unwrap_or_default()).collect();
+                return rest.map(|record| record.message_id).collect();
             }
         }
         Vec::new()
     }
 
     /// Whether a record is done with.
-    async fn run_record(&self, record: &SqsMessage, turn: &Turn<'_>) -> bool {
+    async fn run_record(&self, record: &Record, turn: &Turn<'_>) -> bool {
         let decoded = decode(record).and_then(|message| self.integrity.verify(&message).map(|()| message));
         let span = tracing::info_span!(
             "message",
-            message_id = record.message_id.as_deref().unwrap_or_default(),
+            message_id = record.message_id,
             message_type = decoded.as_ref().map_or("undecodable", Incoming::type_name),
             correlation_id =
                 decoded.as_ref().ok().map(|message| tracing::field::display(message.correlation_id())),
@@ -168,7 +160,7 @@ impl Batch {
         .await
     }
 
-    async fn run_decoded(&self, record: &SqsMessage, message: &Incoming, turn: &Turn<'_>) -> bool {
+    async fn run_decoded(&self, record: &Record, message: &Incoming, turn: &Turn<'_>) -> bool {
         let lane = self.lane(message, turn);
         match self.run_message(record, message, lane.as_ref(), turn).await {
             Ok(()) => self.tell_triage(record, message, lane, turn).await,
@@ -191,7 +183,7 @@ impl Batch {
 
     async fn run_message(
         &self,
-        record: &SqsMessage,
+        record: &Record,
         message: &Incoming,
         lane: Option<&Lane>,
         turn: &Turn<'_>,
@@ -220,7 +212,7 @@ impl Batch {
     }
 
     /// Has a record that failed come again, wait, or be a dead letter; says whether it is done with.
-    async fn fail(&self, record: &SqsMessage, failure: Failure, lane: Option<&Lane>) -> bool {
+    async fn fail(&self, record: &Record, failure: Failure, lane: Option<&Lane>) -> bool {
         let reason = failure.chain();
         match failure {
             Failure::Retryable { after, .. } => {
@@ -240,7 +232,7 @@ impl Batch {
     /// Tells triage that a message which once failed was handled; says whether the record is done with.
     async fn tell_triage(
         &self,
-        record: &SqsMessage,
+        record: &Record,
         message: &Incoming,
         lane: Option<Lane>,
         turn: &Turn<'_>,
@@ -290,13 +282,7 @@ impl Batch {
     /// Has a record wait without using up an attempt: a copy of it is sent to its own queue with a delay, and the
     /// record itself is done with. A queue counts receives, and would make a dead letter of a message that only ever
     /// waited. The copy says since when it waits, so that nothing waits for ever.
-    async fn hold_back(
-        &self,
-        record: &SqsMessage,
-        after: Duration,
-        reason: &str,
-        lane: Option<&Lane>,
-    ) -> bool {
+    async fn hold_back(&self, record: &Record, after: Duration, reason: &str, lane: Option<&Lane>) -> bool {
         let seconds = u16::try_from(after.as_secs()).unwrap_or(u16::MAX).clamp(1, HOP_SECONDS_MAX);
         let since = self.waiting_since(record);
         let waited = self.clock.now().duration_since(since);
@@ -307,13 +293,13 @@ impl Batch {
         }
         tracing::info!(reason, retry_in_seconds = seconds, "message waits");
         // A copy would lose its place in its group.
-        if !record.attributes.contains_key("MessageGroupId") {
+        if record.attributes.message_group_id.is_none() {
             let mut attributes = text_attributes(record);
             attributes.insert(DEFERRED_SINCE.to_owned(), since.to_string());
             // The copy has another id, and is the same message: what it once held it must know as its own.
             attributes.insert(ORIGINAL.to_owned(), identity(record).unwrap_or_default().to_owned());
             attributes.retain(|_, text| !text.is_empty());
-            let body = record.body.clone().unwrap_or_default();
+            let body = record.body.clone();
             let copy = Outbound { body, delay_seconds: seconds, attributes };
             match self.queues.send(self.queue, &[copy]).await.into_iter().next() {
                 Some(Ok(())) => return true,
@@ -326,7 +312,7 @@ impl Batch {
     }
 
     /// Since when a record waits for its turn: the first of its copies said so, or it is the first.
-    fn waiting_since(&self, record: &SqsMessage) -> Timestamp {
+    fn waiting_since(&self, record: &Record) -> Timestamp {
         let said = attribute(record, DEFERRED_SINCE);
         said.and_then(|said| said.parse().ok()).unwrap_or_else(|| self.clock.now())
     }
@@ -335,7 +321,7 @@ impl Batch {
     /// fails the record goes back to its queue, so that it is never lost.
     async fn bury(
         &self,
-        record: &SqsMessage,
+        record: &Record,
         category: Category,
         reason: &str,
         lane: Option<&Lane>,
@@ -368,7 +354,7 @@ impl Batch {
         }
         // SQS refuses empty attributes.
         attributes.retain(|_, text| !text.is_empty());
-        let body = record.body.clone().unwrap_or_default();
+        let body = record.body.clone();
         // SQS refuses empty bodies, too; an empty message is told by its reason.
         let body = if body.is_empty() { "{}".to_owned() } else { body };
         let letter = Outbound { body, delay_seconds: 0, attributes };
@@ -383,7 +369,7 @@ impl Batch {
         }
     }
 
-    async fn defer(&self, record: &SqsMessage, seconds: u32) {
+    async fn defer(&self, record: &Record, seconds: u32) {
         let Some(receipt) = record.receipt_handle.as_deref() else { return };
         let deferred: Result<(), EntryFailure> = self.queues.defer(self.queue, receipt, seconds).await;
         if let Err(error) = deferred {
@@ -392,7 +378,7 @@ impl Batch {
     }
 
     /// Exponential backoff with full jitter, unless the failure says when.
-    fn backoff_seconds(&self, record: &SqsMessage, after: Option<Duration>) -> u32 {
+    fn backoff_seconds(&self, record: &Record, after: Option<Duration>) -> u32 {
         if let Some(after) = after {
             return u32::try_from(after.as_secs()).unwrap_or(u32::MAX).clamp(1, 43_200);
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsMessage, SqsMessageAttribute};
 use hostler_core::envelope::HOPS_MAX;
 use hostler_core::{Category, Failure, Incoming};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The attribute that says since when a message waits.
 pub(super) const DEFERRED_SINCE: &str = "deferredSince";
@@ -25,8 +25,89 @@ pub(crate) const BEHIND: &str = "behind";
 /// The failure that the message is a copy of, put back on its queue by triage.
 pub(crate) const FAILURE: &str = "failureId";
 
-pub(super) fn decode(record: &SqsMessage) -> Result<Incoming, Failure> {
-    let message = Incoming::decode(record.body.as_deref().unwrap_or_default())?;
+/// A batch of messages as Lambda hands it over, of which only what is used here is read: the rest costs more than the
+/// message itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Records {
+    /// The messages.
+    #[serde(rename = "Records", default, deserialize_with = "or_default")]
+    pub records: Vec<Record>,
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Record {
+    /// SQS's name for it.
+    #[serde(deserialize_with = "or_default")]
+    pub message_id: String,
+    /// What it takes to defer it.
+    pub receipt_handle: Option<String>,
+    /// The body.
+    #[serde(deserialize_with = "or_default")]
+    pub body: String,
+    /// What SQS says of it.
+    #[serde(deserialize_with = "or_default")]
+    pub attributes: SystemAttributes,
+    /// What its sender says of it beside the body; none where that is no text.
+    #[serde(deserialize_with = "texts")]
+    pub message_attributes: BTreeMap<String, Option<String>>,
+    /// The queue that it comes from.
+    #[serde(rename = "eventSourceARN")]
+    pub event_source_arn: Option<String>,
+}
+
+/// What SQS says of a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SystemAttributes {
+    /// How often it was received, this time included, as text.
+    pub approximate_receive_count: Option<String>,
+    /// The FIFO group within which it keeps its order.
+    pub message_group_id: Option<String>,
+}
+
+/// The messages of a batch that must be seen again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// One for each of them.
+    pub batch_item_failures: Vec<ItemFailure>,
+}
+
+/// A message that must be seen again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemFailure {
+    /// Its id.
+    pub item_identifier: String,
+}
+
+impl BatchResponse {
+    /// These must be seen again.
+    pub(crate) fn of(ids: impl IntoIterator<Item = String>) -> Self {
+        let failure = |item_identifier| ItemFailure { item_identifier };
+        Self { batch_item_failures: ids.into_iter().map(failure).collect() }
+    }
+}
+
+/// Nothing, where `null` stands for it.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
+}
+
+fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Option<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Attribute {
+        string_value: Option<String>,
+    }
+    let attributes: BTreeMap<String, Attribute> = or_default(from)?;
+    Ok(attributes.into_iter().map(|(name, attribute)| (name, attribute.string_value)).collect())
+}
+
+pub(super) fn decode(record: &Record) -> Result<Incoming, Failure> {
+    let message = Incoming::decode(&record.body)?;
     if message.hops() > HOPS_MAX {
         let reason = format!(
             "the causal chain is {} hops long, and the limit is {HOPS_MAX}: this looks like a loop of events; find its two ends by the correlation id {}",
@@ -39,11 +120,11 @@ pub(super) fn decode(record: &SqsMessage) -> Result<Incoming, Failure> {
 }
 
 /// Records that must keep their order among themselves: those of one FIFO group, and each other record alone.
-pub(super) fn groups(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
-    let mut groups: Vec<Vec<SqsMessage>> = Vec::new();
+pub(super) fn groups(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut groups: Vec<Vec<Record>> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
-        match record.attributes.get("MessageGroupId").cloned() {
+        match record.attributes.message_group_id.clone() {
             Some(group) => {
                 let place = *places.entry(group).or_insert_with(|| {
                     groups.push(Vec::new());
@@ -58,34 +139,29 @@ pub(super) fn groups(records: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
 }
 
 /// The text of one of a record's attributes.
-pub(crate) fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
-    record.message_attributes.get(name)?.string_value.as_deref()
+pub(crate) fn attribute<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
+    record.message_attributes.get(name)?.as_deref()
 }
 
 /// What a message is called from its first time on: a copy of it, delayed or sent by triage, says whose copy it is.
-pub(crate) fn identity(record: &SqsMessage) -> Option<&str> {
-    attribute(record, FAILURE).or_else(|| attribute(record, ORIGINAL)).or(record.message_id.as_deref())
+pub(crate) fn identity(record: &Record) -> Option<&str> {
+    attribute(record, FAILURE)
+        .or_else(|| attribute(record, ORIGINAL))
+        .or(Some(record.message_id.as_str()).filter(|id| !id.is_empty()))
 }
 
 /// The text attributes of a record, for a copy of it.
-pub(crate) fn text_attributes(record: &SqsMessage) -> BTreeMap<String, String> {
-    let text = |(name, attribute): (&String, &SqsMessageAttribute)| {
-        Some((name.clone(), attribute.string_value.clone()?))
-    };
+pub(crate) fn text_attributes(record: &Record) -> BTreeMap<String, String> {
+    let text = |(name, text): (&String, &Option<String>)| Some((name.clone(), text.clone()?));
     record.message_attributes.iter().filter_map(text).collect()
 }
 
 /// Whether a record is marked as replayed, whatever the mark says.
-pub(super) fn is_replay(record: &SqsMessage) -> bool {
+pub(super) fn is_replay(record: &Record) -> bool {
     record.message_attributes.contains_key(REPLAY)
 }
 
-pub(crate) fn receive_count(record: &SqsMessage) -> u32 {
-    record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
-}
-
-pub(crate) fn item_failure(id: String) -> BatchItemFailure {
-    let mut failure = BatchItemFailure::default();
-    failure.item_identifier = id;
-    failure
+pub(crate) fn receive_count(record: &Record) -> u32 {
+    let count = record.attributes.approximate_receive_count.as_deref();
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::SqsEvent;
 use hostler_core::envelope::HOPS_MAX;
 use hostler_core::{Category, Failure, Incoming};
+use hostler_runtime::batch::Records;
 use hostler_runtime::{Batch, Clock, Handler, Outbound, Queues};
 use hostler_testkit::memory::{Delivered, MemoryQueues, Received, deliver, sqs_event};
 use hostler_testkit::{SeededIds, TestClock, sample};
@@ -85,7 +85,7 @@ impl Ground {
         deliver(&self.queues, QUEUE, &self.batch, &self.handler, PLENTY).await
     }
 
-    async fn handle(&self, event: SqsEvent, remaining: Duration) -> Vec<String> {
+    async fn handle(&self, event: Records, remaining: Duration) -> Vec<String> {
         let response = self.batch.handle(event, remaining, &self.handler).await;
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
@@ -110,12 +110,12 @@ fn received(id: &str, body: String) -> Received {
 }
 
 /// A FIFO queue's batch of `(id, group, what to do)`.
-fn fifo(records: &[(&str, &str, &str)]) -> SqsEvent {
+fn fifo(records: &[(&str, &str, &str)]) -> Records {
     let received: Vec<Received> =
         records.iter().map(|(id, _, order)| received(id, body(id, order))).collect();
     let mut event = sqs_event(QUEUE, &received);
     for (record, (_, group, _)) in event.records.iter_mut().zip(records) {
-        record.attributes.insert("MessageGroupId".to_owned(), (*group).to_owned());
+        record.attributes.message_group_id = Some((*group).to_owned());
     }
     event
 }
@@ -199,7 +199,7 @@ async fn any_reason_fits_a_dead_letter() {
 async fn a_record_without_a_body_is_a_dead_letter_too() {
     let ground = Ground::new();
     let mut event = sqs_event(QUEUE, &[received("m-1", String::new())]);
-    event.records[0].body = None;
+    event.records[0].body = String::new();
     assert!(ground.handle(event, PLENTY).await.is_empty());
     assert_eq!(ground.dead()[0].body, "{}");
 }
@@ -282,7 +282,7 @@ async fn only_ids_of_the_batch_are_reported() {
     let mut failed = ground.handle(sqs_event(QUEUE, &records), PLENTY).await;
     failed.sort();
     assert_eq!(failed, ["m-1", "m-3", "m-5"]);
-    assert!(ground.handle(SqsEvent::default(), PLENTY).await.is_empty());
+    assert!(ground.handle(Records::default(), PLENTY).await.is_empty());
 }
 
 #[tokio::test]

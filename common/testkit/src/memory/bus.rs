@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use hostler_core::Envelope;
 use hostler_runtime::{EntryFailure, EntryResults, EventBus, Outbound};
-use serde_json::json;
 
 use crate::faults::{FaultPlan, batch};
 use crate::memory::MemoryQueues;
@@ -71,8 +70,8 @@ impl MemoryBus {
 
 impl Inner {
     fn publish(&mut self, event: &Envelope) -> Result<(), EntryFailure> {
-        let detail = serde_json::to_value(event).unwrap();
-        let bytes = 14 + event.source.len() + event.event_type.len() + detail.to_string().len();
+        let body = serde_json::to_string(event).unwrap();
+        let bytes = 14 + event.source.len() + event.event_type.len() + body.len();
         if bytes > EVENT_BYTES_MAX {
             return Err(EntryFailure {
                 retryable: false,
@@ -80,18 +79,6 @@ impl Inner {
                 message: format!("the event is {bytes} bytes, and the limit of the bus is {EVENT_BYTES_MAX}"),
             });
         }
-        let wrapped = json!({
-            "version": "0",
-            "id": event.event_id,
-            "detail-type": event.event_type,
-            "source": event.source,
-            "account": "000000000000",
-            "time": event.timestamp,
-            "region": "us-east-1",
-            "resources": [],
-            "detail": detail,
-        });
-        let body = wrapped.to_string();
         for rule in &self.rules {
             if rule.event_types.as_ref().is_none_or(|types| types.contains(&event.event_type)) {
                 rule.queues.deliver(&rule.queue, Outbound { body: body.clone(), ..Outbound::default() });

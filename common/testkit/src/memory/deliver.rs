@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use hostler_core::Commit;
+use hostler_runtime::batch::Records;
 use hostler_runtime::relay::OutboxRecord;
 use hostler_runtime::{Batch, Handler};
 use serde_json::{Map, Value, json};
@@ -54,7 +54,7 @@ pub async fn deliver(
 /// # Panics
 /// Never: the form is fixed.
 #[must_use]
-pub fn sqs_event(queue: &str, received: &[Received]) -> SqsEvent {
+pub fn sqs_event(queue: &str, received: &[Received]) -> Records {
     let record = |message: &Received| {
         let attribute = |(name, text): (&String, &String)| {
             (name.clone(), json!({ "stringValue": text, "dataType": "String" }))
