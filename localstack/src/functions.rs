@@ -27,17 +27,33 @@ struct Target {
     name: String,
 }
 
+/// How functions are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Quickly, for trying them.
+    Dev,
+    /// As they are deployed.
+    Release,
+}
+
 /// Builds every function below `functions/` of the workspace at `root`, and says where each one's binary is.
 ///
 /// # Errors
 /// [`Error::File`] when the folder cannot be read, [`Error::Build`] with what cargo said.
-pub async fn build_functions(root: &Path, progress: &Progress) -> Result<BTreeMap<String, PathBuf>, Error> {
+pub async fn build_functions(
+    root: &Path,
+    build: Build,
+    progress: &Progress,
+) -> Result<BTreeMap<String, PathBuf>, Error> {
     let names = function_names(root)?;
     progress.tell(&format!("building {} functions", names.len()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     // By binary and not by package: all parts of the workspace then share one build of their dependencies.
     command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(root);
+    if build == Build::Release {
+        command.arg("--release");
+    }
     for name in &names {
         command.args(["--bin", name]);
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::meter::Meter;
 use crate::{
@@ -21,18 +23,25 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long warming up may take of a cold start.
 const WARM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The SDK's configuration: credentials and region as everywhere on AWS, `AWS_ENDPOINT_URL` honoured, three
-/// attempts, short time-outs.
-pub async fn sdk_config() -> SdkConfig {
+/// The SDK's configuration as Lambda's environment tells it: credentials, region, `AWS_ENDPOINT_URL`; three attempts,
+/// short time-outs. The SDK's own search for credentials (profiles, single sign-on, the metadata service) is what a
+/// function never needs: without it the archive is a tenth smaller, and a cold start has less to do.
+#[must_use]
+pub fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    aws_config::defaults(BehaviorVersion::latest())
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region.map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-        .timeout_config(timeouts)
-        .load()
-        .await
+        .timeout_config(timeouts);
+    config.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+    config.build()
 }
 
 /// A process's connection to AWS. Clients share connections; clones are cheap.
@@ -51,9 +60,9 @@ impl Aws {
     ///
     /// # Errors
     /// [`SettingsError::Malformed`] names the variable.
-    pub async fn from_env() -> Result<Self, SettingsError> {
+    pub fn from_env() -> Result<Self, SettingsError> {
         let settings = Settings::from_env()?;
-        Ok(Self::new(&sdk_config().await, settings))
+        Ok(Self::new(&sdk_config(), settings))
     }
 
     /// Connects by the given configuration.

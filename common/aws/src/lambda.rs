@@ -50,7 +50,7 @@ impl Function {
     /// [`SettingsError`] names the variable that is wrong.
     pub async fn start(name: &'static str) -> Result<Self, SettingsError> {
         let sample = telemetry::start()?;
-        let aws = Aws::from_env().await?;
+        let aws = Aws::from_env()?;
         aws.warm().await;
         Ok(Self { name, aws, sample, lanes: None })
     }

@@ -21,6 +21,7 @@ use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, update
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::operation::put_events;
 use aws_sdk_sqs::operation::send_message_batch;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::{Deserialize, Serialize};
 
 const KB: usize = 1_024;
@@ -154,10 +155,18 @@ impl Intercept for Meter {
         &self,
         context: &BeforeSerializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let input = context.input();
-        if let Some(put) = input.downcast_ref::<put_item::PutItemInput>() {
+        let mut read = |kind, table: Option<&str>, consistent: Option<bool>| {
+            let table = table.unwrap_or_default().to_owned();
+            bag.interceptor_state().store_put(Read { kind, table, consistent: consistent == Some(true) });
+        };
+        if let Some(query) = input.downcast_ref::<query::QueryInput>() {
+            read("Query", query.table_name(), query.consistent_read());
+        } else if let Some(get) = input.downcast_ref::<get_item::GetItemInput>() {
+            read("GetItem", get.table_name(), get.consistent_read());
+        } else if let Some(put) = input.downcast_ref::<put_item::PutItemInput>() {
             let table = put.table_name().unwrap_or_default();
             let bytes = put.item().map_or(0, item_bytes);
             self.add("PutItem", table, begun(bytes, KB) + self.index_units(table, bytes), bytes);
@@ -196,27 +205,34 @@ impl Intercept for Meter {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (Some(input), Some(Ok(output))) = (context.input(), context.output_or_error()) else {
+        let (Some(read), Some(Ok(output))) = (bag.load::<Read>(), context.output_or_error()) else {
             return Ok(());
         };
-        let read = |kind: &str, table: Option<&str>, bytes: usize, consistent: Option<bool>| {
-            let units = begun(bytes, 4 * KB) * if consistent == Some(true) { 1.0 } else { 0.5 };
-            self.add(kind, table.unwrap_or_default(), units, bytes);
+        let bytes = if let Some(found) = output.downcast_ref::<query::QueryOutput>() {
+            found.items().iter().map(item_bytes).sum()
+        } else if let Some(found) = output.downcast_ref::<get_item::GetItemOutput>() {
+            found.item().map_or(0, item_bytes)
+        } else {
+            return Ok(());
         };
-        if let (Some(query), Some(found)) =
-            (input.downcast_ref::<query::QueryInput>(), output.downcast_ref::<query::QueryOutput>())
-        {
-            let bytes = found.items().iter().map(item_bytes).sum();
-            read("Query", query.table_name(), bytes, query.consistent_read());
-        } else if let (Some(get), Some(found)) =
-            (input.downcast_ref::<get_item::GetItemInput>(), output.downcast_ref::<get_item::GetItemOutput>())
-        {
-            read("GetItem", get.table_name(), found.item().map_or(0, item_bytes), get.consistent_read());
-        }
+        let units = begun(bytes, 4 * KB) * if read.consistent { 1.0 } else { 0.5 };
+        self.add(read.kind, &read.table, units, bytes);
         Ok(())
     }
+}
+
+/// A read that is on its way: what it found is known only when it is back, and what it asked for no more.
+#[derive(Debug)]
+struct Read {
+    kind: &'static str,
+    table: String,
+    consistent: bool,
+}
+
+impl Storable for Read {
+    type Storer = StoreReplace<Self>;
 }
 
 #[cfg(test)]

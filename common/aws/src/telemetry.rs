@@ -1,7 +1,7 @@
 //! The start of a process's log, for CloudWatch Logs.
 
 use hostler_runtime::telemetry::{LogSample, NoShare, subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::tables::env;
 
@@ -14,7 +14,9 @@ const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_smithy_runtime=warn,hyper
 /// # Errors
 /// [`NoShare`].
 pub fn start() -> Result<LogSample, NoShare> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    // What does not read is as good as absent: a function is not to stop for its log.
+    let said = std::env::var("RUST_LOG").ok().and_then(|said| said.parse::<Targets>().ok());
+    let filter = said.or_else(|| DEFAULT_FILTER.parse().ok()).unwrap_or_default();
     if tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout)).is_err() {
         tracing::debug!("logging was started before");
     }

@@ -18,7 +18,7 @@ impl Data {
     /// What cannot be written as JSON, such as a map with keys that are no text, becomes `null`: payloads are plain
     /// records, and the tests of their contracts write every one of them.
     #[must_use]
-    pub fn of(record: &impl Serialize) -> Self {
+    pub fn of<T: Serialize>(record: &T) -> Self {
         Self::write(record).unwrap_or_default()
     }
 

@@ -96,17 +96,16 @@ impl<D: Decider> Fold<D> {
         if commit.version != self.version.next() {
             return Err(gap(&commit.stream, self.version.next()));
         }
-        let events = decode_events::<D>(commit)?;
-        self.take(commit, &events);
+        self.evolve(&decode_events::<D>(commit)?);
+        self.took(commit);
         Ok(())
     }
 
-    /// Takes in the next commit, of which these are the events.
-    pub(crate) fn take(&mut self, commit: &Commit, events: &[D::Event]) {
+    /// Folds events into the state.
+    pub(crate) fn evolve(&mut self, events: &[D::Event]) {
         for event in events {
             self.state = D::evolve(std::mem::take(&mut self.state), event);
         }
-        self.took(commit);
     }
 
     /// Starts from a commit's snapshot, where it has one of the form that this code reads.
@@ -120,7 +119,8 @@ impl<D: Decider> Fold<D> {
         Some(fold)
     }
 
-    fn took(&mut self, commit: &Commit) {
+    /// Notes where the stream is now, and by what cause.
+    pub(crate) fn took(&mut self, commit: &Commit) {
         self.version = commit.version;
         self.updated_at = Some(commit.recorded_at);
         self.seen.push(SeenCause {

@@ -252,8 +252,9 @@ impl Shell {
             timers: decision.timers.into_iter().map(|timer| self.record_timer(timer)).collect(),
             snapshot: None,
         };
-        fold.take(&commit, &decision.events);
+        fold.evolve(&decision.events);
         if commit.version.0.is_multiple_of(SNAPSHOT_EVERY) {
+            fold.took(&commit);
             let snapshot = fold
                 .snapshot(now)
                 .map_err(|source| ExecuteError::Snapshot { stream: stream.clone(), source })?;
@@ -266,8 +267,12 @@ impl Shell {
             }
         }
         self.store.append(&commit).await?;
-        let Fold { state, version, .. } = fold;
-        Ok(Executed { outcome: Outcome::Committed, state, version, events: decision.events })
+        Ok(Executed {
+            outcome: Outcome::Committed,
+            state: fold.state,
+            version: commit.version,
+            events: decision.events,
+        })
     }
 
     fn record_event(&self, event: &impl Payload) -> RecordedEvent {

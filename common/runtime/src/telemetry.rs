@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 /// Whether the invocation that runs now is one of the sample. A Lambda process handles one at a time.
 static LOUD: AtomicBool = AtomicBool::new(true);
@@ -68,11 +69,10 @@ impl<S: Subscriber> Filter<S> for Sampled {
 
 /// What writes the log. Fields of the event stand at the top of each line, those of the spans it happened in under
 /// `spans`, outermost first.
-pub fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+pub fn subscriber<W>(filter: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    use tracing_subscriber::filter::FilterExt;
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -111,7 +111,7 @@ mod tests {
     fn a_share_of_the_invocations_logs_everything_and_the_others_warnings() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(EnvFilter::new("info"), move || writer.clone());
+        let subscriber = subscriber("info".parse().unwrap(), move || writer.clone());
         let none: LogSample = "0".parse().unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for (sample, name) in [(none, "silent"), (LogSample::default(), "loud")] {

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use hostler_localstack::{Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
+use hostler_localstack::{Build, Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
 use hostler_runtime::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::ledger::queue_urls;
+
+/// How the functions are built.
+const BUILD: Build = if cfg!(debug_assertions) { Build::Dev } else { Build::Release };
 
 /// The longest that anything on the local cloud is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,7 +32,7 @@ pub fn root() -> PathBuf {
 
 pub async fn functions() -> BTreeMap<String, PathBuf> {
     FUNCTIONS
-        .get_or_init(async || build_functions(&root(), &Progress::default()).await.unwrap())
+        .get_or_init(async || build_functions(&root(), BUILD, &Progress::default()).await.unwrap())
         .await
         .clone()
 }
@@ -86,8 +90,13 @@ impl World {
 
     /// A message's body as the deployment would have signed it.
     pub fn signed(body: impl Into<String>) -> String {
+        Self::integrity().signed_body(body.into())
+    }
+
+    /// What the deployment signs by.
+    pub fn integrity() -> Arc<Integrity> {
         let keys: SigningKeys = serde_json::from_str(SIGNING_KEYS).unwrap();
-        Integrity::new(&keys).unwrap().signed_body(body.into())
+        Arc::new(Integrity::new(&keys).unwrap())
     }
 
     /// Sends a command; says the status and the answer.

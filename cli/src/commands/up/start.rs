@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
 use hostler_localstack::{
-    Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions, Progress, Site, SiteOptions, build_functions,
+    Build, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions, Progress, Site, SiteOptions,
+    build_functions,
 };
 use jiff::Timestamp;
 
@@ -91,7 +92,7 @@ fn place(hosts: &[FleetHost], demo: bool) -> Vec<Placed> {
 
 async fn build(workspace: &Workspace, steps: &Steps) -> Result<BTreeMap<String, PathBuf>, CliError> {
     let step = steps.begin("building the functions");
-    let functions = build_functions(workspace.root(), &progress(steps)).await?;
+    let functions = build_functions(workspace.root(), Build::Dev, &progress(steps)).await?;
     step.done(&format!("built {} functions", functions.len()), "")?;
     Ok(functions)
 }

@@ -20,7 +20,6 @@ use hostler_runtime::telemetry::{LogSample, subscriber};
 use hostler_runtime::{Batch, Integrity, Shell, SigningKeys};
 use serde_json::json;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 use floor::Floor;
 use readings::{BATCH, EVENT_BYTES, STREAMS, envelope};
@@ -145,7 +144,7 @@ fn logging(figures: &mut Figures) {
     };
     let micros = |seconds: f64| format!("{:.2} µs an event", seconds * 1e6 / STREAMS as f64);
     figures.row("logging off (no subscriber)", micros(alone(ROUNDS, || pass(LogSample::default()))), "");
-    let lines = || subscriber(EnvFilter::new("info"), io::sink);
+    let lines = || subscriber("info".parse().unwrap(), io::sink);
     tracing::subscriber::with_default(lines(), || {
         let sampled: LogSample = "0.01".parse().unwrap();
         figures.row("one invocation in a hundred logs", micros(alone(ROUNDS, || pass(sampled))), "");

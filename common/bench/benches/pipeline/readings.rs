@@ -1,13 +1,12 @@
 //! What the pipeline is measured with: readings of sensors, in envelopes of one kilobyte.
 
+use hostler_core::Data;
 use hostler_core::{
     Actor, CausationId, Commit, CommitId, ContractError, CorrelationId, Decider, Decision, Envelope, EventId,
     NoCommand, Payload, Snapshot, StreamId, StreamVersion, TraceContext,
 };
-use hostler_core::{Data, RecordedEvent};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 /// The size of each event on the wire in bytes.
@@ -142,12 +141,7 @@ pub(crate) fn stored(sensor: usize) -> Commit {
         actor: Actor("sensor".to_owned()),
         source: "bench".to_owned(),
         recorded_at: moment(),
-        events: vec![RecordedEvent {
-            event_id: EventId(Uuid::now_v7()),
-            event_type: "reading.recorded".to_owned(),
-            schema_version: 1,
-            data: Data::from(json!({})),
-        }],
+        events: Vec::new(),
         commands: Vec::new(),
         timers: Vec::new(),
         snapshot: Some(Snapshot {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use hostler_bench::{Figures, alone};
-use hostler_core::{Commit, Data, Decider, Envelope, Incoming, Payload};
+use hostler_core::{Commit, Data, Decider, Envelope, Incoming, Payload, RecordedEvent};
 use hostler_runtime::Integrity;
 use hostler_runtime::batch::Records;
 use hostler_runtime::item::{to_commit, to_fields};
@@ -29,7 +29,12 @@ fn stages() -> Vec<Stage> {
     let commits: Vec<Commit> = (0..STREAMS)
         .map(|sensor| {
             let mut commit = stored(sensor);
-            commit.events[0].data = Data::of(&readings[sensor]);
+            commit.events.push(RecordedEvent {
+                event_id: envelopes[sensor].event_id,
+                event_type: "reading.recorded".to_owned(),
+                schema_version: 1,
+                data: Data::of(&readings[sensor]),
+            });
             commit
         })
         .collect();

@@ -1,0 +1,200 @@
+//! The whole on the local cloud: what each unit of work costs in calls and units, counted at the SDK of the real
+//! functions, and how long it takes beside the endpoint's own floor.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    dead_code,
+    reason = "a panic is how a benchmark fails; the site is the tests'"
+)]
+
+#[path = "../../tests/cloud/ledger.rs"]
+mod ledger;
+#[path = "../../tests/cloud/world.rs"]
+mod world;
+
+mod floor;
+mod metered;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
+use hostler_bench::{Figures, percentile};
+use hostler_localstack::SiteOptions;
+use hostler_runtime::relay::Relay;
+use hostler_runtime::replay::{Replayer, Selection};
+use serde_json::{Value, json};
+
+use metered::Bill;
+use world::{World, fleet};
+
+/// How many sagas are counted.
+const SAGAS: usize = 20;
+/// How many of each other unit of work are counted.
+const UNITS: usize = 20;
+/// The steps of a provisioning saga: reserve, deploy, finish the deployment, apply the role, register.
+const STEPS: usize = 5;
+/// What the busiest of them may take on this machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[tokio::main]
+async fn main() {
+    let mut figures = Figures::here();
+    let file = std::env::temp_dir().join(format!("hostler-meter-{}.jsonl", std::process::id()));
+    let world = site(&file).await;
+    world.enrol_within(PATIENCE, "web").await;
+    world.at_rest().await;
+
+    println!("\n== Calls and units of each unit of work\n");
+    calls(&mut figures, &world, &file).await;
+    println!("\n== Time on the local cloud\n");
+    times(&mut figures, &world).await;
+    figures.save("local");
+    let _ = std::fs::remove_file(&file);
+}
+
+async fn site(file: &Path) -> World {
+    let path = file.to_string_lossy().into_owned();
+    let edit = Box::new(move |template: &mut Value| {
+        template["Globals"]["Function"]["Environment"]["Variables"]["METER_FILE"] = json!(path);
+    });
+    let options = SiteOptions { fleet: fleet(2 * SAGAS), edit: Some(edit), ..SiteOptions::default() };
+    World::start_with(options, false).await
+}
+
+/// What functions did meanwhile.
+async fn billed(world: &World, file: &Path, work: impl Future<Output = ()>) -> Bill {
+    world.at_rest().await;
+    let from = metered::lines(file);
+    work.await;
+    world.at_rest().await;
+    // The last function to be done writes its line when it is done.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Bill::read(file, from)
+}
+
+async fn calls(figures: &mut Figures, world: &World, file: &Path) {
+    let accepted = billed(world, file, async {
+        for number in 0..UNITS {
+            let host = &world.site.fleet.hosts()[0].host_id;
+            let label = json!({ "host": host, "set": { "bench": number.to_string() } });
+            world.accepted("label-host", &label).await;
+        }
+    })
+    .await;
+    accepted.tell(figures, "command accepted (a label)", UNITS as f64);
+
+    let sagas = billed(world, file, async {
+        world.request("counted", "web", SAGAS as u32).await;
+        let ended = world.settled_within(PATIENCE, "counted", SAGAS).await;
+        assert!(ended.iter().all(|saga| saga["status"] == "completed"), "{ended:#?}");
+    })
+    .await;
+    sagas.tell(figures, "provisioning saga", SAGAS as f64);
+    sagas.tell(figures, "saga step", (SAGAS * STEPS) as f64);
+    sagas.by_function(figures, SAGAS as f64);
+
+    let repeated = billed(world, file, async { republish(world).await }).await;
+    let messages = messages(world).await;
+    repeated.tell(figures, "duplicate message", messages as f64);
+
+    let queues = ledger::queue_urls(world);
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let failed = billed(world, file, async {
+        for number in 0..UNITS {
+            let body = format!("no message {number}");
+            sqs.send_message().queue_url(&queues["deploy-host"]).message_body(body).send().await.unwrap();
+        }
+        world
+            .until("all failures are recorded", async || {
+                (world.rows("/failures").await.len() >= UNITS).then_some(())
+            })
+            .await;
+    })
+    .await;
+    failed.tell(figures, "failure, until it is quarantined", UNITS as f64);
+}
+
+/// Says everything anew: each consumer gets each of its messages a second time.
+async fn republish(world: &World) {
+    let config = world.site.account.sdk_config();
+    let outputs = &world.site.stack.outputs;
+    let log = DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&config), &outputs["EventsTable"]);
+    let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), ledger::queue_urls(world));
+    let bus = EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&config), &outputs["EventBus"]);
+    let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), "relay-outbox-dlq");
+    let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), 200);
+    replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
+}
+
+/// How many messages a republishing comes to: each event goes to the views, some to the sagas; and each command.
+async fn messages(world: &World) -> usize {
+    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
+    let pages =
+        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
+    let items: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
+    let list = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| {
+        let text = item.get(name).and_then(|value| value.as_s().ok());
+        text.map_or(0, |text| serde_json::from_str::<Vec<Value>>(text).unwrap().len())
+    };
+    items.iter().map(|item| list(item, "events") + list(item, "commands")).sum()
+}
+
+async fn times(figures: &mut Figures, world: &World) {
+    let begun = Instant::now();
+    world.request("timed", "web", SAGAS as u32).await;
+    world.settled_within(PATIENCE, "timed", SAGAS).await;
+    let took = begun.elapsed().as_secs_f64();
+    figures.row(
+        "sagas a second, 20 at a time, hosts that boot in 0.2 s",
+        format!("{:.1}", SAGAS as f64 / took),
+        "",
+    );
+    let mut waits = step_latencies(world, "timed").await;
+    let count = waits.len();
+    for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
+        let milliseconds = percentile(&mut waits, share) * 1e3;
+        figures.row(
+            format!("{name} from a command's commit to its answer's"),
+            format!("{milliseconds:.0} ms"),
+            format!("{count} steps"),
+        );
+    }
+    floor::measure(figures, world).await;
+}
+
+/// From the commit that sends a command to the commit that it causes, for each command of a request's sagas whose
+/// step waits for nothing outside.
+async fn step_latencies(world: &World, request: &str) -> Vec<f64> {
+    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
+    let pages =
+        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
+    let items: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
+    let text = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| {
+        item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+    };
+    let at = |item: &_| text(item, "recorded_at").parse::<jiff::Timestamp>().unwrap();
+    let mut sent = std::collections::BTreeMap::new();
+    for item in &items {
+        if !text(item, "stream").starts_with(&format!("provisioning#{request}")) {
+            continue;
+        }
+        for command in serde_json::from_str::<Vec<Value>>(&text(item, "commands")).unwrap_or_default() {
+            if ["apply-role", "register-monitoring"]
+                .contains(&command["commandType"].as_str().unwrap_or_default())
+            {
+                sent.insert(command["commandId"].as_str().unwrap().to_owned(), at(item));
+            }
+        }
+    }
+    let answered = items.iter().filter_map(|item| {
+        let cause = text(item, "causation_id");
+        let begun = sent.get(cause.split(':').next()?)?;
+        Some(at(item).duration_since(*begun).as_secs_f64())
+    });
+    answered.collect()
+}
