@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    breakers, completions, doctor, emit, events, failures, fault, invoke, list, operate, request, show, up,
-    watch,
+    bench, breakers, completions, cost, doctor, emit, events, failures, fault, invoke, list, operate,
+    request, show, up, watch,
 };
 use crate::error::EXIT_CODES;
 use crate::target::Global;
@@ -79,6 +79,10 @@ pub(crate) enum Command {
     Stats,
     /// Tell what is missing on this machine and how to get it
     Doctor(doctor::DoctorArgs),
+    /// Show what a million steps cost, here and elsewhere
+    Cost(cost::CostArgs),
+    /// Measure, and write docs/performance.md anew
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Explain the exit codes

@@ -57,6 +57,8 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Events(args) => commands::events::run(args, global, out).await,
         Command::Stats => commands::stats::run(global, out).await,
         Command::Doctor(args) => commands::doctor::run(args, out).await,
+        Command::Cost(args) => commands::cost::run(args, out),
+        Command::Bench(args) => commands::bench::run(args, out).await,
         Command::Completions(args) => commands::completions::run(args, out),
         Command::ExitCodes => out.line(error::EXIT_CODES),
     }

@@ -1,7 +1,9 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod breakers;
 pub(crate) mod completions;
+pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod emit;

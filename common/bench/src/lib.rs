@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 pub mod instructions;
+pub mod report;
 
 /// What one benchmark found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

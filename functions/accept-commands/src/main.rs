@@ -5,7 +5,7 @@ use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("accept-commands").await?;
     let variable = |name| std::env::var(name).unwrap_or_default();

@@ -3,7 +3,7 @@
 use answer_queries::AnswerQueries;
 use hostler_aws::lambda::{Error, Function};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("answer-queries").await?;
     let handler = AnswerQueries { store: function.store()?, views: function.views()? };

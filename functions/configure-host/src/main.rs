@@ -6,7 +6,7 @@ use configure_host::{ConfigureHost, ControlState};
 use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::PlainConfiguration;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("configure-host").await?;
     let configuration = PlainConfiguration::new(ControlState(function.control()?));

@@ -6,7 +6,7 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::RedfishBmcs;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("deploy-host").await?;
     let handler = DeployHost {

@@ -4,7 +4,7 @@ use fire_timers::FireTimers;
 use hostler_aws::lambda::{Error, Function};
 use hostler_runtime::timers::TIMERS_QUEUE;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("fire-timers").await?;
     let handler = FireTimers { clock: function.clock(), queues: function.queues()? };

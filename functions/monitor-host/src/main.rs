@@ -6,7 +6,7 @@ use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::PlainMonitoring;
 use monitor_host::{ControlState, MonitorHost};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("monitor-host").await?;
     let monitoring = PlainMonitoring::new(ControlState(function.control()?));

@@ -3,7 +3,7 @@
 use hostler_aws::lambda::{Error, Function};
 use project_views::ProjectViews;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("project-views").await?;
     let handler = ProjectViews { store: function.store()?, views: function.views()? };

@@ -3,7 +3,7 @@
 use hostler_aws::lambda::{Error, Function};
 use provision_hosts::ProvisionHosts;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("provision-hosts").await?;
     let handler = ProvisionHosts { shell: function.shell()? };

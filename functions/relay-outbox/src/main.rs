@@ -4,7 +4,7 @@ use hostler_aws::lambda::{Error, Function};
 use hostler_runtime::relay::Relay;
 use relay_outbox::{FAILURE_QUEUE, relay_outbox};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("relay-outbox").await?;
     let relay = Relay::new(function.bus()?, function.queues()?, function.clock(), FAILURE_QUEUE);

@@ -3,7 +3,7 @@
 use hostler_aws::lambda::{Error, Function};
 use triage_failures::triage;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("triage-failures").await?;
     let triage = triage(function.shell()?, function.queues()?, function.control()?);

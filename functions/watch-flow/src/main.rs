@@ -4,7 +4,7 @@ use hostler_aws::lambda::{Error, Function};
 use hostler_runtime::flow::Watch;
 use watch_flow::{QUEUES, watch_flow};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("watch-flow").await?;
     let watch =

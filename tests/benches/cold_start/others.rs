@@ -38,6 +38,8 @@ async fn python(folder: &Path) -> Result<(Program, PathBuf), String> {
     if !folder.join("ready").exists() {
         std::fs::create_dir_all(&packages).map_err(|error| error.to_string())?;
         run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv"))).await?;
+        // What Node's runtime client is built with.
+        run(Command::new(folder.join("venv/bin/pip")).args(["install", "--quiet", "cmake"])).await?;
         let mut pip = Command::new(folder.join("venv/bin/pip"));
         run(pip
             .args(["install", "--quiet", "--target"])
@@ -65,7 +67,10 @@ async fn node(folder: &Path) -> Result<(Program, PathBuf), String> {
         std::fs::copy(source.join("package.json"), folder.join("package.json"))
             .map_err(|error| error.to_string())?;
         // Its runtime client is built on the spot.
-        let installed = run(Command::new("npm").args(["install", "--silent"]).current_dir(&folder)).await;
+        let cmake = folder.with_file_name("python").join("venv/bin");
+        let path = format!("{}:{}", cmake.display(), std::env::var("PATH").unwrap_or_default());
+        let mut npm = Command::new("npm");
+        let installed = run(npm.args(["install", "--silent"]).env("PATH", path).current_dir(&folder)).await;
         installed.map_err(|why| {
             format!("{why}; aws-lambda-ric builds with cmake, g++, autoconf, automake and libtool")
         })?;

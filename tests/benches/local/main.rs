@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
 use hostler_bench::{Figures, percentile};
-use hostler_localstack::SiteOptions;
+use hostler_localstack::{Build, SiteOptions};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::replay::{Replayer, Selection};
 use serde_json::{Value, json};
@@ -43,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::main]
 async fn main() {
+    // As they are deployed.
+    let _ = world::BUILD.set(Build::Release);
     let mut figures = Figures::here();
     let file = std::env::temp_dir().join(format!("hostler-meter-{}.jsonl", std::process::id()));
     let world = site(&file).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -13,8 +13,8 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::ledger::queue_urls;
 
-/// How the functions are built.
-const BUILD: Build = if cfg!(debug_assertions) { Build::Dev } else { Build::Release };
+/// How the functions are built, when not quickly.
+pub static BUILD: OnceLock<Build> = OnceLock::new();
 
 /// The longest that anything on the local cloud is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,7 +32,9 @@ pub fn root() -> PathBuf {
 
 pub async fn functions() -> BTreeMap<String, PathBuf> {
     FUNCTIONS
-        .get_or_init(async || build_functions(&root(), BUILD, &Progress::default()).await.unwrap())
+        .get_or_init(async || {
+            build_functions(&root(), *BUILD.get_or_init(|| Build::Dev), &Progress::default()).await.unwrap()
+        })
         .await
         .clone()
 }

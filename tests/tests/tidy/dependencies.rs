@@ -7,11 +7,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use crate::repository::{Findings, folders, function_library, root, sources};
 
 /// What each crate of `common/` and beside it may import of the workspace.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("hostler-core", &[]),
     ("hostler-runtime", &["hostler-core"]),
     ("hostler-aws", &["hostler-core", "hostler-runtime"]),
     ("hostler-testkit", &["hostler-core", "hostler-runtime"]),
+    ("hostler-bench", &["hostler-core", "hostler-runtime"]),
     ("hostler-events", &["hostler-core"]),
     ("hostler-domain", &["hostler-core", "hostler-events"]),
     ("hostler-drivers", &["hostler-core", "hostler-events"]),

@@ -9,8 +9,8 @@ use hostler_runtime::batch::Records;
 use hostler_runtime::item::{to_commit, to_fields};
 use jiff::Timestamp;
 
-use crate::readings::{Reading, ReadingEvent, STREAMS, Sensor, SensorDecider, stored};
-use crate::{integrity, payload};
+use crate::readings::{BATCH, Reading, ReadingEvent, STREAMS, Sensor, SensorDecider, envelope, stored};
+use crate::setup::{integrity, payload};
 
 const ROUNDS: usize = 50;
 
@@ -19,9 +19,9 @@ type Stage = (&'static str, usize, Box<dyn FnMut()>);
 
 fn stages() -> Vec<Stage> {
     let by = integrity();
-    let event = |sensor: usize| by.signed(crate::envelope(sensor));
+    let event = |sensor: usize| by.signed(envelope(sensor));
     let envelopes: Vec<Envelope> = (0..STREAMS).map(event).collect();
-    let bare: Vec<Envelope> = (0..STREAMS).map(crate::envelope).collect();
+    let bare: Vec<Envelope> = (0..STREAMS).map(envelope).collect();
     let bodies: Vec<String> = envelopes.iter().map(|event| event.to_json().unwrap()).collect();
     let messages: Vec<Incoming> = bodies.iter().map(|body| Incoming::decode(body).unwrap()).collect();
     let readings: Vec<Reading> = envelopes.iter().map(|event| event.data.read().unwrap()).collect();
@@ -40,7 +40,7 @@ fn stages() -> Vec<Stage> {
         .collect();
     let states: Vec<Data> = commits.iter().map(|commit| commit.snapshot.clone().unwrap().state).collect();
     let items: Vec<_> = commits.iter().map(|commit| to_fields(commit).unwrap()).collect();
-    let payloads: Vec<Vec<u8>> = (0..STREAMS / crate::BATCH).map(|batch| payload(batch, &by)).collect();
+    let payloads: Vec<Vec<u8>> = (0..STREAMS / BATCH).map(|batch| payload(batch, &by)).collect();
     let (verifier, signer): (_, Integrity) = (by.clone(), (*by).clone());
     fn each<T: 'static, R>(inputs: Vec<T>, work: impl Fn(&T) -> R + 'static) -> Box<dyn FnMut()> {
         Box::new(move || inputs.iter().for_each(|input| drop(black_box(work(input)))))
@@ -80,7 +80,14 @@ fn stages() -> Vec<Stage> {
     ]
 }
 
+/// What they are called.
+#[allow(dead_code, reason = "times are taken of all at once")]
+pub(crate) fn names() -> Vec<&'static str> {
+    stages().into_iter().map(|(name, ..)| name).collect()
+}
+
 /// Measures them all.
+#[allow(dead_code, reason = "instructions are counted one by one")]
 pub(crate) fn all(figures: &mut Figures) {
     for (name, events, work) in stages() {
         let seconds = alone(ROUNDS, work);
@@ -88,7 +95,8 @@ pub(crate) fn all(figures: &mut Figures) {
     }
 }
 
-/// One of them, by its first word or words.
+/// One of them, by its name.
+#[allow(dead_code, reason = "times are taken of all at once")]
 pub(crate) fn one(name: &str) -> Box<dyn FnMut()> {
     let found = stages().into_iter().find(|(stage, ..)| *stage == name);
     found.unwrap_or_else(|| panic!("there is no stage {name:?}")).2

@@ -153,7 +153,7 @@ impl Batch {
         async {
             match decoded {
                 Ok(message) => self.run_decoded(record, &message, turn).await,
-                Err(failure) => self.fail(record, failure, None).await,
+                Err(failure) => Box::pin(self.fail(record, failure, None)).await,
             }
         }
         .instrument(span)
@@ -163,13 +163,17 @@ impl Batch {
     async fn run_decoded(&self, record: &Record, message: &Incoming, turn: &Turn<'_>) -> bool {
         let lane = self.lane(message, turn);
         match self.run_message(record, message, lane.as_ref(), turn).await {
-            Ok(()) => self.tell_triage(record, message, lane, turn).await,
-            Err(Stop::Failed(failure)) => self.fail(record, failure, lane.as_ref()).await,
+            // What is seldom done is kept apart: the work of every message is moved about in memory as a whole.
+            Ok(()) => match self.resolves(record, lane.as_ref(), turn) {
+                None => true,
+                Some(failure) => Box::pin(self.tell_triage(record, message, failure, lane)).await,
+            },
+            Err(Stop::Failed(failure)) => Box::pin(self.fail(record, failure, lane.as_ref())).await,
             Err(Stop::Behind(head)) => {
                 tracing::info!(%head, "message waits behind an earlier one of its key");
                 let reason = format!("waits behind failure {head} of the same key");
                 let behind = [(BEHIND.to_owned(), head.to_string())];
-                self.bury(record, Category::Transient, &reason, lane.as_ref(), behind).await
+                Box::pin(self.bury(record, Category::Transient, &reason, lane.as_ref(), behind)).await
             }
         }
     }
@@ -229,24 +233,24 @@ impl Batch {
         }
     }
 
+    /// The failure that is over now that a message was handled; none for messages that never failed.
+    fn resolves(&self, record: &Record, lane: Option<&Lane>, turn: &Turn<'_>) -> Option<FailureId> {
+        if let Some(failure) = attribute(record, FAILURE) {
+            return FailureId::new(failure).ok();
+        }
+        // It died between holding its key and leaving its queue, and came back.
+        let (Some(lane), Some(Ok(held))) = (lane, &turn.held) else { return None };
+        held.get(&lane.key).filter(|head| Some(head.as_str()) == identity(record)).cloned()
+    }
+
     /// Tells triage that a message which once failed was handled; says whether the record is done with.
     async fn tell_triage(
         &self,
         record: &Record,
         message: &Incoming,
+        failure: FailureId,
         lane: Option<Lane>,
-        turn: &Turn<'_>,
     ) -> bool {
-        let heads_lane = || {
-            let (Some(lane), Some(Ok(held))) = (&lane, &turn.held) else { return None };
-            held.get(&lane.key).filter(|head| Some(head.as_str()) == identity(record))
-        };
-        let failure = match attribute(record, FAILURE) {
-            Some(failure) => FailureId::new(failure).ok(),
-            // It died between holding its key and leaving its queue, and came back.
-            None => heads_lane().cloned(),
-        };
-        let Some(failure) = failure else { return true };
         let command = FailureCommand::ResolveFailure { failure, lane };
         let envelope = CommandEnvelope {
             command_id: self.ids.next().into(),
