@@ -21,7 +21,7 @@ pub fn write() -> Result<(), String> {
     let document = document();
     let text =
         std::fs::read_to_string(&document).map_err(|error| format!("{}: {error}", document.display()))?;
-    let text = filled(&text, |bench| read(bench))?;
+    let text = filled(&text, read)?;
     std::fs::write(&document, text).map_err(|error| error.to_string())
 }
 

@@ -7,7 +7,7 @@ use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, Envelope, Failure, Incoming};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{CapacityDecider, HostDecider, ProvisioningDecider};
-use hostler_runtime::catch_up::{CaughtUp, catch_up};
+use hostler_runtime::catch_up::{CaughtUp, Followed, catch_up};
 use hostler_runtime::history::Fold;
 use hostler_runtime::triage::{self, FAILURES};
 use hostler_runtime::{EventStore, Handler, Row, Views};
@@ -19,6 +19,8 @@ pub struct ProjectViews {
     pub store: Arc<dyn EventStore>,
     /// What is kept up with it.
     pub views: Arc<dyn Views>,
+    /// How far the streams of a batch were followed.
+    pub followed: Followed,
 }
 
 #[async_trait]
@@ -41,6 +43,10 @@ impl Handler for ProjectViews {
         Ok(())
     }
 
+    fn begin(&self) {
+        self.followed.begin();
+    }
+
     /// Views are all that it changes.
     fn replays(&self) -> bool {
         true
@@ -54,7 +60,7 @@ impl ProjectViews {
         view: &'static str,
         row: fn(&Fold<D>) -> Option<Row>,
     ) -> Result<CaughtUp, Failure> {
-        catch_up::<D>(&*self.store, &*self.views, event, view, row).await
+        self.followed.follow(event, catch_up::<D>(&*self.store, &*self.views, event, view, row)).await
     }
 }
 

@@ -15,6 +15,7 @@ use hostler_drivers::{
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
+use hostler_runtime::catch_up::Followed;
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
     Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
@@ -133,7 +134,7 @@ pub fn wire(ports: Ports) -> Functions {
         Arc::new(configure_host),
         Arc::new(monitor_host),
         Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
-        Arc::new(ProjectViews { store: store.clone(), views: views.clone() }),
+        Arc::new(ProjectViews { store: store.clone(), views: views.clone(), followed: Followed::default() }),
         Arc::new(triage.clone()),
     ];
     let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {

@@ -54,6 +54,9 @@ pub trait Handler: Send + Sync {
         false
     }
 
+    /// A batch begins: what was remembered of the last one does not hold any more.
+    fn begin(&self) {}
+
     /// What a message keeps its order by, where it does: while one of its key is with triage, the later ones wait
     /// behind it. It works where the batch was given [`Lanes`].
     fn key(&self, message: &Incoming) -> Option<String> {
@@ -114,6 +117,7 @@ impl Batch {
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
     /// group keep their order: after a failure the rest of the group is returned untouched.
     pub async fn handle(&self, event: Records, remaining: Duration, handler: &dyn Handler) -> BatchResponse {
+        handler.begin();
         let ends = Instant::now() + remaining.saturating_sub(MARGIN);
         let held = match &self.lanes {
             Some(lanes) => Some(lanes.held(self.queue).await),

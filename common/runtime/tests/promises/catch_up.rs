@@ -1,7 +1,7 @@
 //! Projections that catch up: the event is a hint, the store is the truth.
 
 use hostler_core::{Envelope, Failure, StreamVersion};
-use hostler_runtime::catch_up::{CaughtUp, catch_up};
+use hostler_runtime::catch_up::{CaughtUp, Followed, catch_up};
 use hostler_runtime::{Fold, Row, Views};
 use hostler_testkit::memory::MemoryViews;
 use proptest::prelude::*;
@@ -39,10 +39,10 @@ async fn one_hint_brings_the_row_to_the_newest_version_and_the_others_find_it_th
     ground.add_ones(20).await;
     let views = MemoryViews::default();
     let hints = hints(&ground);
-    assert_eq!(follow(&ground, &views, &hints[2]).await.unwrap(), CaughtUp::Written);
+    assert!(follow(&ground, &views, &hints[2]).await.unwrap().written);
     assert_eq!(row_of(&views), (20, 20));
     for hint in &hints {
-        assert_eq!(follow(&ground, &views, hint).await.unwrap(), CaughtUp::AlreadyThere);
+        assert!(!follow(&ground, &views, hint).await.unwrap().written);
     }
     assert_eq!(row_of(&views), (20, 20));
 }
@@ -89,7 +89,7 @@ async fn an_older_row_never_replaces_a_newer_one() {
     assert!(views.put(&newer).await.unwrap());
     let older = Row { version: StreamVersion(3), body: json!({ "total": 3 }), ..newer.clone() };
     assert!(!views.put(&older).await.unwrap());
-    assert_eq!(follow(&ground, &views, &hints(&ground)[2]).await.unwrap(), CaughtUp::AlreadyThere);
+    assert!(!follow(&ground, &views, &hints(&ground)[2]).await.unwrap().written);
     assert_eq!(row_of(&views), (9, 9));
 }
 
@@ -106,7 +106,7 @@ async fn a_store_or_view_that_does_not_answer_is_tried_again() {
     assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
     views.faults().lose_answer_next(1);
     assert!(matches!(follow(&ground, &views, &hint).await, Err(Failure::Retryable { .. })));
-    assert_eq!(follow(&ground, &views, &hint).await.unwrap(), CaughtUp::AlreadyThere, "it was written");
+    assert!(!follow(&ground, &views, &hint).await.unwrap().written, "it was written");
 }
 
 #[tokio::test]
@@ -116,6 +116,38 @@ async fn what_has_no_row_leaves_none() {
     let views = MemoryViews::default();
     let hint = hints(&ground).remove(0);
     let done = catch_up::<Tally<1>>(ground.shell.store(), &views, &hint, "tallies", |_| None).await;
-    assert_eq!(done.unwrap(), CaughtUp::AlreadyThere);
+    assert!(!done.unwrap().written);
     assert!(views.rows("tallies").is_empty());
+}
+
+#[tokio::test]
+async fn hints_of_one_batch_follow_their_stream_once() {
+    let ground = Ground::new();
+    for number in 1..=5 {
+        ground.add(&number.to_string(), 1).await;
+    }
+    let (views, followed) = (MemoryViews::default(), Followed::default());
+    let mut written = 0;
+    for hint in hints(&ground).iter().rev().chain(&hints(&ground)) {
+        let done = followed.follow(hint, follow(&ground, &views, hint)).await.unwrap();
+        assert!(done.version >= hint.stream_version);
+        written += u32::from(done.written);
+    }
+    assert_eq!(written, 1);
+    // A row that was removed is made anew by the next batch.
+    let views = MemoryViews::default();
+    followed.begin();
+    let hint = &hints(&ground)[0];
+    assert!(followed.follow(hint, follow(&ground, &views, hint)).await.unwrap().written);
+}
+
+#[tokio::test]
+async fn a_hint_that_could_not_be_followed_does_not_count() {
+    let ground = Ground::new();
+    ground.add("1", 1).await;
+    let (views, followed) = (MemoryViews::default(), Followed::default());
+    let hint = &hints(&ground)[0];
+    let failed = followed.follow(hint, async { Err(Failure::retryable("away")) }).await;
+    assert!(failed.is_err());
+    assert!(followed.follow(hint, follow(&ground, &views, hint)).await.unwrap().written);
 }
