@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How often a path is walked before it is counted.
 const WARM: usize = 3;
 /// The largest difference that is let by, in percent.
-const PERCENT_MAX: f64 = 5.0;
+const PERCENT_MAX: u64 = 5;
 
 /// Prepares a path, warms it, and walks it once to be counted.
 pub fn measured(prepare: impl FnOnce() -> Box<dyn FnMut()>) {
@@ -104,8 +104,9 @@ fn differences(before: &Baseline, now: &Baseline) -> Vec<String> {
         let Some(before) = before.paths.get(path) else {
             return Some(format!("{path} has no count yet: write it down with --bless"));
         };
+        let far = before.abs_diff(*instructions) * 100 > *before * PERCENT_MAX;
         let percent = percent(*before, *instructions);
-        (percent.abs() > PERCENT_MAX).then(|| {
+        far.then(|| {
             let way = if percent > 0.0 { "slower" } else { "faster" };
             format!(
                 "{path} became {way}: {before} instructions before, {instructions} now ({percent:+.1} %, {PERCENT_MAX} % are let by); mend it, or write the new counts down with --bless and say why"

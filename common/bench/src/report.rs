@@ -92,10 +92,13 @@ fn plot(
     let mut chart = ChartBuilder::on(&area)
         .caption(name, ("sans-serif", 20))
         .margin(16)
+        .margin_right(32)
         .x_label_area_size(40)
         .y_label_area_size(72)
         .build_cartesian_2d((least..most).log_scale(), 0.0..highest * 1.2)?;
-    chart.configure_mesh().x_labels(6).light_line_style(BLACK.mix(0.05)).draw()?;
+    let whole = |x: &f64| format!("{x:.0}");
+    let mut mesh = chart.configure_mesh();
+    mesh.x_labels(6).x_label_formatter(&whole).light_line_style(BLACK.mix(0.05)).draw()?;
     for (place, (curve, points)) in curves.iter().enumerate() {
         let colour = Palette99::pick(place).to_rgba();
         let label = curve.split(": ").nth(1).unwrap_or(curve);
