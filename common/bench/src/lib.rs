@@ -20,7 +20,11 @@ pub struct Figures {
     pub machine: String,
     /// What was found, in the order in which it was found.
     pub rows: Vec<Row>,
+    /// Figures for programs, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
     /// Curves, by name: pairs of x and y.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub curves: BTreeMap<String, Vec<(f64, f64)>>,
 }
 
@@ -49,6 +53,11 @@ impl Figures {
         let row = Row { what: what.into(), figure: figure.to_string(), beside: beside.into() };
         println!("{:<58} {:>22}  {}", row.what, row.figure, row.beside);
         self.rows.push(row);
+    }
+
+    /// Notes a figure for programs.
+    pub fn value(&mut self, name: impl Into<String>, value: f64) {
+        self.values.insert(name.into(), value);
     }
 
     /// Notes a point of a curve.

@@ -61,9 +61,9 @@ fn table(figures: &Figures) -> String {
     text + "\n"
 }
 
-/// Draws curves of two points or more, all of one benchmark that share what stands before the colon of their names.
+/// Draws curves, all of one benchmark that share what stands before the colon of their names.
 fn draw(bench: &str, figures: &Figures) -> Result<(), String> {
-    let curves: Vec<_> = figures.curves.iter().filter(|(_, points)| points.len() > 1).collect();
+    let curves: Vec<_> = figures.curves.iter().collect();
     let mut groups: Vec<&str> = curves.iter().map(|(name, _)| group(name)).collect();
     groups.dedup();
     for name in groups {

@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use hostler_core::{Category, CommandEnvelope, Data, Envelope, Failure, Incoming, TimerFired, TraceContext};
+use hostler_core::{
+    Actor, Category, CausationId, CommandEnvelope, CorrelationId, Data, Envelope, Failure, Incoming,
+    TimerFired, TraceContext,
+};
 use serde::Deserialize;
 
 /// What each signature begins with; the key's name and 64 hexadecimal digits follow, each after a colon.
@@ -234,9 +237,20 @@ impl Header {
         self.bytes(&part.into().to_le_bytes());
     }
 
-    fn trace(&mut self, trace: Option<&TraceContext>) {
+    /// Where a message comes from, which all kinds of them tell.
+    fn origin(
+        &mut self,
+        (correlation, causation): (CorrelationId, &CausationId),
+        trace: Option<&TraceContext>,
+        hops: u16,
+        actor: &Actor,
+    ) {
+        self.bytes(correlation.0.as_bytes());
+        self.text(causation.as_str());
         self.text(trace.map_or("", |trace| &trace.traceparent));
         self.text(trace.and_then(|trace| trace.tracestate.as_deref()).unwrap_or_default());
+        self.number(hops);
+        self.text(&actor.0);
     }
 }
 
@@ -266,11 +280,12 @@ impl Signed for Envelope {
         to.text(&self.source);
         to.text(self.stream.as_str());
         to.number(self.stream_version.0);
-        to.bytes(self.correlation_id.0.as_bytes());
-        to.text(self.causation_id.as_str());
-        to.trace(self.trace_context.as_ref());
-        to.number(self.hops);
-        to.text(&self.actor.0);
+        to.origin(
+            (self.correlation_id, &self.causation_id),
+            self.trace_context.as_ref(),
+            self.hops,
+            &self.actor,
+        );
     }
 }
 
@@ -298,11 +313,12 @@ impl Signed for CommandEnvelope {
         to.number(self.schema_version);
         to.number(self.timestamp.as_nanosecond());
         to.text(&self.source);
-        to.bytes(self.correlation_id.0.as_bytes());
-        to.text(self.causation_id.as_str());
-        to.trace(self.trace_context.as_ref());
-        to.number(self.hops);
-        to.text(&self.actor.0);
+        to.origin(
+            (self.correlation_id, &self.causation_id),
+            self.trace_context.as_ref(),
+            self.hops,
+            &self.actor,
+        );
     }
 }
 
@@ -330,11 +346,12 @@ impl Signed for TimerFired {
         to.text(&self.deliver_to);
         to.number(self.due_at.as_nanosecond());
         to.text(&self.name);
-        to.bytes(self.correlation_id.0.as_bytes());
-        to.text(self.causation_id.as_str());
-        to.trace(self.trace_context.as_ref());
-        to.number(self.hops);
-        to.text(&self.actor.0);
+        to.origin(
+            (self.correlation_id, &self.causation_id),
+            self.trace_context.as_ref(),
+            self.hops,
+            &self.actor,
+        );
     }
 }
 

@@ -85,7 +85,7 @@ fn tell(figures: &mut Figures, name: &str, starts: &[Started], archive: u64) {
         ("memory", middle(|s| s.memory_mb)),
         ("archive", megabytes),
     ] {
-        figures.point(&format!("{name}/{curve}"), 1.0, value);
+        figures.value(format!("{name}/{curve}"), value);
     }
 }
 

@@ -79,7 +79,7 @@ impl Bill {
             ("events", self.sum(&["PutEvents"]).units),
             ("milliseconds", self.milliseconds),
         ] {
-            figures.point(&format!("{what}/{part}"), 1.0, per(calls));
+            figures.value(format!("{what}/{part}"), per(calls));
         }
     }
 
