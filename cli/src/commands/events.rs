@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
 use hostler_core::StreamId;
+use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -129,6 +130,7 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
             let bus = aws_sdk_eventbridge::Client::new(&target.config);
             let bus = EventBridgeBus::new(bus, target.output("EventBus")?);
             let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), RELAY_FAILURES)
+                .hinting(VIEWS_QUEUE, VIEWED)
                 .signed_by(target.integrity.clone());
             replayer.republish(selection, &relay, show).await
         }

@@ -1,12 +1,16 @@
 //! Projections that catch up: the event is a hint, the store is the truth.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_core::{Decider, Envelope, Failure, StreamId, StreamVersion};
 
 use crate::history::{self, Fold};
 use crate::ports::{EventStore, Row, Views};
+
+/// How many streams are kept folded: some megabytes.
+const KEPT_MAX: usize = 1_000;
 
 /// What became of a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,64 +21,91 @@ pub struct CaughtUp {
     pub written: bool,
 }
 
-/// Brings the row of the event's stream up to date. Duplicates and disorder do no harm: the row is folded from
-/// the store, and only a newer version replaces an older one.
+/// Keeps the rows of one view up with the streams behind it.
 ///
-/// # Errors
-/// [`Failure`] of the store or the views.
-pub async fn catch_up<D: Decider>(
-    store: &dyn EventStore,
-    views: &dyn Views,
-    hint: &Envelope,
+/// Duplicates and disorder do no harm: a row is folded from the store, and only a newer version replaces an older one. What
+/// was folded is kept, for what is in a stream never changes: the next hint of the stream reads what came since.
+pub struct Follower<D: Decider> {
     view: &'static str,
-    to_row: impl Fn(&Fold<D>) -> Option<Row>,
-) -> Result<CaughtUp, Failure> {
-    let known = views.get(view, hint.stream.key()).await?;
-    if let Some(row) = known.filter(|row| row.version >= hint.stream_version) {
-        return Ok(CaughtUp { version: row.version, written: false });
-    }
-    let fold = history::load::<D>(store, &hint.stream).await?;
-    let written = match to_row(&fold) {
-        Some(row) => views.put(&row).await?,
-        None => false,
-    };
-    Ok(CaughtUp { version: fold.version, written })
+    to_row: fn(&StreamId, &Fold<D>) -> Option<Row>,
+    streams: Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<Followed<D>>>>>,
+    batch: AtomicU64,
 }
 
-/// How far the streams of one batch have been followed. One commit says several things, and a batch holds hints of several
-/// commits of a stream: the first that is looked at brings the row to where all of them lead.
-#[derive(Debug, Default)]
-pub struct Followed(Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<StreamVersion>>>>);
+/// One stream.
+struct Followed<D: Decider> {
+    fold: Fold<D>,
+    /// The batch that has seen to it that the row is where the fold is. A row may be removed to be made anew, so that what
+    /// an earlier batch has written does not count.
+    row_in_batch: Option<u64>,
+}
 
-impl Followed {
-    /// A batch begins. What was found in the last one is forgotten: a row may have been removed since, to be made anew.
-    pub fn begin(&self) {
-        self.streams().clear();
+impl<D: Decider> Follower<D> {
+    /// One that keeps `view`. Streams without a row are left out.
+    #[must_use]
+    pub fn new(view: &'static str, to_row: fn(&StreamId, &Fold<D>) -> Option<Row>) -> Self {
+        Self { view, to_row, streams: Mutex::default(), batch: AtomicU64::new(0) }
     }
 
-    /// Follows a hint, unless an earlier one of the batch led as far. Hints of one stream wait for each other.
+    /// A batch begins: rows are looked at anew, and what is too much to be kept is forgotten.
+    pub fn begin(&self) {
+        self.batch.fetch_add(1, Ordering::Relaxed);
+        let mut streams = self.streams();
+        if streams.len() > KEPT_MAX {
+            streams.clear();
+        }
+    }
+
+    /// Brings the row of the hint's stream up to date. Hints of one stream wait for each other, and the first of a batch
+    /// that is looked at brings the row to where all of them lead.
     ///
     /// # Errors
-    /// Those of `follow`; the next hint of the stream is then followed.
+    /// [`Failure`] of the store or the views; the hint is then to be followed again.
     pub async fn follow(
         &self,
+        store: &dyn EventStore,
+        views: &dyn Views,
         hint: &Envelope,
-        follow: impl Future<Output = Result<CaughtUp, Failure>>,
     ) -> Result<CaughtUp, Failure> {
         let stream = self.streams().entry(hint.stream.clone()).or_default().clone();
-        let mut reached = stream.lock().await;
-        if *reached >= hint.stream_version {
-            return Ok(CaughtUp { version: *reached, written: false });
+        let mut followed = stream.lock().await;
+        let batch = Some(self.batch.load(Ordering::Relaxed));
+        let is_new = followed.fold.version < hint.stream_version;
+        if !is_new && followed.row_in_batch == batch {
+            return Ok(CaughtUp { version: followed.fold.version, written: false });
         }
-        let done = follow.await?;
-        *reached = done.version;
-        Ok(done)
+        // Either nothing is known of the stream, or the hint says nothing new: the row may be where it leads.
+        if !is_new || followed.fold.version == StreamVersion::EMPTY {
+            let row = views.get(self.view, hint.stream.key()).await?;
+            if let Some(row) = row.filter(|row| row.version >= hint.stream_version) {
+                return Ok(CaughtUp { version: row.version, written: false });
+            }
+        }
+        if is_new {
+            // Whatever was kept is lost when this fails, and is folded anew then.
+            let kept = std::mem::take(&mut followed.fold);
+            followed.fold = history::advance(store, &hint.stream, kept).await?;
+            // Causes are of no use to a view.
+            followed.fold.seen = Vec::new();
+        }
+        let written = match (self.to_row)(&hint.stream, &followed.fold) {
+            Some(row) => views.put(&row).await?,
+            None => false,
+        };
+        followed.row_in_batch = batch;
+        Ok(CaughtUp { version: followed.fold.version, written })
     }
 
     fn streams(
         &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<StreamId, Arc<tokio::sync::Mutex<StreamVersion>>>> {
+    ) -> std::sync::MutexGuard<'_, HashMap<StreamId, Arc<tokio::sync::Mutex<Followed<D>>>>> {
         // Nothing is left half done where this is locked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<D: Decider> Default for Followed<D> {
+    fn default() -> Self {
+        Self { fold: Fold::default(), row_in_batch: None }
     }
 }

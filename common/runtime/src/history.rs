@@ -181,6 +181,21 @@ pub async fn load<D: Decider>(store: &dyn EventStore, stream: &StreamId) -> Resu
     Ok(fold)
 }
 
+/// The state now, from one that was: what came since is read, or everything where nothing is known yet.
+///
+/// # Errors
+/// [`HistoryError`].
+pub async fn advance<D: Decider>(
+    store: &dyn EventStore,
+    stream: &StreamId,
+    from: Fold<D>,
+) -> Result<Fold<D>, HistoryError> {
+    if from.version == StreamVersion::EMPTY {
+        return load(store, stream).await;
+    }
+    go_on(store, stream, from, |_| true).await
+}
+
 /// The state after the last commit for which `wanted` holds, folding from the first one: a temporal query.
 ///
 /// # Errors
@@ -190,8 +205,17 @@ pub async fn load_until<D: Decider>(
     stream: &StreamId,
     wanted: impl Fn(&Commit) -> bool,
 ) -> Result<Fold<D>, HistoryError> {
-    let mut fold = Fold::default();
-    while fold.version.0 < COMMITS_MAX {
+    go_on(store, stream, Fold::default(), wanted).await
+}
+
+async fn go_on<D: Decider>(
+    store: &dyn EventStore,
+    stream: &StreamId,
+    mut fold: Fold<D>,
+    wanted: impl Fn(&Commit) -> bool,
+) -> Result<Fold<D>, HistoryError> {
+    let end = fold.version.0.saturating_add(COMMITS_MAX);
+    while fold.version.0 < end {
         let page = store.read(stream, fold.version, PAGE).await?;
         for commit in &page {
             if !wanted(commit) {

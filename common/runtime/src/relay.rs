@@ -4,11 +4,11 @@
 //! itself: a transient failure fails the whole stream batch, which is then delivered again (consumers are
 //! idempotent); a record that can never be published is sent to the relay's failure queue, and the rest goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Commit, Envelope, Failure, TimerFired};
+use hostler_core::{Commit, Envelope, Failure, StreamId, TimerFired};
 use jiff::Timestamp;
 
 use crate::integrity::Integrity;
@@ -56,6 +56,15 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     failure_queue: String,
     integrity: Arc<Integrity>,
+    hints: Option<Hints>,
+    internal: BTreeSet<String>,
+}
+
+/// Who is told that a stream has moved, and of which streams.
+#[derive(Clone)]
+struct Hints {
+    queue: String,
+    categories: BTreeSet<String>,
 }
 
 /// A message and the record that it comes from.
@@ -72,7 +81,37 @@ impl Relay {
         clock: Arc<dyn Clock>,
         failure_queue: impl Into<String>,
     ) -> Self {
-        Self { bus, queues, clock, failure_queue: failure_queue.into(), integrity: Arc::default() }
+        Self {
+            bus,
+            queues,
+            clock,
+            failure_queue: failure_queue.into(),
+            integrity: Arc::default(),
+            hints: None,
+            internal: BTreeSet::new(),
+        }
+    }
+
+    /// Has a queue be told when streams of these categories move: the newest event of each stream in a batch, sent
+    /// straight to the queue. It is for consumers that read the store and not the message, such as read models: to tell
+    /// them of each event over the bus costs several times as much, and says no more.
+    #[must_use]
+    pub fn hinting<'a>(
+        mut self,
+        queue: impl Into<String>,
+        categories: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let categories = categories.into_iter().map(str::to_owned).collect();
+        self.hints = Some(Hints { queue: queue.into(), categories });
+        self
+    }
+
+    /// Keeps events of these types off the bus: nobody listens to them, and the bus bills each. They are in the store
+    /// and in its views like all others.
+    #[must_use]
+    pub fn keeping(mut self, internal: impl IntoIterator<Item = String>) -> Self {
+        self.internal = internal.into_iter().collect();
+        self
     }
 
     /// Has everything that is published carry a signature.
@@ -92,17 +131,22 @@ impl Relay {
         let mut given_up: BTreeMap<usize, String> = BTreeMap::new();
         let mut events: Vec<From<Envelope>> = Vec::new();
         let mut messages: BTreeMap<String, Vec<From<Outbound>>> = BTreeMap::new();
+        let mut moved: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
         let now = self.clock.now();
         for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
             match commit {
                 Ok(commit) => {
+                    let published =
+                        commit.envelopes().filter(|event| !self.internal.contains(&event.event_type));
                     events.extend(
-                        commit
-                            .envelopes()
-                            .map(|event| From { record, message: self.integrity.signed(event) }),
+                        published.map(|event| From { record, message: self.integrity.signed(event) }),
                     );
                     if let Err(error) = self.collect_messages(record, commit, now, &mut messages) {
                         given_up.insert(record, format!("cannot be written as JSON: {error}"));
+                    }
+                    let newest = moved.entry(&commit.stream).or_insert((record, commit));
+                    if newest.1.version <= commit.version {
+                        *newest = (record, commit);
                     }
                     done.commands += commit.commands.len();
                     done.timers += commit.timers.len();
@@ -110,6 +154,11 @@ impl Relay {
                 Err(reason) => {
                     given_up.insert(record, reason.clone());
                 }
+            }
+        }
+        for (record, commit) in moved.into_values() {
+            if let Err(error) = self.collect_hint(record, commit, &mut messages) {
+                given_up.insert(record, format!("cannot be written as JSON: {error}"));
             }
         }
         done.events = events.len();
@@ -197,6 +246,21 @@ impl Relay {
             Some(error) => Err(Failure::retryable(error)),
             None => Ok(()),
         }
+    }
+
+    fn collect_hint(
+        &self,
+        record: usize,
+        commit: &Commit,
+        messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
+    ) -> Result<(), serde_json::Error> {
+        let Some(hints) = &self.hints else { return Ok(()) };
+        let wanted = hints.categories.contains(commit.stream.category());
+        let Some(event) = commit.envelopes().last().filter(|_| wanted) else { return Ok(()) };
+        let body = serde_json::to_string(&self.integrity.signed(event))?;
+        let message = Outbound { body, ..Outbound::default() };
+        messages.entry(hints.queue.clone()).or_default().push(From { record, message });
+        Ok(())
     }
 
     fn collect_messages(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::triage::FailureDecider;
-use hostler_core::{Decider, Envelope, Failure, Incoming};
+use hostler_core::{Decider, Failure, Incoming};
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{CapacityDecider, HostDecider, ProvisioningDecider};
-use hostler_runtime::catch_up::{CaughtUp, Followed, catch_up};
+use hostler_runtime::catch_up::Follower;
 use hostler_runtime::history::Fold;
 use hostler_runtime::triage::{self, FAILURES};
 use hostler_runtime::{EventStore, Handler, Row, Views};
@@ -15,27 +15,24 @@ use serde::Serialize;
 
 /// Projects all views.
 pub struct ProjectViews {
-    /// The truth.
-    pub store: Arc<dyn EventStore>,
-    /// What is kept up with it.
-    pub views: Arc<dyn Views>,
-    /// How far the streams of a batch were followed.
-    pub followed: Followed,
+    store: Arc<dyn EventStore>,
+    views: Arc<dyn Views>,
+    hosts: Follower<HostDecider>,
+    provisionings: Follower<ProvisioningDecider>,
+    requests: Follower<CapacityDecider>,
+    failures: Follower<FailureDecider>,
 }
 
 #[async_trait]
 impl Handler for ProjectViews {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let Incoming::Event(event) = message else { return Err(message.misplaced("an event")) };
+        let (store, views) = (&*self.store, &*self.views);
         let outcome = match event.stream.category() {
-            HostDecider::CATEGORY => self.project::<HostDecider>(event, HOSTS, host_row).await?,
-            ProvisioningDecider::CATEGORY => {
-                self.project::<ProvisioningDecider>(event, PROVISIONINGS, provisioning_row).await?
-            }
-            CapacityDecider::CATEGORY => {
-                self.project::<CapacityDecider>(event, REQUESTS, request_row).await?
-            }
-            FailureDecider::CATEGORY => self.project::<FailureDecider>(event, FAILURES, triage::row).await?,
+            HostDecider::CATEGORY => self.hosts.follow(store, views, event).await?,
+            ProvisioningDecider::CATEGORY => self.provisionings.follow(store, views, event).await?,
+            CapacityDecider::CATEGORY => self.requests.follow(store, views, event).await?,
+            FailureDecider::CATEGORY => self.failures.follow(store, views, event).await?,
             // Reservations and whatever comes later have no view.
             _ => return Ok(()),
         };
@@ -44,7 +41,10 @@ impl Handler for ProjectViews {
     }
 
     fn begin(&self) {
-        self.followed.begin();
+        self.hosts.begin();
+        self.provisionings.begin();
+        self.requests.begin();
+        self.failures.begin();
     }
 
     /// Views are all that it changes.
@@ -54,13 +54,17 @@ impl Handler for ProjectViews {
 }
 
 impl ProjectViews {
-    async fn project<D: Decider>(
-        &self,
-        event: &Envelope,
-        view: &'static str,
-        row: fn(&Fold<D>) -> Option<Row>,
-    ) -> Result<CaughtUp, Failure> {
-        self.followed.follow(event, catch_up::<D>(&*self.store, &*self.views, event, view, row)).await
+    /// One that keeps these views up with this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, views: Arc<dyn Views>) -> Self {
+        Self {
+            store,
+            views,
+            hosts: Follower::new(HOSTS, |_, fold| host_row(fold)),
+            provisionings: Follower::new(PROVISIONINGS, |_, fold| provisioning_row(fold)),
+            requests: Follower::new(REQUESTS, |_, fold| request_row(fold)),
+            failures: Follower::new(FAILURES, |_, fold| triage::row(fold)),
+        }
     }
 }
 

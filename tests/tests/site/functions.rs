@@ -14,8 +14,8 @@ use hostler_drivers::{
     Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
+use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
-use hostler_runtime::catch_up::Followed;
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
     Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
@@ -134,7 +134,7 @@ pub fn wire(ports: Ports) -> Functions {
         Arc::new(configure_host),
         Arc::new(monitor_host),
         Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
-        Arc::new(ProjectViews { store: store.clone(), views: views.clone(), followed: Followed::default() }),
+        Arc::new(ProjectViews::new(store.clone(), views.clone())),
         Arc::new(triage.clone()),
     ];
     let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
@@ -143,7 +143,8 @@ pub fn wire(ports: Ports) -> Functions {
         (queue, batch, handler)
     };
     Functions {
-        relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE),
+        relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE)
+            .hinting(VIEWS_QUEUE, VIEWED),
         accept_commands,
         answer_queries: AnswerQueries { store, views },
         triage,

@@ -124,7 +124,6 @@ impl Site {
         }
         let bus = MemoryBus::default();
         bus.subscribe(SAGA_EVENTS, &queues, "provision-hosts");
-        bus.subscribe_all(&queues, "project-views");
         let (store, views, control) =
             (MemoryStore::default(), MemoryViews::default(), MemoryControl::default());
         let (fleet, sent) = (Fleet::new(&switch), Arc::default());

@@ -11,7 +11,7 @@ use std::time::Instant;
 use hostler_bench::{Figures, median};
 use hostler_core::saga::{ChildEnd, SagaId, SagaInput, StepId};
 use hostler_core::{Actor, CausationId, CommitId, CorrelationId, Decider, Payload, StreamId};
-use hostler_runtime::catch_up::catch_up;
+use hostler_runtime::catch_up::Follower;
 use hostler_runtime::{Cause, Clock, EventStore, Fold, Row, Shell, Views};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample_saga::{Order, Orders};
@@ -128,10 +128,10 @@ async fn load(figures: &mut Figures, length: usize) {
     figures.point("time of a load by the length of the stream: µs", length as f64, micros);
 }
 
-fn row(key: &str, fold: &Fold<SensorDecider>) -> Option<Row> {
+fn row(stream: &StreamId, fold: &Fold<SensorDecider>) -> Option<Row> {
     Some(Row {
         view: "sensors".to_owned(),
-        key: key.to_owned(),
+        key: stream.key().to_owned(),
         group: "all".to_owned(),
         version: fold.version,
         updated_at: fold.updated_at?,
@@ -160,12 +160,12 @@ async fn project(figures: &mut Figures, hosts: usize) {
         views.put(&full).await.unwrap();
     }
     let mut event = readings::envelope(0);
+    let follower = Follower::new("sensors", row);
     let begun = Instant::now();
     for number in 0..EVENTS {
         event.stream = StreamId::new("sensor", &format!("s-{}", number * (hosts / EVENTS))).unwrap();
         event.stream_version = hostler_core::StreamVersion(1);
-        let row = |fold: &_| row(event.stream.key(), fold);
-        catch_up::<SensorDecider>(&store, &views, &event, "sensors", row).await.unwrap();
+        follower.follow(&store, &views, &event).await.unwrap();
     }
     let micros = begun.elapsed().as_secs_f64() * 1e6 / EVENTS as f64;
     figures.row(format!("projecting an event, {hosts} hosts"), format!("{micros:.1} µs"), "");

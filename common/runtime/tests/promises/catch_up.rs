@@ -1,7 +1,7 @@
 //! Projections that catch up: the event is a hint, the store is the truth.
 
-use hostler_core::{Envelope, Failure, StreamVersion};
-use hostler_runtime::catch_up::{CaughtUp, Followed, catch_up};
+use hostler_core::{Envelope, Failure, StreamId, StreamVersion};
+use hostler_runtime::catch_up::{CaughtUp, Follower};
 use hostler_runtime::{Fold, Row, Views};
 use hostler_testkit::memory::MemoryViews;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::tally::{Ground, Tally};
 
-fn row(fold: &Fold<Tally<1>>) -> Option<Row> {
+fn row(_: &StreamId, fold: &Fold<Tally<1>>) -> Option<Row> {
     Some(Row {
         view: "tallies".to_owned(),
         key: "one".to_owned(),
@@ -20,8 +20,13 @@ fn row(fold: &Fold<Tally<1>>) -> Option<Row> {
     })
 }
 
+fn follower() -> Follower<Tally<1>> {
+    Follower::new("tallies", row)
+}
+
+/// By a process that has just started.
 async fn follow(ground: &Ground, views: &MemoryViews, hint: &Envelope) -> Result<CaughtUp, Failure> {
-    catch_up::<Tally<1>>(ground.shell.store(), views, hint, "tallies", row).await
+    follower().follow(ground.shell.store(), views, hint).await
 }
 
 fn hints(ground: &Ground) -> Vec<Envelope> {
@@ -55,7 +60,7 @@ proptest! {
         commits in 1u64..30, picks in proptest::collection::vec(any::<prop::sample::Index>(), 1..60),
     ) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let (ground, views) = (Ground::new(), MemoryViews::default());
+            let (ground, views, follower) = (Ground::new(), MemoryViews::default(), follower());
             let mut newest = 0;
             // Hints come while commits are still being made: each of any commit so far.
             for (turn, pick) in picks.iter().enumerate() {
@@ -64,7 +69,14 @@ proptest! {
                 }
                 let hints = hints(&ground);
                 let hint = &hints[pick.index(hints.len())];
-                follow(&ground, &views, hint).await.unwrap();
+                if pick.index(3) == 0 {
+                    follower.begin();
+                }
+                // By a process that knows the stream, or by another one.
+                match pick.index(4) {
+                    0 => follow(&ground, &views, hint).await.unwrap(),
+                    _ => follower.follow(ground.shell.store(), &views, hint).await.unwrap(),
+                };
                 let (version, total) = row_of(&views);
                 assert_eq!(version, total, "the row is the fold at its version");
                 assert!(version >= newest && version >= hint.stream_version.0, "it never goes back");
@@ -84,7 +96,7 @@ async fn an_older_row_never_replaces_a_newer_one() {
     let newer = Row {
         version: StreamVersion(9),
         body: json!({ "total": 9 }),
-        ..row(&ground.shell.load::<Tally<1>>(&crate::tally::stream()).await.unwrap()).unwrap()
+        ..row(&crate::tally::stream(), &ground.shell.load::<Tally<1>>(&crate::tally::stream()).await.unwrap()).unwrap()
     };
     assert!(views.put(&newer).await.unwrap());
     let older = Row { version: StreamVersion(3), body: json!({ "total": 3 }), ..newer.clone() };
@@ -115,7 +127,8 @@ async fn what_has_no_row_leaves_none() {
     ground.add_ones(1).await;
     let views = MemoryViews::default();
     let hint = hints(&ground).remove(0);
-    let done = catch_up::<Tally<1>>(ground.shell.store(), &views, &hint, "tallies", |_| None).await;
+    let follower = Follower::<Tally<1>>::new("tallies", |_, _| None);
+    let done = follower.follow(ground.shell.store(), &views, &hint).await;
     assert!(!done.unwrap().written);
     assert!(views.rows("tallies").is_empty());
 }
@@ -123,31 +136,56 @@ async fn what_has_no_row_leaves_none() {
 #[tokio::test]
 async fn hints_of_one_batch_follow_their_stream_once() {
     let ground = Ground::new();
-    for number in 1..=5 {
-        ground.add(&number.to_string(), 1).await;
-    }
-    let (views, followed) = (MemoryViews::default(), Followed::default());
+    ground.add_ones(5).await;
+    let (views, follower) = (MemoryViews::default(), follower());
     let mut written = 0;
     for hint in hints(&ground).iter().rev().chain(&hints(&ground)) {
-        let done = followed.follow(hint, follow(&ground, &views, hint)).await.unwrap();
+        let done = follower.follow(ground.shell.store(), &views, hint).await.unwrap();
         assert!(done.version >= hint.stream_version);
         written += u32::from(done.written);
     }
     assert_eq!(written, 1);
-    // A row that was removed is made anew by the next batch.
+    // A row that was removed is made anew by the next batch, from what is known already.
     let views = MemoryViews::default();
-    followed.begin();
+    follower.begin();
+    ground.store.faults().fail_reads_next(1);
     let hint = &hints(&ground)[0];
-    assert!(followed.follow(hint, follow(&ground, &views, hint)).await.unwrap().written);
+    assert!(follower.follow(ground.shell.store(), &views, hint).await.unwrap().written);
+    assert_eq!(row_of(&views), (5, 5));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_known_is_read_from_there_on() {
+    let ground = Ground::new();
+    ground.add_ones(40).await;
+    let (views, follower) = (MemoryViews::default(), follower());
+    let last = || hints(&ground).pop().unwrap();
+    follower.follow(ground.shell.store(), &views, &last()).await.unwrap();
+    // The row is not asked for: a newer one is there only where another process was faster, and the put sees it.
+    views.faults().fail_reads_next(1);
+    for total in 41..60 {
+        ground.add(&format!("more-{total}"), 1).await;
+        follower.begin();
+        assert!(follower.follow(ground.shell.store(), &views, &last()).await.unwrap().written);
+        assert_eq!(row_of(&views), (total, total));
+    }
 }
 
 #[tokio::test]
 async fn a_hint_that_could_not_be_followed_does_not_count() {
     let ground = Ground::new();
-    ground.add("1", 1).await;
-    let (views, followed) = (MemoryViews::default(), Followed::default());
+    ground.add_ones(2).await;
+    let (views, follower) = (MemoryViews::default(), follower());
     let hint = &hints(&ground)[0];
-    let failed = followed.follow(hint, async { Err(Failure::retryable("away")) }).await;
-    assert!(failed.is_err());
-    assert!(followed.follow(hint, follow(&ground, &views, hint)).await.unwrap().written);
+    views.faults().fail_next(1);
+    assert!(follower.follow(ground.shell.store(), &views, hint).await.is_err());
+    assert!(follower.follow(ground.shell.store(), &views, hint).await.unwrap().written);
+    // What was known is lost when the store does not answer, and is read again.
+    ground.add("more", 1).await;
+    follower.begin();
+    let hint = &hints(&ground)[2];
+    ground.store.faults().fail_reads_next(1);
+    assert!(follower.follow(ground.shell.store(), &views, hint).await.is_err());
+    assert!(follower.follow(ground.shell.store(), &views, hint).await.unwrap().written);
+    assert_eq!(row_of(&views), (3, 3));
 }

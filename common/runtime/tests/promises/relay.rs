@@ -73,6 +73,49 @@ async fn everything_that_a_commit_says_is_published() {
 }
 
 #[tokio::test]
+async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
+    let ground = Ground::new();
+    let relay = ground.relay.clone().hinting("orders", ["order"]);
+    let other = sample::full_commit("parcel#1", 1);
+    // Shards are told apart by streams, so that the commits of one come in order; a republishing may begin anew.
+    let mut batch = commits(5);
+    batch.extend([sample::full_commit("order#2", 9), other]);
+    batch.extend(commits(2));
+    relay.relay(&outbox_records(batch)).await.unwrap();
+    let hints = ground.queues.peek("orders").into_iter();
+    let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
+    let said: Vec<(&str, u64)> =
+        hints.iter().map(|hint| (hint.stream.as_str(), hint.stream_version.0)).collect();
+    assert_eq!(said, [("order#1", 5), ("order#2", 9)]);
+    assert_eq!(ground.published(), 18, "the bus hears all of it");
+}
+
+#[tokio::test]
+async fn a_hint_that_is_not_taken_brings_the_batch_again() {
+    let ground = Ground::new();
+    let relay = ground.relay.clone().hinting("orders", ["order"]);
+    ground.queues.faults().fail_next(3);
+    let mut commit = sample::commit("order#1", 1);
+    (commit.commands, commit.timers) = (Vec::new(), Vec::new());
+    let records = outbox_records([commit]);
+    assert!(matches!(relay.relay(&records).await, Err(Failure::Retryable { .. })));
+    relay.relay(&records).await.unwrap();
+    assert_eq!(ground.queues.len("orders"), 1);
+}
+
+#[tokio::test]
+async fn internal_events_stay_off_the_bus_and_their_commands_do_not() {
+    let ground = Ground::new();
+    let internal = sample::full_commit("order#1", 1).events[0].event_type.clone();
+    let relay = ground.relay.clone().hinting("orders", ["order"]).keeping([internal.clone()]);
+    let done = relay.relay(&outbox_records(commits(3))).await.unwrap();
+    assert!(ground.bus.published().iter().all(|event| event.event_type != internal));
+    assert_eq!((done.events, done.commands, done.timers), (ground.published(), 3, 3));
+    assert!(ground.published() < 6);
+    assert_eq!(ground.queues.len("orders"), 1, "views hear of them");
+}
+
+#[tokio::test]
 async fn a_commit_that_says_nothing_needs_nobody() {
     let ground = Ground::new();
     let mut commit = sample::commit("order#1", 1);
