@@ -1,8 +1,9 @@
 //! Leases on DynamoDB, in rows of the form of Powertools for AWS Lambda.
 //!
-//! The attributes and status values are theirs, and so are the conditions, with two of ours on top: a lease that ran out
-//! is taken over for the same payload only, and a result is recorded by the lease's owner only. `owner` is an attribute
-//! that Powertools does not know and leaves out.
+//! The attributes and status values are theirs, and so are the conditions, with three of ours on top: a lease that ran
+//! out is taken over for the same payload only, a result is recorded by the lease's owner only, and a lease is over when the
+//! claim knows the cause that settles it. `owner` and `settled_by` are attributes that Powertools does not know and leaves
+//! out.
 //! Source: `aws_lambda_powertools/utilities/idempotency/persistence/dynamodb.py` of Powertools for Python 3.
 
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use hostler_core::CausationId;
 use hostler_runtime::{Claim, Claimed, Leases, PortError};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -52,7 +54,15 @@ impl DynamoLeases {
 #[async_trait]
 impl Leases for DynamoLeases {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
-        let put = self
+        let settled: Vec<String> =
+            (0..claim.settled.len()).map(|number| format!(":settled{number}")).collect();
+        let condition = match settled.is_empty() {
+            true => FREE.to_owned(),
+            false => {
+                format!("{FREE} OR (#status = :in_progress AND #settled_by IN ({}))", settled.join(", "))
+            }
+        };
+        let mut put = self
             .client
             .put_item()
             .table_name(&self.table)
@@ -62,7 +72,7 @@ impl Leases for DynamoLeases {
             .item(names::IN_PROGRESS_EXPIRATION, number(claim.lease_until.as_millisecond()))
             .item(names::VALIDATION, string(&claim.payload_hash))
             .item(names::OWNER, string(&claim.owner.to_string()))
-            .condition_expression(FREE)
+            .condition_expression(condition)
             .expression_attribute_names("#id", names::ID)
             .expression_attribute_names("#expiration", names::EXPIRATION)
             .expression_attribute_names("#status", names::STATUS)
@@ -73,7 +83,19 @@ impl Leases for DynamoLeases {
             .expression_attribute_values(":in_progress", string(IN_PROGRESS))
             .expression_attribute_values(":validation", string(&claim.payload_hash))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Claimed::Ours) };
+        if let Some(cause) = &claim.settled_by {
+            put = put.item(names::SETTLED_BY, string(cause.as_str())).return_values(ReturnValue::AllOld);
+        }
+        if !settled.is_empty() {
+            put = put.expression_attribute_names("#settled_by", names::SETTLED_BY);
+        }
+        for (name, cause) in settled.into_iter().zip(&claim.settled) {
+            put = put.expression_attribute_values(name, string(cause.as_str()));
+        }
+        let error = match put.send().await {
+            Ok(taken) => return Ok(took_over(claim, taken.attributes())),
+            Err(error) => error,
+        };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(there)) => {
                 let empty = HashMap::new();
@@ -139,6 +161,15 @@ impl Leases for DynamoLeases {
     }
 }
 
+/// What is known of the lease before ours.
+fn took_over(claim: &Claim, before: Option<&HashMap<String, AttributeValue>>) -> Claimed {
+    let before = before.and_then(|before| text(before, names::SETTLED_BY).ok());
+    match before.is_some_and(|cause| claim.settled.iter().any(|settled| settled.as_str() == cause)) {
+        true => Claimed::Next,
+        false => Claimed::Ours,
+    }
+}
+
 /// What a row that is in the way says.
 fn read(claim: &Claim, there: &HashMap<String, AttributeValue>) -> Result<Claimed, PortError> {
     let refused = |source| refused(TABLE, "claim", &claim.key, source);
@@ -155,7 +186,9 @@ fn read(claim: &Claim, there: &HashMap<String, AttributeValue>) -> Result<Claime
         IN_PROGRESS => {
             let until = text(there, names::IN_PROGRESS_EXPIRATION).ok().and_then(|text| text.parse().ok());
             let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-            Ok(Claimed::Busy { until, payload_hash })
+            let settled_by = text(there, names::SETTLED_BY).ok();
+            let settled_by = settled_by.and_then(|cause| CausationId::new(cause).ok());
+            Ok(Claimed::Busy { until, payload_hash, settled_by })
         }
         other => Err(refused(format!("its status is {other:?}, which nobody here knows").into())),
     }

@@ -77,4 +77,6 @@ pub mod idempotency {
     pub const VALIDATION: &str = "validation";
     /// Names the attempt that holds the lease. Ours alone.
     pub const OWNER: &str = "owner";
+    /// The cause by which the work is recorded on a stream. Ours alone.
+    pub const SETTLED_BY: &str = "settled_by";
 }

@@ -96,9 +96,7 @@ impl<D: Decider> Follower<D> {
         Ok(CaughtUp { version: followed.fold.version, written })
     }
 
-    fn streams(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<StreamId, Arc<tokio::sync::Mutex<Followed<D>>>>> {
+    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, Arc<tokio::sync::Mutex<Followed<D>>>>> {
         // Nothing is left half done where this is locked.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }

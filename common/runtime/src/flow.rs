@@ -109,7 +109,7 @@ impl Watch {
             actor: Actor("watch-flow".to_owned()),
         };
         let looked = Looked { queue: queue.to_owned(), lag };
-        let level = self.shell.execute::<FlowDecider>(&stream, &cause, &looked).await?.state;
+        let level = self.shell.execute::<FlowDecider>(&stream, &cause, &looked).await?.fold.state;
         tracing::info!(queue, lag, level = level.name(), "queue");
         let wanted = Applied { level, concurrency: level.concurrency(usual) };
         let (flow, _) = self.flow().await?;

@@ -97,7 +97,7 @@ impl<D: Decider> Fold<D> {
             return Err(gap(&commit.stream, self.version.next()));
         }
         self.evolve(&decode_events::<D>(commit)?);
-        self.took(commit);
+        self.took(commit.causation_id.clone(), commit.version, commit.recorded_at);
         Ok(())
     }
 
@@ -120,14 +120,10 @@ impl<D: Decider> Fold<D> {
     }
 
     /// Notes where the stream is now, and by what cause.
-    pub(crate) fn took(&mut self, commit: &Commit) {
-        self.version = commit.version;
-        self.updated_at = Some(commit.recorded_at);
-        self.seen.push(SeenCause {
-            causation_id: commit.causation_id.clone(),
-            version: commit.version,
-            recorded_at: commit.recorded_at,
-        });
+    pub(crate) fn took(&mut self, cause: CausationId, version: StreamVersion, at: Timestamp) {
+        self.version = version;
+        self.updated_at = Some(at);
+        self.seen.push(SeenCause { causation_id: cause, version, recorded_at: at });
     }
 
     /// The snapshot of this fold, with the causes that are still within the window.

@@ -1,6 +1,7 @@
 //! The port behind effects that happen once: a lease on a key, and the result once it is done.
 
 use async_trait::async_trait;
+use hostler_core::CausationId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -21,6 +22,11 @@ pub struct Claim {
     pub lease_until: Timestamp,
     /// When the row is void, whatever it says. It is judged by this time, and not by when the row is removed.
     pub expires_at: Timestamp,
+    /// The cause by which the work will be recorded on a stream; once it is there, the work is over, and nobody gives the
+    /// lease back.
+    pub settled_by: Option<CausationId>,
+    /// Causes that are on the stream: a lease that one of them settled is over.
+    pub settled: Vec<CausationId>,
 }
 
 /// What a claim came to.
@@ -28,12 +34,16 @@ pub struct Claim {
 pub enum Claimed {
     /// The lease is ours.
     Ours,
+    /// The lease is ours, and was last held by work that [`Claim::settled`] tells of: nobody was at it since.
+    Next,
     /// Somebody else is at it.
     Busy {
         /// Until when at most; absent when its owner did not say.
         until: Option<Timestamp>,
         /// The hash of what is being done; absent when its owner does not check.
         payload_hash: Option<String>,
+        /// The cause that will settle it, where its owner said so.
+        settled_by: Option<CausationId>,
     },
     /// It is done.
     Done {
@@ -47,8 +57,8 @@ pub enum Claimed {
 /// Leases. Rows have the form of Powertools for AWS Lambda, so that functions in other languages can share them.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Takes the lease if there is no row, if the row has expired, or if its lease ran out over the same payload.
-    /// The repeat of a claim that was granted is granted.
+    /// Takes the lease if there is no row, if the row has expired, if its lease ran out over the same payload, or if it
+    /// is settled. The repeat of a claim that was granted is granted.
     ///
     /// # Errors
     /// [`PortError`]; whether the lease was taken is not known then.

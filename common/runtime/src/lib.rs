@@ -19,6 +19,7 @@ pub mod shell;
 pub mod telemetry;
 pub mod timers;
 pub mod triage;
+mod turns;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
@@ -36,3 +37,4 @@ pub use ports::{
 };
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
 pub use triage::Triage;
+pub use turns::{Settled, Turn};

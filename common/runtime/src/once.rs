@@ -123,7 +123,7 @@ impl From<NotTried> for Failure {
 /// Does effects once.
 #[derive(Clone)]
 pub struct Once {
-    leases: Arc<dyn Leases>,
+    pub(crate) leases: Arc<dyn Leases>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
@@ -153,7 +153,7 @@ impl Once {
     {
         let claim = self.claim_of(key, payload)?;
         match self.leases.claim(&claim).await.map_err(NotTried::Port)? {
-            Claimed::Ours => {}
+            Claimed::Ours | Claimed::Next => {}
             Claimed::Busy { payload_hash, .. } | Claimed::Done { payload_hash, .. }
                 if payload_hash.as_ref().is_some_and(|hash| *hash != claim.payload_hash) =>
             {
@@ -178,26 +178,7 @@ impl Once {
         }
     }
 
-    /// Does something while nobody else does anything under the same key. What it came to is not recorded.
-    ///
-    /// # Errors
-    /// [`NotTried`], never [`NotTried::PayloadMismatch`].
-    pub async fn alone<T>(&self, key: &str, work: impl AsyncFnOnce(Fence) -> T) -> Result<T, NotTried> {
-        let claim = self.claim_of(key, &Value::Null)?;
-        match self.leases.claim(&claim).await? {
-            Claimed::Ours => {}
-            Claimed::Busy { until, .. } => return Err(busy(&claim, until)),
-            Claimed::Done { .. } => {
-                let again_in = WAIT_MAX;
-                return Err(NotTried::InProgress { key: key.to_owned(), again_in });
-            }
-        }
-        let done = work(Fence::at(claim.now)).await;
-        self.give_back(&claim).await;
-        Ok(done)
-    }
-
-    fn claim_of(&self, key: &str, payload: &Value) -> Result<Claim, NotTried> {
+    pub(crate) fn claim_of(&self, key: &str, payload: &Value) -> Result<Claim, NotTried> {
         let lease = time_left().unwrap_or(LEASE_DEFAULT);
         if lease.is_zero() {
             return Err(NotTried::NoTime { key: key.to_owned() });
@@ -211,6 +192,8 @@ impl Once {
             now,
             lease_until: now.saturating_add(lease.saturating_add(SKEW)).unwrap_or(Timestamp::MAX),
             expires_at: now.saturating_add(KEPT).unwrap_or(Timestamp::MAX),
+            settled_by: None,
+            settled: Vec::new(),
         })
     }
 
@@ -232,14 +215,14 @@ impl Once {
         }
     }
 
-    async fn give_back(&self, claim: &Claim) {
+    pub(crate) async fn give_back(&self, claim: &Claim) {
         if let Err(error) = self.leases.release(&claim.key, claim.owner).await {
             tracing::warn!(key = claim.key, error = %error, "the lease was not given back, and runs out by itself");
         }
     }
 }
 
-fn busy(claim: &Claim, until: Option<Timestamp>) -> NotTried {
+pub(crate) fn busy(claim: &Claim, until: Option<Timestamp>) -> NotTried {
     let left = until.map(|until| until.duration_since(claim.now));
     let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or(WAIT_MAX);
     // One second more, for a lease is over only after its last moment.

@@ -1,5 +1,6 @@
 //! The imperative shell: load, decide, append, and again when somebody was faster.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,16 +70,20 @@ pub enum Outcome {
 }
 
 /// The stream after an execution.
-#[derive(Debug, Clone)]
 pub struct Executed<D: Decider> {
     /// How it ended.
     pub outcome: Outcome,
-    /// The state now.
-    pub state: D::State,
-    /// The version now.
-    pub version: StreamVersion,
+    /// The stream now.
+    pub fold: Fold<D>,
     /// What happened because of this cause.
     pub events: Vec<D::Event>,
+}
+
+impl<D: Decider> fmt::Debug for Executed<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Executed");
+        shown.field("outcome", &self.outcome).field("version", &self.fold.version).finish_non_exhaustive()
+    }
 }
 
 /// Why an execution did not end.
@@ -194,8 +199,38 @@ impl Shell {
         cause: &Cause,
         input: &D::Input,
     ) -> Result<Executed<D>, ExecuteError<D::Refusal>> {
-        for tries in 0..CONFLICTS_MAX {
-            let fold = self.load::<D>(stream).await?;
+        self.run(stream, None, cause, input).await
+    }
+
+    /// The same from a fold that was loaded before, which spares the read: whatever came since makes the put fail, and the
+    /// stream is then loaded. So it is before it says that nothing changes or that the domain refuses, for an old fold
+    /// cannot tell.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn execute_from<D: Decider>(
+        &self,
+        stream: &StreamId,
+        fold: Fold<D>,
+        cause: &Cause,
+        input: &D::Input,
+    ) -> Result<Executed<D>, ExecuteError<D::Refusal>> {
+        self.run(stream, Some(fold), cause, input).await
+    }
+
+    async fn run<D: Decider>(
+        &self,
+        stream: &StreamId,
+        mut kept: Option<Fold<D>>,
+        cause: &Cause,
+        input: &D::Input,
+    ) -> Result<Executed<D>, ExecuteError<D::Refusal>> {
+        let mut tries = 0;
+        while tries < CONFLICTS_MAX {
+            let (fold, is_kept) = match kept.take() {
+                Some(fold) => (fold, true),
+                None => (self.load::<D>(stream).await?, false),
+            };
             if let Some(version) = fold.seen(&cause.id) {
                 return self.repeated(stream, fold, version).await;
             }
@@ -203,15 +238,19 @@ impl Shell {
                 return Err(ExecuteError::PayloadMismatch { stream: stream.clone(), version });
             }
             let now = self.clock.now();
-            let decision = D::decide(&fold.state, input, now).map_err(ExecuteError::Refused)?;
-            if decision.is_empty() {
-                let Fold { state, version, .. } = fold;
-                return Ok(Executed { outcome: Outcome::Unchanged, state, version, events: Vec::new() });
-            }
+            let decision = match D::decide(&fold.state, input, now) {
+                Ok(decision) if decision.is_empty() && !is_kept => {
+                    return Ok(Executed { outcome: Outcome::Unchanged, fold, events: Vec::new() });
+                }
+                Err(refusal) if !is_kept => return Err(ExecuteError::Refused(refusal)),
+                Ok(decision) if !decision.is_empty() => decision,
+                Ok(_) | Err(_) => continue,
+            };
             match self.commit(stream, cause, fold, decision, now).await {
                 Err(ExecuteError::Store(StoreError::Conflict { .. })) => self.pause(tries).await,
                 done => return done,
             }
+            tries += 1;
         }
         Err(ExecuteError::Contended { stream: stream.clone(), tries: CONFLICTS_MAX })
     }
@@ -225,7 +264,7 @@ impl Shell {
         let before = StreamVersion(version.0.saturating_sub(1));
         let commits = self.store.read(stream, before, 1).await?;
         let events = commits.first().map_or_else(|| Ok(Vec::new()), decode_events::<D>)?;
-        Ok(Executed { outcome: Outcome::Repeated, state: fold.state, version: fold.version, events })
+        Ok(Executed { outcome: Outcome::Repeated, fold, events })
     }
 
     async fn commit<D: Decider>(
@@ -253,8 +292,8 @@ impl Shell {
             snapshot: None,
         };
         fold.evolve(&decision.events);
+        fold.took(cause.id.clone(), commit.version, now);
         if commit.version.0.is_multiple_of(SNAPSHOT_EVERY) {
-            fold.took(&commit);
             let snapshot = fold
                 .snapshot(now)
                 .map_err(|source| ExecuteError::Snapshot { stream: stream.clone(), source })?;
@@ -267,12 +306,7 @@ impl Shell {
             }
         }
         self.store.append(&commit).await?;
-        Ok(Executed {
-            outcome: Outcome::Committed,
-            state: fold.state,
-            version: commit.version,
-            events: decision.events,
-        })
+        Ok(Executed { outcome: Outcome::Committed, fold, events: decision.events })
     }
 
     fn record_event(&self, event: &impl Payload) -> RecordedEvent {

@@ -186,7 +186,7 @@ impl Triage {
             stream: stream.clone(),
             source: source.into(),
         };
-        self.keep_order(failure, &done.state).await.map_err(unavailable)?;
+        self.keep_order(failure, &done.fold.state).await.map_err(unavailable)?;
         Ok(done)
     }
 
@@ -270,7 +270,7 @@ impl Triage {
             Incoming::Event(_) => return Err(message.misplaced("a command or a timer")),
         };
         let done = self.tell(&failure, &Cause::of(message), &input).await?;
-        tracing::info!(%failure, version = done.version.0, outcome = ?done.outcome, "failure");
+        tracing::info!(%failure, version = done.fold.version.0, outcome = ?done.outcome, "failure");
         Ok(())
     }
 }

@@ -200,7 +200,7 @@ impl AcceptCommands {
         // it is asked here, so that two who send the id at the same moment are told apart, too.
         if let Ok(known) = &done
             && known.outcome != Outcome::Committed
-            && let Err(refusal) = CapacityDecider::decide(&known.state, &input, self.shell.now())
+            && let Err(refusal) = CapacityDecider::decide(&known.fold.state, &input, self.shell.now())
         {
             done = Err(ExecuteError::Refused(refusal));
         }
@@ -319,8 +319,8 @@ fn answer<D: Decider>(
     says: impl Fn(&D::Refusal) -> Says,
 ) -> Result<Accepted, Rejected> {
     match done {
-        Ok(Executed { outcome, version, .. }) => {
-            Ok(Accepted { stream, version, repeated: outcome != Outcome::Committed, details })
+        Ok(Executed { outcome, fold, .. }) => {
+            Ok(Accepted { stream, version: fold.version, repeated: outcome != Outcome::Committed, details })
         }
         Err(ExecuteError::Refused(refusal)) => {
             let (status, code) = says(&refusal);

@@ -66,7 +66,7 @@ impl AcceptCommands {
         }
         let input = CapacityInput::Timer { name: timer.name.clone() };
         let done = self.shell.execute::<CapacityDecider>(&timer.stream, cause, &input).await?;
-        tracing::info!(stream = %timer.stream, version = done.version.0, outcome = ?done.outcome, "request");
+        tracing::info!(stream = %timer.stream, version = done.fold.version.0, outcome = ?done.outcome, "request");
         Ok(())
     }
 }

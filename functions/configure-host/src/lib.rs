@@ -11,8 +11,9 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Configuration, DriverError};
 use hostler_events::StepCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Handler, Once, OnceError, Open, Shell};
-use serde_json::json;
+use hostler_runtime::{
+    Breakers, Called, Cause, ExecuteError, Fold, Handler, Once, Open, Settled, Shell, Turn,
+};
 
 pub use state::ControlState;
 
@@ -38,46 +39,44 @@ impl Handler for ConfigureHost {
             return Err(message.misplaced("apply-role"));
         };
         let cause = Cause::of(message);
+        let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
         let key = format!("configuration/{}", command.host);
-        self.once.alone(&key, async |_| self.apply(&cause, command).await).await?
+        let turn = Turn { key: &key, stream: &stream, settled_by: &cause.id };
+        let work = async |host| self.apply(&stream, &cause, host, command).await;
+        self.once.in_turn(&self.shell, &turn, work).await
     }
 }
 
 impl ConfigureHost {
-    async fn apply(&self, cause: &Cause, command: ApplyRole) -> Result<(), Failure> {
-        let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str()).map_err(Failure::invalid)?;
-        let host = self.shell.load::<HostDecider>(&stream).await?;
-        if host.seen(&cause.id).is_some() || !is_wanted(&command, &host.state) {
-            tracing::info!(%stream, step = command.step.as_str(), "late or repeated command: nothing to do");
-            return Ok(());
+    async fn apply(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        host: Fold<HostDecider>,
+        command: ApplyRole,
+    ) -> Result<Settled, Failure> {
+        if !is_wanted(&command, &host.state) {
+            tracing::info!(%stream, step = command.step.as_str(), "late command: nothing to do");
+            return Ok(Settled::No);
         }
         let request = hostler_drivers::ApplyRole {
             host: command.host.to_string(),
             role: command.role.to_string(),
             revision: None,
-            labels: host.state.profile.map(|profile| profile.labels).unwrap_or_default(),
+            labels: host.state.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default(),
         };
-        let key = format!("configuration/{}/{}", command.host, command.step);
-        let payload = json!({ "role": command.role });
-        // Inside of what is done once: a result that is recorded already needs no call.
-        let apply = async |_| {
-            let call = async || self.configuration.apply_role(&request).await;
-            self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await
-        };
-        let result = match self.once.run(&key, &payload, apply).await {
+        let call = async || self.configuration.apply_role(&request).await;
+        let result = match self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await {
             Ok(applied) => Ok(applied),
-            Err(OnceError::Effect(Called::Failed(error))) => Err(error),
-            Err(OnceError::Effect(Called::Open(open))) => {
-                return self.wait(&stream, cause, command, open).await;
-            }
-            Err(OnceError::NotTried(error)) => return Err(error.into()),
+            Err(Called::Failed(error)) => Err(error),
+            Err(Called::Open(open)) => return self.wait(stream, cause, command, open).await,
         };
         let outcome = outcome(command, result);
-        match self.shell.execute::<HostDecider>(&stream, cause, &outcome).await {
-            Ok(_) => Ok(()),
+        match self.shell.execute_from(stream, host, cause, &outcome).await {
+            Ok(done) => Ok(done.outcome.into()),
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
-                Ok(())
+                Ok(Settled::No)
             }
             Err(error) => Err(error.into()),
         }
@@ -92,7 +91,7 @@ impl ConfigureHost {
         cause: &Cause,
         command: ApplyRole,
         open: Open,
-    ) -> Result<(), Failure> {
+    ) -> Result<Settled, Failure> {
         let ApplyRole { provisioning, step, .. } = command;
         let (until, reason) = (open.until, open.to_string());
         let part = cause.part(&format!("waits-{}", until.as_second())).map_err(Failure::invalid)?;

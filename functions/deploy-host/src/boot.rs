@@ -6,46 +6,57 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::{Called, Cause, OnceError};
-use serde_json::json;
+use hostler_runtime::{Called, Cause, Executed, Fold, Settled};
 
 use crate::inspect::power_state;
 use crate::{DeployHost, DriverFailure, host_stream, part};
 
 impl DeployHost {
     /// Boots the image of a deployment. The host counts as dirty before it is touched.
-    pub(crate) async fn deploy(&self, cause: &Cause, command: DeployImage) -> Result<(), Failure> {
+    pub(crate) async fn deploy(
+        &self,
+        cause: &Cause,
+        fold: Fold<HostDecider>,
+        done: Cause,
+        command: DeployImage,
+    ) -> Result<Settled, Failure> {
         let DeployImage { provisioning, step, host, image } = command;
         let start = HostInput::StartDeploy {
             provisioning: provisioning.clone(),
             step: step.clone(),
             image: image.clone(),
         };
-        let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
-        // A host that has called back is not booted again, however often this comes.
-        if !is_deploying(&begun.state, &step) || begun.state.has_booted(&step) {
-            return Ok(());
-        }
-        let (name, outcome) = match self.boot(&host, &begun.state, &step, &image).await {
-            Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
-                ("failed", HostInput::FailStep { provisioning, step, category, reason })
-            }
-            Err(OnceError::Effect(Called::Open(open))) => {
-                return self.wait(&host, cause, (provisioning, step), open).await;
-            }
-            Err(OnceError::NotTried(error)) => return Err(error.into()),
+        let Some(Executed { fold, .. }) =
+            self.tell_from(&host, fold, &part(cause, "started")?, &start).await?
+        else {
+            return Ok(Settled::No);
         };
-        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+        // A host that has called back is not booted again, however often this comes.
+        if !is_deploying(&fold.state, &step) || fold.state.has_booted(&step) {
+            return Ok(Settled::No);
+        }
+        let outcome = match self.boot(&host, &fold.state, &step, &image).await {
+            Ok(power_states) => HostInput::RecordPower { step, power_states },
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
+                HostInput::FailStep { provisioning, step, category, reason }
+            }
+            Err(Called::Open(open)) => return self.wait(&host, cause, (provisioning, step), open).await,
+        };
+        self.settle(&host, fold, &done, &outcome).await
     }
 
     /// Takes the image out of a host that has called back from it. A BMC that is away for a while is tried again
     /// by the queue, for the host itself is well: to deploy it anew would be a waste.
-    pub(crate) async fn finish_deploy(&self, cause: &Cause, command: FinishDeploy) -> Result<(), Failure> {
+    pub(crate) async fn finish_deploy(
+        &self,
+        cause: &Cause,
+        fold: Fold<HostDecider>,
+        done: Cause,
+        command: FinishDeploy,
+    ) -> Result<Settled, Failure> {
         let FinishDeploy { provisioning, step, host } = command;
-        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
         if !is_deploying(&fold.state, &step) || !fold.state.has_booted(&step) {
-            return Ok(());
+            return Ok(Settled::No);
         }
         let outcome = match self.detach(&host, &fold.state).await {
             Ok(()) => HostInput::RecordDeployed { provisioning, step },
@@ -57,77 +68,88 @@ impl DeployHost {
             }
             Err(Called::Open(open)) => return self.wait(&host, cause, (provisioning, step), open).await,
         };
-        self.tell(&host, cause, &outcome).await.map(drop)
+        self.settle(&host, fold, &done, &outcome).await
     }
 
     /// Boots the cleaning image.
-    pub(crate) async fn clean(&self, cause: &Cause, command: CleanHost) -> Result<(), Failure> {
+    pub(crate) async fn clean(
+        &self,
+        fold: Fold<HostDecider>,
+        done: Cause,
+        command: CleanHost,
+    ) -> Result<Settled, Failure> {
         let CleanHost { host, step } = command;
-        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
         if !is_cleaning(&fold.state, &step, false) {
-            return Ok(());
+            return Ok(Settled::No);
         }
         let image = self.settings.cleaning_image.clone();
-        let (name, outcome) = match self.boot(&host, &fold.state, &step, &image).await {
-            Ok(power_states) => ("powered", HostInput::RecordPower { step, power_states }),
-            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
-                ("failed", HostInput::FailCleaning { step, category, reason })
+        let outcome = match self.boot(&host, &fold.state, &step, &image).await {
+            Ok(power_states) => HostInput::RecordPower { step, power_states },
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
+                HostInput::FailCleaning { step, category, reason }
             }
-            Err(OnceError::Effect(Called::Open(open))) => return Err(open.into()),
-            Err(OnceError::NotTried(error)) => return Err(error.into()),
+            Err(Called::Open(open)) => return Err(open.into()),
         };
-        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+        self.settle(&host, fold, &done, &outcome).await
     }
 
     /// Puts a host to rest whose cleaning image is done.
     pub(crate) async fn finish_cleaning(
         &self,
         cause: &Cause,
+        fold: Fold<HostDecider>,
+        done: Cause,
         command: FinishCleaning,
-    ) -> Result<(), Failure> {
+    ) -> Result<Settled, Failure> {
         let FinishCleaning { host, step } = command;
-        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
         if !is_cleaning(&fold.state, &step, true) {
-            return Ok(());
+            return Ok(Settled::No);
         }
-        match self.rest(&host, &fold.state, &step).await {
+        match self.rest(&host, &fold.state).await {
             Ok(power_states) => {
                 let powered = HostInput::RecordPower { step: step.clone(), power_states };
-                self.tell(&host, &part(cause, "powered")?, &powered).await?;
-                self.tell(&host, &part(cause, "cleaned")?, &HostInput::RecordCleaned { step }).await.map(drop)
+                let fold = self.record(&host, fold, &part(cause, "powered")?, &powered).await?;
+                self.settle(&host, fold, &done, &HostInput::RecordCleaned { step }).await
             }
-            Err(OnceError::Effect(Called::Open(open))) => Err(open.into()),
-            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
+            Err(Called::Open(open)) => Err(open.into()),
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
                 let failed = HostInput::FailCleaning { step, category, reason };
-                self.tell(&host, &part(cause, "failed")?, &failed).await.map(drop)
+                self.settle(&host, fold, &done, &failed).await
             }
-            Err(OnceError::NotTried(error)) => Err(error.into()),
         }
     }
 
     /// Undoes a deployment. From the first commit on, whatever the deployment still reports is late.
-    pub(crate) async fn undeploy(&self, cause: &Cause, command: UndeployHost) -> Result<(), Failure> {
+    pub(crate) async fn undeploy(
+        &self,
+        cause: &Cause,
+        fold: Fold<HostDecider>,
+        done: Cause,
+        command: UndeployHost,
+    ) -> Result<Settled, Failure> {
         let UndeployHost { provisioning, step, host } = command;
         let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
-        let Some(begun) = self.tell(&host, &part(cause, "started")?, &start).await? else { return Ok(()) };
-        if !matches!(begun.state.phase, HostPhase::Deprovisioning { .. }) || !begun.state.waits_for(&step) {
-            return Ok(());
+        let Some(Executed { fold, .. }) =
+            self.tell_from(&host, fold, &part(cause, "started")?, &start).await?
+        else {
+            return Ok(Settled::No);
+        };
+        if !matches!(fold.state.phase, HostPhase::Deprovisioning { .. }) || !fold.state.waits_for(&step) {
+            return Ok(Settled::No);
         }
-        let (name, outcome) = match self.rest(&host, &begun.state, &step).await {
+        match self.rest(&host, &fold.state).await {
             Ok(power_states) => {
                 let powered = HostInput::RecordPower { step: step.clone(), power_states };
-                self.tell(&host, &part(cause, "powered")?, &powered).await?;
-                ("undeployed", HostInput::RecordUndeployed { provisioning, step })
+                let fold = self.record(&host, fold, &part(cause, "powered")?, &powered).await?;
+                let undeployed = HostInput::RecordUndeployed { provisioning, step };
+                self.settle(&host, fold, &done, &undeployed).await
             }
-            Err(OnceError::Effect(Called::Failed(DriverFailure { category, reason, .. }))) => {
-                ("failed", HostInput::FailStep { provisioning, step, category, reason })
+            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
+                let failed = HostInput::FailStep { provisioning, step, category, reason };
+                self.settle(&host, fold, &done, &failed).await
             }
-            Err(OnceError::Effect(Called::Open(open))) => {
-                return self.wait(&host, cause, (provisioning, step), open).await;
-            }
-            Err(OnceError::NotTried(error)) => return Err(error.into()),
-        };
-        self.tell(&host, &part(cause, name)?, &outcome).await.map(drop)
+            Err(Called::Open(open)) => self.wait(&host, cause, (provisioning, step), open).await,
+        }
     }
 
     /// Boots an image that calls back for this step; says through which power states the host went.
@@ -137,15 +159,27 @@ impl DeployHost {
         state: &HostState,
         step: &StepId,
         image: &Image,
-    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<Called<DriverFailure>>> {
+    ) -> Result<Vec<hostler_events::host::PowerState>, Called<DriverFailure>> {
         let work = async || {
             let url = self.image_url(host, step, image)?;
             let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
             Ok(changes(&booted.power_changes))
         };
-        // Inside of what is done once: a result that is recorded already needs no call.
-        let boot = async |_| self.through_breakers(host, work).await;
-        self.once.run(&format!("bmc/{host}/{step}/boot"), &json!({ "image": image }), boot).await
+        self.through_breakers(host, work).await
+    }
+
+    /// Records what happened on the way, as far as the host still wants to know; gives the host as it is then.
+    async fn record(
+        &self,
+        host: &HostId,
+        fold: Fold<HostDecider>,
+        cause: &Cause,
+        input: &HostInput,
+    ) -> Result<Fold<HostDecider>, Failure> {
+        match self.tell_from(host, fold, cause, input).await? {
+            Some(told) => Ok(told.fold),
+            None => Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?),
+        }
     }
 
     async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), Called<DriverFailure>> {
@@ -158,19 +192,17 @@ impl DeployHost {
         self.through_breakers(host, work).await
     }
 
-    /// Brings a host to rest for this step; says through which power states it went.
+    /// Brings a host to rest; says through which power states it went.
     async fn rest(
         &self,
         host: &HostId,
         state: &HostState,
-        step: &StepId,
-    ) -> Result<Vec<hostler_events::host::PowerState>, OnceError<Called<DriverFailure>>> {
+    ) -> Result<Vec<hostler_events::host::PowerState>, Called<DriverFailure>> {
         let work = async || {
             let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
             Ok(changes(&rested.power_changes))
         };
-        let rest = async |_| self.through_breakers(host, work).await;
-        self.once.run(&format!("bmc/{host}/{step}/rest"), &json!({}), rest).await
+        self.through_breakers(host, work).await
     }
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat

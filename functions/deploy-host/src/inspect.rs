@@ -23,7 +23,7 @@ impl DeployHost {
             }
             Err(Called::Open(open)) => return Err(open.into()),
         };
-        self.tell(&host, cause, &input).await.map(drop)
+        self.tell_from(&host, fold, cause, &input).await.map(drop)
     }
 
     async fn look(

@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
-use hostler_domain::{HostDecider, HostInput, HostState};
+use hostler_domain::{HostDecider, HostInput, HostRefusal, HostState};
 use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError};
 use hostler_events::{HostId, ProvisioningId, StepCommand, StepId};
-use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Executed, Handler, Once, Open, Shell, Views};
+use hostler_runtime::{
+    Breakers, Called, Cause, ExecuteError, Executed, Fold, Handler, Once, Open, Settled, Shell, Turn, Views,
+};
 
 pub use settings::{DeploySettings, SettingError};
 
@@ -51,19 +53,28 @@ impl Handler for DeployHost {
             StepCommand::ReleaseReservation(command) => self.release(&cause, &command).await,
             StepCommand::VerifyHost(command) => self.verify(&cause, command).await,
             StepCommand::CleanHost(command) => {
-                self.alone(&command.host.clone(), async || self.clean(&cause, command).await).await
+                let host = command.host.clone();
+                self.in_turn(&cause, &host, async |fold, done| self.clean(fold, done, command).await).await
             }
             StepCommand::FinishCleaning(command) => {
-                self.alone(&command.host.clone(), async || self.finish_cleaning(&cause, command).await).await
+                let host = command.host.clone();
+                let work = async |fold, done| self.finish_cleaning(&cause, fold, done, command).await;
+                self.in_turn(&cause, &host, work).await
             }
             StepCommand::DeployImage(command) => {
-                self.alone(&command.host.clone(), async || self.deploy(&cause, command).await).await
+                let host = command.host.clone();
+                let work = async |fold, done| self.deploy(&cause, fold, done, command).await;
+                self.in_turn(&cause, &host, work).await
             }
             StepCommand::FinishDeploy(command) => {
-                self.alone(&command.host.clone(), async || self.finish_deploy(&cause, command).await).await
+                let host = command.host.clone();
+                let work = async |fold, done| self.finish_deploy(&cause, fold, done, command).await;
+                self.in_turn(&cause, &host, work).await
             }
             StepCommand::UndeployHost(command) => {
-                self.alone(&command.host.clone(), async || self.undeploy(&cause, command).await).await
+                let host = command.host.clone();
+                let work = async |fold, done| self.undeploy(&cause, fold, done, command).await;
+                self.in_turn(&cause, &host, work).await
             }
             StepCommand::StartProvisioning(_)
             | StepCommand::ApplyRole(_)
@@ -75,13 +86,30 @@ impl Handler for DeployHost {
 
 impl DeployHost {
     /// Works on a host while nobody else works on it: a step that outlived its deadline and the undoing of it would
-    /// otherwise give one BMC opposite orders. Whether the step is still wanted is asked inside.
-    async fn alone(
+    /// otherwise give one BMC opposite orders. Whether the step is still wanted is asked inside, and the work ends with
+    /// the commit of the cause that it is given.
+    async fn in_turn(
+        &self,
+        cause: &Cause,
+        host: &HostId,
+        work: impl AsyncFnOnce(Fold<HostDecider>, Cause) -> Result<Settled, Failure>,
+    ) -> Result<(), Failure> {
+        let done = part(cause, "done")?;
+        let (key, stream) = (format!("bmc/{host}"), host_stream(host)?);
+        let turn = Turn { key: &key, stream: &stream, settled_by: &done.id };
+        self.once.in_turn(&self.shell, &turn, async |fold| work(fold, done.clone()).await).await
+    }
+
+    /// Tells a host what the work on it came to.
+    async fn settle(
         &self,
         host: &HostId,
-        work: impl AsyncFnOnce() -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        self.once.alone(&format!("bmc/{host}"), async |_| work().await).await?
+        fold: Fold<HostDecider>,
+        done: &Cause,
+        input: &HostInput,
+    ) -> Result<Settled, Failure> {
+        let told = self.tell_from(host, fold, done, input).await?;
+        Ok(told.map_or(Settled::No, |done| done.outcome.into()))
     }
 
     /// Tells a host something. A refusal means that the host has moved on: it is logged, and nothing is left to
@@ -101,14 +129,19 @@ impl DeployHost {
         cause: &Cause,
         input: &HostInput,
     ) -> Result<Option<Executed<HostDecider>>, Failure> {
-        match self.shell.execute::<HostDecider>(stream, cause, input).await {
-            Ok(done) => Ok(Some(done)),
-            Err(ExecuteError::Refused(refusal)) => {
-                tracing::info!(%stream, %refusal, "the host has moved on");
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        told(stream, self.shell.execute::<HostDecider>(stream, cause, input).await)
+    }
+
+    /// The same from what is known of the host.
+    async fn tell_from(
+        &self,
+        host: &HostId,
+        fold: Fold<HostDecider>,
+        cause: &Cause,
+        input: &HostInput,
+    ) -> Result<Option<Executed<HostDecider>>, Failure> {
+        let stream = host_stream(host)?;
+        told(&stream, self.shell.execute_from(&stream, fold, cause, input).await)
     }
 
     /// Works on a BMC, unless all of them are left alone, or this one is: then the step waits.
@@ -141,7 +174,7 @@ impl DeployHost {
         cause: &Cause,
         (provisioning, step): (ProvisioningId, StepId),
         open: Open,
-    ) -> Result<(), Failure> {
+    ) -> Result<Settled, Failure> {
         if open.dependency == ALL_BMCS {
             let (until, reason) = (open.until, open.to_string());
             let part = part(cause, &format!("waits-{}", until.as_second()))?;
@@ -191,6 +224,20 @@ impl From<DriverError> for DriverFailure {
     fn from(error: DriverError) -> Self {
         let category = if error.is_transient() { Category::Transient } else { Category::Business };
         Self { category, reason: hostler_core::failure::error_chain(&error), outage: error.is_outage() }
+    }
+}
+
+fn told(
+    stream: &StreamId,
+    done: Result<Executed<HostDecider>, ExecuteError<HostRefusal>>,
+) -> Result<Option<Executed<HostDecider>>, Failure> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(ExecuteError::Refused(refusal)) => {
+            tracing::info!(%stream, %refusal, "the host has moved on");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -13,7 +13,7 @@ use hostler_domain::{
 };
 use hostler_events::commands::{ReleaseReservation, ReserveHost};
 use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningId};
-use hostler_runtime::{Cause, ExecuteError, Outcome, Row};
+use hostler_runtime::{Cause, ExecuteError, Fold, Outcome, Row};
 use serde::Deserialize;
 
 use crate::{DeployHost, host_stream, part};
@@ -42,31 +42,43 @@ impl DeployHost {
         if reservation.seen(&part(cause, "failed")?.id).is_some() {
             return Ok(());
         }
-        let mut state = reservation.state;
+        let mut reservation = reservation;
         // What an earlier try, or this one before a crash, has chosen comes first.
-        if let Some(host) = state.chosen.clone() {
-            match self.hold(cause, command, &host).await? {
+        if let Some(host) = reservation.state.chosen.clone() {
+            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            match self.hold(cause, command, &host, reservation, candidate).await? {
                 Held::Done => return Ok(()),
-                Held::Lost(after) => state = after,
+                Held::Lost(after) => reservation = *after,
             }
         }
         for host in self.candidates(command).await?.into_iter().take(CANDIDATES_MAX) {
-            if state.closed {
+            if reservation.state.closed {
                 return Ok(());
             }
-            if state.lost.contains(&host) || !self.is_available(&host).await? {
+            if reservation.state.lost.contains(&host) {
                 continue;
             }
-            match self.hold(cause, command, &host).await? {
+            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            if !candidate.state.is_available() {
+                continue;
+            }
+            match self.hold(cause, command, &host, reservation, candidate).await? {
                 Held::Done => return Ok(()),
-                Held::Lost(after) => state = after,
+                Held::Lost(after) => reservation = *after,
             }
         }
-        self.fail(cause, command, no_host(command, &state)).await
+        self.fail(cause, command, no_host(command, &reservation.state)).await
     }
 
-    /// Chooses a host and asks it.
-    async fn hold(&self, cause: &Cause, command: &ReserveHost, host: &HostId) -> Result<Held, Failure> {
+    /// Chooses a host and asks it, from what is known of the reservation and of the host.
+    async fn hold(
+        &self,
+        cause: &Cause,
+        command: &ReserveHost,
+        host: &HostId,
+        reservation: Fold<ReservationDecider>,
+        candidate: Fold<HostDecider>,
+    ) -> Result<Held, Failure> {
         let stream = reservation_stream(&command.provisioning)?;
         let choose = ReservationInput::Choose {
             provisioning: command.provisioning.clone(),
@@ -74,13 +86,14 @@ impl DeployHost {
             host: host.clone(),
         };
         let cause_of_choice = part(cause, &format!("choose:{host}"))?;
-        let chosen = match self.shell.execute::<ReservationDecider>(&stream, &cause_of_choice, &choose).await
-        {
-            Ok(done) if done.outcome == Outcome::Repeated && is_overtaken(&done.state, command, host) => {
+        let chosen = match self.shell.execute_from(&stream, reservation, &cause_of_choice, &choose).await {
+            Ok(done)
+                if done.outcome == Outcome::Repeated && is_overtaken(&done.fold.state, command, host) =>
+            {
                 tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
                 return Ok(Held::Done);
             }
-            Ok(done) => done.state.chosen.unwrap_or_else(|| host.clone()),
+            Ok(done) => done.fold.state.chosen.unwrap_or_else(|| host.clone()),
             Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
             Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
                 tracing::info!(%stream, "the saga wants no host any more");
@@ -94,7 +107,12 @@ impl DeployHost {
         };
         let ask =
             HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
-        match self.shell.execute::<HostDecider>(&host_stream(&chosen)?, cause, &ask).await {
+        let stream = host_stream(&chosen)?;
+        let held = match chosen == *host {
+            true => self.shell.execute_from(&stream, candidate, cause, &ask).await,
+            false => self.shell.execute::<HostDecider>(&stream, cause, &ask).await,
+        };
+        match held {
             Ok(_) => self.undo_unless_chosen(cause, command, &chosen).await,
             Err(ExecuteError::Refused(refusal)) => self.lose(cause, command, chosen, &refusal).await,
             Err(error) => Err(error.into()),
@@ -135,7 +153,7 @@ impl DeployHost {
         };
         let stream = reservation_stream(&command.provisioning)?;
         let lost = self.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
-        Ok(Held::Lost(lost.state))
+        Ok(Held::Lost(Box::new(lost.fold)))
     }
 
     async fn fail(&self, cause: &Cause, command: &ReserveHost, reason: String) -> Result<(), Failure> {
@@ -158,7 +176,7 @@ impl DeployHost {
         let closed =
             self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
         let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
-        for host in &closed.state.tried {
+        for host in &closed.fold.state.tried {
             match self.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
                 Ok(_) => {}
                 Err(ExecuteError::Refused(refusal)) => {
@@ -172,7 +190,7 @@ impl DeployHost {
         let released = ReservationInput::Released {
             provisioning: provisioning.clone(),
             step: step.clone(),
-            host: closed.state.chosen.clone(),
+            host: closed.fold.state.chosen.clone(),
         };
         self.shell.execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released).await?;
         Ok(())
@@ -213,10 +231,6 @@ impl DeployHost {
         }
         Ok(rows)
     }
-
-    async fn is_available(&self, host: &HostId) -> Result<bool, Failure> {
-        Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?.state.is_available())
-    }
 }
 
 fn read_row(row: Row) -> Option<HostRow> {
@@ -234,7 +248,7 @@ enum Held {
     /// The saga has its answer, or wants none any more.
     Done,
     /// Somebody else was faster.
-    Lost(ReservationState),
+    Lost(Box<Fold<ReservationDecider>>),
 }
 
 fn reservation_stream(provisioning: &ProvisioningId) -> Result<StreamId, Failure> {

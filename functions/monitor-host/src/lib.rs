@@ -12,8 +12,9 @@ use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{DriverError, Monitoring, RegisterHost};
 use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
-use hostler_runtime::{Breakers, Called, Cause, ExecuteError, Handler, Once, OnceError, Open, Shell};
-use serde_json::json;
+use hostler_runtime::{
+    Breakers, Called, Cause, ExecuteError, Fold, Handler, Once, Open, Settled, Shell, Turn,
+};
 
 pub use state::ControlState;
 
@@ -45,19 +46,29 @@ impl Handler for MonitorHost {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let step = read(message)?;
         let cause = Cause::of(message);
+        let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
         let key = format!("monitoring/{}", step.host);
-        self.once.alone(&key, async |_| self.carry_out(&cause, step).await).await?
+        let turn = Turn { key: &key, stream: &stream, settled_by: &cause.id };
+        let work = async |host| self.carry_out(&stream, &cause, host, step).await;
+        self.once.in_turn(&self.shell, &turn, work).await
     }
 }
 
 impl MonitorHost {
-    async fn carry_out(&self, cause: &Cause, step: Step) -> Result<(), Failure> {
-        let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
-        let host = self.shell.load::<HostDecider>(&stream).await?;
+    async fn carry_out(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        host: Fold<HostDecider>,
+        step: Step,
+    ) -> Result<Settled, Failure> {
         let (id, registers) = (step.host.clone(), step.register.is_some());
-        if host.seen(&cause.id).is_some() || !is_wanted(&step, &host.state) {
-            tracing::info!(%stream, step = step.step.as_str(), "late or repeated command: nothing to do");
-            return if registers { self.forget_unless_serving(&id, &host.state).await } else { Ok(()) };
+        if !is_wanted(&step, &host.state) {
+            tracing::info!(%stream, step = step.step.as_str(), "late command: nothing to do");
+            if registers {
+                self.forget_unless_serving(&id, &host.state).await?;
+            }
+            return Ok(Settled::No);
         }
         let outcome = match step.register {
             None if serves_another(&step, &host.state) => {
@@ -67,16 +78,20 @@ impl MonitorHost {
                 let (provisioning, id) = (step.provisioning.clone(), step.step.clone());
                 match self.act(step, &host.state).await? {
                     Ok(outcome) => outcome,
-                    Err(open) => return self.wait(&stream, cause, (provisioning, id), open).await,
+                    Err(open) => return self.wait(stream, cause, (provisioning, id), open).await,
                 }
             }
         };
-        match self.shell.execute::<HostDecider>(&stream, cause, &outcome).await {
-            Ok(done) if registers => self.forget_unless_serving(&id, &done.state).await,
-            Ok(_) => Ok(()),
+        match self.shell.execute_from(stream, host, cause, &outcome).await {
+            Ok(done) => {
+                if registers {
+                    self.forget_unless_serving(&id, &done.fold.state).await?;
+                }
+                Ok(done.outcome.into())
+            }
             Err(ExecuteError::Refused(refusal)) => {
                 tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
-                Ok(())
+                Ok(Settled::No)
             }
             Err(error) => Err(error.into()),
         }
@@ -95,18 +110,14 @@ impl MonitorHost {
     /// Acts on monitoring, and says what the host's stream is told; or that monitoring is left alone.
     async fn act(&self, step: Step, host: &HostState) -> Result<Result<HostInput, Open>, Failure> {
         let Step { provisioning, step, host: id, register } = step;
-        let key = format!("monitoring/{id}/{step}");
         let call = async || match &register {
             Some(role) => self.register(&id, role, host).await,
             None => self.monitoring.deregister(id.as_str()).await.map(|_| true),
         };
-        // Inside of what is done once: a result that is recorded already needs no call.
-        let work = async |_| self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await;
-        let result = match self.once.run(&key, &json!({ "role": register }), work).await {
+        let result = match self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await {
             Ok(healthy) => Ok(healthy),
-            Err(OnceError::Effect(Called::Failed(error))) => Err(error),
-            Err(OnceError::Effect(Called::Open(open))) => return Ok(Err(open)),
-            Err(OnceError::NotTried(error)) => return Err(error.into()),
+            Err(Called::Failed(error)) => Err(error),
+            Err(Called::Open(open)) => return Ok(Err(open)),
         };
         Ok(Ok(match (result, register) {
             (Ok(true), Some(_)) => HostInput::RecordMonitoring { provisioning, step },
@@ -131,7 +142,7 @@ impl MonitorHost {
         cause: &Cause,
         (provisioning, step): (ProvisioningId, StepId),
         open: Open,
-    ) -> Result<(), Failure> {
+    ) -> Result<Settled, Failure> {
         let (until, reason) = (open.until, open.to_string());
         let part = cause.part(&format!("waits-{}", until.as_second())).map_err(Failure::invalid)?;
         let input = HostInput::DeferStep { provisioning, step, until, reason };

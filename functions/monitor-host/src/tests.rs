@@ -76,7 +76,7 @@ impl World {
             actor: Actor("test".to_owned()),
         };
         let done = self.monitor_host.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
-        done.unwrap().state
+        done.unwrap().fold.state
     }
 
     /// A configured host that the saga `p` holds.

@@ -20,7 +20,7 @@ impl Handler for ProvisionHosts {
             StreamId::new(ProvisioningDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)?;
         match self.shell.execute::<ProvisioningDecider>(&stream, &Cause::of(message), &input).await {
             Ok(done) => {
-                tracing::info!(%stream, version = done.version.0, outcome = ?done.outcome, "saga reacted")
+                tracing::info!(%stream, version = done.fold.version.0, outcome = ?done.outcome, "saga reacted")
             }
             Err(ExecuteError::Refused(refusal)) => tracing::info!(%stream, %refusal, "saga refused"),
             Err(error) => return Err(error.into()),

@@ -129,7 +129,8 @@ async fn republish(world: &World) {
     let log = DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&config), &outputs["EventsTable"]);
     let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), ledger::queue_urls(world));
     let bus = EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&config), &outputs["EventBus"]);
-    let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), "relay-outbox-dlq").hinting(VIEWS_QUEUE, VIEWED);
+    let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), "relay-outbox-dlq")
+        .hinting(VIEWS_QUEUE, VIEWED);
     let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), 200);
     replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
 }

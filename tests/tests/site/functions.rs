@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
 use fire_timers::FireTimers;
+use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
-use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{

@@ -82,7 +82,8 @@ async fn sagas(figures: &mut Figures, count: usize) {
         for (stream, input) in std::mem::take(&mut waiting) {
             let done = shell.execute::<Orders>(&stream, &cause(commits), &input).await.unwrap();
             commits += 1;
-            let last = store.read(&stream, hostler_core::StreamVersion(done.version.0 - 1), 1).await.unwrap();
+            let last =
+                store.read(&stream, hostler_core::StreamVersion(done.fold.version.0 - 1), 1).await.unwrap();
             for command in last.iter().flat_map(|commit| &commit.commands) {
                 let step: StepId = serde_json::from_value(command.data.to_value()["id"].take()).unwrap();
                 let answer = match command.command_type.as_str() {

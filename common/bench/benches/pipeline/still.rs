@@ -91,7 +91,7 @@ impl Handler for Record {
         };
         let done = self.shell.execute::<SensorDecider>(&event.stream, &Cause::of(message), &reading).await?;
         if self.logs {
-            tracing::info!(stream = %event.stream, version = done.version.0, outcome = ?done.outcome, "recorded");
+            tracing::info!(stream = %event.stream, version = done.fold.version.0, outcome = ?done.outcome, "recorded");
         }
         Ok(())
     }

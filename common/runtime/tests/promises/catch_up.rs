@@ -96,7 +96,8 @@ async fn an_older_row_never_replaces_a_newer_one() {
     let newer = Row {
         version: StreamVersion(9),
         body: json!({ "total": 9 }),
-        ..row(&crate::tally::stream(), &ground.shell.load::<Tally<1>>(&crate::tally::stream()).await.unwrap()).unwrap()
+        ..row(&crate::tally::stream(), &ground.shell.load::<Tally<1>>(&crate::tally::stream()).await.unwrap())
+            .unwrap()
     };
     assert!(views.put(&newer).await.unwrap());
     let older = Row { version: StreamVersion(3), body: json!({ "total": 3 }), ..newer.clone() };

@@ -67,7 +67,7 @@ async fn a_snapshot_of_another_form_is_passed_over() {
     let other = ground.shell.load::<Tally<2>>(&stream()).await.unwrap();
     assert_eq!((other.version, other.state.total, other.seen.len()), (StreamVersion(37), 74, 37));
     let done = ground.shell.execute::<Tally<2>>(&stream(), &cause_of("add-1"), &Input::Add(1)).await.unwrap();
-    assert_eq!(done.version, StreamVersion(37), "causes are recognised across the change of form");
+    assert_eq!(done.fold.version, StreamVersion(37), "causes are recognised across the change of form");
 }
 
 #[tokio::test]

@@ -22,4 +22,5 @@ mod shell_limits;
 mod tally;
 mod timers;
 mod triage;
+mod turns;
 mod vault;

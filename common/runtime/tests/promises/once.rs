@@ -191,20 +191,6 @@ async fn lost_calls_to_the_table_never_do_an_effect_twice_at_once() {
     assert_eq!(ground.done.get(), 1);
 }
 
-/// Given two kinds of work on one machine, when both are asked for, then one waits for the other, whatever they are.
-#[tokio::test]
-async fn one_machine_is_worked_on_by_one_at_a_time() {
-    let ground = Ground::new();
-    let alone = ground.once.alone("bmc/h-1", async |_| {
-        let other = ground.once.alone("bmc/h-1", async |_| unreachable!()).await;
-        assert!(matches!(other, Err::<(), _>(NotTried::InProgress { .. })));
-        ground.once.alone("bmc/h-2", async |_| 2).await.unwrap()
-    });
-    assert_eq!(alone.await.unwrap(), 2);
-    assert_eq!(ground.once.alone("bmc/h-1", async |_| 1).await.unwrap(), 1);
-    assert!(ground.leases.records().is_empty(), "what nobody has to find again is not kept");
-}
-
 /// Keys and hashes are those that Powertools for Python 3.37 computed for the same values.
 #[test]
 fn keys_and_hashes_are_those_of_powertools() {

@@ -11,7 +11,10 @@ async fn a_commit_says_what_happened_who_asked_and_what_follows() {
     let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None);
     let cause = Cause { trace_context: trace.clone(), ..cause_of("ask") };
     let done = ground.shell.execute::<Tally<1>>(&stream(), &cause, &Input::Ask).await.unwrap();
-    assert_eq!((done.outcome, done.version, done.state.total), (Outcome::Committed, StreamVersion(1), 1));
+    assert_eq!(
+        (done.outcome, done.fold.version, done.fold.state.total),
+        (Outcome::Committed, StreamVersion(1), 1)
+    );
     let commit = &ground.commits()[0];
     assert_eq!((commit.causation_id.as_str(), commit.source.as_str()), ("ask", "tests"));
     assert_eq!((commit.actor.0.as_str(), commit.trace_context.clone()), ("tester", trace));
@@ -55,7 +58,7 @@ async fn a_conflict_is_decided_anew_on_what_the_faster_writer_left() {
     let done =
         ground.shell.execute::<Tally<1>>(&stream(), &cause_of("double"), &Input::Double).await.unwrap();
     assert_eq!(done.events, [Added { n: 105, note: String::new() }], "decided on 105, not on 5");
-    assert_eq!((done.version, done.state.total), (StreamVersion(3), 210));
+    assert_eq!((done.fold.version, done.fold.state.total), (StreamVersion(3), 210));
 }
 
 #[tokio::test]
@@ -65,7 +68,10 @@ async fn a_rival_of_the_same_cause_makes_it_a_repeat() {
     twin.causation_id = cause_of("once").id;
     ground.store.rival_next(twin);
     let done = ground.add("once", 7).await;
-    assert_eq!((done.outcome, done.version, done.state.total), (Outcome::Repeated, StreamVersion(1), 7));
+    assert_eq!(
+        (done.outcome, done.fold.version, done.fold.state.total),
+        (Outcome::Repeated, StreamVersion(1), 7)
+    );
     assert_eq!(ground.commits().len(), 1);
 }
 
@@ -92,7 +98,7 @@ async fn a_commit_whose_answer_was_lost_is_found_by_the_repeat() {
     assert!(matches!(error, ExecuteError::Store(StoreError::Unavailable { .. })), "{error}");
     assert!(matches!(Failure::from(error), Failure::Retryable { .. }));
     let done = ground.add("once", 4).await;
-    assert_eq!((done.outcome, done.state.total), (Outcome::Repeated, 4));
+    assert_eq!((done.outcome, done.fold.state.total), (Outcome::Repeated, 4));
     assert_eq!(done.events, [Added { n: 4, note: String::new() }]);
     assert_eq!(ground.commits().len(), 1);
 }
@@ -136,7 +142,11 @@ async fn the_same_cause_commits_once_and_the_repeat_returns_what_the_first_did()
     let repeated = ground.add("first", 2).await;
     assert_eq!(repeated.outcome, Outcome::Repeated);
     assert_eq!(repeated.events, [Added { n: 2, note: String::new() }], "what the first did");
-    assert_eq!((repeated.version, repeated.state.total), (StreamVersion(2), 5), "the stream as it is now");
+    assert_eq!(
+        (repeated.fold.version, repeated.fold.state.total),
+        (StreamVersion(2), 5),
+        "the stream as it is now"
+    );
     assert_eq!(ground.commits().len(), 2);
 }
 
@@ -152,11 +162,44 @@ async fn one_message_may_commit_more_than_once_by_the_parts_of_its_cause() {
     assert!(cause.part(&"x".repeat(300)).is_err(), "an id that is too long is refused, not cut");
 }
 
+/// Given a fold that somebody else has overtaken, when it is executed from, then the put fails, and the decision is made
+/// anew; where the decision needs no put, the stream is looked at before it is believed.
+#[tokio::test]
+async fn an_old_fold_never_decides() {
+    let ground = Ground::new();
+    let shell = &ground.shell;
+    let old = shell.load::<Tally<1>>(&stream()).await.unwrap();
+    ground.add("five", 5).await;
+    let done = shell.execute_from(&stream(), old.clone(), &cause_of("double"), &Input::Double).await.unwrap();
+    assert_eq!((done.outcome, done.fold.state.total), (Outcome::Committed, 10));
+    let look = shell.execute_from(&stream(), old.clone(), &cause_of("look"), &Input::Look).await.unwrap();
+    assert_eq!((look.outcome, look.fold.version), (Outcome::Unchanged, StreamVersion(2)));
+    let again =
+        shell.execute_from(&stream(), old.clone(), &cause_of("double"), &Input::Double).await.unwrap();
+    assert_eq!((again.outcome, again.fold.state.total), (Outcome::Repeated, 10));
+    let refused = shell.execute_from(&stream(), old, &cause_of("zero"), &Input::Add(0)).await;
+    assert!(matches!(refused, Err(ExecuteError::Refused(_))));
+    assert_eq!(ground.commits().len(), 2);
+}
+
+/// Given a fold that is the newest, when it is executed from, then nothing is read.
+#[tokio::test]
+async fn a_kept_fold_spares_the_read() {
+    let ground = Ground::new();
+    let mut fold = ground.add("one", 1).await.fold;
+    ground.store.faults().fail_reads_next(1);
+    for number in 2..=40 {
+        let cause = cause_of(&number.to_string());
+        fold = ground.shell.execute_from(&stream(), fold, &cause, &Input::Add(1)).await.unwrap().fold;
+        assert_eq!((fold.version, fold.state.total), (StreamVersion(number), number));
+    }
+}
+
 #[tokio::test]
 async fn an_empty_decision_writes_nothing() {
     let ground = Ground::new();
     let done = ground.shell.execute::<Tally<1>>(&stream(), &cause_of("look"), &Input::Look).await.unwrap();
-    assert_eq!((done.outcome, done.version), (Outcome::Unchanged, StreamVersion::EMPTY));
+    assert_eq!((done.outcome, done.fold.version), (Outcome::Unchanged, StreamVersion::EMPTY));
     assert!(done.events.is_empty() && ground.commits().is_empty());
 }
 

@@ -94,9 +94,9 @@ async fn a_snapshot_that_does_not_fit_is_left_out_and_the_stream_goes_on() {
     ground.add_ones(14).await;
     // The state keeps the last note, so that event and snapshot together are over the limit of an item.
     let noted = ground.shell.execute::<Tally<1>>(&stream(), &cause_of("big"), &Input::Note(200_000)).await;
-    assert_eq!(noted.unwrap().version, StreamVersion(15));
+    assert_eq!(noted.unwrap().fold.version, StreamVersion(15));
     let noted = ground.shell.execute::<Tally<1>>(&stream(), &cause_of("big-2"), &Input::Note(200_000)).await;
-    assert_eq!(noted.unwrap().version, StreamVersion(16));
+    assert_eq!(noted.unwrap().fold.version, StreamVersion(16));
     assert!(ground.commits()[15].snapshot.is_none());
     ground.add_ones(20).await;
     assert_eq!(ground.shell.load::<Tally<1>>(&stream()).await.unwrap().state.total, 22);
@@ -123,7 +123,7 @@ async fn a_stream_with_thousands_of_recent_causes_goes_on() {
     commit.snapshot = Some(Snapshot { state_version: 1, state, seen: (0..4_900).map(seen).collect() });
     ground.shell.store().append(&commit).await.unwrap();
     for number in 1..SNAPSHOT_EVERY * 10 {
-        assert_eq!(ground.add(&cause(1_000_000 + number), 1).await.version, StreamVersion(number + 1));
+        assert_eq!(ground.add(&cause(1_000_000 + number), 1).await.fold.version, StreamVersion(number + 1));
     }
     let left_out =
         |commit: &Commit| commit.version.0.is_multiple_of(SNAPSHOT_EVERY) && commit.snapshot.is_none();

@@ -110,7 +110,7 @@ pub struct State {
 pub struct AddsNothing;
 
 /// The decider. `FORM` is the version of its state's form.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tally<const FORM: u32>;
 
 impl<const FORM: u32> Decider for Tally<FORM> {

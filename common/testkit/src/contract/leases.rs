@@ -1,6 +1,7 @@
 //! What leases do.
 
 use futures::future::join_all;
+use hostler_core::CausationId;
 use hostler_runtime::{Claim, Claimed, Leases};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -20,6 +21,8 @@ pub async fn leases(leases: &dyn Leases) {
     a_lease_given_back_is_free(leases).await;
     an_expired_row_is_void(leases).await;
     of_concurrent_claims_one_wins(leases).await;
+    a_lease_is_over_for_whoever_knows_what_settled_it(leases).await;
+    a_lease_that_is_not_settled_does_not_vouch_for_what_was_done(leases).await;
 }
 
 /// A claim at this second, for 30 seconds.
@@ -32,6 +35,8 @@ fn claim(key: &str, second: i64) -> Claim {
         now,
         lease_until: now + SignedDuration::from_secs(30),
         expires_at: now + SignedDuration::from_hours(1),
+        settled_by: None,
+        settled: Vec::new(),
     }
 }
 
@@ -39,7 +44,11 @@ async fn a_lease_is_taken_once(leases: &dyn Leases) {
     let key = fresh("effect");
     let first = claim(&key, 0);
     assert_eq!(leases.claim(&first).await.unwrap(), Claimed::Ours);
-    let busy = Claimed::Busy { until: Some(first.lease_until), payload_hash: Some("a".to_owned()) };
+    let busy = Claimed::Busy {
+        until: Some(first.lease_until),
+        payload_hash: Some("a".to_owned()),
+        settled_by: None,
+    };
     assert_eq!(leases.claim(&claim(&key, 30)).await.unwrap(), busy, "its last moment is not over");
 }
 
@@ -73,6 +82,52 @@ async fn a_lease_that_ran_out_is_taken_over_and_its_owner_is_fenced_off(leases: 
     assert!(!leases.complete(&key, late.owner, "0", late.expires_at).await.unwrap());
     let done = leases.claim(&claim(&key, 32)).await.unwrap();
     assert!(matches!(done, Claimed::Done { result, .. } if result == "1"));
+}
+
+/// A claim for work that this cause records, by somebody who knows these.
+fn turn(key: &str, second: i64, settled_by: &str, settled: &[&str]) -> Claim {
+    let cause = |cause: &str| CausationId::new(cause).unwrap();
+    Claim {
+        settled_by: Some(cause(settled_by)),
+        settled: settled.iter().map(|settled| cause(settled)).collect(),
+        ..claim(key, second)
+    }
+}
+
+async fn a_lease_is_over_for_whoever_knows_what_settled_it(leases: &dyn Leases) {
+    let key = fresh("machine");
+    let first = turn(&key, 0, "c-1", &[]);
+    assert_eq!(leases.claim(&first).await.unwrap(), Claimed::Ours);
+    for ignorant in [claim(&key, 1), turn(&key, 1, "c-2", &[]), turn(&key, 1, "c-2", &["c-0", "c-3"])] {
+        let busy = Claimed::Busy {
+            until: Some(first.lease_until),
+            payload_hash: Some("a".to_owned()),
+            settled_by: first.settled_by.clone(),
+        };
+        assert_eq!(leases.claim(&ignorant).await.unwrap(), busy);
+    }
+    let second = turn(&key, 1, "c-2", &["c-0", "c-1"]);
+    assert_eq!(leases.claim(&second).await.unwrap(), Claimed::Next);
+    assert!(!leases.release(&key, first.owner).await.unwrap(), "it is the next one's by now");
+    assert!(matches!(
+        leases.claim(&turn(&key, 2, "c-3", &["c-0", "c-1"])).await.unwrap(),
+        Claimed::Busy { .. }
+    ));
+    assert!(leases.release(&key, second.owner).await.unwrap());
+}
+
+async fn a_lease_that_is_not_settled_does_not_vouch_for_what_was_done(leases: &dyn Leases) {
+    let key = fresh("machine");
+    let first = turn(&key, 0, "c-1", &[]);
+    leases.claim(&first).await.unwrap();
+    let later = turn(&key, 31, "c-2", &["c-0"]);
+    assert_eq!(leases.claim(&later).await.unwrap(), Claimed::Ours, "it ran out");
+    leases.release(&key, later.owner).await.unwrap();
+    assert_eq!(
+        leases.claim(&turn(&key, 32, "c-3", &["c-1"])).await.unwrap(),
+        Claimed::Ours,
+        "it was given back"
+    );
 }
 
 async fn a_lease_that_ran_out_over_something_else_is_not_taken_over(leases: &dyn Leases) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use hostler_core::CausationId;
 use hostler_runtime::{Claim, Claimed, Leases, PortError};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -23,6 +24,8 @@ pub struct Record {
     pub expires_at: Timestamp,
     /// The result; absent while it is being done.
     pub result: Option<String>,
+    /// The cause by which it will be recorded on a stream.
+    pub settled_by: Option<CausationId>,
 }
 
 /// Leases in memory.
@@ -71,7 +74,11 @@ impl MemoryLeases {
 fn gives_way(there: &Record, claim: &Claim) -> bool {
     let expired = there.expires_at.as_second() < claim.now.as_second();
     let ran_out = there.result.is_none() && there.lease_until.as_millisecond() < claim.now.as_millisecond();
-    expired || (ran_out && there.payload_hash == claim.payload_hash)
+    expired || (ran_out && there.payload_hash == claim.payload_hash) || is_settled(there, claim)
+}
+
+fn is_settled(there: &Record, claim: &Claim) -> bool {
+    there.result.is_none() && there.settled_by.as_ref().is_some_and(|cause| claim.settled.contains(cause))
 }
 
 #[async_trait]
@@ -85,7 +92,11 @@ impl Leases for MemoryLeases {
                 return match &there.result {
                     Some(result) => Claimed::Done { result: result.clone(), payload_hash },
                     None if there.owner == claim.owner => Claimed::Ours,
-                    None => Claimed::Busy { until: Some(there.lease_until), payload_hash },
+                    None => Claimed::Busy {
+                        until: Some(there.lease_until),
+                        payload_hash,
+                        settled_by: there.settled_by.clone(),
+                    },
                 };
             }
             let record = Record {
@@ -94,9 +105,12 @@ impl Leases for MemoryLeases {
                 lease_until: claim.lease_until,
                 expires_at: claim.expires_at,
                 result: None,
+                settled_by: claim.settled_by.clone(),
             };
-            records.insert(claim.key.clone(), record);
-            Claimed::Ours
+            match records.insert(claim.key.clone(), record) {
+                Some(before) if is_settled(&before, claim) => Claimed::Next,
+                _ => Claimed::Ours,
+            }
         })
     }
 
