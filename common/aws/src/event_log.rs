@@ -9,9 +9,8 @@ use hostler_runtime::PortError;
 use hostler_runtime::replay::{EventLog, LogPage};
 
 use crate::error::AwsError;
-use crate::item::from_attributes;
+use crate::item::commit_of_item;
 use crate::tables::events as names;
-use hostler_runtime::item::to_commit;
 
 const SCAN: &str = "dynamodb:Scan";
 /// What separates version and stream in a page's name; streams may hold anything else.
@@ -56,7 +55,7 @@ impl EventLog for DynamoEventLog {
         })?;
         let items = output.items.unwrap_or_default().into_iter();
         let commits: Vec<Commit> = items
-            .map(|item| to_commit(&from_attributes(item)).map_err(|error| refused("a commit", error)))
+            .map(|item| commit_of_item(item).map_err(|error| refused("a commit", error)))
             .collect::<Result<_, _>>()?;
         let next = output.last_evaluated_key.and_then(|key| {
             let stream = key.get(names::STREAM)?.as_s().ok()?;

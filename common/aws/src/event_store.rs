@@ -12,9 +12,9 @@ use hostler_core::{Commit, StreamId, StreamVersion};
 use hostler_runtime::{EventStore, StoreError};
 
 use crate::error::AwsError;
-use crate::item::{from_attributes, to_attributes};
+use crate::item::{commit_of_item, to_attributes};
 use crate::tables::events as names;
-use hostler_runtime::item::{to_commit, to_fields};
+use hostler_runtime::item::to_fields;
 
 /// How many commits one call of a load asks for; a snapshot is expected among them.
 const COMMITS_PER_PAGE: usize = 32;
@@ -171,7 +171,7 @@ fn read_item(stream: &StreamId, item: Item) -> Result<Commit, StoreError> {
         Some(AttributeValue::N(number)) => number.parse().map_or(StreamVersion::EMPTY, StreamVersion),
         _ => StreamVersion::EMPTY,
     };
-    to_commit(&from_attributes(item)).map_err(|error| StoreError::Corrupt {
+    commit_of_item(item).map_err(|error| StoreError::Corrupt {
         stream: stream.clone(),
         version,
         source: error.into(),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hostler_runtime::item::{Field, Fields, NAMES};
+use hostler_core::Commit;
+use hostler_runtime::item::{Field, Fields, ItemError, NAMES, to_commit};
 use serde_json::Value;
 
 /// Attributes as the SDK sends them.
@@ -16,13 +17,21 @@ pub(crate) fn to_attributes(fields: Fields) -> HashMap<String, AttributeValue> {
 }
 
 /// Attributes as the SDK receives them.
-pub(crate) fn from_attributes(mut item: HashMap<String, AttributeValue>) -> Fields {
+fn from_attributes(mut item: HashMap<String, AttributeValue>) -> Fields {
     let field = |attribute| match attribute {
         AttributeValue::S(text) => Some(Field::Text(text)),
         AttributeValue::N(number) => Some(Field::Number(number)),
         _ => None,
     };
     NAMES.into_iter().filter_map(|name| Some((name, field(item.remove(name)?)?))).collect()
+}
+
+/// The commit that an item of the events table holds.
+///
+/// # Errors
+/// [`ItemError`] names the attribute that is missing or cannot be read.
+pub fn commit_of_item(item: HashMap<String, AttributeValue>) -> Result<Commit, ItemError> {
+    to_commit(&from_attributes(item))
 }
 
 /// Attributes as a stream's image has them: `{"version":{"N":"1"},…}`.

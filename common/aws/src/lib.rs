@@ -32,6 +32,7 @@ pub use control::DynamoControl;
 pub use error::{AwsError, Class};
 pub use event_log::DynamoEventLog;
 pub use event_store::DynamoEventStore;
+pub use item::commit_of_item;
 pub use leases::DynamoLeases;
 pub use process::{SystemClock, UuidV7};
 pub use queues::{Received, SqsQueues};

@@ -163,6 +163,18 @@ uuid_id!(
     TimerId
 );
 
+impl CommitId {
+    /// The id of the nth thing that the commit says (its events, then its commands, then its timers), from 0: it follows
+    /// from the commit's, so that it needs no place in the store. The random part of the commit's id is counted up, by
+    /// which a UUIDv7 stays one of the same millisecond.
+    #[must_use]
+    pub const fn part(self, n: usize) -> Uuid {
+        const RANDOM: u128 = (1 << 62) - 1;
+        let id = self.0.as_u128();
+        Uuid::from_u128((id & !RANDOM) | ((id & RANDOM) + n as u128 + 1) & RANDOM)
+    }
+}
+
 text_id!(
     /// What made a commit happen: a command's, an event's or a timer's id, or a caller's request id.
     /// The same cause never commits twice on one stream.
@@ -312,6 +324,23 @@ impl fmt::Display for StreamVersion {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
     use super::*;
+
+    #[test]
+    fn what_a_commit_says_has_ids_of_its_own_in_the_same_millisecond() {
+        // The last random number of all, after which the first one comes.
+        for id in ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bfff-ffffffffffff"] {
+            let commit = CommitId(id.parse().unwrap());
+            let parts: Vec<Uuid> = (0..300).map(|n| commit.part(n)).collect();
+            for part in &parts {
+                assert_eq!((part.get_version_num(), part.get_variant()), (7, uuid::Variant::RFC4122));
+                assert_eq!(part.get_timestamp(), commit.0.get_timestamp());
+            }
+            let mut all: Vec<Uuid> = parts.into_iter().chain([commit.0]).collect();
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), 301);
+        }
+    }
 
     #[test]
     fn a_stream_is_a_category_and_a_key() {

@@ -1,10 +1,17 @@
 //! A commit as the item of a table, and back. Adapters give its fields the form of their own SDK.
 
+use std::borrow::Cow;
+
 use hostler_core::data::to_json;
 use hostler_core::failure::BoxError;
-use hostler_core::{Actor, CausationId, Commit, StreamId, StreamVersion, TraceContext};
-use serde::Serialize;
+use hostler_core::{
+    Actor, CausationId, CommandId, Commit, CommitId, Data, EventId, RecordedCommand, RecordedEvent,
+    RecordedTimer, StreamId, StreamVersion, TimerId, TraceContext,
+};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The table of streams: one item for each commit. Its DynamoDB stream (new images) is the outbox.
 pub mod names {
@@ -30,11 +37,11 @@ pub mod names {
     pub const SOURCE: &str = "source";
     /// When it was recorded, RFC 3339.
     pub const RECORDED_AT: &str = "recorded_at";
-    /// The events, a JSON array as text; absent when there are none.
+    /// The events, a JSON array as text: type `t`, version `v` unless it is 1, payload `d`; absent when there are none.
     pub const EVENTS: &str = "events";
-    /// The commands, a JSON array as text; absent when there are none.
+    /// The commands, a JSON array as text: as events, and queue `q`; absent when there are none.
     pub const COMMANDS: &str = "commands";
-    /// The timers, a JSON array as text; absent when there are none.
+    /// The timers, a JSON array as text: name `n`, when `at`, queue `q`; absent when there are none.
     pub const TIMERS: &str = "timers";
     /// The state after the commit, a JSON object as text; absent on most commits.
     pub const SNAPSHOT: &str = "snapshot";
@@ -72,7 +79,58 @@ pub enum ItemError {
 }
 
 /// About what an event, command or timer says in a commit beside its payload, in bytes.
-const BESIDE_DATA: usize = 256;
+const BESIDE_DATA: usize = 128;
+
+/// An event as an item has it. An item is billed by the kilobyte, so names are short, a first version is not said, and
+/// neither are ids that follow from the commit's. The long names are those of items that were written before.
+#[derive(Serialize, Deserialize)]
+struct StoredEvent<'a> {
+    #[serde(rename = "i", alias = "eventId", default, skip_serializing_if = "Option::is_none")]
+    id: Option<EventId>,
+    #[serde(rename = "t", alias = "eventType")]
+    event_type: Cow<'a, str>,
+    #[serde(rename = "v", alias = "schemaVersion", default = "first", skip_serializing_if = "is_first")]
+    schema_version: u32,
+    #[serde(rename = "d", alias = "data")]
+    data: Cow<'a, Data>,
+}
+
+/// A command as an item has it.
+#[derive(Serialize, Deserialize)]
+struct StoredCommand<'a> {
+    #[serde(rename = "i", alias = "commandId", default, skip_serializing_if = "Option::is_none")]
+    id: Option<CommandId>,
+    #[serde(rename = "t", alias = "commandType")]
+    command_type: Cow<'a, str>,
+    #[serde(rename = "v", alias = "schemaVersion", default = "first", skip_serializing_if = "is_first")]
+    schema_version: u32,
+    #[serde(rename = "q", alias = "queue")]
+    queue: Cow<'a, str>,
+    #[serde(rename = "d", alias = "data")]
+    data: Cow<'a, Data>,
+}
+
+/// A timer as an item has it.
+#[derive(Serialize, Deserialize)]
+struct StoredTimer<'a> {
+    #[serde(rename = "i", alias = "timerId", default, skip_serializing_if = "Option::is_none")]
+    id: Option<TimerId>,
+    #[serde(rename = "n", alias = "name")]
+    name: Cow<'a, str>,
+    #[serde(rename = "at", alias = "dueAt")]
+    due_at: Timestamp,
+    #[serde(rename = "q", alias = "deliverTo")]
+    deliver_to: Cow<'a, str>,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_first(version: &u32) -> bool {
+    *version == 1
+}
 
 /// The names of all fields.
 pub const NAMES: [&str; 15] = [
@@ -118,9 +176,31 @@ pub fn to_fields(commit: &Commit) -> Result<Fields, serde_json::Error> {
     let mut list = |name, list: Option<String>| fields.extend(list.map(|json| (name, Field::Text(json))));
     let events = commit.events.iter().map(|event| BESIDE_DATA + event.data.text().len()).sum();
     let commands = commit.commands.iter().map(|command| BESIDE_DATA + command.data.text().len()).sum();
-    list(names::EVENTS, json_unless_empty(&commit.events, events)?);
-    list(names::COMMANDS, json_unless_empty(&commit.commands, commands)?);
-    list(names::TIMERS, json_unless_empty(&commit.timers, commit.timers.len() * BESIDE_DATA)?);
+    let mut parts = (0..).map(|n| commit.commit_id.part(n));
+    let mut unless_derived = |id: Uuid| Some(id).filter(|id| parts.next() != Some(*id));
+    let stored_events = commit.events.iter().map(|event| StoredEvent {
+        id: unless_derived(event.event_id.0).map(EventId),
+        event_type: Cow::Borrowed(&event.event_type),
+        schema_version: event.schema_version,
+        data: Cow::Borrowed(&event.data),
+    });
+    list(names::EVENTS, json_unless_empty(&stored_events.collect::<Vec<_>>(), events)?);
+    let stored_commands = commit.commands.iter().map(|command| StoredCommand {
+        id: unless_derived(command.command_id.0).map(CommandId),
+        command_type: Cow::Borrowed(&command.command_type),
+        schema_version: command.schema_version,
+        queue: Cow::Borrowed(&command.queue),
+        data: Cow::Borrowed(&command.data),
+    });
+    list(names::COMMANDS, json_unless_empty(&stored_commands.collect::<Vec<_>>(), commands)?);
+    let stored_timers = commit.timers.iter().map(|timer| StoredTimer {
+        id: unless_derived(timer.timer_id.0).map(TimerId),
+        name: Cow::Borrowed(&timer.name),
+        due_at: timer.due_at,
+        deliver_to: Cow::Borrowed(&timer.deliver_to),
+    });
+    let timers = commit.timers.len() * BESIDE_DATA;
+    list(names::TIMERS, json_unless_empty(&stored_timers.collect::<Vec<_>>(), timers)?);
     list(names::SNAPSHOT, commit.snapshot.as_ref().map(serde_json::to_string).transpose()?);
     Ok(fields)
 }
@@ -139,10 +219,45 @@ pub fn to_commit(fields: &Fields) -> Result<Commit, ItemError> {
         traceparent: traceparent.to_owned(),
         tracestate: text(fields, names::TRACESTATE).map(str::to_owned),
     });
+    let commit_id: CommitId = parsed(fields, names::COMMIT_ID)?;
+    let events = match text(fields, names::EVENTS) {
+        Some(events) => to_events(commit_id, events)
+            .map_err(|error| ItemError::Malformed { name: names::EVENTS, source: error.into() })?,
+        None => Vec::new(),
+    };
+    let mut parts = (events.len()..).map(|n| commit_id.part(n));
+    let mut part = || parts.next().unwrap_or_default();
+    let commands: Vec<StoredCommand<'_>> = json(fields, names::COMMANDS)?.unwrap_or_default();
+    let commands: Vec<RecordedCommand> = commands
+        .into_iter()
+        .map(|stored| {
+            let derived = part();
+            RecordedCommand {
+                command_id: stored.id.unwrap_or(CommandId(derived)),
+                command_type: stored.command_type.into_owned(),
+                schema_version: stored.schema_version,
+                queue: stored.queue.into_owned(),
+                data: stored.data.into_owned(),
+            }
+        })
+        .collect();
+    let timers: Vec<StoredTimer<'_>> = json(fields, names::TIMERS)?.unwrap_or_default();
+    let timers = timers
+        .into_iter()
+        .map(|stored| {
+            let derived = part();
+            RecordedTimer {
+                timer_id: stored.id.unwrap_or(TimerId(derived)),
+                name: stored.name.into_owned(),
+                due_at: stored.due_at,
+                deliver_to: stored.deliver_to.into_owned(),
+            }
+        })
+        .collect();
     Ok(Commit {
         stream: parsed::<StreamId>(fields, names::STREAM)?,
         version: StreamVersion(parsed(fields, names::VERSION)?),
-        commit_id: parsed(fields, names::COMMIT_ID)?,
+        commit_id,
         causation_id: parsed::<CausationId>(fields, names::CAUSATION_ID)?,
         correlation_id: parsed(fields, names::CORRELATION_ID)?,
         trace_context,
@@ -150,11 +265,26 @@ pub fn to_commit(fields: &Fields) -> Result<Commit, ItemError> {
         actor: Actor(required(fields, names::ACTOR)?.to_owned()),
         source,
         recorded_at: parsed(fields, names::RECORDED_AT)?,
-        events: json(fields, names::EVENTS)?.unwrap_or_default(),
-        commands: json(fields, names::COMMANDS)?.unwrap_or_default(),
-        timers: json(fields, names::TIMERS)?.unwrap_or_default(),
+        events,
+        commands,
+        timers,
         snapshot: json(fields, names::SNAPSHOT)?,
     })
+}
+
+/// The events of a commit from the text of [`names::EVENTS`].
+///
+/// # Errors
+/// When it is not such a text.
+pub fn to_events(commit_id: CommitId, text: &str) -> Result<Vec<RecordedEvent>, serde_json::Error> {
+    let stored: Vec<StoredEvent<'_>> = serde_json::from_str(text)?;
+    let events = stored.into_iter().enumerate().map(|(n, stored)| RecordedEvent {
+        event_id: stored.id.unwrap_or(EventId(commit_id.part(n))),
+        event_type: stored.event_type.into_owned(),
+        schema_version: stored.schema_version,
+        data: stored.data.into_owned(),
+    });
+    Ok(events.collect())
 }
 
 fn text<'a>(fields: &'a Fields, name: &'static str) -> Option<&'a str> {

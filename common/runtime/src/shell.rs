@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use hostler_core::{
     Actor, Addressed, Category, CausationId, Commit, CommitId, CorrelationId, Decider, Decision, EventId,
-    Failure, Incoming, InvalidId, Payload, RecordedCommand, RecordedEvent, RecordedTimer, StreamId,
+    Failure, Incoming, InvalidId, Payload, RecordedCommand, RecordedEvent, RecordedTimer, SetTimer, StreamId,
     StreamVersion, TimerId, TraceContext,
 };
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::history::{self, Fold, HistoryError, decode_events};
 use crate::ports::{Clock, EventStore, Ids, StoreError};
@@ -275,10 +276,13 @@ impl Shell {
         decision: Decision<D::Event, D::Command>,
         now: Timestamp,
     ) -> Result<Executed<D>, ExecuteError<D::Refusal>> {
+        let commit_id = CommitId(self.ids.next());
+        let mut parts = (0..).map(|n| commit_id.part(n));
+        let mut part = || parts.next().unwrap_or_default();
         let mut commit = Commit {
             stream: stream.clone(),
             version: fold.version.next(),
-            commit_id: CommitId(self.ids.next()),
+            commit_id,
             causation_id: cause.id.clone(),
             correlation_id: cause.correlation_id,
             trace_context: cause.trace_context.clone(),
@@ -286,9 +290,9 @@ impl Shell {
             actor: cause.actor.clone(),
             source: self.source.clone(),
             recorded_at: now,
-            events: decision.events.iter().map(|event| self.record_event(event)).collect(),
-            commands: decision.commands.iter().map(|command| self.record_command(command)).collect(),
-            timers: decision.timers.into_iter().map(|timer| self.record_timer(timer)).collect(),
+            events: decision.events.iter().map(|event| record_event(part(), event)).collect(),
+            commands: decision.commands.iter().map(|command| record_command(part(), command)).collect(),
+            timers: decision.timers.into_iter().map(|timer| record_timer(part(), timer)).collect(),
             snapshot: None,
         };
         fold.evolve(&decision.events);
@@ -309,39 +313,39 @@ impl Shell {
         Ok(Executed { outcome: Outcome::Committed, fold, events: decision.events })
     }
 
-    fn record_event(&self, event: &impl Payload) -> RecordedEvent {
-        RecordedEvent {
-            event_id: EventId(self.ids.next()),
-            event_type: event.type_name().to_owned(),
-            schema_version: event.schema_version(),
-            data: event.to_data(),
-        }
-    }
-
-    fn record_command<C: Payload + Addressed>(&self, command: &C) -> RecordedCommand {
-        RecordedCommand {
-            command_id: self.ids.next().into(),
-            command_type: command.type_name().to_owned(),
-            schema_version: command.schema_version(),
-            queue: command.queue().to_owned(),
-            data: command.to_data(),
-        }
-    }
-
-    fn record_timer(&self, timer: hostler_core::SetTimer) -> RecordedTimer {
-        RecordedTimer {
-            timer_id: TimerId(self.ids.next()),
-            name: timer.name,
-            due_at: timer.due_at,
-            deliver_to: timer.deliver_to.to_owned(),
-        }
-    }
-
     /// Waits a random part of a span that doubles with each conflict, so that writers spread out.
     async fn pause(&self, tries: u32) {
         let span_ms = CONFLICT_PAUSE_MS << tries.min(6);
         // The low half of a UUIDv7 is random.
         let random = self.ids.next().as_u64_pair().1;
         self.clock.sleep(Duration::from_millis(random % span_ms)).await;
+    }
+}
+
+fn record_event(id: Uuid, event: &impl Payload) -> RecordedEvent {
+    RecordedEvent {
+        event_id: EventId(id),
+        event_type: event.type_name().to_owned(),
+        schema_version: event.schema_version(),
+        data: event.to_data(),
+    }
+}
+
+fn record_command<C: Payload + Addressed>(id: Uuid, command: &C) -> RecordedCommand {
+    RecordedCommand {
+        command_id: id.into(),
+        command_type: command.type_name().to_owned(),
+        schema_version: command.schema_version(),
+        queue: command.queue().to_owned(),
+        data: command.to_data(),
+    }
+}
+
+fn record_timer(id: Uuid, timer: SetTimer) -> RecordedTimer {
+    RecordedTimer {
+        timer_id: TimerId(id),
+        name: timer.name,
+        due_at: timer.due_at,
+        deliver_to: timer.deliver_to.to_owned(),
     }
 }

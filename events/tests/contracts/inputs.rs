@@ -165,28 +165,18 @@ fn timer(event: &Value, name: &str, due_at: &str, deliver_to: &str) -> Value {
 fn stream() -> Value {
     let events = ["provisioning.started", "provisioning.step-started"].map(sample);
     let commit: Envelope = serde_json::from_value(events[0].clone()).unwrap();
-    let recorded = events.map(|event| {
-        json!({
-            "eventId": event["eventId"],
-            "eventType": event["eventType"],
-            "schemaVersion": event["schemaVersion"],
-            "data": event["data"],
-        })
-    });
+    let recorded = events.map(|event| json!({ "t": event["eventType"], "d": event["data"] }));
     let command = sample("reserve-host");
     let commands = json!([{
-        "commandId": command["commandId"],
-        "commandType": command["commandType"],
-        "schemaVersion": command["schemaVersion"],
-        "queue": hostler_events::find("reserve-host").unwrap().queue,
-        "data": command["data"],
+        "t": command["commandType"],
+        "q": hostler_events::find("reserve-host").unwrap().queue,
+        "d": command["data"],
     }]);
     let timer = saga_timer();
     let timers = json!([{
-        "timerId": timer["timerId"],
-        "name": timer["name"],
-        "dueAt": timer["dueAt"],
-        "deliverTo": timer["deliverTo"],
+        "n": timer["name"],
+        "at": timer["dueAt"],
+        "q": timer["deliverTo"],
     }]);
     let keys =
         json!({ "stream": { "S": commit.stream }, "version": { "N": commit.stream_version.to_string() } });

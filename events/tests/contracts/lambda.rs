@@ -4,7 +4,7 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::dynamodb::Event as DynamoDbEvent;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use aws_lambda_events::event::sqs::SqsEvent;
-use hostler_core::{Envelope, Incoming, Payload, RecordedCommand, RecordedEvent, RecordedTimer};
+use hostler_core::{Envelope, Incoming, Payload};
 use hostler_events::{OperatorCommand, ProvisioningEvent, StepCommand, samples};
 use serde_json::Value;
 
@@ -102,16 +102,14 @@ fn the_outbox_input_is_a_commit_of_the_samples() {
     let record: Value = serde_json::from_str(text).unwrap();
     let image = &record["Records"][0]["dynamodb"]["NewImage"];
     let list = |name: &str| image[name]["S"].as_str().unwrap();
-    let events: Vec<RecordedEvent> = serde_json::from_str(list("events")).unwrap();
-    for event in events {
-        ProvisioningEvent::from_data(&event.event_type, event.schema_version, &event.data).unwrap();
+    let read = |name: &str| serde_json::from_str::<Vec<Value>>(list(name)).unwrap();
+    for event in read("events") {
+        ProvisioningEvent::from_data(event["t"].as_str().unwrap(), 1, &event["d"].clone().into()).unwrap();
     }
-    let commands: Vec<RecordedCommand> = serde_json::from_str(list("commands")).unwrap();
-    for command in commands {
-        StepCommand::from_data(&command.command_type, command.schema_version, &command.data).unwrap();
+    for command in read("commands") {
+        StepCommand::from_data(command["t"].as_str().unwrap(), 1, &command["d"].clone().into()).unwrap();
     }
-    let timers: Vec<RecordedTimer> = serde_json::from_str(list("timers")).unwrap();
-    assert_eq!(timers[0].name, "deadline:web-1.1/reserve-host/1");
+    assert_eq!(read("timers")[0]["n"], "deadline:web-1.1/reserve-host/1");
 }
 
 #[test]

@@ -101,7 +101,13 @@ impl World {
 
     async fn told(&self, host: &HostId, input: HostInput) -> HostState {
         let stream = host_stream(host).unwrap();
-        self.deploy_host.shell.execute::<HostDecider>(&stream, &self.cause(), &input).await.unwrap().fold.state
+        self.deploy_host
+            .shell
+            .execute::<HostDecider>(&stream, &self.cause(), &input)
+            .await
+            .unwrap()
+            .fold
+            .state
     }
 
     async fn reservation(&self, of: &str, cause: &Cause, input: ReservationInput) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
+use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit_of_item};
 use hostler_bench::{Figures, percentile};
 use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_localstack::{Build, SiteOptions};
@@ -187,11 +187,9 @@ async fn step_latencies(world: &World, request: &str) -> Vec<f64> {
         if !text(item, "stream").starts_with(&format!("provisioning#{request}")) {
             continue;
         }
-        for command in serde_json::from_str::<Vec<Value>>(&text(item, "commands")).unwrap_or_default() {
-            if ["apply-role", "register-monitoring"]
-                .contains(&command["commandType"].as_str().unwrap_or_default())
-            {
-                sent.insert(command["commandId"].as_str().unwrap().to_owned(), at(item));
+        for command in commit_of_item(item.clone()).unwrap().commands {
+            if ["apply-role", "register-monitoring"].contains(&command.command_type.as_str()) {
+                sent.insert(command.command_id.to_string(), at(item));
             }
         }
     }

@@ -114,9 +114,9 @@ impl Ledger {
             let Some(list) = item.get(events::EVENTS) else { continue };
             let list: Vec<Value> = serde_json::from_str(list.as_s().unwrap()).unwrap();
             for event in list {
-                let kind = event["eventType"].as_str().unwrap().to_owned();
+                let kind = event["t"].as_str().unwrap().to_owned();
                 if kind == "host.power-state-changed" {
-                    let state = event["data"]["powerState"].as_str().unwrap().to_owned();
+                    let state = event["d"]["powerState"].as_str().unwrap().to_owned();
                     *self.power_changes.entry(state).or_default() += 1;
                 }
                 *self.events.entry(kind).or_default() += 1;

@@ -435,9 +435,10 @@ impl Chaos {
         self.replay_some(queue, &received);
         shuffle(&mut received, &mut self.random);
         let (event, functions) = (sqs_event(queue, &received), std::rc::Rc::clone(&self.site.functions));
+        let handler = functions.handler(at);
         let future = async move {
-            let (_, batch, handler) = &functions.of_queues[at];
-            Answer::Batch(batch.handle(event, REMAINING, &**handler).await)
+            let (_, batch, _) = &functions.of_queues[at];
+            Answer::Batch(batch.handle(event, REMAINING, &*handler).await)
         };
         self.fly(Work::Queue(queue, received), future.boxed_local());
         true

@@ -1,6 +1,6 @@
 //! All functions of a site, wired to its ports as their `main.rs` wires them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
@@ -67,6 +67,29 @@ pub struct Functions {
     pub triage: Triage,
     /// By queue, in the order of [`QUEUES`].
     pub of_queues: Vec<(&'static str, Batch, Arc<dyn Handler>)>,
+    /// The processes of project-views, which remember what they have folded.
+    projectors: Mutex<Vec<Arc<ProjectViews>>>,
+    store: Arc<dyn EventStore>,
+    views: Arc<dyn Views>,
+}
+
+impl Functions {
+    /// Who handles a batch of the queue at this place. Functions that remember something do so in a process of their own,
+    /// which has one invocation at a time, as on Lambda.
+    pub fn handler(&self, at: usize) -> Arc<dyn Handler> {
+        let (queue, _, handler) = &self.of_queues[at];
+        if *queue != VIEWS_QUEUE {
+            return Arc::clone(handler);
+        }
+        let mut projectors = self.projectors.lock().unwrap();
+        let idle = projectors.iter().find(|process| Arc::strong_count(process) == 1);
+        if let Some(process) = idle {
+            return process.clone();
+        }
+        let process = Arc::new(ProjectViews::new(self.store.clone(), self.views.clone()));
+        projectors.push(process.clone());
+        process
+    }
 }
 
 pub struct Ports {
@@ -146,7 +169,10 @@ pub fn wire(ports: Ports) -> Functions {
         relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE)
             .hinting(VIEWS_QUEUE, VIEWED),
         accept_commands,
-        answer_queries: AnswerQueries { store, views },
+        answer_queries: AnswerQueries { store: store.clone(), views: views.clone() },
+        projectors: Mutex::default(),
+        store,
+        views,
         triage,
         of_queues: QUEUES.into_iter().zip(handlers).map(of_queue).collect(),
     }

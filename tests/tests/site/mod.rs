@@ -255,9 +255,10 @@ impl Site {
     }
 
     async fn invoke(&self, at: usize, received: &[Received]) {
-        let (queue, batch, handler) = &self.functions.of_queues[at];
+        let (queue, batch, _) = &self.functions.of_queues[at];
+        let handler = self.functions.handler(at);
         let event = || sqs_event(queue, received);
-        let response = self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
+        let response = self.switch.invoke(batch.handle(event(), REMAINING, &*handler)).await;
         // A function that died reports nothing: its messages come back after their visibility timeout.
         let Some(response) = response else { return };
         // Timers multiply at their owner's only: twice at each of their hops would be thousands in the end.
@@ -265,7 +266,7 @@ impl Site {
         let waiting = received.iter().any(|message| message.attributes.contains_key("deferredSince"));
         let duplicates = self.setup.duplicates && *queue != TIMERS_QUEUE && !waiting;
         if duplicates {
-            self.switch.invoke(batch.handle(event(), REMAINING, &**handler)).await;
+            self.switch.invoke(batch.handle(event(), REMAINING, &*handler)).await;
         }
         for message in received {
             let failed = response.batch_item_failures.iter().any(|f| f.item_identifier == message.message_id);

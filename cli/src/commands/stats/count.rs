@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_core::commit::RecordedEvent;
+use hostler_runtime::item::to_events;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -119,11 +120,12 @@ impl Counting {
             .and_then(|value| value.as_n().ok())
             .and_then(|number| number.parse().ok())
             .unwrap_or_default();
-        let events: Vec<RecordedEvent> = match text(item, "events") {
+        let unreadable =
+            || format!("the commit {version} of {stream} does not read: build this program anew");
+        let commit_id = text(item, "commit_id").parse().map_err(CliError::failed(unreadable()))?;
+        let events = match text(item, "events") {
             "" => Vec::new(),
-            events => serde_json::from_str(events).map_err(CliError::failed(format!(
-                "the events of commit {version} of {stream} do not read: build this program anew"
-            )))?,
+            events => to_events(commit_id, events).map_err(CliError::failed(unreadable()))?,
         };
         self.tally.commits += 1;
         let newest = self.versions.entry(stream.clone()).or_default();
@@ -214,18 +216,11 @@ mod tests {
     use super::*;
 
     fn item(stream: &str, version: u64, cause: &str, events: &[(&str, Value)]) -> Item {
-        let events: Vec<Value> = events
-            .iter()
-            .map(|(name, data)| {
-                json!({
-                    "eventId": "01890a5d-ac96-774b-bcce-b302099a8057", "eventType": name, "schemaVersion": 1,
-                    "data": data,
-                })
-            })
-            .collect();
+        let events: Vec<Value> = events.iter().map(|(name, data)| json!({ "t": name, "d": data })).collect();
         HashMap::from([
             ("stream".to_owned(), AttributeValue::S(stream.to_owned())),
             ("version".to_owned(), AttributeValue::N(version.to_string())),
+            ("commit_id".to_owned(), AttributeValue::S("01890a5d-ac96-774b-bcce-b302099a8057".to_owned())),
             ("causation_id".to_owned(), AttributeValue::S(cause.to_owned())),
             ("events".to_owned(), AttributeValue::S(json!(events).to_string())),
         ])

@@ -41,11 +41,10 @@ struct Trace<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Recorded<'a> {
-    event_id: Uuid,
+    #[serde(rename = "t")]
     event_type: &'a str,
-    schema_version: u32,
+    #[serde(rename = "d")]
     data: &'a RawValue,
 }
 
@@ -103,8 +102,9 @@ impl Floor {
 
     fn commit(&mut self, cause: &Event<'_>, reading: &Reading, version: u64) {
         let data = serde_json::value::to_raw_value(reading).unwrap();
-        let (event_id, commit_id, now) = (self.id(), self.id(), Timestamp::now());
-        let recorded = Recorded { event_id, event_type: "reading.recorded", schema_version: 1, data: &data };
+        let (commit_id, now) = (self.id(), Timestamp::now());
+        let event_id = Uuid::from_u128(commit_id.as_u128() + 1);
+        let recorded = Recorded { event_type: "reading.recorded", data: &data };
         let item = [
             ("stream", cause.stream.to_owned()),
             ("version", version.to_string()),

@@ -1,13 +1,15 @@
 //! Folding: from snapshots or from the start, at a version or an instant, and what cannot be read.
 
 use async_trait::async_trait;
-use hostler_core::{Commit, ContractError, Failure, StreamId, StreamVersion};
+use hostler_core::{Commit, ContractError, EventId, Failure, StreamId, StreamVersion, TimerId};
 use hostler_runtime::history::{load, load_until};
+use hostler_runtime::item::{Field, Fields, to_commit, to_fields};
 use hostler_runtime::{EventStore, Fold, HistoryError, StoreError};
 use hostler_testkit::sample;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::tally::{Ground, Input, Tally, cause_of, rival, stream};
 
@@ -187,4 +189,40 @@ async fn a_part_of_a_stream_is_never_taken_for_the_whole() {
     let error = load::<Tally<1>>(&Endless, &stream()).await.unwrap_err();
     assert!(matches!(error, HistoryError::TooLong { .. }), "{error}");
     assert!(matches!(Failure::from(error), Failure::Terminal { .. }));
+}
+
+/// Given a commit, when it is written as an item, then its parts need no ids of their own; and what was written before that,
+/// with long names and ids, reads as the same.
+#[test]
+fn items_of_both_forms_are_read() {
+    let mut commit = sample::full_commit("order#1", 7);
+    let written = |commit: &Commit| to_fields(commit).unwrap();
+    let text = |fields: &Fields, wanted: &str| match fields.iter().find(|(name, _)| *name == wanted) {
+        Some((_, Field::Text(text) | Field::Number(text))) => text.clone(),
+        None => String::new(),
+    };
+    // Ids that do not follow from the commit's are kept.
+    assert_eq!(to_commit(&written(&commit)).unwrap(), commit);
+    let ids: Vec<Uuid> = (0..4).map(|n| commit.commit_id.part(n)).collect();
+    for (event, id) in commit.events.iter_mut().zip(&ids) {
+        event.event_id = EventId(*id);
+    }
+    commit.commands[0].command_id = ids[2].into();
+    commit.timers[0].timer_id = TimerId(ids[3]);
+    let short = written(&commit);
+    assert_eq!(to_commit(&short).unwrap(), commit);
+    for name in ["events", "commands", "timers"] {
+        assert!(!text(&short, name).contains(&ids[0].to_string()[..13]), "{}", text(&short, name));
+    }
+    let mut long = short.clone();
+    for (name, field) in &mut long {
+        let lists = match *name {
+            "events" => serde_json::to_string(&commit.events).unwrap(),
+            "commands" => serde_json::to_string(&commit.commands).unwrap(),
+            "timers" => serde_json::to_string(&commit.timers).unwrap(),
+            _ => continue,
+        };
+        *field = Field::Text(lists);
+    }
+    assert_eq!(to_commit(&long).unwrap(), commit);
 }
