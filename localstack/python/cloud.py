@@ -7,7 +7,9 @@
 3. A stack's functions are restarted in their own account only. Without this a deployment kills, in the middle
    of their work, the functions of the same name in every other account.
 4. A batch of SQS calls asks for the permission of the single call, as on AWS.
-5. The listening socket is bound before ministack is imported, so that the port is ours.
+5. A mapping's batches are as large as it says, and its window is waited for. Without this they have ten messages at most,
+   and are handed over at once.
+6. The listening socket is bound before ministack is imported, so that the port is ours.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import os
 import signal
 import socketserver
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -109,6 +112,34 @@ def correct_batch_actions():
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def correct_batches():
+    """Gathers messages for as long, and as many of them, as a mapping says."""
+    from ministack.services import lambda_svc, sqs
+
+    def receive(queue_url, max_number):
+        with sqs._queues_lock:
+            queue = sqs._get_q(queue_url)
+            sqs._expire_retained(queue)
+            sqs._dlq_sweep(queue)
+            return sqs._collect_msgs(queue, int(max_number or 1), int(queue["attributes"].get("VisibilityTimeout", 30)))
+
+    def is_ripe(queue, window, batch_size):
+        now = time.time()
+        since = [at for at in (message.get("visible_at", 0) for message in queue["messages"]) if at <= now]
+        return len(since) >= batch_size or any(at <= now - window for at in since)
+
+    allowed = lambda_svc._sqs_esm_concurrency
+
+    def concurrency(esm, func_rec, config, queue=None):
+        window = int(esm.get("MaximumBatchingWindowInSeconds") or 0)
+        if window and queue and not is_ripe(queue, window, esm.get("BatchSize", 10)):
+            return 0
+        return allowed(esm, func_rec, config, queue)
+
+    sqs._receive_messages_for_esm = receive
+    lambda_svc._sqs_esm_concurrency = concurrency
+
+
 def main():
     lifetime.watch_parent()
     lifetime.raise_file_limit()
@@ -126,6 +157,7 @@ def main():
     correct_invalidation()
     keep_streams()
     correct_batch_actions()
+    correct_batches()
     config = Config()
     config.bind = [f"fd://{server.fileno()}"]
     config.keep_alive_timeout = 75

@@ -155,6 +155,12 @@ impl Function {
         Arc::new(UuidV7)
     }
 
+    /// Types of events that stay off the bus.
+    #[must_use]
+    pub fn internal_events(&self) -> Vec<String> {
+        self.aws.settings().internal_events()
+    }
+
     /// What messages are signed by.
     #[must_use]
     pub fn integrity(&self) -> Arc<Integrity> {

@@ -71,6 +71,7 @@ impl Settings {
             env::IDEMPOTENCY_TABLE,
             env::EVENT_BUS,
             env::METER_FILE,
+            env::INTERNAL_EVENTS,
         ];
         let values = names.into_iter().filter_map(present).collect();
         let map =
@@ -108,6 +109,14 @@ impl Settings {
         let named = |(variable, name)| Some((self.values.get(variable)?.clone(), name));
         let file = self.values.get(env::METER_FILE)?;
         Some(Meter::to_file(file, tables.into_iter().filter_map(named).collect()))
+    }
+
+    /// Types of events that stay off the bus: [`env::INTERNAL_EVENTS`].
+    #[must_use]
+    pub fn internal_events(&self) -> Vec<String> {
+        let types =
+            self.values.get(env::INTERNAL_EVENTS).map_or("", String::as_str).split(',').map(str::trim);
+        types.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 
     /// What messages are signed by: [`env::SIGNING_KEYS`].

@@ -25,6 +25,8 @@ pub mod env {
     /// The keys that messages are signed by, a JSON object such as
     /// `{"keys":{"2026-11":"<64 hexadecimal digits>"},"sign":"2026-11","require":true}`. Empty: nothing is signed.
     pub const SIGNING_KEYS: &str = "SIGNING_KEYS";
+    /// Types of events that stay off the bus, with commas between them. Empty: all are published.
+    pub const INTERNAL_EVENTS: &str = "INTERNAL_EVENTS";
 }
 
 pub use hostler_runtime::item::names as events;

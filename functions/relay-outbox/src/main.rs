@@ -9,6 +9,7 @@ use relay_outbox::{FAILURE_QUEUE, relay_outbox};
 async fn main() -> Result<(), Error> {
     let function = Function::start("relay-outbox").await?;
     let relay = Relay::new(function.bus()?, function.queues()?, function.clock(), FAILURE_QUEUE);
-    let relay = relay.hinting(VIEWS_QUEUE, VIEWED).signed_by(function.integrity());
+    let relay = relay.hinting(VIEWS_QUEUE, VIEWED).keeping(function.internal_events());
+    let relay = relay.signed_by(function.integrity());
     function.serve_outbox(async move |records| relay_outbox(&relay, records).await).await
 }

@@ -54,6 +54,21 @@ fn the_saga_hears_what_it_reacts_to() {
 }
 
 #[test]
+fn what_stays_off_the_bus_is_an_event_that_nobody_listens_to() {
+    let mut findings =
+        Findings::of("InternalEvents names events of the catalogue, and none that a rule matches");
+    let internal = template().body["Parameters"]["InternalEvents"]["Default"].as_str().unwrap();
+    let matched: BTreeSet<&str> = rules().flat_map(|(_, rule)| detail_types(rule)).collect();
+    let catalogue = catalogue();
+    for name in internal.split(',').map(str::trim) {
+        let known = catalogue.iter().any(|contract| contract.kind == Kind::Event && contract.name == name);
+        findings.unless(known, FILE, format!("{name} is no event"));
+        findings.unless(!matched.contains(name), FILE, format!("a rule waits for {name}"));
+    }
+    findings.none();
+}
+
+#[test]
 fn rules_lead_to_queues_that_let_them_in() {
     let mut findings = Findings::of(
         "a rule's target is a queue with a dead-letter queue, and a queue policy lets that rule send to both",

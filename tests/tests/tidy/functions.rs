@@ -77,7 +77,7 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 12] = [
+const PORTS: [(&str, &str); 13] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
@@ -88,6 +88,7 @@ const PORTS: [(&str, &str); 12] = [
     (".breakers()", env::CONTROL_TABLE),
     (".keeping_order()", env::CONTROL_TABLE),
     (".bus()", env::EVENT_BUS),
+    (".internal_events()", env::INTERNAL_EVENTS),
     (".queues()", env::QUEUE_URLS),
     (".once()", env::IDEMPOTENCY_TABLE),
 ];

@@ -78,6 +78,18 @@ fn a_message_is_forgotten_before_its_cause_is() {
     findings.none();
 }
 
+/// For how many seconds a source gathers messages, at least and at most.
+fn window(source: &serde_json::Value) -> (u64, u64) {
+    let window = &source["MaximumBatchingWindowInSeconds"];
+    match window["Ref"].as_str().map(|name| &template().body["Parameters"][name]) {
+        Some(parameter) => {
+            let bound = |name: &str| parameter[name].as_u64().unwrap_or_default();
+            (bound("MinValue"), bound("MaxValue"))
+        }
+        None => (window.as_u64().unwrap_or_default(), window.as_u64().unwrap_or_default()),
+    }
+}
+
 #[test]
 fn every_queue_is_worked_off_record_by_record() {
     let mut findings = Findings::of(
@@ -93,9 +105,9 @@ fn every_queue_is_worked_off_record_by_record() {
                 .is_some_and(|types| types.iter().any(|of| of == "ReportBatchItemFailures"));
             findings.unless(partial, &place, "does not ReportBatchItemFailures");
             let size = source["BatchSize"].as_u64().unwrap_or(10);
-            let window = source["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0);
+            let (least, window) = window(source);
             findings.unless(
-                size <= 10 || window > 0,
+                size <= 10 || least > 0,
                 &place,
                 format!("has a BatchSize of {size} without a window"),
             );
