@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
@@ -23,6 +24,8 @@ use aws_sdk_eventbridge::operation::put_events;
 use aws_sdk_sqs::operation::send_message_batch;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::{Deserialize, Serialize};
+
+use crate::tables::views as names;
 
 const KB: usize = 1_024;
 /// What SQS and EventBridge count as one.
@@ -48,6 +51,8 @@ pub struct Metered {
     pub function: String,
     /// How long it took in milliseconds.
     pub milliseconds: f64,
+    /// For how much of that at least one call was under way.
+    pub waited: f64,
     /// Calls by kind and table, such as `PutItem events`.
     pub calls: BTreeMap<String, Calls>,
 }
@@ -56,9 +61,20 @@ pub struct Metered {
 #[derive(Clone, Default)]
 pub struct Meter {
     counts: Arc<Mutex<BTreeMap<String, Calls>>>,
+    waits: Arc<Mutex<Waits>>,
+    /// The groups of rows that this process has written.
+    groups: Arc<Mutex<HashMap<String, String>>>,
     file: Option<PathBuf>,
     /// The tables by the names that AWS gave them.
     tables: BTreeMap<String, &'static str>,
+}
+
+/// The time during which calls were under way.
+#[derive(Debug, Default)]
+struct Waits {
+    calls: u32,
+    since: Option<Instant>,
+    total: Duration,
 }
 
 impl std::fmt::Debug for Meter {
@@ -71,19 +87,21 @@ impl Meter {
     /// One that appends what each invocation did to a file.
     #[must_use]
     pub fn to_file(file: impl Into<PathBuf>, tables: BTreeMap<String, &'static str>) -> Self {
-        Self { counts: Arc::default(), file: Some(file.into()), tables }
+        Self { file: Some(file.into()), tables, ..Self::default() }
     }
 
     /// Forgets what was counted: the start is no part of an invocation.
     pub fn begin(&self) {
         self.take();
+        *locked(&self.waits) = Waits::default();
     }
 
     /// Ends an invocation: one line of JSON, [`Metered`].
     pub fn end(&self, function: &str, time: Duration) {
         let Some(file) = &self.file else { return };
         let milliseconds = time.as_secs_f64() * 1e3;
-        let metered = Metered { function: function.to_owned(), milliseconds, calls: self.take() };
+        let waited = std::mem::take(&mut *locked(&self.waits)).total.as_secs_f64() * 1e3;
+        let metered = Metered { function: function.to_owned(), milliseconds, waited, calls: self.take() };
         let written = serde_json::to_string(&metered).map_err(std::io::Error::other).and_then(|line| {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
             // One write, so that lines of processes side by side stay whole.
@@ -95,31 +113,49 @@ impl Meter {
     }
 
     fn take(&self) -> BTreeMap<String, Calls> {
-        std::mem::take(&mut *self.counts())
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Calls>> {
-        // A panic while counting leaves the counts as they are.
-        self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        std::mem::take(&mut *locked(&self.counts))
     }
 
     fn add(&self, kind: &str, on: &str, units: f64, bytes: usize) {
         let on = self.tables.get(on).copied().unwrap_or(on);
         let name = if on.is_empty() { kind.to_owned() } else { format!("{kind} {on}") };
-        let mut counts = self.counts();
+        let mut counts = locked(&self.counts);
         let calls = counts.entry(name).or_default();
         calls.calls += 1;
         calls.units += units;
         calls.bytes += bytes as u64;
     }
 
-    /// What an index of a table costs beside a write to it. Views are listed by group, from an index with everything.
-    fn index_units(&self, table: &str, bytes: usize) -> f64 {
+    /// The table, and for the control table what is kept there: it holds breakers, and the state of plain drivers.
+    fn part_of(&self, table: &str, item: Option<&HashMap<String, AttributeValue>>) -> String {
+        if self.tables.get(table) != Some(&"control") {
+            return table.to_owned();
+        }
+        let key = item.and_then(|item| item.get(crate::tables::control::KEY)?.as_s().ok());
+        let part = key.and_then(|key| key.split('/').next()).unwrap_or_default();
+        format!("control {part}")
+    }
+
+    /// What an index of a table costs beside a write to it. Views are listed by group, from an index with everything: a
+    /// row whose group changes is removed there and written anew. What the group was is known where this process wrote it.
+    fn index_units(&self, table: &str, item: &HashMap<String, AttributeValue>) -> f64 {
+        let text = |name| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
         match self.tables.get(table) {
-            Some(&"views") => begun(bytes + INDEX_OVERHEAD, KB),
+            Some(&"views") => {
+                let row = format!("{}/{}", text(names::VIEW), text(names::KEY));
+                let before = locked(&self.groups).insert(row, text(names::GROUP).to_owned());
+                let moved = before.is_some_and(|before| before != text(names::GROUP));
+                let units = begun(item_bytes(item) + INDEX_OVERHEAD, KB);
+                if moved { units + units } else { units }
+            }
             _ => 0.0,
         }
     }
+}
+
+/// A panic while counting leaves the counts as they are.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// How many units of this size are begun; an empty one counts as one.
@@ -165,11 +201,13 @@ impl Intercept for Meter {
         if let Some(query) = input.downcast_ref::<query::QueryInput>() {
             read("Query", query.table_name(), query.consistent_read());
         } else if let Some(get) = input.downcast_ref::<get_item::GetItemInput>() {
-            read("GetItem", get.table_name(), get.consistent_read());
+            let table = self.part_of(get.table_name().unwrap_or_default(), get.key());
+            read("GetItem", Some(&table), get.consistent_read());
         } else if let Some(put) = input.downcast_ref::<put_item::PutItemInput>() {
             let table = put.table_name().unwrap_or_default();
             let bytes = put.item().map_or(0, item_bytes);
-            self.add("PutItem", table, begun(bytes, KB) + self.index_units(table, bytes), bytes);
+            let index = put.item().map_or(0.0, |item| self.index_units(table, item));
+            self.add("PutItem", &self.part_of(table, put.item()), begun(bytes, KB) + index, bytes);
         } else if let Some(update) = input.downcast_ref::<update_item::UpdateItemInput>() {
             let values = update.expression_attribute_values().map_or(0, item_bytes);
             let bytes = values + update.key().map_or(0, item_bytes);
@@ -197,6 +235,34 @@ impl Intercept for Meter {
             .is_some()
         {
             self.add("ChangeMessageVisibility", "", 1.0, 0);
+        }
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut waits = locked(&self.waits);
+        waits.calls += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        _: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut waits = locked(&self.waits);
+        waits.calls = waits.calls.saturating_sub(1);
+        if waits.calls == 0
+            && let Some(since) = waits.since.take()
+        {
+            waits.total += since.elapsed();
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod world;
 
 mod floor;
 mod metered;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit_of_item};
 use hostler_bench::{Figures, percentile};
+use hostler_core::Commit;
+use hostler_domain::SAGA_EVENTS;
 use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_localstack::{Build, SiteOptions};
 use hostler_runtime::relay::Relay;
@@ -32,6 +35,9 @@ use serde_json::{Value, json};
 
 use metered::Bill;
 use world::{World, fleet};
+
+/// An item of a table.
+type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// How many sagas are counted.
 const SAGAS: usize = 20;
@@ -53,9 +59,10 @@ async fn main() {
     world.at_rest().await;
 
     println!("\n== Calls and units of each unit of work\n");
-    calls(&mut figures, &world, &file).await;
+    let sagas = calls(&mut figures, &world, &file).await;
     println!("\n== Time on the local cloud\n");
-    times(&mut figures, &world).await;
+    times(&mut figures, &world, &file, &sagas).await;
+    states::measure(&mut figures, &world, SAGAS).await;
     figures.save("local");
     let _ = std::fs::remove_file(&file);
 }
@@ -80,7 +87,8 @@ async fn billed(world: &World, file: &Path, work: impl Future<Output = ()>) -> B
     Bill::read(file, from)
 }
 
-async fn calls(figures: &mut Figures, world: &World, file: &Path) {
+/// Tells what each unit of work costs; gives what the sagas did.
+async fn calls(figures: &mut Figures, world: &World, file: &Path) -> Bill {
     let accepted = billed(world, file, async {
         for number in 0..UNITS {
             let host = &world.site.fleet.hosts()[0].host_id;
@@ -99,6 +107,7 @@ async fn calls(figures: &mut Figures, world: &World, file: &Path) {
     .await;
     sagas.tell(figures, "provisioning saga", SAGAS as f64);
     sagas.tell(figures, "saga step", (SAGAS * STEPS) as f64);
+    figures.value("saga step/delivered", delivered(world, "counted").await / (SAGAS * STEPS) as f64);
     sagas.by_function(figures, SAGAS as f64);
 
     let repeated = billed(world, file, async { republish(world).await }).await;
@@ -120,6 +129,25 @@ async fn calls(figures: &mut Figures, world: &World, file: &Path) {
     })
     .await;
     failed.tell(figures, "failure, until it is quarantined", UNITS as f64);
+    sagas
+}
+
+/// All items of the event store.
+async fn items(world: &World) -> Vec<Item> {
+    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
+    let pages =
+        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
+    pages.collect::<Result<_, _>>().await.unwrap()
+}
+
+/// How many events of a request's sagas the bus has put on a queue.
+async fn delivered(world: &World, request: &str) -> f64 {
+    let commits: Vec<Commit> =
+        items(world).await.into_iter().map(|item| commit_of_item(item).unwrap()).collect();
+    let begun = commits.iter().find(|commit| commit.stream.as_str() == format!("request#{request}")).unwrap();
+    let of_it = commits.iter().filter(|commit| commit.correlation_id == begun.correlation_id);
+    let events = of_it.flat_map(|commit| &commit.events);
+    events.filter(|event| SAGA_EVENTS.contains(&event.event_type.as_str())).count() as f64
 }
 
 /// Says everything anew: each consumer gets each of its messages a second time.
@@ -135,27 +163,29 @@ async fn republish(world: &World) {
     replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
 }
 
-/// How many messages a republishing comes to: each event goes to the views, some to the sagas; and each command.
+/// How many messages a republishing comes to: each event on the bus, a hint for each commit, and each command.
 async fn messages(world: &World) -> usize {
-    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
-    let pages =
-        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
-    let items: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
-    let list = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| {
-        let text = item.get(name).and_then(|value| value.as_s().ok());
-        text.map_or(0, |text| serde_json::from_str::<Vec<Value>>(text).unwrap().len())
-    };
-    items.iter().map(|item| list(item, "events") + list(item, "commands")).sum()
+    let commits = items(world).await.into_iter().map(|item| commit_of_item(item).unwrap());
+    commits.map(|commit| commit.events.len() + commit.commands.len() + 1).sum()
 }
 
-async fn times(figures: &mut Figures, world: &World) {
+async fn times(figures: &mut Figures, world: &World, file: &Path, counted: &Bill) {
     let begun = Instant::now();
-    world.request("timed", "web", SAGAS as u32).await;
-    world.settled_within(PATIENCE, "timed", SAGAS).await;
-    let took = begun.elapsed().as_secs_f64();
+    let mut took = 0.0;
+    let bill = billed(world, file, async {
+        world.request("timed", "web", SAGAS as u32).await;
+        world.settled_within(PATIENCE, "timed", SAGAS).await;
+        took = begun.elapsed().as_secs_f64();
+    })
+    .await;
     figures.row(
         "sagas a second, 20 at a time, hosts that boot in 0.2 s",
         format!("{:.1}", SAGAS as f64 / took),
+        format!("{took:.2} s for all of them"),
+    );
+    figures.row(
+        "of the functions' time, how much they wait for no call",
+        format!("{:.0} %", bill.own() * 100.0),
         "",
     );
     let mut waits = step_latencies(world, "timed").await;
@@ -168,35 +198,27 @@ async fn times(figures: &mut Figures, world: &World) {
             format!("{count} steps"),
         );
     }
-    floor::measure(figures, world).await;
+    let floor = floor::measure(figures, world, counted, SAGAS).await;
+    figures.row("the sagas' time beside the floor's", format!("{:.1} ×", took / floor), "");
 }
 
 /// From the commit that sends a command to the commit that it causes, for each command of a request's sagas whose
 /// step waits for nothing outside.
 async fn step_latencies(world: &World, request: &str) -> Vec<f64> {
-    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
-    let pages =
-        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
-    let items: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
-    let text = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| {
-        item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
-    };
-    let at = |item: &_| text(item, "recorded_at").parse::<jiff::Timestamp>().unwrap();
+    let commits: Vec<Commit> =
+        items(world).await.into_iter().map(|item| commit_of_item(item).unwrap()).collect();
+    let saga = format!("provisioning#{request}");
     let mut sent = std::collections::BTreeMap::new();
-    for item in &items {
-        if !text(item, "stream").starts_with(&format!("provisioning#{request}")) {
-            continue;
-        }
-        for command in commit_of_item(item.clone()).unwrap().commands {
+    for commit in commits.iter().filter(|commit| commit.stream.as_str().starts_with(&saga)) {
+        for command in &commit.commands {
             if ["apply-role", "register-monitoring"].contains(&command.command_type.as_str()) {
-                sent.insert(command.command_id.to_string(), at(item));
+                sent.insert(command.command_id.to_string(), commit.recorded_at);
             }
         }
     }
-    let answered = items.iter().filter_map(|item| {
-        let cause = text(item, "causation_id");
-        let begun = sent.get(cause.split(':').next()?)?;
-        Some(at(item).duration_since(*begun).as_secs_f64())
+    let answered = commits.iter().filter_map(|commit| {
+        let begun = sent.get(commit.causation_id.as_str().split(':').next()?)?;
+        Some(commit.recorded_at.duration_since(*begun).as_secs_f64())
     });
     answered.collect()
 }
