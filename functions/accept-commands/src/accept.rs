@@ -160,17 +160,25 @@ impl AcceptCommands {
                 ),
             });
         }
-        let cause = self.of_step(cause, &host, &step).await?;
-        self.host(&cause, &host, HostInput::BootReported { step, outcome, reason }).await
+        let stream = stream(HostDecider::CATEGORY, host.as_str())?;
+        let fold = self.shell.load::<HostDecider>(&stream).await.map_err(Failure::from)?;
+        let cause = self.of_step(cause, &stream, fold.version, &step).await?;
+        let input = HostInput::BootReported { step, outcome, reason };
+        let done = self.shell.execute_from(&stream, fold, &cause, &input).await;
+        answer(stream, done, json!({ "host": host }), host_says)
     }
 
     /// A callback knows its step, and not the request that the step belongs to. The commits around the step do, so
     /// that one request keeps one correlation, one trace and one count of hops.
-    async fn of_step(&self, cause: &Cause, host: &HostId, step: &StepId) -> Result<Cause, Rejected> {
-        let stream = stream(HostDecider::CATEGORY, host.as_str())?;
-        let newest = self.shell.load::<HostDecider>(&stream).await.map_err(Failure::from)?.version;
+    async fn of_step(
+        &self,
+        cause: &Cause,
+        stream: &StreamId,
+        newest: StreamVersion,
+        step: &StepId,
+    ) -> Result<Cause, Rejected> {
         let after = StreamVersion(newest.0.saturating_sub(COMMITS_OF_STEP_MAX as u64));
-        let commits = self.shell.store().read(&stream, after, COMMITS_OF_STEP_MAX).await;
+        let commits = self.shell.store().read(stream, after, COMMITS_OF_STEP_MAX).await;
         let commits = commits.map_err(Failure::from)?;
         let of_step = |commit: &&Commit| {
             commit.events.iter().any(|event| event.data.to_value()["step"] == step.as_str())
