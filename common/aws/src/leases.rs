@@ -32,6 +32,9 @@ const FREE: &str = "attribute_not_exists(#id) OR #expiration < :now OR (#status 
     AND attribute_exists(#lease) AND #lease < :now_ms \
     AND (attribute_not_exists(#validation) OR #validation = :validation))";
 
+/// Whether the lease is still the owner's.
+const OURS: &str = "#owner = :owner AND #status = :in_progress";
+
 /// Leases in a DynamoDB table (names in [`crate::tables::idempotency`]).
 #[derive(Debug, Clone)]
 pub struct DynamoLeases {
@@ -48,6 +51,30 @@ impl DynamoLeases {
 
     fn resource(&self) -> String {
         format!("table {}", self.table)
+    }
+
+    /// Gives a lease back whose row stays: it has run out, and nothing settles it.
+    async fn leave(&self, claim: &Claim) -> Result<bool, PortError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(names::ID, string(&claim.key))
+            .update_expression("SET #lease = :over REMOVE #settled_by")
+            .condition_expression(OURS)
+            .expression_attribute_names("#lease", names::IN_PROGRESS_EXPIRATION)
+            .expression_attribute_names("#settled_by", names::SETTLED_BY)
+            .expression_attribute_names("#owner", names::OWNER)
+            .expression_attribute_names("#status", names::STATUS)
+            .expression_attribute_values(":over", number(0))
+            .expression_attribute_values(":owner", string(&claim.owner.to_string()))
+            .expression_attribute_values(":in_progress", string(IN_PROGRESS));
+        let Err(error) = update.send().await else { return Ok(true) };
+        if let Some(UpdateItemError::ConditionalCheckFailedException(_)) = error.as_service_error() {
+            return Ok(false);
+        }
+        let error = AwsError::new("dynamodb:UpdateItem", self.resource(), error);
+        Err(port_error(TABLE, "release", &claim.key, error))
     }
 }
 
@@ -141,30 +168,36 @@ impl Leases for DynamoLeases {
         Err(port_error(TABLE, "complete", key, error))
     }
 
-    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError> {
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
+        if claim.settled_by.is_some() {
+            return self.leave(claim).await;
+        }
         let delete = self
             .client
             .delete_item()
             .table_name(&self.table)
-            .key(names::ID, string(key))
-            .condition_expression("#owner = :owner AND #status = :in_progress")
+            .key(names::ID, string(&claim.key))
+            .condition_expression(OURS)
             .expression_attribute_names("#owner", names::OWNER)
             .expression_attribute_names("#status", names::STATUS)
-            .expression_attribute_values(":owner", string(&owner.to_string()))
+            .expression_attribute_values(":owner", string(&claim.owner.to_string()))
             .expression_attribute_values(":in_progress", string(IN_PROGRESS));
         let Err(error) = delete.send().await else { return Ok(true) };
         if let Some(DeleteItemError::ConditionalCheckFailedException(_)) = error.as_service_error() {
             return Ok(false);
         }
         let error = AwsError::new("dynamodb:DeleteItem", self.resource(), error);
-        Err(port_error(TABLE, "release", key, error))
+        Err(port_error(TABLE, "release", &claim.key, error))
     }
 }
 
 /// What is known of the lease before ours.
 fn took_over(claim: &Claim, before: Option<&HashMap<String, AttributeValue>>) -> Claimed {
-    let before = before.and_then(|before| text(before, names::SETTLED_BY).ok());
-    match before.is_some_and(|cause| claim.settled.iter().any(|settled| settled.as_str() == cause)) {
+    let is_known = before.is_none_or(|before| {
+        let cause = text(before, names::SETTLED_BY).ok();
+        cause.is_some_and(|cause| claim.settled.iter().any(|settled| settled.as_str() == cause))
+    });
+    match claim.settled_by.is_some() && is_known {
         true => Claimed::Next,
         false => Claimed::Ours,
     }

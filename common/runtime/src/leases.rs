@@ -34,7 +34,8 @@ pub struct Claim {
 pub enum Claimed {
     /// The lease is ours.
     Ours,
-    /// The lease is ours, and was last held by work that [`Claim::settled`] tells of: nobody was at it since.
+    /// The lease is ours, and nobody wrote under it whom [`Claim::settled`] does not tell of: it was last held by work that
+    /// is among these, or there is no row. Only claims that a cause settles are told so.
     Next,
     /// Somebody else is at it.
     Busy {
@@ -76,9 +77,10 @@ pub trait Leases: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<bool, PortError>;
 
-    /// Gives the lease back undone, if it is still the owner's. Says whether it was.
+    /// Gives the lease back, if it is still the claim's. Says whether it was. Where a cause was to settle it, its row stays
+    /// until it expires: whoever comes next then knows that somebody was at it, and wrote perhaps.
     ///
     /// # Errors
     /// [`PortError`].
-    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError>;
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError>;
 }

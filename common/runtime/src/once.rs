@@ -216,7 +216,7 @@ impl Once {
     }
 
     pub(crate) async fn give_back(&self, claim: &Claim) {
-        if let Err(error) = self.leases.release(&claim.key, claim.owner).await {
+        if let Err(error) = self.leases.release(claim).await {
             tracing::warn!(key = claim.key, error = %error, "the lease was not given back, and runs out by itself");
         }
     }

@@ -92,7 +92,7 @@ impl Once {
         };
         let done = async {
             if !is_next {
-                // Whoever had the lease before may have written since the stream was read.
+                // Whoever had the lease before may have written since the stream was read, by a cause that nobody knows.
                 fold = shell.load::<D>(turn.stream).await?;
                 if fold.seen(turn.settled_by).is_some() {
                     return Ok(Settled::No);

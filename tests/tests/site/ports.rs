@@ -274,9 +274,9 @@ impl Leases for Wired<MemoryLeases> {
         self.switch.write("complete", complete, || Err(port_error("idempotency", key))).await
     }
 
-    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError> {
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
         self.switch
-            .write("release", self.twin.release(key, owner), || Err(port_error("idempotency", key)))
+            .write("release", self.twin.release(claim), || Err(port_error("idempotency", &claim.key)))
             .await
     }
 }

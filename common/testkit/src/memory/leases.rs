@@ -107,10 +107,9 @@ impl Leases for MemoryLeases {
                 result: None,
                 settled_by: claim.settled_by.clone(),
             };
-            match records.insert(claim.key.clone(), record) {
-                Some(before) if is_settled(&before, claim) => Claimed::Next,
-                _ => Claimed::Ours,
-            }
+            let before = records.insert(claim.key.clone(), record);
+            let is_known = before.is_none_or(|before| is_settled(&before, claim));
+            if claim.settled_by.is_some() && is_known { Claimed::Next } else { Claimed::Ours }
         })
     }
 
@@ -128,13 +127,17 @@ impl Leases for MemoryLeases {
         })
     }
 
-    async fn release(&self, key: &str, owner: Uuid) -> Result<bool, PortError> {
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
+        let key = claim.key.as_str();
         self.call("release", key, |records| {
-            let ours = records.get(key).is_some_and(|there| there.owner == owner && there.result.is_none());
-            if ours {
+            let ours = |there: &&mut Record| there.owner == claim.owner && there.result.is_none();
+            let Some(there) = records.get_mut(key).filter(ours) else { return false };
+            if claim.settled_by.is_some() {
+                (there.lease_until, there.settled_by) = (Timestamp::UNIX_EPOCH, None);
+            } else {
                 records.remove(key);
             }
-            ours
+            true
         })
     }
 }
