@@ -1,6 +1,6 @@
 //! Given a history, when this is asked, then that happens: how rules of a decider are told as tests.
 //!
-//! ```ignore
+//! ```text
 //! given::<Order>([OrderEvent::Placed { … }])
 //!     .when(OrderInput::Pay { … }, "2026-01-01T00:00:00Z")
 //!     .then_events([OrderEvent::Paid { … }])

@@ -38,11 +38,10 @@ impl DeployHost {
     /// Finds a free host and holds it.
     pub(crate) async fn reserve(&self, cause: &Cause, command: &ReserveHost) -> Result<(), Failure> {
         let stream = reservation_stream(&command.provisioning)?;
-        let reservation = self.shell.load::<ReservationDecider>(&stream).await?;
+        let mut reservation = self.shell.load::<ReservationDecider>(&stream).await?;
         if reservation.seen(&part(cause, "failed")?.id).is_some() {
             return Ok(());
         }
-        let mut reservation = reservation;
         // What an earlier try, or this one before a crash, has chosen comes first.
         if let Some(host) = reservation.state.chosen.clone() {
             let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;

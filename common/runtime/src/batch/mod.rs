@@ -54,7 +54,7 @@ pub trait Handler: Send + Sync {
         false
     }
 
-    /// A batch begins: what was remembered of the last one does not hold any more.
+    /// A batch begins: what held for the last one need not hold for this one.
     fn begin(&self) {}
 
     /// What a message keeps its order by, where it does: while one of its key is with triage, the later ones wait
