@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hostler_core::{Decider, Failure, Incoming, Payload, StreamId};
 use hostler_domain::{ProvisioningDecider, ProvisioningInput, provisioning_of, provisioning_of_reservation};
 use hostler_events::{HostEvent, ProvisioningId, ReservationEvent, StepCommand};
-use hostler_runtime::{Cause, ExecuteError, Fold, Handler, Shell};
+use hostler_runtime::{Cause, ExecuteError, Handler, Shell};
 
 /// Reacts for all provisioning sagas.
 pub struct ProvisionHosts {
@@ -18,15 +18,7 @@ impl Handler for ProvisionHosts {
         let Some((provisioning, input)) = route(message)? else { return Ok(()) };
         let stream =
             StreamId::new(ProvisioningDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)?;
-        let cause = Cause::of(message);
-        let done = match &input {
-            // A saga that starts has no stream yet; if it has one, its put meets that, and it is loaded then.
-            ProvisioningInput::Start(_) => {
-                self.shell.execute_from::<ProvisioningDecider>(&stream, Fold::default(), &cause, &input).await
-            }
-            _ => self.shell.execute::<ProvisioningDecider>(&stream, &cause, &input).await,
-        };
-        match done {
+        match self.shell.execute::<ProvisioningDecider>(&stream, &Cause::of(message), &input).await {
             Ok(done) => {
                 tracing::info!(%stream, version = done.fold.version.0, outcome = ?done.outcome, "saga reacted")
             }
