@@ -78,10 +78,14 @@ impl Figures {
     }
 }
 
-/// Where figures lie: `docs/figures/` of the workspace.
+/// Where figures lie: `docs/figures/` of the workspace that the program is run in. Where checkouts share a target folder,
+/// another one of them may have built it.
 #[must_use]
 pub fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/figures"))
+    let run_in = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = run_in.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let workspace = package.ancestors().find(|folder| folder.join("Cargo.lock").exists());
+    workspace.unwrap_or(&package).join("docs/figures")
 }
 
 /// The processor and how many of it there are.
