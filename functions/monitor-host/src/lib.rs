@@ -49,8 +49,18 @@ impl Handler for MonitorHost {
         let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
         let key = format!("monitoring/{}", step.host);
         let turn = Turn { key: &key, stream: &stream, settled_by: &cause.id };
-        let work = async |host| self.carry_out(&stream, &cause, host, step).await;
-        self.once.in_turn(&self.shell, &turn, work).await
+        let (host, registers) = (step.host.clone(), step.register.is_some());
+        let mut serves = false;
+        let work = async |fold| self.carry_out(&stream, &cause, fold, step, &mut serves).await;
+        self.once.in_turn(&self.shell, &turn, work).await?;
+        if registers && !serves {
+            let part = cause.part("forgotten").map_err(Failure::invalid)?;
+            let turn = Turn { settled_by: &part.id, ..turn };
+            self.once
+                .in_turn(&self.shell, &turn, async |fold| self.forget_unless_serving(&host, fold).await)
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -61,13 +71,10 @@ impl MonitorHost {
         cause: &Cause,
         host: Fold<HostDecider>,
         step: Step,
+        serves: &mut bool,
     ) -> Result<Settled, Failure> {
-        let (id, registers) = (step.host.clone(), step.register.is_some());
         if !is_wanted(&step, &host.state) {
             tracing::info!(%stream, step = step.step.as_str(), "late command: nothing to do");
-            if registers {
-                self.forget_unless_serving(&id, &host.state).await?;
-            }
             return Ok(Settled::No);
         }
         let outcome = match step.register {
@@ -84,9 +91,7 @@ impl MonitorHost {
         };
         match self.shell.execute_from(stream, host, cause, &outcome).await {
             Ok(done) => {
-                if registers {
-                    self.forget_unless_serving(&id, &done.fold.state).await?;
-                }
+                *serves = is_serving(&done.fold.state);
                 Ok(done.outcome.into())
             }
             Err(ExecuteError::Refused(refusal)) => {
@@ -98,13 +103,13 @@ impl MonitorHost {
     }
 
     /// A registration that met its own undoing is taken back: deregistering may have come between the driver's work
-    /// and the record of it, and nobody else would ever have the host forgotten.
-    async fn forget_unless_serving(&self, id: &HostId, host: &HostState) -> Result<(), Failure> {
-        let serving = matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService);
-        if !serving || host.undone {
+    /// and the record of it, and nobody else would ever have the host forgotten. It is a piece of work of its own, for the
+    /// record of the registration has given that one's turn away; and a repeat of the command does it again.
+    async fn forget_unless_serving(&self, id: &HostId, host: Fold<HostDecider>) -> Result<Settled, Failure> {
+        if !is_serving(&host.state) {
             self.monitoring.deregister(id.as_str()).await.map_err(Failure::retryable)?;
         }
-        Ok(())
+        Ok(Settled::No)
     }
 
     /// Acts on monitoring, and says what the host's stream is told; or that monitoring is left alone.
@@ -164,8 +169,12 @@ impl MonitorHost {
 /// that came late must not have monitoring watch a host that is being wiped. A saga that waits for its host to be
 /// forgotten always has its answer.
 fn is_wanted(step: &Step, host: &HostState) -> bool {
-    let registers = matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService);
-    step.register.is_none() || (registers && !host.undone && host.is_held_by(&step.provisioning))
+    step.register.is_none() || (is_serving(host) && host.is_held_by(&step.provisioning))
+}
+
+/// Whether a saga brings the host into service, or has done so.
+fn is_serving(host: &HostState) -> bool {
+    matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService) && !host.undone
 }
 
 /// Whether the host is another saga's by now: then it stays watched, whatever an earlier one asks.

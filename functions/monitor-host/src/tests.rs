@@ -112,9 +112,9 @@ impl World {
         .await;
     }
 
-    async fn handle(&self, command: StepCommand) -> Vec<String> {
+    fn message(&self, command: StepCommand) -> Incoming {
         let id = CommandId(self.monitor_host.shell.new_id());
-        let message = Incoming::Command(Box::new(CommandEnvelope {
+        Incoming::Command(Box::new(CommandEnvelope {
             command_id: id,
             command_type: command.type_name().to_owned(),
             schema_version: 1,
@@ -127,7 +127,11 @@ impl World {
             actor: Actor("test".to_owned()),
             data: command.to_data(),
             signature: None,
-        }));
+        }))
+    }
+
+    async fn handle(&self, command: StepCommand) -> Vec<String> {
+        let message = self.message(command);
         let before = self.monitor_host.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
         self.monitor_host.handle(&message).await.unwrap();
         let commits = self.monitor_host.shell.store().read(&self.stream(), before, 10).await.unwrap();
@@ -170,4 +174,19 @@ async fn a_registration_that_meets_its_own_undoing_is_taken_back() {
     world.monitoring.register(&request).await.unwrap();
     assert!(world.handle(register("p", "p/m")).await.is_empty());
     assert!(!world.is_watched().await, "nobody would ever have it forgotten");
+}
+
+/// Given a worker that died after it recorded the registration and before it took it back, when the command comes again,
+/// then it is taken back.
+#[tokio::test]
+async fn a_repeat_takes_back_what_was_left() {
+    let world = world();
+    world.configured().await;
+    let message = world.message(register("p", "p/m"));
+    world.monitor_host.handle(&message).await.unwrap();
+    world.monitor_host.handle(&message).await.unwrap();
+    assert!(world.is_watched().await, "a host that serves stays watched");
+    world.told(HostInput::RecordDeregistered { provisioning: saga("p"), step: step("p/n") }).await;
+    world.monitor_host.handle(&message).await.unwrap();
+    assert!(!world.is_watched().await, "nobody else would ever have it forgotten");
 }

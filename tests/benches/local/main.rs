@@ -22,7 +22,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit_of_item};
 use hostler_bench::{Figures, percentile};
 use hostler_core::Commit;
@@ -35,9 +34,6 @@ use serde_json::{Value, json};
 
 use metered::Bill;
 use world::{World, fleet};
-
-/// An item of a table.
-type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// How many sagas are counted.
 const SAGAS: usize = 20;
@@ -135,18 +131,25 @@ async fn calls(figures: &mut Figures, world: &World, file: &Path) -> Bill {
     sagas
 }
 
-/// All items of the event store.
-async fn items(world: &World) -> Vec<Item> {
+/// All commits of the event store.
+async fn commits(world: &World) -> Vec<Commit> {
     let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
-    let pages =
-        client.scan().table_name(&world.site.stack.outputs["EventsTable"]).into_paginator().items().send();
-    pages.collect::<Result<_, _>>().await.unwrap()
+    let table = &world.site.stack.outputs["EventsTable"];
+    let items: Vec<_> = client
+        .scan()
+        .table_name(table)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<_, _>>()
+        .await
+        .unwrap();
+    items.into_iter().map(|item| commit_of_item(item).unwrap()).collect()
 }
 
 /// How many events of a request's sagas the bus has put on a queue.
 async fn delivered(world: &World, request: &str) -> f64 {
-    let commits: Vec<Commit> =
-        items(world).await.into_iter().map(|item| commit_of_item(item).unwrap()).collect();
+    let commits = commits(world).await;
     let begun = commits.iter().find(|commit| commit.stream.as_str() == format!("request#{request}")).unwrap();
     let of_it = commits.iter().filter(|commit| commit.correlation_id == begun.correlation_id);
     let events = of_it.flat_map(|commit| &commit.events);
@@ -168,8 +171,7 @@ async fn republish(world: &World) {
 
 /// How many messages a republishing comes to: each event on the bus, a hint for each commit, and each command.
 async fn messages(world: &World) -> usize {
-    let commits = items(world).await.into_iter().map(|item| commit_of_item(item).unwrap());
-    commits.map(|commit| commit.events.len() + commit.commands.len() + 1).sum()
+    commits(world).await.iter().map(|commit| commit.events.len() + commit.commands.len() + 1).sum()
 }
 
 async fn times(figures: &mut Figures, world: &World, file: &Path, counted: &Bill) {
@@ -178,8 +180,7 @@ async fn times(figures: &mut Figures, world: &World, file: &Path, counted: &Bill
         world.settled_within(PATIENCE, "timed", SAGAS).await;
     })
     .await;
-    let commits: Vec<Commit> =
-        items(world).await.into_iter().map(|item| commit_of_item(item).unwrap()).collect();
+    let commits = commits(world).await;
     let of = |stream: &str| {
         let moments = commits.iter().filter(|commit| commit.stream.as_str().starts_with(stream));
         moments.map(|commit| commit.recorded_at).max().unwrap()

@@ -25,7 +25,7 @@ pub struct Bill {
     milliseconds: BTreeMap<String, f64>,
     /// For how much of that calls were under way.
     waited: BTreeMap<String, f64>,
-    pub calls: BTreeMap<String, Calls>,
+    calls: BTreeMap<String, Calls>,
     by_function: BTreeMap<String, BTreeMap<String, Calls>>,
 }
 
