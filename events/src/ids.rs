@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use hostler_core::StepId;
 use hostler_core::text_id;
 
 text_id!(
@@ -44,11 +45,5 @@ text_id!(
     RequestId,
     "request id"
 );
-text_id!(
-    /// One attempt at one step. A reply names it, so that late and repeated replies are recognised.
-    StepId,
-    "step id"
-);
-
 /// Free key-value pairs on a host. Keys under `simulate.` tell the plain drivers to be slow or to fail.
 pub type Labels = BTreeMap<String, String>;

@@ -176,6 +176,12 @@ impl CommitId {
 }
 
 text_id!(
+    /// Names one attempt at a step, whoever drives it: a saga's is `<saga's key>/<step>/<attempt>`.
+    StepId,
+    "step id"
+);
+
+text_id!(
     /// What made a commit happen: a command's, an event's or a timer's id, or a caller's request id.
     /// The same cause never commits twice on one stream.
     CausationId,

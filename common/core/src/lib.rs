@@ -24,7 +24,8 @@ pub use decider::{Decider, Decision, NoCommand, SetTimer};
 pub use envelope::{Actor, CommandEnvelope, Envelope};
 pub use failure::{Category, Failure};
 pub use ids::{
-    CausationId, CommandId, CommitId, CorrelationId, EventId, InvalidId, StreamId, StreamVersion, TimerId,
+    CausationId, CommandId, CommitId, CorrelationId, EventId, InvalidId, StepId, StreamId, StreamVersion,
+    TimerId,
 };
 pub use message::{Incoming, TimerFired};
 pub use payload::{Addressed, ContractError, Payload};

@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::SagaEvent;
 use crate::envelope::Actor;
 use crate::failure::Category;
+use crate::ids::{InvalidId, StreamId};
 
 /// The longest name of a step, in bytes.
 const STEP_NAME_BYTES_MAX: usize = 40;
 
 /// The name of a step in its plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepName(Cow<'static, str>);
 
@@ -48,6 +51,59 @@ impl StepName {
 impl fmt::Display for StepName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Names a saga of any kind: the id of its stream, such as `provisioning#web.1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct SagaRef(StreamId);
+
+impl SagaRef {
+    /// The saga of this kind and id.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when either part is empty, too long, or has characters that ids have not.
+    pub fn new(kind: &str, id: &str) -> Result<Self, InvalidId> {
+        StreamId::new(kind, id).map(Self)
+    }
+
+    /// The kind: the category of its definition.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.category()
+    }
+
+    /// The id, unique among the sagas of its kind.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.key()
+    }
+
+    /// Its stream.
+    #[must_use]
+    pub fn stream(&self) -> &StreamId {
+        &self.0
+    }
+}
+
+impl From<StreamId> for SagaRef {
+    fn from(stream: StreamId) -> Self {
+        Self(stream)
+    }
+}
+
+impl FromStr for SagaRef {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for SagaRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -111,7 +167,8 @@ impl fmt::Display for StepId {
 }
 
 /// How a child saga ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "kebab-case")]
 pub enum ChildEnd {
     /// All is done.
     Completed,

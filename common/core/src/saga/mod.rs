@@ -5,6 +5,7 @@
 //! id and ignored; what was done is undone in the exact reverse order; and every saga that started ends completed,
 //! compensated or visibly stuck, for each wait ends by a timer and tries are counted.
 
+mod command;
 mod definition;
 mod diagram;
 mod draft;
@@ -23,10 +24,11 @@ use jiff::Timestamp;
 
 use crate::decider::{Decider, Decision};
 
+pub use command::{Answers, Parent, SAGA_COMMANDS, SAGAS_QUEUE, SagaCommand, StepOutcome, StepReply};
 pub use definition::{Ask, Errand, SagaDefinition};
 pub use diagram::mermaid;
 pub use event::{Direction, SagaEvent, Wait};
-pub use input::{ChildEnd, SagaId, SagaInput, StepId, StepName, child_end};
+pub use input::{ChildEnd, SagaId, SagaInput, SagaRef, StepId, StepName, child_end};
 pub use plan::{BadPlan, Plan, RetryPolicy, Stage, Step, StepKind};
 pub use refusal::SagaRefusal;
 pub use state::{Attempt, SagaState, SagaStatus, Waiting};
