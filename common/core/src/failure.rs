@@ -144,3 +144,30 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+/// The longest reason that is recorded, in characters.
+pub const REASON_CHARS_MAX: usize = 2_000;
+
+/// A reason, cut to what is recorded of one.
+#[must_use]
+pub fn clip(reason: &str) -> String {
+    if reason.chars().count() <= REASON_CHARS_MAX {
+        return reason.to_owned();
+    }
+    let mut cut: String = reason.chars().take(REASON_CHARS_MAX - 1).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reasons_are_cut_between_characters() {
+        assert_eq!(clip("short"), "short");
+        let long = clip(&"ö".repeat(5_000));
+        assert_eq!(long.chars().count(), REASON_CHARS_MAX);
+        assert!(long.ends_with('…'));
+    }
+}

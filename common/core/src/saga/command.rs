@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::input::{SagaRef, StepName};
+use super::input::{ChildEnd, Operation, SagaRef, StepName};
 use crate::data::Data;
 use crate::failure::Category;
 use crate::ids::StepId;
@@ -122,7 +122,7 @@ pub enum SagaCommand {
         /// The parent's attempt that waited.
         step: StepId,
         /// How the child ended.
-        end: super::input::ChildEnd,
+        end: ChildEnd,
     },
     /// The parent wants a child undone, even when it is complete.
     CompensateSaga {
@@ -184,5 +184,128 @@ impl Payload for SagaCommand {
 
     fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
         tagged_by("command", "", &SAGA_COMMANDS, type_name, schema_version, data)
+    }
+}
+
+/// What an operator asks of a saga, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum OperateSaga {
+    /// Undo a saga that is on its way forward.
+    CancelSaga {
+        /// The saga.
+        saga: SagaRef,
+        /// Why.
+        reason: String,
+    },
+    /// Have a stuck saga try again.
+    ResumeSaga {
+        /// The saga.
+        saga: SagaRef,
+        /// Why.
+        reason: String,
+    },
+    /// Go on without a step, or a compensation, that is stuck or waits for its next attempt.
+    SkipStep {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepName,
+        /// Why, and what was done instead.
+        reason: String,
+    },
+    /// Try a step, or a compensation, that is stuck or waits for its next attempt with another input.
+    EditStep {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepName,
+        /// What takes the place of its input.
+        input: Value,
+        /// Why.
+        reason: String,
+    },
+    /// Approve what waits for a person.
+    ApproveStep {
+        /// The saga.
+        saga: SagaRef,
+        /// The approval, where several wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepName>,
+        /// Why.
+        reason: String,
+    },
+    /// Reject what waits for a person.
+    RejectStep {
+        /// The saga.
+        saga: SagaRef,
+        /// The approval, where several wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepName>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The wire names of [`OperateSaga`].
+pub const OPERATOR_COMMANDS: [&str; 6] =
+    ["cancel-saga", "resume-saga", "skip-step", "edit-step", "approve-step", "reject-step"];
+
+impl OperateSaga {
+    /// The saga, what is to be done about it, and why.
+    #[must_use]
+    pub fn into_parts(self) -> (SagaRef, Operation, String) {
+        match self {
+            Self::CancelSaga { saga, reason } => (saga, Operation::Cancel, reason),
+            Self::ResumeSaga { saga, reason } => (saga, Operation::Resume, reason),
+            Self::SkipStep { saga, step, reason } => (saga, Operation::Skip { step }, reason),
+            Self::EditStep { saga, step, input, reason } => (saga, Operation::Edit { step, input }, reason),
+            Self::ApproveStep { saga, step, reason } => (saga, Operation::Approve { step }, reason),
+            Self::RejectStep { saga, step, reason } => (saga, Operation::Reject { step }, reason),
+        }
+    }
+
+    /// The saga that it is for.
+    #[must_use]
+    pub fn saga(&self) -> &SagaRef {
+        match self {
+            Self::CancelSaga { saga, .. }
+            | Self::ResumeSaga { saga, .. }
+            | Self::SkipStep { saga, .. }
+            | Self::EditStep { saga, .. }
+            | Self::ApproveStep { saga, .. }
+            | Self::RejectStep { saga, .. } => saga,
+        }
+    }
+}
+
+impl Addressed for OperateSaga {
+    fn queue(&self) -> &'static str {
+        "commands"
+    }
+}
+
+impl Payload for OperateSaga {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::CancelSaga { .. } => "cancel-saga",
+            Self::ResumeSaga { .. } => "resume-saga",
+            Self::SkipStep { .. } => "skip-step",
+            Self::EditStep { .. } => "edit-step",
+            Self::ApproveStep { .. } => "approve-step",
+            Self::RejectStep { .. } => "reject-step",
+        }
+    }
+
+    fn schema_version(&self) -> u32 {
+        1
+    }
+
+    fn to_data(&self) -> Data {
+        untagged_by("command", self)
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+        tagged_by("command", "", &OPERATOR_COMMANDS, type_name, schema_version, data)
     }
 }

@@ -1,82 +1,253 @@
-//! What a team writes to have a saga: its plan, and the command of each errand.
+//! What a team writes to have a saga: its plan, and the command of each step.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::input::{SagaId, StepId, StepName};
-use super::plan::Plan;
-use crate::payload::{Addressed, Payload};
+use super::command::{Parent, SagaCommand};
+use super::input::{SagaRef, StepName};
+use super::plan::{BadPlan, Plan, StepKind, StepNames};
+use super::refusal::SagaRefusal;
+use crate::data::Data;
+use crate::ids::StepId;
+use crate::payload::{Addressed, ContractError, Payload};
 
-/// A kind of saga. It is data and two pure functions; [`super::Saga`] runs it.
-pub trait SagaDefinition: Send + Sync + 'static {
-    /// The category of its streams, such as `order`.
-    const CATEGORY: &'static str;
+/// A kind of saga. It is data and a few pure functions; [`super::Saga`] runs it.
+pub trait SagaDefinition: Send + Sync + Sized + 'static {
+    /// The kind, which is the category of its streams, such as `order`.
+    const KIND: &'static str;
     /// The version that new sagas start with. A running saga keeps its own.
     const VERSION: u32;
-    /// The logical name of the queue to which its timers are delivered.
-    const TIMERS_TO: &'static str;
     /// What it is started with; kept from start to end.
     type Order: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync;
+    /// The names of its steps and compensations.
+    type Step: StepNames;
     /// What it asks others to do.
     type Command: Payload + Addressed;
 
-    /// The plan of a version: none where the version is not known. A version stays for as long as one saga of it
-    /// may still run, and is never changed: history was made by it.
-    fn plan(version: u32) -> Option<Plan>;
+    /// The plan of a version for an order: none where the version is not known. A version stays for as long as one
+    /// saga of it may still run, and is never changed: history was made by it. The same order must always give the same
+    /// plan.
+    fn plan(version: u32, order: &Self::Order) -> Option<Plan<Self::Step>>;
 
-    /// Whether a step with a [`super::Step::condition`] is part of the saga of this order. It must answer the same
-    /// for as long as the version exists.
-    fn applies(version: u32, step: &StepName, order: &Self::Order) -> bool {
-        let (_, _, _) = (version, step, order);
+    /// Whether a step with a [`super::Step::condition`] is part of this saga, asked when its stage begins.
+    fn applies(step: Self::Step, facts: &Facts<'_, Self>) -> bool {
+        let (_, _) = (step, facts);
         true
     }
 
-    /// The command of an errand. Approvals may do without; then people learn of them from the event.
-    fn command(ask: &Ask<'_, Self::Order>) -> Option<Self::Command>;
+    /// The command by which a step, or a compensation, is asked of its consumer. Approvals may do without: people learn of
+    /// them from the event. Children are started by the engine.
+    ///
+    /// # Errors
+    /// Where an earlier step's output is missing or has another form; see [`Facts::output`].
+    fn command(ask: &Ask<'_, Self>) -> Result<Option<Self::Command>, SagaRefusal>;
+
+    /// What the child saga of a step is started with.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    fn child_order(ask: &Ask<'_, Self>) -> Result<Value, SagaRefusal> {
+        let _ = ask;
+        Ok(Value::Null)
+    }
+
+    /// Whether a step's output has the form that later steps read. One that has not is a failure of its step.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_output(step: Self::Step, output: &Value) -> Result<(), serde_json::Error> {
+        let (_, _) = (step, output);
+        Ok(())
+    }
+
+    /// What a completed saga gives to its parent.
+    fn result(facts: &Facts<'_, Self>) -> Value {
+        let _ = facts;
+        Value::Null
+    }
+
+    /// Orders of all shapes. The definition is checked with them before it runs, and drawn from them in the docs.
+    fn examples() -> Vec<Self::Order>;
+}
+
+/// Checks a definition with its examples, as is done at every cold start.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn check<D: SagaDefinition>() -> Result<(), SagaRefusal> {
+    let version = D::VERSION;
+    let saga = SagaRef::new(D::KIND, "example")?;
+    for order in D::examples() {
+        let plan = D::plan(version, &order).ok_or(SagaRefusal::UnknownVersion {
+            kind: D::KIND,
+            version,
+            newest: version,
+        })?;
+        plan.check()?;
+        let outputs = BTreeMap::new();
+        let facts = Facts { saga: &saga, version, order: &order, outputs: &outputs };
+        let asked =
+            plan.steps().filter(|step| matches!(step.kind, StepKind::Ask | StepKind::Callback { .. }));
+        for step in asked {
+            let compensation = step.compensation.map(|compensation| compensation.name);
+            for name in [Some(step.name), compensation].into_iter().flatten() {
+                let full_name = StepName::of(name, step.line);
+                let id = StepId::new(format!("example/{full_name}/1"))?;
+                let ask =
+                    Ask { facts, step: name, line: step.line, action: Action::Do, id: &id, edited: None };
+                if let Ok(None) = D::command(&ask) {
+                    return Err(BadPlan::NoCommand { step: full_name }.into());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is to be done about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
-    /// Do it.
+pub enum Action {
+    /// Do it. Compensations are done as well: they have names of their own.
     Do,
-    /// A sibling failed: stop what is still under way. The step's own answer tells how it ended.
+    /// Stop it: the saga turns back. Whether its answer is awaited is the plan's business.
     Stop,
-    /// Undo it, whether or not it was done: the last answer may have been lost. Must be idempotent.
-    Undo,
 }
 
-/// Everything that a command may be made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Ask<'a, O> {
+/// What is known of a saga.
+#[derive(Debug)]
+pub struct Facts<'a, D: SagaDefinition> {
     /// The saga.
-    pub saga: &'a SagaId,
+    pub saga: &'a SagaRef,
     /// The version it runs.
     pub version: u32,
-    /// The step.
-    pub step: &'a StepName,
-    /// What to do about it.
-    pub errand: Errand,
-    /// The attempt that the answer must name. For callbacks, the edge makes the outsider's token of it, by a keyed
-    /// hash, and lets only answers with the right token in: no secret is kept in the stream.
-    pub id: &'a StepId,
     /// What the saga was started with.
-    pub order: &'a O,
-    /// What an operator put in place of the step's input.
-    pub edited: Option<&'a Value>,
+    pub order: &'a D::Order,
     /// What the completed steps answered.
     pub outputs: &'a BTreeMap<StepName, Value>,
 }
 
-impl<O> Ask<'_, O> {
-    /// The id of the saga that a child step starts, stops and undoes: one for each step, so that all three errands
-    /// are about the same child.
-    #[must_use]
-    pub fn child(&self) -> SagaId {
-        SagaId::of_child(self.saga, self.step)
+impl<D: SagaDefinition> Clone for Facts<'_, D> {
+    fn clone(&self) -> Self {
+        *self
     }
+}
+
+impl<D: SagaDefinition> Copy for Facts<'_, D> {}
+
+impl<D: SagaDefinition> Facts<'_, D> {
+    /// What a completed step answered.
+    ///
+    /// # Errors
+    /// [`SagaRefusal::Output`] where the step is not done, or answered something else.
+    pub fn output<T: DeserializeOwned>(&self, step: D::Step) -> Result<T, SagaRefusal> {
+        self.read(&StepName::of(step, None))
+    }
+
+    /// What a completed step answered for a line of the order.
+    ///
+    /// # Errors
+    /// As [`Self::output`].
+    pub fn output_of_line<T: DeserializeOwned>(&self, step: D::Step, line: u32) -> Result<T, SagaRefusal> {
+        self.read(&StepName::of(step, Some(line)))
+    }
+
+    fn read<T: DeserializeOwned>(&self, step: &StepName) -> Result<T, SagaRefusal> {
+        let refuse = |why: String| SagaRefusal::Output { step: step.clone(), why };
+        let output = self.outputs.get(step).ok_or_else(|| refuse("the step is not done".to_owned()))?;
+        T::deserialize(output).map_err(|error| refuse(error.to_string()))
+    }
+}
+
+/// Everything that a command may be made of.
+#[derive(Debug)]
+pub struct Ask<'a, D: SagaDefinition> {
+    /// What is known of the saga.
+    pub facts: Facts<'a, D>,
+    /// The step, or the compensation.
+    pub step: D::Step,
+    /// The line of the order, where the plan has a step for each.
+    pub line: Option<u32>,
+    /// What to do about it.
+    pub action: Action,
+    /// The attempt that the answer must name. For callbacks, the edge makes the outsider's token of it, by a keyed
+    /// hash, and lets only answers with the right token in: no secret is kept in the stream.
+    pub id: &'a StepId,
+    /// What an operator put in place of the step's input.
+    pub edited: Option<&'a Value>,
+}
+
+impl<'a, D: SagaDefinition> Deref for Ask<'a, D> {
+    type Target = Facts<'a, D>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.facts
+    }
+}
+
+/// What a saga sends: its definition's commands, and the engine's own to other sagas.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outgoing<C> {
+    /// To a step's consumer.
+    Step(C),
+    /// To a child or a parent.
+    Saga(SagaCommand),
+}
+
+impl<C: Addressed> Addressed for Outgoing<C> {
+    fn queue(&self) -> &'static str {
+        match self {
+            Self::Step(command) => command.queue(),
+            Self::Saga(command) => command.queue(),
+        }
+    }
+}
+
+impl<C: Payload> Payload for Outgoing<C> {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Step(command) => command.type_name(),
+            Self::Saga(command) => command.type_name(),
+        }
+    }
+
+    fn schema_version(&self) -> u32 {
+        match self {
+            Self::Step(command) => command.schema_version(),
+            Self::Saga(command) => command.schema_version(),
+        }
+    }
+
+    fn to_data(&self) -> Data {
+        match self {
+            Self::Step(command) => command.to_data(),
+            Self::Saga(command) => command.to_data(),
+        }
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+        match SagaCommand::from_data(type_name, schema_version, data) {
+            Err(ContractError::UnknownType { .. }) => {
+                C::from_data(type_name, schema_version, data).map(Self::Step)
+            }
+            known => known.map(Self::Saga),
+        }
+    }
+}
+
+/// The child saga of a step: one for each step, so that starting, stopping and undoing are about the same child.
+///
+/// # Errors
+/// Where the id would be too long.
+pub(super) fn child_of(saga: &SagaRef, step: &StepName, kind: &str) -> Result<SagaRef, SagaRefusal> {
+    Ok(SagaRef::new(kind, &format!("{}.{step}", saga.id()))?)
+}
+
+/// The parent that a child of this attempt answers.
+pub(super) fn parent_of(saga: &SagaRef, step: &StepId) -> Parent {
+    Parent { saga: saga.clone(), step: step.clone() }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::plan::{Plan, RetryPolicy, Step, StepKind};
+use super::plan::{OnCancel, Plan, RetryPolicy, Step, StepKind, StepNames};
 
-/// Draws a plan: stages downwards, branches side by side, compensations dotted.
+/// Draws a plan: stages downwards, parallel steps side by side, compensations dotted.
 #[must_use]
-pub fn mermaid(plan: &Plan) -> String {
+pub fn mermaid<N: StepNames>(plan: &Plan<N>) -> String {
     let mut text = String::from("flowchart TD\n    start((start))\n");
     for step in plan.steps() {
         let line = format!("    {}[\"{}\"]\n", node(step), label(step));
@@ -21,22 +21,26 @@ pub fn mermaid(plan: &Plan) -> String {
     }
     arrows(&mut text, &before, &["done".to_owned()]);
     for step in plan.steps() {
-        if let Some(policy) = &step.compensation {
+        if let (Some(compensation), Some(name)) = (&step.compensation, step.undone_by_name()) {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "    {0} -. undone by .-> undo_{0}[/\"undo {1}<br/>{2}\"/]",
+                "    {} -. undone by .-> {}[/\"{name}<br/>{}\"/]",
                 node(step),
-                step.name,
-                tries(policy)
+                id(name.as_str()),
+                attempts(&compensation.policy)
             );
         }
     }
     text
 }
 
-fn node(step: &Step) -> String {
-    step.name.as_str().replace('-', "_")
+fn node<N: StepNames>(step: &Step<N>) -> String {
+    id(step.full_name().as_str())
+}
+
+fn id(name: &str) -> String {
+    name.replace(['-', '.'], "_")
 }
 
 fn arrows(text: &mut String, from: &[String], to: &[String]) {
@@ -44,21 +48,28 @@ fn arrows(text: &mut String, from: &[String], to: &[String]) {
     text.push_str(&line);
 }
 
-fn label(step: &Step) -> String {
+fn label<N: StepNames>(step: &Step<N>) -> String {
     let kind = match step.kind {
         StepKind::Ask => String::new(),
-        StepKind::Child => "<br/>child saga".to_owned(),
+        StepKind::Child { kind } => format!("<br/>child saga: {kind}"),
         StepKind::Callback { heartbeat_seconds } => {
             format!("<br/>callback, sign of life every {heartbeat_seconds} s")
         }
         StepKind::Approval => "<br/>a person approves".to_owned(),
     };
     let condition = step.condition.map(|condition| format!("<br/>only {condition}")).unwrap_or_default();
-    format!("{}{kind}{condition}<br/>{}", step.name, tries(&step.policy))
+    let best_effort = if step.best_effort { "<br/>best effort" } else { "" };
+    let pivot = if step.pivot { "<br/>point of no return" } else { "" };
+    let stops = match (step.on_cancel, step.kind) {
+        (OnCancel::Stop, StepKind::Ask) => "<br/>stopped at once on cancel",
+        (OnCancel::Stop | OnCancel::Await, _) => "",
+    };
+    let name = step.full_name();
+    format!("{name}{kind}{condition}{best_effort}{pivot}{stops}<br/>{}", attempts(&step.policy))
 }
 
-fn tries(policy: &RetryPolicy) -> String {
+fn attempts(policy: &RetryPolicy) -> String {
     let RetryPolicy { deadline_seconds, attempts, .. } = policy;
-    let tries = if *attempts == 1 { "1 try".to_owned() } else { format!("{attempts} tries") };
-    format!("{tries}, {deadline_seconds} s each")
+    let attempts = if *attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+    format!("{attempts}, {deadline_seconds} s each")
 }

@@ -1,27 +1,31 @@
 //! What a saga records: the same events for every definition, told apart by the category of their streams.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::input::{SagaId, StepId, StepName};
+use super::command::Parent;
+use super::input::{SagaRef, StepName};
 use crate::data::Data;
 use crate::envelope::Actor;
+use crate::failure::Category;
+use crate::ids::StepId;
 use crate::payload::{ContractError, Payload, tagged, untagged};
 
 /// Which way an attempt goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// It does a step.
     Forward,
-    /// It undoes one.
-    Undo,
+    /// It is a compensation.
+    Back,
 }
 
 /// What was waited for in vain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
     /// The answer.
@@ -30,23 +34,24 @@ pub enum Wait {
     Heartbeat,
 }
 
-/// What happened in a saga.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What happened in a saga. A `step` is a step or a compensation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum SagaEvent<O> {
     /// It began. The version is kept to the end.
     Started {
-        /// Its id.
-        saga: SagaId,
+        /// Its name.
+        saga: SagaRef,
         /// The version of its definition.
         version: u32,
         /// What it is about.
         order: O,
         /// The parent's attempt that waits for its end.
-        parent: Option<StepId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
     /// An attempt began.
-    StepBegan {
+    StepStarted {
         /// The step.
         step: StepName,
         /// Doing or undoing.
@@ -57,6 +62,19 @@ pub enum SagaEvent<O> {
         attempt: u32,
         /// When it is given up for lost.
         deadline_at: Timestamp,
+    },
+    /// An attempt waits, for what it needs is away: it was given more time.
+    StepDeferred {
+        /// The step.
+        step: StepName,
+        /// The attempt.
+        id: StepId,
+        /// How often it was deferred.
+        deferrals: u32,
+        /// When it is given up for lost now.
+        deadline_at: Timestamp,
+        /// What is away.
+        reason: String,
     },
     /// An outsider showed a sign of life.
     HeartbeatHeard {
@@ -84,11 +102,16 @@ pub enum SagaEvent<O> {
         direction: Direction,
         /// The attempt.
         id: StepId,
+        /// Its number, from 1.
+        attempt: u32,
+        /// The kind of failure.
+        category: Category,
         /// Why.
         reason: String,
-        /// Whether it may have taken effect all the same.
+        /// Whether something may have been done all the same.
         uncertain: bool,
         /// When it is tried again; never, where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
     },
     /// A step is done.
@@ -98,53 +121,83 @@ pub enum SagaEvent<O> {
         /// The attempt.
         id: StepId,
         /// What came of it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         output: Value,
         /// Who approved, where a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<Actor>,
     },
-    /// A step is no longer waited for, because the saga is to be undone.
+    /// A step failed that the saga can do without.
+    StepPassedOver {
+        /// The step.
+        step: StepName,
+        /// Why it failed.
+        reason: String,
+    },
+    /// A step is no longer waited for, because the saga turns back.
     StepStopped {
         /// The step.
         step: StepName,
-        /// Whether it may have taken effect.
+        /// Whether something may have been done.
         uncertain: bool,
     },
     /// From here on what was done is undone.
-    UndoBegan {
+    CompensationStarted {
         /// Why.
         reason: String,
+        /// The kind of failure that made it turn back; absent where a person or a parent wanted it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        category: Option<Category>,
         /// The person who wanted it, where one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         actor: Option<Actor>,
         /// The parent's attempt that waits for it, where a parent wanted it.
-        answers: Option<StepId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
-    /// A step is undone.
-    StepUndone {
-        /// The step.
+    /// The parent wants what cannot be undone any more.
+    CompensationRefused {
+        /// Why not.
+        reason: String,
+        /// The parent's attempt that waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
+    },
+    /// A compensation is done.
+    StepCompensated {
+        /// The compensation.
         step: StepName,
         /// The attempt.
         id: StepId,
+        /// What came of it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        output: Value,
     },
     /// The end: all is done.
     Completed {
-        /// The parent's attempt that waits for it.
-        parent: Option<StepId>,
+        /// What came of it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        output: Value,
     },
     /// The end: all is undone.
     Compensated {
         /// Why.
         reason: String,
         /// The parent's attempt that waits for it.
-        parent: Option<StepId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
-    /// A step could not be undone: an operator is needed.
+    /// It cannot go on by itself: an operator is needed.
     Stuck {
-        /// The step.
+        /// The compensation, or the step past the point of no return.
         step: StepName,
-        /// Why.
+        /// Why it failed.
         reason: String,
+        /// The kind of failure.
+        category: Category,
         /// The parent's attempt that waits for the end.
-        parent: Option<StepId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
     /// An operator had it try again.
     Resumed {
@@ -153,7 +206,7 @@ pub enum SagaEvent<O> {
         /// Why.
         reason: String,
     },
-    /// An operator has dealt with the step that could not be undone.
+    /// An operator has seen to a step otherwise.
     StepSkipped {
         /// The step.
         step: StepName,
@@ -175,43 +228,43 @@ pub enum SagaEvent<O> {
     },
 }
 
-const NAMES: [&str; 15] = [
-    "saga.started",
-    "saga.step-began",
-    "saga.heartbeat-heard",
-    "saga.deadline-exceeded",
-    "saga.step-failed",
-    "saga.step-completed",
-    "saga.step-stopped",
-    "saga.undo-began",
-    "saga.step-undone",
-    "saga.completed",
-    "saga.compensated",
-    "saga.stuck",
-    "saga.resumed",
-    "saga.step-skipped",
-    "saga.step-edited",
-];
+macro_rules! names {
+    ($($variant:ident = $name:literal),+ $(,)?) => {
+        /// The wire names of all events of sagas.
+        pub const SAGA_EVENTS: &[&str] = &[$($name),+];
+
+        impl<O> SagaEvent<O> {
+            fn name(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => $name ),+ }
+            }
+        }
+    };
+}
+
+names! {
+    Started = "saga.started",
+    StepStarted = "saga.step-started",
+    StepDeferred = "saga.step-deferred",
+    HeartbeatHeard = "saga.heartbeat-heard",
+    DeadlineExceeded = "saga.deadline-exceeded",
+    StepFailed = "saga.step-failed",
+    StepCompleted = "saga.step-completed",
+    StepPassedOver = "saga.step-passed-over",
+    StepStopped = "saga.step-stopped",
+    CompensationStarted = "saga.compensation-started",
+    CompensationRefused = "saga.compensation-refused",
+    StepCompensated = "saga.step-compensated",
+    Completed = "saga.completed",
+    Compensated = "saga.compensated",
+    Stuck = "saga.stuck",
+    Resumed = "saga.resumed",
+    StepSkipped = "saga.step-skipped",
+    StepEdited = "saga.step-edited",
+}
 
 impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
     fn type_name(&self) -> &'static str {
-        match self {
-            Self::Started { .. } => "saga.started",
-            Self::StepBegan { .. } => "saga.step-began",
-            Self::HeartbeatHeard { .. } => "saga.heartbeat-heard",
-            Self::DeadlineExceeded { .. } => "saga.deadline-exceeded",
-            Self::StepFailed { .. } => "saga.step-failed",
-            Self::StepCompleted { .. } => "saga.step-completed",
-            Self::StepStopped { .. } => "saga.step-stopped",
-            Self::UndoBegan { .. } => "saga.undo-began",
-            Self::StepUndone { .. } => "saga.step-undone",
-            Self::Completed { .. } => "saga.completed",
-            Self::Compensated { .. } => "saga.compensated",
-            Self::Stuck { .. } => "saga.stuck",
-            Self::Resumed { .. } => "saga.resumed",
-            Self::StepSkipped { .. } => "saga.step-skipped",
-            Self::StepEdited { .. } => "saga.step-edited",
-        }
+        self.name()
     }
 
     fn schema_version(&self) -> u32 {
@@ -223,6 +276,6 @@ impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
     }
 
     fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("saga.", &NAMES, type_name, schema_version, data)
+        tagged("saga.", SAGA_EVENTS, type_name, schema_version, data)
     }
 }

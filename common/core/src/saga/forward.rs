@@ -4,21 +4,27 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::SagaDecision;
+use super::command::{Answers, Parent, StepOutcome};
 use super::definition::SagaDefinition;
-use super::draft::Draft;
+use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent, Wait};
-use super::input::{ChildEnd, SagaId, StepId};
+use super::input::{ChildEnd, SagaRef};
 use super::plan::{Step, StepKind};
 use super::refusal::SagaRefusal;
 use super::state::{Attempt, SagaState, SagaStatus, Waiting};
 use crate::decider::Decision;
 use crate::envelope::Actor;
-use crate::failure::Category;
+use crate::failure::{Category, clip};
+use crate::ids::{InvalidId, StepId, check_id};
+
+/// What an id of a saga may have at most, in bytes: step ids are made from it, and have 200.
+const ID_BYTES_MAX: usize = 150;
 
 /// How an attempt ended badly.
 pub(super) struct Failed<'a> {
+    pub(super) category: Category,
     pub(super) reason: &'a str,
-    /// Whether it may have taken effect all the same.
+    /// Whether something may have been done all the same.
     pub(super) uncertain: bool,
     /// Whether another attempt may help.
     pub(super) again: bool,
@@ -27,9 +33,9 @@ pub(super) struct Failed<'a> {
 /// Starts a saga, with the newest version. Starting it again does nothing; undoing may have come first.
 pub(super) fn start<D: SagaDefinition>(
     state: &SagaState<D::Order>,
-    saga: &SagaId,
+    saga: &SagaRef,
     order: &D::Order,
-    parent: Option<&StepId>,
+    parent: Option<&Parent>,
     now: Timestamp,
 ) -> Result<SagaDecision<D>, SagaRefusal> {
     match (&state.begun, &state.status) {
@@ -39,212 +45,273 @@ pub(super) fn start<D: SagaDefinition>(
         (
             None,
             SagaStatus::Running
-            | SagaStatus::Undoing { .. }
+            | SagaStatus::Compensating { .. }
             | SagaStatus::Completed
             | SagaStatus::Compensated { .. }
             | SagaStatus::Stuck { .. },
         ) => return Ok(Decision::nothing()),
     }
+    check_saga_id(saga)?;
     let version = D::VERSION;
-    let plan = D::plan(version).ok_or(SagaRefusal::UnknownVersion { version, newest: version })?;
+    let unknown = SagaRefusal::UnknownVersion { kind: D::KIND, version, newest: version };
+    let plan = D::plan(version, order).ok_or(unknown)?;
     plan.check()?;
     let mut draft = Draft::<D>::new(state.clone(), plan, now);
     let (saga, order, parent) = (saga.clone(), order.clone(), parent.cloned());
     draft.record(SagaEvent::Started { saga, version, order, parent });
-    draft.advance();
+    draft.advance()?;
     Ok(draft.decision)
+}
+
+fn check_saga_id(saga: &SagaRef) -> Result<(), InvalidId> {
+    if saga.id().len() > ID_BYTES_MAX {
+        // Step ids of this saga would be refused: so is the longest of them here.
+        return check_id("step id", &format!("{}{}", saga.id(), "-".repeat(200 - ID_BYTES_MAX)));
+    }
+    Ok(())
 }
 
 impl<D: SagaDefinition> Draft<D> {
     /// Goes on as far as it can without an answer.
-    pub(super) fn advance(&mut self) {
+    pub(super) fn advance(&mut self) -> Done {
         if !self.state.running.is_empty() {
-            return;
+            return Ok(());
         }
         match &self.state.status {
             SagaStatus::Running => self.next_stage(),
-            SagaStatus::Undoing { reason } => {
+            SagaStatus::Compensating { reason, .. } => {
                 let reason = reason.clone();
-                self.undo_next(&reason);
+                self.compensate_next(&reason)
             }
             SagaStatus::NotStarted
             | SagaStatus::Completed
             | SagaStatus::Compensated { .. }
-            | SagaStatus::Stuck { .. } => {}
+            | SagaStatus::Stuck { .. } => Ok(()),
         }
     }
 
-    fn next_stage(&mut self) {
-        let Some(begun) = &self.state.begun else { return };
-        let open = |step: &&Step| {
-            let part = step.condition.is_none() || D::applies(begun.version, &step.name, &begun.order);
-            part && !self.state.done.contains(&step.name)
+    fn next_stage(&mut self) -> Done {
+        let Some(facts) = self.facts() else { return Ok(()) };
+        let open = |step: &&Step<D::Step>| {
+            let part = step.condition.is_none() || D::applies(step.name, &facts);
+            part && !self.state.done.contains(&step.full_name())
         };
         let stages = self.plan.stages.iter();
-        let next: Option<Vec<Step>> = stages
+        let next: Option<Vec<Step<D::Step>>> = stages
             .map(|stage| stage.steps.iter().filter(open).cloned().collect::<Vec<_>>())
             .find(|steps| !steps.is_empty());
-        match next {
-            Some(steps) => steps.iter().for_each(|step| self.begin(step, Direction::Forward)),
-            None => self.record(SagaEvent::Completed { parent: self.state.parent.clone() }),
+        let Some(steps) = next else {
+            let output = D::result(&facts);
+            self.record(SagaEvent::Completed { output: output.clone() });
+            self.tell_parent(ChildEnd::Completed { output });
+            return Ok(());
+        };
+        steps.into_iter().try_for_each(|step| self.begin(&Work { step, compensation: None }))
+    }
+
+    /// A step answered.
+    pub(super) fn answered(&mut self, answers: &Answers, outcome: &StepOutcome) -> Done {
+        let found = match answers {
+            Answers::Attempt(id) => self.awaiting(id),
+            Answers::Step(name) => {
+                let attempt = self.state.running.get(name).cloned();
+                attempt.and_then(|attempt| Some((self.work(name)?, attempt)))
+            }
+        };
+        let Some((work, attempt)) = found else { return Ok(()) };
+        let by_person = work.step.kind == StepKind::Approval && attempt.direction == Direction::Forward;
+        if matches!(work.step.kind, StepKind::Child { .. }) || by_person {
+            return Ok(());
+        }
+        let waits = attempt.waiting == Waiting::Answer;
+        match outcome {
+            StepOutcome::Succeeded { output } => self.succeeded(&work, &attempt, output),
+            StepOutcome::Failed { category, reason, uncertain } if waits => {
+                // Undoing has no alternative: it is tried again whatever the reason.
+                let again = *category == Category::Transient || attempt.direction == Direction::Back;
+                let (category, uncertain) = (*category, *uncertain);
+                self.failed(&work, &attempt, &Failed { category, reason, uncertain, again })
+            }
+            StepOutcome::Deferred { until, reason } if waits => {
+                self.deferred(&work, &attempt, *until, reason);
+                Ok(())
+            }
+            StepOutcome::Alive if waits => {
+                self.heartbeat(&work, &attempt);
+                Ok(())
+            }
+            StepOutcome::Failed { .. } | StepOutcome::Deferred { .. } | StepOutcome::Alive => Ok(()),
         }
     }
 
-    /// An attempt worked. Approvals are given by people, and children answer by their ends.
-    pub(super) fn succeeded(&mut self, id: &StepId, output: &Value) {
-        let Some((step, attempt)) = self.awaiting(id) else { return };
-        match (attempt.direction, step.kind) {
-            (Direction::Forward, StepKind::Ask | StepKind::Callback { .. }) => {
-                self.complete(&step, id, output, None);
+    /// An output that later steps could not read is a failure of its step, which may have been done.
+    fn succeeded(&mut self, work: &Work<D::Step>, attempt: &Attempt, output: &Value) -> Done {
+        if work.compensation.is_some() {
+            return self.compensated(work, &attempt.id, output);
+        }
+        match D::check_output(work.step.name, output) {
+            Ok(()) => self.complete(work, &attempt.id, output, None),
+            Err(error) => {
+                let reason = format!("its output has another form than the saga reads: {error}");
+                let (category, reason) = (Category::Validation, reason.as_str());
+                self.failed(work, attempt, &Failed { category, reason, uncertain: true, again: false })
             }
-            (Direction::Undo, StepKind::Ask | StepKind::Callback { .. } | StepKind::Approval) => {
-                self.undone(&step, id);
-            }
-            (Direction::Forward, StepKind::Child | StepKind::Approval)
-            | (Direction::Undo, StepKind::Child) => {}
         }
     }
 
-    fn complete(&mut self, step: &Step, id: &StepId, output: &Value, approved_by: Option<&Actor>) {
+    pub(super) fn complete(
+        &mut self,
+        work: &Work<D::Step>,
+        id: &StepId,
+        output: &Value,
+        approved_by: Option<&Actor>,
+    ) -> Done {
         self.record(SagaEvent::StepCompleted {
-            step: step.name.clone(),
+            step: work.name(),
             id: id.clone(),
             output: output.clone(),
             approved_by: approved_by.cloned(),
         });
-        self.advance();
+        self.advance()
     }
 
-    fn undone(&mut self, step: &Step, id: &StepId) {
-        self.record(SagaEvent::StepUndone { step: step.name.clone(), id: id.clone() });
-        self.advance();
-    }
-
-    /// An attempt did not work, its consumer says.
-    pub(super) fn told_failed(&mut self, id: &StepId, category: Category, reason: &str) {
-        let Some((step, attempt)) = self.awaiting(id) else { return };
-        if step.kind == StepKind::Child
-            || step.kind == StepKind::Approval && attempt.direction == Direction::Forward
-        {
-            return;
-        }
-        // Undoing has no alternative: it is tried again whatever the reason.
-        let again = category == Category::Transient || attempt.direction == Direction::Undo;
-        self.failed(&step, &attempt, &Failed { reason, uncertain: false, again });
+    /// More time for an attempt whose dependency is away: a new deadline, counted from when it is looked at again. That
+    /// it waits no longer than its message may is the queue's business.
+    fn deferred(&mut self, work: &Work<D::Step>, attempt: &Attempt, until: Timestamp, reason: &str) {
+        let deadline_at = Self::after(until.max(self.now), work.policy().deadline_seconds);
+        let deferrals = attempt.deferrals.saturating_add(1);
+        self.record(SagaEvent::StepDeferred {
+            step: work.name(),
+            id: attempt.id.clone(),
+            deferrals,
+            deadline_at,
+            reason: clip(reason),
+        });
+        self.wake(Attempt { deferrals, ..attempt.clone() }.timer(), deadline_at);
     }
 
     /// A sign of life: the heartbeat is armed again; the deadline stays.
-    pub(super) fn heartbeat(&mut self, id: &StepId) {
-        let Some((step, attempt)) = self.awaiting(id) else { return };
-        let (StepKind::Callback { heartbeat_seconds }, Direction::Forward) = (step.kind, attempt.direction)
+    fn heartbeat(&mut self, work: &Work<D::Step>, attempt: &Attempt) {
+        let (StepKind::Callback { heartbeat_seconds }, Direction::Forward) =
+            (work.step.kind, attempt.direction)
         else {
             return;
         };
-        let (beat, due_at) = (attempt.beat.saturating_add(1), self.after(heartbeat_seconds));
-        self.record(SagaEvent::HeartbeatHeard { step: step.name, beat, due_at });
-        self.wake(format!("heartbeat:{id}:{beat}"), due_at);
-    }
-
-    /// A person approves.
-    pub(super) fn approved(&mut self, id: &StepId, actor: &Actor) -> Result<(), SagaRefusal> {
-        let (step, _) = self.approval(id)?;
-        self.complete(&step, id, &Value::Null, Some(actor));
-        Ok(())
-    }
-
-    /// A person rejects, and says why.
-    pub(super) fn rejected(&mut self, id: &StepId, actor: &Actor, reason: &str) -> Result<(), SagaRefusal> {
-        let (step, attempt) = self.approval(id)?;
-        if reason.trim().is_empty() {
-            return Err(SagaRefusal::NoReason);
-        }
-        let reason = format!("rejected by {}: {reason}", actor.0);
-        self.failed(&step, &attempt, &Failed { reason: &reason, uncertain: false, again: false });
-        Ok(())
-    }
-
-    fn approval(&self, id: &StepId) -> Result<(Step, Attempt), SagaRefusal> {
-        self.awaiting(id)
-            .filter(|(step, attempt)| {
-                step.kind == StepKind::Approval && attempt.direction == Direction::Forward
-            })
-            .ok_or_else(|| SagaRefusal::NotWaiting { step: id.clone() })
+        let beat = attempt.beat.saturating_add(1);
+        let due_at = Self::after(self.now, heartbeat_seconds);
+        self.record(SagaEvent::HeartbeatHeard { step: work.name(), beat, due_at });
+        self.wake(format!("heartbeat:{}:{beat}", attempt.id), due_at);
     }
 
     /// A child saga ended.
-    pub(super) fn child_ended(&mut self, id: &StepId, end: &ChildEnd) {
-        let Some((step, attempt)) = self.awaiting(id) else { return };
-        if step.kind != StepKind::Child {
-            return;
+    pub(super) fn child_ended(&mut self, id: &StepId, end: &ChildEnd) -> Done {
+        let Some((work, attempt)) = self.awaiting(id) else { return Ok(()) };
+        if !matches!(work.step.kind, StepKind::Child { .. }) {
+            return Ok(());
         }
+        let category = Category::Business;
         match (attempt.direction, end) {
-            (Direction::Forward, ChildEnd::Completed) => self.complete(&step, id, &Value::Null, None),
-            (Direction::Undo, ChildEnd::Compensated { .. }) => self.undone(&step, id),
+            (Direction::Forward, ChildEnd::Completed { output }) => self.succeeded(&work, &attempt, output),
+            (Direction::Back, ChildEnd::Compensated { .. }) => self.compensated(&work, id, &Value::Null),
             // It completed before it heard that it is to be undone; it will hear.
-            (Direction::Undo, ChildEnd::Completed) => {}
+            (Direction::Back, ChildEnd::Completed { .. }) => Ok(()),
             (Direction::Forward, ChildEnd::Compensated { reason }) => {
-                let reason = format!("the child saga was undone: {reason}");
-                self.failed(&step, &attempt, &Failed { reason: &reason, uncertain: false, again: false });
+                let reason = &format!("the child saga was undone: {reason}");
+                self.failed(&work, &attempt, &Failed { category, reason, uncertain: false, again: false })
             }
-            (Direction::Forward | Direction::Undo, ChildEnd::Stuck { reason }) => {
-                let reason = format!("the child saga is stuck: {reason}");
-                self.failed(&step, &attempt, &Failed { reason: &reason, uncertain: true, again: true });
+            (Direction::Forward | Direction::Back, ChildEnd::Stuck { reason }) => {
+                let reason = &format!("the child saga is stuck: {reason}");
+                self.failed(&work, &attempt, &Failed { category, reason, uncertain: true, again: true })
             }
         }
     }
 
     /// A timer is due. Its name tells whether its wait is still on.
-    pub(super) fn fired(&mut self, name: &str) {
+    pub(super) fn fired(&mut self, name: &str) -> Done {
         let running = self.state.running.iter();
         let found = running.filter_map(|(step, attempt)| Some((step, attempt, due(attempt, name)?))).next();
-        let Some((step, attempt, due)) = found else { return };
-        let (Some(step), attempt) = (self.step(step), attempt.clone()) else { return };
+        let Some((step, attempt, due)) = found else { return Ok(()) };
+        let (Some(work), attempt) = (self.work(step), attempt.clone()) else { return Ok(()) };
+        let seconds = work.policy().deadline_seconds;
         let (wait, reason) = match due {
-            Due::Retry => return self.begin(&step, attempt.direction),
-            Due::Missed(Wait::Answer) => (Wait::Answer, "no answer came in time"),
-            Due::Missed(Wait::Heartbeat) => (Wait::Heartbeat, "no sign of life came in time"),
+            Due::Retry => return self.begin(&work),
+            Due::Missed(Wait::Answer) => (Wait::Answer, format!("no answer within {seconds} s")),
+            Due::Missed(Wait::Heartbeat) => (Wait::Heartbeat, "no sign of life came in time".to_owned()),
         };
-        self.record(SagaEvent::DeadlineExceeded { step: step.name.clone(), id: attempt.id.clone(), wait });
+        self.record(SagaEvent::DeadlineExceeded { step: work.name(), id: attempt.id.clone(), wait });
         // What nobody approved took no effect; everything else may have, though its answer is lost.
-        let uncertain = step.kind != StepKind::Approval;
-        self.failed(&step, &attempt, &Failed { reason, uncertain, again: true });
+        let uncertain = work.step.kind != StepKind::Approval || work.compensation.is_some();
+        let (category, reason) = (Category::Transient, reason.as_str());
+        self.failed(&work, &attempt, &Failed { category, reason, uncertain, again: true })
     }
 
-    /// An attempt failed: another one follows, or what was done is undone, or an operator is needed.
-    pub(super) fn failed(&mut self, step: &Step, attempt: &Attempt, failed: &Failed<'_>) {
-        let retry_after = self.retry_after(step, attempt, failed.again);
-        let retry_at = retry_after.map(|seconds| self.after(seconds));
+    /// An attempt failed: another one follows, or the saga goes on without the step, or what was done is undone, or an
+    /// operator is needed.
+    pub(super) fn failed(&mut self, work: &Work<D::Step>, attempt: &Attempt, failed: &Failed<'_>) -> Done {
+        let retry_after = self.retry_after(work, attempt, failed.again);
+        let retry_at = retry_after.map(|seconds| Self::after(self.now, seconds));
+        let (step, reason) = (work.name(), clip(failed.reason));
+        let category = failed.category;
         self.record(SagaEvent::StepFailed {
-            step: step.name.clone(),
+            step: step.clone(),
             direction: attempt.direction,
             id: attempt.id.clone(),
-            reason: failed.reason.to_owned(),
+            attempt: attempt.attempt,
+            category,
+            reason: reason.clone(),
             uncertain: failed.uncertain,
             retry_at,
         });
+        let running = self.state.status == SagaStatus::Running;
         match (retry_at, retry_after, attempt.direction) {
-            (Some(_), Some(0), direction) => self.begin(step, direction),
-            (Some(due_at), _, _) => self.wake(format!("retry:{}", attempt.id), due_at),
-            (None, _, Direction::Undo) => self.record(SagaEvent::Stuck {
-                step: step.name.clone(),
-                reason: failed.reason.to_owned(),
-                parent: self.state.parent.clone(),
-            }),
-            (None, _, Direction::Forward) if self.state.status == SagaStatus::Running => {
-                let reason = format!("step {} failed: {}", step.name, failed.reason);
-                self.begin_undo(&reason, None, None);
+            (Some(_), Some(0), _) => self.begin(work),
+            (Some(due_at), _, _) => {
+                self.wake(format!("retry:{}", attempt.id), due_at);
+                Ok(())
             }
-            (None, _, Direction::Forward) => self.advance(),
+            (None, _, Direction::Back) => {
+                self.stuck(work, attempt, &reason, category);
+                Ok(())
+            }
+            (None, _, Direction::Forward) if !running => self.advance(),
+            (None, _, Direction::Forward) if work.step.best_effort => {
+                self.record(SagaEvent::StepPassedOver { step, reason });
+                self.advance()
+            }
+            (None, _, Direction::Forward) if self.pivot_passed().is_some() => {
+                self.stuck(work, attempt, &reason, category);
+                Ok(())
+            }
+            (None, _, Direction::Forward) => {
+                let reason = format!("{step} failed: {reason}");
+                self.compensate(&reason, Some(category), None, None)
+            }
         }
     }
 
-    /// The seconds until the next try, if there is one. Once the saga is to be undone, no step is tried again.
-    fn retry_after(&self, step: &Step, attempt: &Attempt, again: bool) -> Option<u32> {
-        let policy = Self::policy(step, attempt.direction)?;
-        let forgiven = self.state.tries(&step.name, attempt.direction).forgiven;
-        let tried = attempt.attempt.saturating_sub(forgiven);
-        let wanted = attempt.direction == Direction::Undo || self.state.status == SagaStatus::Running;
+    /// The seconds until the next attempt, if there is one. Once the saga turns back, no step is tried again.
+    fn retry_after(&self, work: &Work<D::Step>, attempt: &Attempt, again: bool) -> Option<u32> {
+        let policy = work.policy();
+        let tried = self.tried(work, attempt);
+        let wanted = attempt.direction == Direction::Back || self.state.status == SagaStatus::Running;
         (again && wanted && tried < policy.attempts).then(|| policy.delay_seconds(tried))
+    }
+
+    /// Which attempt it is, counted from the start or from the last time that an operator had it tried again.
+    fn tried(&self, work: &Work<D::Step>, attempt: &Attempt) -> u32 {
+        attempt.attempt.saturating_sub(self.state.tries(&work.name()).forgiven)
+    }
+
+    /// The advice comes first, so that a long reason cannot cut it off.
+    fn stuck(&mut self, work: &Work<D::Step>, attempt: &Attempt, reason: &str, category: Category) {
+        let tried = self.tried(work, attempt);
+        let reason = clip(&format!(
+            "{} failed {tried} times: put right what stands in its way, then resume the saga; last failure: {reason}",
+            work.name()
+        ));
+        let parent = self.state.parent.clone();
+        self.record(SagaEvent::Stuck { step: work.name(), reason: reason.clone(), category, parent });
+        self.tell_parent(ChildEnd::Stuck { reason });
     }
 }
 
@@ -255,12 +322,10 @@ enum Due {
 }
 
 fn due(attempt: &Attempt, name: &str) -> Option<Due> {
-    let id = &attempt.id;
     match attempt.waiting {
-        Waiting::Retry => (name == format!("retry:{id}")).then_some(Due::Retry),
-        Waiting::Answer if name == format!("deadline:{id}") => Some(Due::Missed(Wait::Answer)),
-        Waiting::Answer => {
-            (name == format!("heartbeat:{id}:{}", attempt.beat)).then_some(Due::Missed(Wait::Heartbeat))
-        }
+        Waiting::Retry => (name == attempt.timer()).then_some(Due::Retry),
+        Waiting::Answer if name == attempt.timer() => Some(Due::Missed(Wait::Answer)),
+        Waiting::Answer => (name == format!("heartbeat:{}:{}", attempt.id, attempt.beat))
+            .then_some(Due::Missed(Wait::Heartbeat)),
     }
 }

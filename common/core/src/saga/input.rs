@@ -8,24 +8,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::event::SagaEvent;
+use super::command::{Answers, Parent, StepOutcome};
+use super::plan::StepNames;
 use crate::envelope::Actor;
-use crate::failure::Category;
-use crate::ids::{InvalidId, StreamId};
+use crate::ids::{InvalidId, StepId, StreamId};
 
 /// The longest name of a step, in bytes.
 const STEP_NAME_BYTES_MAX: usize = 40;
 
-/// The name of a step in its plan.
+/// The name of a step, or of a compensation, in its saga: `reserve-stock`, or `reserve-line.3` for the fourth line of
+/// an order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepName(Cow<'static, str>);
 
 impl StepName {
-    /// A name that is written in the code.
+    /// The name of a definition's step, for a line of the order where there is one.
     #[must_use]
-    pub const fn of(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
+    pub fn of(name: impl StepNames, line: Option<u32>) -> Self {
+        Self(match line {
+            None => Cow::Borrowed(name.as_str()),
+            Some(line) => Cow::Owned(format!("{}.{line}", name.as_str())),
+        })
     }
 
     /// A name that somebody said; it is looked up in the plan.
@@ -40,11 +44,17 @@ impl StepName {
         &self.0
     }
 
-    pub(super) fn is_sound(&self) -> bool {
+    /// Whether it is the name of this step.
+    pub(super) fn is(&self, name: impl StepNames, line: Option<u32>) -> bool {
+        match line {
+            None => self.0 == name.as_str(),
+            Some(_) => *self == Self::of(name, line),
+        }
+    }
+
+    pub(super) fn is_sound(name: &str) -> bool {
         let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=STEP_NAME_BYTES_MAX).contains(&self.0.len())
-            && self.0.bytes().all(letters)
-            && !self.0.starts_with("undo-")
+        (1..=STEP_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(letters)
     }
 }
 
@@ -107,71 +117,16 @@ impl fmt::Display for SagaRef {
     }
 }
 
-/// Names a saga.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SagaId(String);
-
-impl SagaId {
-    /// The id of this text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn of_child(parent: &Self, step: &StepName) -> Self {
-        Self(format!("{parent}.{step}"))
-    }
-}
-
-impl fmt::Display for SagaId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Names one attempt at a step, or at its undoing: `<saga>/<step>/<attempt>`, `<saga>/undo-<step>/<attempt>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepId(String);
-
-impl StepId {
-    /// The id of this text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The saga whose attempt it is; what an answer is routed by.
-    #[must_use]
-    pub fn saga(&self) -> Option<SagaId> {
-        let mut parts = self.0.rsplitn(3, '/');
-        parts.nth(2).map(SagaId::new)
-    }
-}
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// How a child saga ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum ChildEnd {
     /// All is done.
-    Completed,
+    Completed {
+        /// What came of it.
+        #[serde(default)]
+        output: Value,
+    },
     /// All is undone.
     Compensated {
         /// Why.
@@ -184,81 +139,26 @@ pub enum ChildEnd {
     },
 }
 
-/// What the end of a child means to its parent: the attempt that it answers, and the end.
-#[must_use]
-pub fn child_end<O>(event: &SagaEvent<O>) -> Option<(StepId, ChildEnd)> {
-    let (parent, end) = match event {
-        SagaEvent::Completed { parent } => (parent, ChildEnd::Completed),
-        SagaEvent::Compensated { parent, reason } => {
-            (parent, ChildEnd::Compensated { reason: reason.clone() })
-        }
-        SagaEvent::Stuck { parent, reason, .. } => (parent, ChildEnd::Stuck { reason: reason.clone() }),
-        SagaEvent::Started { .. }
-        | SagaEvent::StepBegan { .. }
-        | SagaEvent::HeartbeatHeard { .. }
-        | SagaEvent::DeadlineExceeded { .. }
-        | SagaEvent::StepFailed { .. }
-        | SagaEvent::StepCompleted { .. }
-        | SagaEvent::StepStopped { .. }
-        | SagaEvent::UndoBegan { .. }
-        | SagaEvent::StepUndone { .. }
-        | SagaEvent::Resumed { .. }
-        | SagaEvent::StepSkipped { .. }
-        | SagaEvent::StepEdited { .. } => return None,
-    };
-    parent.clone().map(|parent| (parent, end))
-}
-
 /// What a saga is asked or told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SagaInput<O> {
     /// Begin.
     Start {
-        /// Its id.
-        saga: SagaId,
+        /// Its name.
+        saga: SagaRef,
         /// What it is about.
         order: O,
         /// The parent's attempt that waits for its end.
-        parent: Option<StepId>,
+        parent: Option<Parent>,
     },
-    /// An attempt worked: a consumer's reply, or an outsider's callback whose token the edge has checked.
-    Succeeded {
-        /// The attempt.
-        step: StepId,
-        /// What came of it.
-        output: Value,
+    /// A step's answer: a consumer's reply, or an outsider's callback whose token the edge has checked.
+    Answer {
+        /// What is answered.
+        answers: Answers,
+        /// How it went.
+        outcome: StepOutcome,
     },
-    /// An attempt did not work, and took no effect.
-    Failed {
-        /// The attempt.
-        step: StepId,
-        /// What is transient is tried again.
-        category: Category,
-        /// Why.
-        reason: String,
-    },
-    /// An outsider is still at it.
-    Heartbeat {
-        /// The attempt.
-        step: StepId,
-    },
-    /// A person approves.
-    Approve {
-        /// The attempt.
-        step: StepId,
-        /// Who.
-        actor: Actor,
-    },
-    /// A person rejects.
-    Reject {
-        /// The attempt.
-        step: StepId,
-        /// Who.
-        actor: Actor,
-        /// Why.
-        reason: String,
-    },
-    /// A child saga ended; see [`child_end`].
+    /// A child saga ended.
     ChildEnded {
         /// The attempt that waited for it.
         step: StepId,
@@ -270,45 +170,51 @@ pub enum SagaInput<O> {
         /// Its name.
         name: String,
     },
-    /// An operator wants a running saga undone.
-    Cancel {
-        /// Who.
-        actor: Actor,
-        /// Why.
-        reason: String,
-    },
     /// The parent wants it undone, even when it is complete.
-    Undo {
+    Compensate {
         /// The parent's attempt that waits for it.
-        answers: Option<StepId>,
+        parent: Option<Parent>,
         /// Why.
         reason: String,
     },
-    /// An operator wants a stuck saga to try again.
-    Resume {
+    /// A person wants something done about it.
+    Operate {
+        /// What.
+        operation: Operation,
         /// Who.
         actor: Actor,
         /// Why.
         reason: String,
     },
-    /// An operator has dealt with what a saga is stuck at.
+}
+
+/// What operators may do with any saga.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Undo a running saga.
+    Cancel,
+    /// Have a stuck saga try again.
+    Resume,
+    /// Go on without a step that is stuck or waits for its next attempt: somebody has seen to it.
     Skip {
-        /// The step it is stuck at.
+        /// The step, or the compensation.
         step: StepName,
-        /// Who.
-        actor: Actor,
-        /// Why.
-        reason: String,
     },
-    /// An operator gives a stuck step another input, and it is tried again.
+    /// Give a step that is stuck or waits for its next attempt another input, and try it again.
     Edit {
-        /// The step it is stuck at.
+        /// The step, or the compensation.
         step: StepName,
         /// The input.
         input: Value,
-        /// Who.
-        actor: Actor,
-        /// Why.
-        reason: String,
+    },
+    /// Approve.
+    Approve {
+        /// The approval; needed where several wait.
+        step: Option<StepName>,
+    },
+    /// Reject.
+    Reject {
+        /// The approval; needed where several wait.
+        step: Option<StepName>,
     },
 }

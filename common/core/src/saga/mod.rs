@@ -2,10 +2,11 @@
 //!
 //! A [`SagaDefinition`] says what there is to do, as a [`Plan`] of stages; [`Saga`] is the [`Decider`] that does
 //! it. Its promises: every wait has a deadline of its own; an answer that is late or repeated is known by its step
-//! id and ignored; what was done is undone in the exact reverse order; and every saga that started ends completed,
-//! compensated or visibly stuck, for each wait ends by a timer and tries are counted.
+//! id and ignored; what was done, or may have been done, is undone in reverse order; and every saga that started ends
+//! completed, compensated or visibly stuck, for each wait ends by a timer and attempts are counted.
 
 mod command;
+mod compensate;
 mod definition;
 mod diagram;
 mod draft;
@@ -16,39 +17,43 @@ mod operators;
 mod plan;
 mod refusal;
 mod state;
-mod undo;
 
 use std::marker::PhantomData;
 
 use jiff::Timestamp;
 
 use crate::decider::{Decider, Decision};
+use crate::ids::StepId;
 
-pub use command::{Answers, Parent, SAGA_COMMANDS, SAGAS_QUEUE, SagaCommand, StepOutcome, StepReply};
-pub use definition::{Ask, Errand, SagaDefinition};
+pub use command::{
+    Answers, OPERATOR_COMMANDS, OperateSaga, Parent, SAGA_COMMANDS, SAGAS_QUEUE, SagaCommand, StepOutcome,
+    StepReply,
+};
+pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition, check};
 pub use diagram::mermaid;
-pub use event::{Direction, SagaEvent, Wait};
-pub use input::{ChildEnd, SagaId, SagaInput, SagaRef, StepId, StepName, child_end};
-pub use plan::{BadPlan, Plan, RetryPolicy, Stage, Step, StepKind};
+pub use event::{Direction, SAGA_EVENTS, SagaEvent, Wait};
+pub use input::{ChildEnd, Operation, SagaInput, SagaRef, StepName};
+pub use plan::{BadPlan, Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
 pub use refusal::SagaRefusal;
-pub use state::{Attempt, SagaState, SagaStatus, Waiting};
+pub use state::{Attempt, Begun, SagaState, SagaStatus, Waiting};
 
 use draft::Draft;
 
 /// What a saga decides.
-pub type SagaDecision<D> = Decision<SagaEvent<<D as SagaDefinition>::Order>, <D as SagaDefinition>::Command>;
+pub type SagaDecision<D> =
+    Decision<SagaEvent<<D as SagaDefinition>::Order>, Outgoing<<D as SagaDefinition>::Command>>;
 
 /// The decider that runs the sagas of a definition.
 #[derive(Debug, Clone, Copy)]
 pub struct Saga<D>(PhantomData<D>);
 
 impl<D: SagaDefinition> Decider for Saga<D> {
-    const CATEGORY: &'static str = D::CATEGORY;
-    const STATE_VERSION: u32 = 1;
+    const CATEGORY: &'static str = D::KIND;
+    const STATE_VERSION: u32 = 2;
     type State = SagaState<D::Order>;
     type Input = SagaInput<D::Order>;
     type Event = SagaEvent<D::Order>;
-    type Command = D::Command;
+    type Command = Outgoing<D::Command>;
     type Refusal = SagaRefusal;
 
     fn decide(
@@ -61,29 +66,47 @@ impl<D: SagaDefinition> Decider for Saga<D> {
         }
         let Some(begun) = &state.begun else { return before_start::<D>(state, input) };
         let version = begun.version;
-        let plan = D::plan(version).ok_or(SagaRefusal::UnknownVersion { version, newest: D::VERSION })?;
+        let plan = D::plan(version, &begun.order).ok_or(SagaRefusal::UnknownVersion {
+            kind: D::KIND,
+            version,
+            newest: D::VERSION,
+        })?;
         let mut draft = Draft::<D>::new(state.clone(), plan, now);
         match input {
             SagaInput::Start { .. } => {}
-            SagaInput::Succeeded { step, output } => draft.succeeded(step, output),
-            SagaInput::Failed { step, category, reason } => draft.told_failed(step, *category, reason),
-            SagaInput::Heartbeat { step } => draft.heartbeat(step),
-            SagaInput::Approve { step, actor } => draft.approved(step, actor)?,
-            SagaInput::Reject { step, actor, reason } => draft.rejected(step, actor, reason)?,
-            SagaInput::ChildEnded { step, end } => draft.child_ended(step, end),
-            SagaInput::Timer { name } => draft.fired(name),
-            SagaInput::Cancel { actor, reason } => draft.cancel(actor, reason)?,
-            SagaInput::Undo { answers, reason } => draft.undo_for_parent(answers.as_ref(), reason),
-            SagaInput::Resume { actor, reason } => draft.resume(actor, reason)?,
-            SagaInput::Skip { step, actor, reason } => draft.skip(step, actor, reason)?,
-            SagaInput::Edit { step, input, actor, reason } => draft.edit(step, input, actor, reason)?,
+            SagaInput::Answer { answers, outcome } => draft.answered(answers, outcome)?,
+            SagaInput::ChildEnded { step, end } => draft.child_ended(step, end)?,
+            SagaInput::Timer { name } => draft.fired(name)?,
+            SagaInput::Compensate { parent, reason } => {
+                draft.compensate_for_parent(parent.as_ref(), reason)?;
+            }
+            SagaInput::Operate { operation, actor, reason } => draft.operate(operation, actor, reason)?,
         }
         Ok(draft.decision)
     }
 
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State {
-        state::evolve(state, event)
+        state::evolve(state, event, |state, compensation| {
+            let plan = state.begun.as_ref().and_then(|begun| D::plan(begun.version, &begun.order));
+            // A version that is not known here is an error of the decision; the fold stays total.
+            plan.map_or_else(Vec::new, |plan| covered(&plan, compensation))
+        })
     }
+}
+
+/// The same with a plan at hand.
+fn fold<D: SagaDefinition>(
+    state: SagaState<D::Order>,
+    event: &SagaEvent<D::Order>,
+    plan: &Plan<D::Step>,
+) -> SagaState<D::Order> {
+    state::evolve(state, event, |_, compensation| covered(plan, compensation))
+}
+
+/// The steps that a compensation undoes.
+fn covered<N: StepNames>(plan: &Plan<N>, compensation: &StepName) -> Vec<StepName> {
+    let undone = plan.steps().filter(|step| step.undone_by_name().as_ref() == Some(compensation));
+    undone.map(Step::full_name).collect()
 }
 
 /// What is heard before the start: timers and answers have nobody to mind them; a parent that undoes a child which
@@ -93,21 +116,30 @@ fn before_start<D: SagaDefinition>(
     input: &SagaInput<D::Order>,
 ) -> Result<SagaDecision<D>, SagaRefusal> {
     match input {
-        SagaInput::Undo { answers, reason } => Ok(Decision::events([SagaEvent::Compensated {
-            reason: reason.clone(),
-            parent: answers.clone().or_else(|| state.parent.clone()),
-        }])),
+        SagaInput::Compensate { parent, reason } => {
+            if matches!(state.status, SagaStatus::Compensated { .. }) && state.parent == *parent {
+                return Ok(Decision::nothing());
+            }
+            let (reason, parent) = (reason.clone(), parent.clone().or_else(|| state.parent.clone()));
+            let end = ChildEnd::Compensated { reason: reason.clone() };
+            let decision = Decision::events([SagaEvent::Compensated { reason, parent: parent.clone() }]);
+            Ok(match parent {
+                Some(Parent { saga, step }) => {
+                    decision.command(Outgoing::Saga(SagaCommand::AnswerChild { saga, step, end }))
+                }
+                None => decision,
+            })
+        }
         SagaInput::Start { .. }
-        | SagaInput::Succeeded { .. }
-        | SagaInput::Failed { .. }
-        | SagaInput::Heartbeat { .. }
+        | SagaInput::Answer { .. }
         | SagaInput::ChildEnded { .. }
         | SagaInput::Timer { .. } => Ok(Decision::nothing()),
-        SagaInput::Approve { .. }
-        | SagaInput::Reject { .. }
-        | SagaInput::Cancel { .. }
-        | SagaInput::Resume { .. }
-        | SagaInput::Skip { .. }
-        | SagaInput::Edit { .. } => Err(SagaRefusal::Unknown),
+        SagaInput::Operate { .. } => Err(SagaRefusal::Unknown),
     }
+}
+
+/// The saga that an attempt's id belongs to, by its key; none where the id is no attempt's.
+#[must_use]
+pub fn key_of(step: &StepId) -> Option<&str> {
+    step.as_str().rsplitn(3, '/').nth(2)
 }

@@ -1,38 +1,52 @@
 //! Why a saga says no.
 
-use super::input::{SagaId, StepId, StepName};
+use super::input::{SagaRef, StepName};
 use super::plan::BadPlan;
+use crate::ids::InvalidId;
 
 /// Why a saga says no; each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SagaRefusal {
     /// There is no such saga.
-    #[error("there is no such saga: check its id")]
+    #[error("there is no such saga: check its id; if it was asked for just now, try again shortly")]
     Unknown,
-    /// The saga runs a version that this build does not have.
+    /// The saga runs a version that this build does not have. A fault of the deployment: the message must come again.
     #[error(
-        "the saga runs version {version} of its definition, which is not registered here (newest: {newest}): keep a version for as long as a saga of it runs"
+        "the saga runs version {version} of {kind}, which is not registered here (newest: {newest}): keep a version for as long as a saga of it runs"
     )]
     UnknownVersion {
-        /// The saga's.
+        /// The definition.
+        kind: &'static str,
+        /// The saga's version.
         version: u32,
         /// This build's.
         newest: u32,
     },
-    /// The definition itself is wrong.
+    /// The definition itself is wrong. A fault of the deployment: the message must come again.
     #[error("the definition cannot be run: {0}")]
     Plan(#[from] BadPlan),
+    /// An earlier step's output is needed and not there. A fault of the definition: the message must come again.
+    #[error("the output of step {step} cannot be read: {why}")]
+    Output {
+        /// The step.
+        step: StepName,
+        /// Why not.
+        why: String,
+    },
+    /// An id that the engine makes would be too long, or has characters that ids have not.
+    #[error("the saga's id leaves no room for the ids of its steps: {0}")]
+    Id(#[from] InvalidId),
     /// The id was used before for another order.
     #[error("saga {saga} was started before with another order: use a new id")]
     OtherOrder {
         /// The saga.
-        saga: SagaId,
+        saga: SagaRef,
     },
     /// The decision comes too late, or is about something else.
-    #[error("{step} does not wait for an approval (any more): look at the saga's timeline")]
+    #[error("{what} waits for an approval: look at the saga's timeline")]
     NotWaiting {
-        /// The attempt.
-        step: StepId,
+        /// Nothing (any more), or not this step, or several.
+        what: String,
     },
     /// There is nothing left to cancel.
     #[error("the saga is {status}, and can be cancelled only while it runs")]
@@ -40,26 +54,87 @@ pub enum SagaRefusal {
         /// Where it is.
         status: &'static str,
     },
-    /// Only what is stuck can be resumed or edited.
-    #[error("the saga is {status}, and only a stuck one is resumed or edited")]
+    /// It has gone too far.
+    #[error("the saga is past its point of no return, {step}: it can only go forward")]
+    PastPivot {
+        /// The step.
+        step: StepName,
+    },
+    /// Only what is stuck can be resumed.
+    #[error("the saga is {status}, and only a stuck one can be resumed")]
     NotStuck {
         /// Where it is.
         status: &'static str,
     },
-    /// The operator looked at something else than what the saga is stuck at.
-    #[error("the saga is stuck at {stuck}, not at {asked}: look again before you edit it")]
-    StuckElsewhere {
-        /// Where it is stuck.
-        stuck: StepName,
-        /// What was to be edited.
+    /// Only what is stuck, or waits for its next attempt, can be skipped or edited.
+    #[error(
+        "{asked} is neither stuck nor waiting for its next attempt, so it cannot be skipped or edited{at}: look at the saga again"
+    )]
+    NotAt {
+        /// What was to be skipped or edited.
         asked: StepName,
+        /// Where the saga is, in words.
+        at: String,
+    },
+    /// The definition forbids it.
+    #[error("{step} cannot be skipped, for {why}: put right what stands in its way, then resume the saga")]
+    NeverSkipped {
+        /// The step.
+        step: StepName,
+        /// Why not.
+        why: &'static str,
     },
     /// Operators say why.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
+    /// The reason is too long. Shorten it.
+    #[error("the reason has {characters} characters, and may have {max}: shorten it")]
+    ReasonTooLong {
+        /// How long it is.
+        characters: usize,
+        /// How long it may be.
+        max: usize,
+    },
 }
 
 impl SagaRefusal {
+    /// Whether it is a fault of what is deployed and not of what was asked: the message must come again, and is never
+    /// acknowledged.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => true,
+            Self::Unknown
+            | Self::Id(_)
+            | Self::OtherOrder { .. }
+            | Self::NotWaiting { .. }
+            | Self::NotRunning { .. }
+            | Self::PastPivot { .. }
+            | Self::NotStuck { .. }
+            | Self::NotAt { .. }
+            | Self::NeverSkipped { .. }
+            | Self::NoReason
+            | Self::ReasonTooLong { .. } => false,
+        }
+    }
+
+    /// The HTTP status that says so.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unknown => 404,
+            Self::Id(_) | Self::NoReason | Self::ReasonTooLong { .. } => 400,
+            Self::OtherOrder { .. }
+            | Self::NotWaiting { .. }
+            | Self::NotRunning { .. }
+            | Self::PastPivot { .. }
+            | Self::NotStuck { .. }
+            | Self::NotAt { .. }
+            | Self::NeverSkipped { .. } => 409,
+            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => 503,
+        }
+    }
+
     /// The static label for metrics and answers.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -67,12 +142,17 @@ impl SagaRefusal {
             Self::Unknown => "unknown",
             Self::UnknownVersion { .. } => "unknown-version",
             Self::Plan(_) => "bad-plan",
+            Self::Output { .. } => "output-missing",
+            Self::Id(_) => "bad-id",
             Self::OtherOrder { .. } => "other-order",
             Self::NotWaiting { .. } => "not-waiting",
             Self::NotRunning { .. } => "not-running",
+            Self::PastPivot { .. } => "past-pivot",
             Self::NotStuck { .. } => "not-stuck",
-            Self::StuckElsewhere { .. } => "stuck-elsewhere",
+            Self::NotAt { .. } => "not-at-step",
+            Self::NeverSkipped { .. } => "never-skipped",
             Self::NoReason => "no-reason",
+            Self::ReasonTooLong { .. } => "reason-too-long",
         }
     }
 }

@@ -6,15 +6,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::command::Parent;
 use super::event::{Direction, SagaEvent};
-use super::input::{SagaId, StepId, StepName};
+use super::input::{SagaRef, StepName};
+use crate::failure::Category;
+use crate::ids::StepId;
 
 /// What a saga was started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Begun<O> {
-    /// Its id.
-    pub saga: SagaId,
+    /// Its name.
+    pub saga: SagaRef,
     /// The version of its definition.
     pub version: u32,
     /// What it is about.
@@ -22,7 +25,7 @@ pub struct Begun<O> {
 }
 
 /// What an attempt waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waiting {
     /// Its answer.
@@ -47,6 +50,21 @@ pub struct Attempt {
     pub deadline_at: Timestamp,
     /// How many signs of life there were.
     pub beat: u32,
+    /// How often it was given more time, for what it needs was away.
+    #[serde(default)]
+    pub deferrals: u32,
+}
+
+impl Attempt {
+    /// The name of the timer that ends its wait. A heartbeat has one more.
+    #[must_use]
+    pub fn timer(&self) -> String {
+        match (self.waiting, self.deferrals) {
+            (Waiting::Answer, 0) => format!("deadline:{}", self.id),
+            (Waiting::Answer, deferrals) => format!("deadline:{}:{deferrals}", self.id),
+            (Waiting::Retry, _) => format!("retry:{}", self.id),
+        }
+    }
 }
 
 /// Where a saga is.
@@ -59,9 +77,11 @@ pub enum SagaStatus {
     /// Steps are done.
     Running,
     /// What is under way is stopped or awaited, and then what was done is undone.
-    Undoing {
+    Compensating {
         /// Why.
         reason: String,
+        /// The kind of failure behind it, where it was a failure.
+        category: Option<Category>,
     },
     /// The end: all is done.
     Completed,
@@ -69,15 +89,19 @@ pub enum SagaStatus {
     Compensated {
         /// Why.
         reason: String,
+        /// The kind of failure behind it, where it was a failure.
+        category: Option<Category>,
     },
     /// It waits for an operator.
     Stuck {
-        /// Why it was to be undone.
-        reason: String,
-        /// The step that could not be undone.
+        /// The compensation, or the step past the point of no return, that cannot be done.
         step: StepName,
         /// Why not.
         failure: String,
+        /// The kind of that failure.
+        category: Category,
+        /// Why it was to be undone; absent where it was on its way forward.
+        compensating: Option<String>,
     },
 }
 
@@ -88,18 +112,44 @@ impl SagaStatus {
         match self {
             Self::NotStarted => "not-started",
             Self::Running => "running",
-            Self::Undoing { .. } => "undoing",
+            Self::Compensating { .. } => "compensating",
             Self::Completed => "completed",
             Self::Compensated { .. } => "compensated",
             Self::Stuck { .. } => "stuck",
         }
+    }
+
+    /// Why it is undone or stuck, where it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotStarted | Self::Running | Self::Completed => None,
+            Self::Compensating { reason, .. } | Self::Compensated { reason, .. } => Some(reason),
+            Self::Stuck { failure, .. } => Some(failure),
+        }
+    }
+
+    /// The kind of failure behind that, where there is one.
+    #[must_use]
+    pub fn category(&self) -> Option<Category> {
+        match self {
+            Self::NotStarted | Self::Running | Self::Completed => None,
+            Self::Compensating { category, .. } | Self::Compensated { category, .. } => *category,
+            Self::Stuck { category, .. } => Some(*category),
+        }
+    }
+
+    /// Whether it has ended, and nothing is left to do.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Completed | Self::Compensated { .. })
     }
 }
 
 /// Attempts at one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Tries {
-    /// How many began.
+    /// How many began: ids are made from it and never repeat.
     pub(super) begun: u32,
     /// How many of them an operator has forgiven.
     pub(super) forgiven: u32,
@@ -114,21 +164,20 @@ pub struct SagaState<O> {
     /// Where it is.
     pub status: SagaStatus,
     /// The parent's attempt that waits for its end.
-    pub parent: Option<StepId>,
+    pub parent: Option<Parent>,
     /// The attempts under way.
     pub running: BTreeMap<StepName, Attempt>,
-    /// The steps that are done.
+    /// The steps that are done, or that the saga goes on without.
     pub done: BTreeSet<StepName>,
     /// The steps that took effect or may have, in that order; undone from the end.
     pub effects: Vec<StepName>,
-    /// What the steps answered.
+    /// What the steps and compensations answered.
     pub outputs: BTreeMap<StepName, Value>,
     /// What operators put in place of inputs.
     pub edits: BTreeMap<StepName, Value>,
     /// Steps of which an attempt was given up that may have taken effect.
     pub(super) uncertain: BTreeSet<StepName>,
-    pub(super) forward: BTreeMap<StepName, Tries>,
-    pub(super) undoing: BTreeMap<StepName, Tries>,
+    pub(super) tries: BTreeMap<StepName, Tries>,
 }
 
 impl<O> Default for SagaState<O> {
@@ -143,8 +192,7 @@ impl<O> Default for SagaState<O> {
             outputs: BTreeMap::new(),
             edits: BTreeMap::new(),
             uncertain: BTreeSet::new(),
-            forward: BTreeMap::new(),
-            undoing: BTreeMap::new(),
+            tries: BTreeMap::new(),
         }
     }
 }
@@ -156,56 +204,56 @@ impl<O> SagaState<O> {
         self.running.iter().find(|(_, attempt)| attempt.id == *id && attempt.waiting == Waiting::Answer)
     }
 
-    pub(super) fn tries(&self, step: &StepName, direction: Direction) -> Tries {
-        let tries = match direction {
-            Direction::Forward => &self.forward,
-            Direction::Undo => &self.undoing,
-        };
-        tries.get(step).copied().unwrap_or_default()
+    pub(super) fn tries(&self, step: &StepName) -> Tries {
+        self.tries.get(step).copied().unwrap_or_default()
     }
 
-    fn tries_mut(&mut self, step: &StepName, direction: Direction) -> &mut Tries {
-        let tries = match direction {
-            Direction::Forward => &mut self.forward,
-            Direction::Undo => &mut self.undoing,
-        };
-        tries.entry(step.clone()).or_default()
+    fn tries_mut(&mut self, step: &StepName) -> &mut Tries {
+        self.tries.entry(step.clone()).or_default()
     }
 
     /// A step that is no longer tried, and may have taken effect in any of its attempts.
     fn given_up(&mut self, step: &StepName, uncertain: bool) {
         self.running.remove(step);
-        if (uncertain || self.uncertain.contains(step)) && !self.effects.contains(step) {
+        if uncertain || self.uncertain.contains(step) {
+            self.took_effect(step);
+        }
+    }
+
+    fn took_effect(&mut self, step: &StepName) {
+        if !self.effects.contains(step) {
             self.effects.push(step.clone());
         }
     }
 
-    fn undone(&mut self, step: &StepName) {
-        self.running.remove(step);
-        self.effects.retain(|effect| effect != step);
-    }
-
-    /// From stuck back to undoing, with all tries forgiven.
+    /// From stuck back to where it was, with all attempts forgiven.
     fn resumed(&mut self) {
-        if let SagaStatus::Stuck { reason, step, .. } = &self.status {
-            let (reason, step) = (reason.clone(), step.clone());
-            let tries = self.tries_mut(&step, Direction::Undo);
+        if let SagaStatus::Stuck { step, compensating, category, .. } = &self.status {
+            let (step, compensating, category) = (step.clone(), compensating.clone(), *category);
+            let tries = self.tries_mut(&step);
             tries.forgiven = tries.begun;
-            self.status = SagaStatus::Undoing { reason };
+            self.status = match compensating {
+                Some(reason) => SagaStatus::Compensating { reason, category: Some(category) },
+                None => SagaStatus::Running,
+            };
         }
     }
 }
 
-/// Folds one event into the state.
-pub(super) fn evolve<O: Clone>(mut state: SagaState<O>, event: &SagaEvent<O>) -> SagaState<O> {
+/// Folds one event into the state. `undone_by` names what a compensation undoes, by the saga's plan.
+pub(super) fn evolve<O: Clone>(
+    mut state: SagaState<O>,
+    event: &SagaEvent<O>,
+    covered: impl FnOnce(&SagaState<O>, &StepName) -> Vec<StepName>,
+) -> SagaState<O> {
     match event {
         SagaEvent::Started { saga, version, order, parent } => {
             state.begun = Some(Begun { saga: saga.clone(), version: *version, order: order.clone() });
             state.parent.clone_from(parent);
             state.status = SagaStatus::Running;
         }
-        SagaEvent::StepBegan { step, direction, id, attempt, deadline_at } => {
-            state.tries_mut(step, *direction).begun = *attempt;
+        SagaEvent::StepStarted { step, direction, id, attempt, deadline_at } => {
+            state.tries_mut(step).begun = *attempt;
             let attempt = Attempt {
                 id: id.clone(),
                 direction: *direction,
@@ -213,8 +261,14 @@ pub(super) fn evolve<O: Clone>(mut state: SagaState<O>, event: &SagaEvent<O>) ->
                 waiting: Waiting::Answer,
                 deadline_at: *deadline_at,
                 beat: 0,
+                deferrals: 0,
             };
             state.running.insert(step.clone(), attempt);
+        }
+        SagaEvent::StepDeferred { step, deferrals, deadline_at, .. } => {
+            if let Some(attempt) = state.running.get_mut(step) {
+                (attempt.deferrals, attempt.deadline_at) = (*deferrals, *deadline_at);
+            }
         }
         SagaEvent::HeartbeatHeard { step, beat, .. } => {
             if let Some(attempt) = state.running.get_mut(step) {
@@ -229,44 +283,95 @@ pub(super) fn evolve<O: Clone>(mut state: SagaState<O>, event: &SagaEvent<O>) ->
             state.running.remove(step);
             state.done.insert(step.clone());
             state.outputs.insert(step.clone(), output.clone());
-            if !state.effects.contains(step) {
-                state.effects.push(step.clone());
-            }
+            state.took_effect(step);
         }
+        SagaEvent::StepPassedOver { step, .. } => drop(state.done.insert(step.clone())),
         SagaEvent::StepStopped { step, uncertain } => state.given_up(step, *uncertain),
-        SagaEvent::UndoBegan { reason, answers, .. } => {
-            if answers.is_some() {
-                state.parent.clone_from(answers);
+        SagaEvent::CompensationStarted { reason, category, parent, .. } => {
+            if parent.is_some() {
+                state.parent.clone_from(parent);
             }
-            if matches!(state.status, SagaStatus::Running | SagaStatus::Completed) {
-                state.status = SagaStatus::Undoing { reason: reason.clone() };
+            let forward = match &state.status {
+                SagaStatus::Running | SagaStatus::Completed => true,
+                SagaStatus::Stuck { compensating, .. } => compensating.is_none(),
+                SagaStatus::NotStarted | SagaStatus::Compensating { .. } | SagaStatus::Compensated { .. } => {
+                    false
+                }
+            };
+            if forward {
+                state.status = SagaStatus::Compensating { reason: reason.clone(), category: *category };
             }
         }
-        SagaEvent::StepUndone { step, .. } => state.undone(step),
+        SagaEvent::CompensationRefused { parent, .. } => state.parent.clone_from(parent),
+        SagaEvent::StepCompensated { step, output, .. } => {
+            if !output.is_null() {
+                state.outputs.insert(step.clone(), output.clone());
+            }
+            compensated(&mut state, step, covered);
+        }
         SagaEvent::Completed { .. } => state.status = SagaStatus::Completed,
         SagaEvent::Compensated { reason, parent } => {
             state.parent.clone_from(parent);
-            state.status = SagaStatus::Compensated { reason: reason.clone() };
+            let category = state.status.category();
+            state.status = SagaStatus::Compensated { reason: reason.clone(), category };
         }
-        SagaEvent::Stuck { step, reason: failure, parent } => {
+        SagaEvent::Stuck { step, reason: failure, category, parent } => {
             state.parent.clone_from(parent);
-            // A parent that asks again is answered again: then the saga is stuck already.
-            if let SagaStatus::Undoing { reason } = &state.status {
-                let (reason, step, failure) = (reason.clone(), step.clone(), failure.clone());
-                state.status = SagaStatus::Stuck { reason, step, failure };
-            }
+            stuck(&mut state, step, failure, *category);
         }
         SagaEvent::Resumed { .. } => state.resumed(),
         SagaEvent::StepSkipped { step, .. } => {
-            state.resumed();
-            state.undone(step);
+            let compensating = is_compensation(&state, step);
+            if matches!(&state.status, SagaStatus::Stuck { step: stuck, .. } if stuck == step) {
+                state.resumed();
+            }
+            if compensating {
+                compensated(&mut state, step, covered);
+            } else {
+                state.given_up(step, false);
+                state.done.insert(step.clone());
+            }
         }
         SagaEvent::StepEdited { step, input, .. } => {
-            state.resumed();
+            if matches!(&state.status, SagaStatus::Stuck { step: stuck, .. } if stuck == step) {
+                state.resumed();
+            }
             state.edits.insert(step.clone(), input.clone());
         }
     }
     state
+}
+
+/// Whether a step that is stuck or under way is a compensation.
+pub(super) fn is_compensation<O>(state: &SagaState<O>, step: &StepName) -> bool {
+    match &state.status {
+        SagaStatus::Stuck { step: stuck, compensating, .. } if stuck == step => compensating.is_some(),
+        _ => state.running.get(step).is_some_and(|attempt| attempt.direction == Direction::Back),
+    }
+}
+
+fn compensated<O>(
+    state: &mut SagaState<O>,
+    step: &StepName,
+    covered: impl FnOnce(&SagaState<O>, &StepName) -> Vec<StepName>,
+) {
+    state.running.remove(step);
+    let covered = covered(state, step);
+    state.effects.retain(|effect| !covered.contains(effect));
+}
+
+/// A parent that asks again is answered again: then the saga is stuck already.
+fn stuck<O>(state: &mut SagaState<O>, step: &StepName, failure: &str, category: Category) {
+    let compensating = match &state.status {
+        SagaStatus::Compensating { reason, .. } => Some(reason.clone()),
+        SagaStatus::Running => None,
+        SagaStatus::NotStarted
+        | SagaStatus::Completed
+        | SagaStatus::Compensated { .. }
+        | SagaStatus::Stuck { .. } => return,
+    };
+    let (step, failure) = (step.clone(), failure.to_owned());
+    state.status = SagaStatus::Stuck { step, failure, category, compensating };
 }
 
 fn failed<O>(state: &mut SagaState<O>, step: &StepName, direction: Direction, uncertain: bool, again: bool) {
@@ -280,6 +385,6 @@ fn failed<O>(state: &mut SagaState<O>, step: &StepName, direction: Direction, un
             }
         }
         (false, Direction::Forward) => state.given_up(step, uncertain),
-        (false, Direction::Undo) => drop(state.running.remove(step)),
+        (false, Direction::Back) => drop(state.running.remove(step)),
     }
 }
