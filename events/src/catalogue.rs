@@ -3,9 +3,9 @@
 use hostler_core::Data;
 use schemars::Schema;
 
-use crate::commands::{OperatorCommand, StepCommand};
+use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
-use crate::provisioning::{CapacityEvent, ProvisioningEvent, ReservationEvent};
+use crate::provisioning::{CapacityEvent, ReservationEvent};
 
 /// Whether a contract tells or asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,10 @@ pub fn catalogue() -> Vec<Contract> {
         CapacityEvent::contracts(),
         HostEvent::contracts(),
         ReservationEvent::contracts(),
-        ProvisioningEvent::contracts(),
         OperatorCommand::contracts(),
-        StepCommand::contracts(),
+        DeployCommand::contracts(),
+        ConfigureCommand::contracts(),
+        MonitorCommand::contracts(),
     ]
     .concat()
 }

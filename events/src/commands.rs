@@ -1,14 +1,14 @@
 //! What people and functions ask for: operator commands, and the commands of the steps.
 
+use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
 use hostler_core::triage::FailureId;
+use hostler_core::{Addressed, ContractError, Data, Payload};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
-use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
+use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
 use crate::macros::contracts;
-use crate::policy::ProvisioningPolicy;
-use crate::provisioning::StepKind;
 
 /// The most hosts one request may ask for: what one site deploys at once.
 pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
@@ -22,9 +22,6 @@ contracts! {
         "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts),
         "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest),
         "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest),
-        "cancel-provisioning" v 1 @ "commands" => CancelProvisioning(CancelProvisioning),
-        "resume-provisioning" v 1 @ "commands" => ResumeProvisioning(ResumeProvisioning),
-        "skip-compensation" v 1 @ "commands" => SkipCompensation(SkipCompensation),
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot),
         "retry-failure" v 1 @ "commands" => RetryFailure(RetryFailure),
         "edit-failure" v 1 @ "commands" => EditFailure(EditFailure),
@@ -44,11 +41,6 @@ impl OperatorCommand {
             Self::RequestHosts(RequestHosts { request, .. })
             | Self::ApproveRequest(ApproveRequest { request, .. })
             | Self::RejectRequest(RejectRequest { request, .. }) => format!("request/{request}"),
-            Self::CancelProvisioning(CancelProvisioning { provisioning, .. })
-            | Self::ResumeProvisioning(ResumeProvisioning { provisioning })
-            | Self::SkipCompensation(SkipCompensation { provisioning, .. }) => {
-                format!("provisioning/{provisioning}")
-            }
             Self::RetryFailure(RetryFailure { failure, .. })
             | Self::EditFailure(EditFailure { failure, .. })
             | Self::DiscardFailure(DiscardFailure { failure, .. }) => format!("failure/{failure}"),
@@ -57,20 +49,124 @@ impl OperatorCommand {
 }
 
 contracts! {
-    /// What one function asks of another, over the queue of the one that does it.
-    pub enum StepCommand as Command {
-        "start-provisioning" v 1 @ "provision-hosts" => StartProvisioning(StartProvisioning),
+    /// What is asked of `deploy-host`: everything that is done to a host through its BMC.
+    pub enum DeployCommand as Command {
         "verify-host" v 1 @ "deploy-host" => VerifyHost(VerifyHost),
         "clean-host" v 1 @ "deploy-host" => CleanHost(CleanHost),
         "finish-cleaning" v 1 @ "deploy-host" => FinishCleaning(FinishCleaning),
         "reserve-host" v 1 @ "deploy-host" => ReserveHost(ReserveHost),
         "deploy-image" v 1 @ "deploy-host" => DeployImage(DeployImage),
         "finish-deploy" v 1 @ "deploy-host" => FinishDeploy(FinishDeploy),
-        "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
-        "register-monitoring" v 1 @ "monitor-host" => RegisterMonitoring(RegisterMonitoring),
-        "deregister-monitoring" v 1 @ "monitor-host" => DeregisterMonitoring(DeregisterMonitoring),
         "undeploy-host" v 1 @ "deploy-host" => UndeployHost(UndeployHost),
         "release-reservation" v 1 @ "deploy-host" => ReleaseReservation(ReleaseReservation),
+    }
+}
+
+contracts! {
+    /// What is asked of `configure-host`.
+    pub enum ConfigureCommand as Command {
+        "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
+    }
+}
+
+contracts! {
+    /// What is asked of `monitor-host`.
+    pub enum MonitorCommand as Command {
+        "register-monitoring" v 1 @ "monitor-host" => RegisterMonitoring(RegisterMonitoring),
+        "deregister-monitoring" v 1 @ "monitor-host" => DeregisterMonitoring(DeregisterMonitoring),
+    }
+}
+
+/// What the deciders of the data centre send: the commands of all step functions, and what sagas are told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepCommand {
+    /// To `deploy-host`.
+    Deploy(DeployCommand),
+    /// To `configure-host`.
+    Configure(ConfigureCommand),
+    /// To `monitor-host`.
+    Monitor(MonitorCommand),
+    /// To a saga.
+    Saga(SagaCommand),
+}
+
+macro_rules! each {
+    ($self:ident, $command:ident => $value:expr) => {
+        match $self {
+            Self::Deploy($command) => $value,
+            Self::Configure($command) => $value,
+            Self::Monitor($command) => $value,
+            Self::Saga($command) => $value,
+        }
+    };
+}
+
+impl Addressed for StepCommand {
+    fn queue(&self) -> &'static str {
+        each!(self, command => command.queue())
+    }
+}
+
+impl Payload for StepCommand {
+    fn type_name(&self) -> &'static str {
+        each!(self, command => command.type_name())
+    }
+
+    fn schema_version(&self) -> u32 {
+        each!(self, command => command.schema_version())
+    }
+
+    fn to_data(&self) -> Data {
+        each!(self, command => command.to_data())
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+        if DeployCommand::NAMES.contains(&type_name) {
+            DeployCommand::from_data(type_name, schema_version, data).map(Self::Deploy)
+        } else if ConfigureCommand::NAMES.contains(&type_name) {
+            ConfigureCommand::from_data(type_name, schema_version, data).map(Self::Configure)
+        } else if MonitorCommand::NAMES.contains(&type_name) {
+            MonitorCommand::from_data(type_name, schema_version, data).map(Self::Monitor)
+        } else {
+            SagaCommand::from_data(type_name, schema_version, data).map(Self::Saga)
+        }
+    }
+}
+
+macro_rules! into_step_command {
+    ($($set:ident as $variant:ident { $($command:ident),+ })+) => {$(
+        impl From<$set> for StepCommand {
+            fn from(command: $set) -> Self {
+                Self::$variant(command)
+            }
+        }
+        $(
+            impl From<$command> for StepCommand {
+                fn from(command: $command) -> Self {
+                    Self::$variant($set::$command(command))
+                }
+            }
+        )+
+    )+};
+}
+
+into_step_command! {
+    DeployCommand as Deploy {
+        VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation
+    }
+    ConfigureCommand as Configure { ApplyRole }
+    MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring }
+}
+
+impl From<SagaCommand> for StepCommand {
+    fn from(command: SagaCommand) -> Self {
+        Self::Saga(command)
+    }
+}
+
+impl From<StepReply> for StepCommand {
+    fn from(reply: StepReply) -> Self {
+        Self::Saga(reply.into())
     }
 }
 
@@ -187,36 +283,6 @@ pub struct DiscardFailure {
     pub reason: String,
 }
 
-/// Undo a provisioning that is not done yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CancelProvisioning {
-    /// The saga.
-    pub provisioning: ProvisioningId,
-    /// Why; it is recorded.
-    pub reason: String,
-}
-
-/// Have a stuck saga try its compensation again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ResumeProvisioning {
-    /// The saga.
-    pub provisioning: ProvisioningId,
-}
-
-/// Have a stuck saga go on without the compensation that it is stuck at: somebody has seen to it otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SkipCompensation {
-    /// The saga.
-    pub provisioning: ProvisioningId,
-    /// The compensation that it is stuck at; another one is refused.
-    pub kind: StepKind,
-    /// Why, and what was done instead; it is recorded.
-    pub reason: String,
-}
-
 /// How a boot from an image ended, as the booted system itself says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -242,28 +308,6 @@ pub struct ReportBoot {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// Begin a provisioning saga.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StartProvisioning {
-    /// The saga.
-    pub provisioning: ProvisioningId,
-    /// The request it serves.
-    pub request: RequestId,
-    /// The pool that needs the host.
-    pub pool: PoolId,
-    /// What the host is to be.
-    pub role: Role,
-    /// What it runs.
-    pub image: Image,
-    /// The model, if it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sku: Option<Sku>,
-    /// The numbers to decide by.
-    #[serde(default)]
-    pub policy: ProvisioningPolicy,
 }
 
 /// Reach a host's BMC and read its hardware.
@@ -301,7 +345,7 @@ pub struct FinishCleaning {
 #[serde(rename_all = "camelCase")]
 pub struct ReserveHost {
     /// The saga to hold it for.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The pool to take it from.
@@ -316,7 +360,7 @@ pub struct ReserveHost {
 #[serde(rename_all = "camelCase")]
 pub struct DeployImage {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -330,7 +374,7 @@ pub struct DeployImage {
 #[serde(rename_all = "camelCase")]
 pub struct FinishDeploy {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -342,7 +386,7 @@ pub struct FinishDeploy {
 #[serde(rename_all = "camelCase")]
 pub struct ApplyRole {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -356,7 +400,7 @@ pub struct ApplyRole {
 #[serde(rename_all = "camelCase")]
 pub struct RegisterMonitoring {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -370,7 +414,7 @@ pub struct RegisterMonitoring {
 #[serde(rename_all = "camelCase")]
 pub struct DeregisterMonitoring {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -382,7 +426,7 @@ pub struct DeregisterMonitoring {
 #[serde(rename_all = "camelCase")]
 pub struct UndeployHost {
     /// The saga that holds the host.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The host.
@@ -394,7 +438,7 @@ pub struct UndeployHost {
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseReservation {
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }

@@ -1,11 +1,12 @@
 //! What happens to a host: events on the stream `host#<id>`.
 
 use hostler_core::Category;
+use hostler_core::saga::SagaRef;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, Role, Sku, StepId};
+use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::macros::contracts;
 use crate::policy::HostPolicy;
 
@@ -190,7 +191,7 @@ pub struct HostCleaned {
     pub step: StepId,
     /// The saga that still holds the host, when it was cleaned on the way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisioning: Option<ProvisioningId>,
+    pub saga: Option<SagaRef>,
 }
 
 /// A saga holds the host.
@@ -200,7 +201,7 @@ pub struct HostReserved {
     /// The host.
     pub host: HostId,
     /// The saga that holds it.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step that asked.
     pub step: StepId,
 }
@@ -212,7 +213,7 @@ pub struct HostReleased {
     /// The host.
     pub host: HostId,
     /// The saga that held it.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step that asked.
     pub step: StepId,
 }
@@ -224,7 +225,7 @@ pub struct DeployStarted {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The image.
@@ -251,7 +252,7 @@ pub struct DeployBooted {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -263,7 +264,7 @@ pub struct DeployCompleted {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -275,7 +276,7 @@ pub struct ConfigurationApplied {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// The role.
@@ -293,7 +294,7 @@ pub struct MonitoringRegistered {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -305,7 +306,7 @@ pub struct HostInService {
     /// The host.
     pub host: HostId,
     /// The saga that brought it there.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step that was the last one.
     pub step: StepId,
     /// The pool it serves.
@@ -321,7 +322,7 @@ pub struct StepFailed {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// Transient failures are worth another try, others are not.
@@ -337,7 +338,7 @@ pub struct StepDeferred {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
     /// When it is looked at again.
@@ -353,7 +354,7 @@ pub struct MonitoringDeregistered {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -365,7 +366,7 @@ pub struct UndeployStarted {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -377,7 +378,7 @@ pub struct HostUndeployed {
     /// The host.
     pub host: HostId,
     /// The saga.
-    pub provisioning: ProvisioningId,
+    pub saga: SagaRef,
     /// The step.
     pub step: StepId,
 }
@@ -390,7 +391,7 @@ pub struct HostQuarantined {
     pub host: HostId,
     /// The saga that held it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisioning: Option<ProvisioningId>,
+    pub saga: Option<SagaRef>,
     /// Why.
     pub reason: String,
 }

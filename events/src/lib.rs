@@ -16,11 +16,11 @@ pub mod samples;
 pub mod schemas;
 
 pub use catalogue::{Contract, Kind, catalogue, find};
-pub use commands::{OperatorCommand, StepCommand};
+pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
 pub use host::HostEvent;
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
-pub use provisioning::{CapacityEvent, ProvisioningEvent, ReservationEvent, StepKind};
+pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.
 pub const SOURCE: &str = "hostler";

@@ -16,10 +16,7 @@ pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
 pub use host::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState};
-pub use provisioning::{
-    Attempt, ProvisioningDecider, ProvisioningInput, ProvisioningRefusal, ProvisioningState, SAGA_EVENTS,
-    Status, Waiting, provisioning_of, provisioning_of_reservation,
-};
+pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
 };

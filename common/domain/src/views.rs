@@ -1,7 +1,8 @@
 //! What people see of the states: the rows of the read models, and states in the past.
 
-use hostler_core::Decider;
+use hostler_core::saga::{Saga, SagaRef, SagaStatus};
 use hostler_core::triage::FailureDecider;
+use hostler_core::{Category, Decider};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::capacity::{Approval, CapacityState};
 use crate::host::{HostPhase, HostState};
-use crate::provisioning::{ProvisioningState, Status};
-use crate::{CapacityDecider, HostDecider, ProvisioningDecider};
+use crate::provisioning::{self, Provisioning, ProvisioningState};
+use crate::{CapacityDecider, HostDecider};
 
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
@@ -25,7 +26,7 @@ pub const REQUESTS: &str = "requests";
 /// The streams that have a view.
 pub const VIEWED: [&str; 4] = [
     HostDecider::CATEGORY,
-    ProvisioningDecider::CATEGORY,
+    Saga::<Provisioning>::CATEGORY,
     CapacityDecider::CATEGORY,
     FailureDecider::CATEGORY,
 ];
@@ -52,7 +53,7 @@ pub struct HostView {
     pub bmc: BmcAddress,
     /// The saga that holds it or brought it into service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisioning: Option<ProvisioningId>,
+    pub saga: Option<SagaRef>,
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -98,7 +99,7 @@ pub fn host(state: &HostState) -> Option<HostView> {
         fault_domain: profile.fault_domain.clone(),
         labels: profile.labels.clone(),
         bmc: profile.bmc.clone(),
-        provisioning: state.reservation.clone(),
+        saga: state.reservation.clone(),
         role: state.role.clone(),
         power: state.power,
         step: state.phase.step().cloned(),
@@ -131,9 +132,15 @@ pub struct ProvisioningView {
     /// The host it holds or held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
+    /// Until when it waits there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_at: Option<Timestamp>,
     /// Why it is undone, or stuck.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The kind of failure behind that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
     /// Whether the host was quarantined instead of going back to the pool.
     pub host_quarantined: bool,
 }
@@ -165,28 +172,33 @@ pub struct RequestView {
     pub approval_due_at: Option<Timestamp>,
 }
 
-/// A saga as it is shown; none before it is started.
+/// A provisioning as it is shown; none before it is started.
 #[must_use]
 pub fn provisioning(state: &ProvisioningState) -> Option<ProvisioningView> {
-    let order = state.order.as_ref()?;
-    let (step, reason) = match &state.status {
-        Status::NotStarted | Status::Running { .. } | Status::Completed => (None, None),
-        Status::Compensating { reason, .. } | Status::Compensated { reason } => (None, Some(reason.clone())),
-        Status::Stuck { kind, reason, .. } => (Some(*kind), Some(reason.clone())),
+    let begun = state.begun.as_ref()?;
+    let (order, at) = (&begun.order, state.running.iter().next());
+    let stuck_at = match &state.status {
+        SagaStatus::Stuck { step, .. } => Some(step),
+        SagaStatus::NotStarted
+        | SagaStatus::Running
+        | SagaStatus::Compensating { .. }
+        | SagaStatus::Completed
+        | SagaStatus::Compensated { .. } => None,
     };
-    let current = state.current();
     Some(ProvisioningView {
-        provisioning: order.provisioning.clone(),
+        provisioning: ProvisioningId::new(begun.saga.id()).ok()?,
         request: order.request.clone(),
         pool: order.pool.clone(),
         role: order.role.clone(),
         image: order.image.clone(),
-        status: state.status_name().to_owned(),
-        step: current.map(|attempt| attempt.kind).or(step).map(|kind| kind.as_str().to_owned()),
-        attempt: current.map(|attempt| attempt.attempt),
-        host: state.host.clone(),
-        reason,
-        host_quarantined: state.host_quarantined,
+        status: state.status.name().to_owned(),
+        step: at.map(|(step, _)| step).or(stuck_at).map(ToString::to_string),
+        attempt: at.map(|(_, attempt)| attempt.attempt),
+        host: provisioning::host_of(state),
+        deadline_at: at.map(|(_, attempt)| attempt.deadline_at),
+        reason: state.status.reason().map(ToOwned::to_owned),
+        category: state.status.category(),
+        host_quarantined: provisioning::is_host_quarantined(state),
     })
 }
 

@@ -15,6 +15,7 @@ pub mod pack;
 pub mod ports;
 pub mod relay;
 pub mod replay;
+pub mod sagas;
 pub mod shell;
 pub mod telemetry;
 pub mod timers;
@@ -35,6 +36,7 @@ pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,
 };
+pub use sagas::{Operated, Sagas};
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
 pub use triage::Triage;
 pub use turns::{Settled, Turn};

@@ -25,6 +25,15 @@ pub enum Answers {
     Step(StepName),
 }
 
+impl Answers {
+    /// The step of an attempt, whichever attempt asked; nothing where the id is no attempt's.
+    #[must_use]
+    pub fn any_attempt_of(step: &StepId) -> Option<Self> {
+        let name = step.as_str().rsplit('/').nth(1)?;
+        Some(Self::Step(StepName::said(name)))
+    }
+}
+
 /// How a step went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "kebab-case", rename_all_fields = "camelCase")]

@@ -95,6 +95,12 @@ impl SagaRef {
     pub fn stream(&self) -> &StreamId {
         &self.0
     }
+
+    /// The whole name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
 }
 
 impl From<StreamId> for SagaRef {

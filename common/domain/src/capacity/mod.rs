@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::failure::clip;
+use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef};
 use hostler_core::{Decider, Decision, SetTimer};
-use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts, StartProvisioning};
+use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts};
 use hostler_events::provisioning::{
     ApprovalRequested, CapacityApproved, CapacityRejected, CapacityRequested,
 };
-use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningPolicy, RequestId, StepCommand};
+use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, RequestId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{OWNER_ID_BYTES_MAX, clip};
+use crate::provisioning::Provisioning;
+use crate::support::OWNER_ID_BYTES_MAX;
 
 #[cfg(test)]
 mod tests;
@@ -198,7 +201,7 @@ impl Decider for CapacityDecider {
     type State = CapacityState;
     type Input = CapacityInput;
     type Event = CapacityEvent;
-    type Command = StepCommand;
+    type Command = SagaCommand;
     type Refusal = CapacityRefusal;
 
     fn decide(
@@ -265,7 +268,7 @@ impl Decider for CapacityDecider {
     }
 }
 
-type CapacityDecision = Decision<CapacityEvent, StepCommand>;
+type CapacityDecision = Decision<CapacityEvent, SagaCommand>;
 
 fn timer_name(request: &RequestId) -> String {
     format!("approval:{request}")
@@ -311,20 +314,17 @@ fn reject(order: &CapacityRequested, reason: &str) -> CapacityDecision {
 /// One saga for each host.
 fn carry_out(
     decision: CapacityDecision,
-    order: CapacityRequested,
+    asked: CapacityRequested,
     policy: ProvisioningPolicy,
 ) -> CapacityDecision {
-    let mut decision = decision.event(CapacityEvent::Requested(order.clone()));
-    for provisioning in &order.provisionings {
-        decision = decision.command(StepCommand::StartProvisioning(StartProvisioning {
-            provisioning: provisioning.clone(),
-            request: order.request.clone(),
-            pool: order.pool.clone(),
-            role: order.role.clone(),
-            image: order.image.clone(),
-            sku: order.sku.clone(),
-            policy,
-        }));
+    let mut decision = decision.event(CapacityEvent::Requested(asked.clone()));
+    let CapacityRequested { request, pool, role, image, sku, provisionings } = asked;
+    let order = ProvisioningOrder { request, pool, role, image, sku, policy };
+    // Orders are plain records with text keys, for which this cannot fail.
+    let order = serde_json::to_value(order).unwrap_or_default();
+    let sagas = provisionings.iter().filter_map(|id| SagaRef::new(Provisioning::KIND, id.as_str()).ok());
+    for saga in sagas {
+        decision = decision.command(SagaCommand::StartSaga { saga, order: order.clone(), parent: None });
     }
     decision
 }

@@ -1,11 +1,12 @@
 //! The callback: what the image that a host was booted from says of itself.
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decision};
 use hostler_events::commands::{BootOutcome, FinishCleaning, FinishDeploy};
 use hostler_events::host::{CleaningBooted, DeployBooted, DeployCompleted};
-use hostler_events::{HostEvent, ProvisioningId, StepCommand, StepId};
+use hostler_events::{HostEvent, StepId};
 
-use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, cleaning, deploying};
+use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, cleaning, deploying, replies};
 
 pub(super) fn reported(
     known: Known<'_>,
@@ -21,10 +22,10 @@ pub(super) fn reported(
         (HostPhase::Cleaning { step: current, booted: false, delayed: false, .. }, _) if current == step => {
             of_cleaning(known, step, outcome, reason)
         }
-        (HostPhase::Deploying { step: current }, Some(provisioning))
+        (HostPhase::Deploying { step: current }, Some(saga))
             if current == step && !known.state.has_booted(step) =>
         {
-            Ok(of_deployment(known, provisioning, step, outcome, reason))
+            Ok(of_deployment(known, saga, step, outcome, reason))
         }
         (
             HostPhase::Unknown
@@ -48,8 +49,7 @@ fn of_cleaning(known: Known<'_>, step: &StepId, outcome: BootOutcome, reason: Op
         BootOutcome::Succeeded => {
             let booted = CleaningBooted { host: known.host(), step: step.clone() };
             let finish = FinishCleaning { host: known.host(), step: step.clone() };
-            Ok(Decision::events([HostEvent::CleaningBooted(booted)])
-                .command(StepCommand::FinishCleaning(finish)))
+            Ok(Decision::events([HostEvent::CleaningBooted(booted)]).command(finish.into()))
         }
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
@@ -61,40 +61,36 @@ fn of_cleaning(known: Known<'_>, step: &StepId, outcome: BootOutcome, reason: Op
 /// A failed image leaves the host deploying: whether to boot it again is the saga's decision.
 fn of_deployment(
     known: Known<'_>,
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     step: &StepId,
     outcome: BootOutcome,
     reason: Option<&str>,
 ) -> HostDecision {
     match outcome {
         BootOutcome::Succeeded => {
-            let (host, provisioning, step) = (known.host(), provisioning.clone(), step.clone());
-            let finish =
-                FinishDeploy { provisioning: provisioning.clone(), step: step.clone(), host: host.clone() };
-            Decision::events([HostEvent::DeployBooted(DeployBooted { host, provisioning, step })])
-                .command(StepCommand::FinishDeploy(finish))
+            let (host, saga, step) = (known.host(), saga.clone(), step.clone());
+            let finish = FinishDeploy { saga: saga.clone(), step: step.clone(), host: host.clone() };
+            Decision::events([HostEvent::DeployBooted(DeployBooted { host, saga, step })])
+                .command(finish.into())
         }
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
             let reason = format!("the image reported a failure: {said}");
-            deploying::fail_step(known, provisioning, step, Category::Transient, &reason)
+            deploying::fail_step(known, saga, step, Category::Transient, &reason)
         }
     }
 }
 
 /// The image is out of the host that has called back from it: only now the deployment is done.
-pub(super) fn record_deployed(
-    known: Known<'_>,
-    provisioning: &ProvisioningId,
-    step: &StepId,
-) -> HostDecision {
+pub(super) fn record_deployed(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     let deploying = matches!(known.state.phase, HostPhase::Deploying { .. }) && known.state.waits_for(step);
-    if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(provisioning) {
+    if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(saga) {
         return Decision::nothing();
     }
     Decision::events([HostEvent::DeployCompleted(DeployCompleted {
         host: known.host(),
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
     })])
+    .command(replies::done(saga, step))
 }

@@ -3,11 +3,12 @@
 use hostler_core::{Decision, SetTimer};
 use hostler_events::commands::CleanHost;
 use hostler_events::host::{CleaningFailed, CleaningStarted, HostCleaned, HostQuarantined};
-use hostler_events::{HostEvent, StepCommand, StepId};
+use hostler_events::{HostEvent, StepId};
 
 use super::state::OwnWork;
 use super::{HOST_TIMERS_TO, HostDecision, HostOutcome, HostPhase, Known};
-use crate::support::{after, clip};
+use crate::support::after;
+use hostler_core::failure::clip;
 
 /// Begins a try, and sets its deadline.
 pub(super) fn start(known: Known<'_>, step: StepId, attempt: u32, decision: HostDecision) -> HostDecision {
@@ -22,7 +23,7 @@ pub(super) fn start(known: Known<'_>, step: StepId, attempt: u32, decision: Host
             step: step.clone(),
             attempt,
         }))
-        .command(StepCommand::CleanHost(CleanHost { host: known.host(), step }))
+        .command(CleanHost { host: known.host(), step }.into())
         .timer(deadline)
 }
 
@@ -34,11 +35,11 @@ pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
     if current != step {
         return Decision::nothing();
     }
-    Decision::events([HostEvent::Cleaned(HostCleaned {
-        host: known.host(),
-        step: step.clone(),
-        provisioning: known.state.reservation.clone(),
-    })])
+    let cleaned =
+        HostCleaned { host: known.host(), step: step.clone(), saga: known.state.reservation.clone() };
+    let mut decision = Decision::events([HostEvent::Cleaned(cleaned)]);
+    decision.commands.extend(known.returned(false));
+    decision
 }
 
 /// The deadline passed without an end.
@@ -63,13 +64,15 @@ pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome
         reason: clip(reason),
     })]);
     if *attempt >= policy.attempts {
-        return Ok(decision.event(HostEvent::Quarantined(HostQuarantined {
+        let mut decision = decision.event(HostEvent::Quarantined(HostQuarantined {
             host: known.host(),
-            provisioning: known.state.reservation.clone(),
+            saga: known.state.reservation.clone(),
             reason: clip(&format!(
                 "cleaning failed {attempt} times, last: {reason}; find out why, then requalify the host"
             )),
-        })));
+        }));
+        decision.commands.extend(known.returned(true));
+        return Ok(decision);
     }
     let next = known.next_own_step(OwnWork::Clean)?;
     Ok(match policy.delay_seconds(*attempt) {

@@ -1,29 +1,25 @@
 //! Booting a host from its image, and what goes wrong in a saga's steps.
 
+use hostler_core::saga::{SagaRef, StepReply};
 use hostler_core::{Category, Decision};
 use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDeferred, StepFailed};
-use hostler_events::{HostEvent, Image, ProvisioningId, StepId};
+use hostler_events::{HostEvent, Image, StepId};
 use jiff::Timestamp;
 
 use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known};
-use crate::support::clip;
+use hostler_core::failure::clip;
 
 /// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
 /// is not begun again; whether it is still to be done tells [`super::HostState::waits_for`].
-pub(super) fn start(
-    known: Known<'_>,
-    provisioning: &ProvisioningId,
-    step: &StepId,
-    image: &Image,
-) -> HostOutcome {
-    if !known.state.is_held_by(provisioning) {
-        return Err(known.not_held(provisioning));
+pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Image) -> HostOutcome {
+    if !known.state.is_held_by(saga) {
+        return Err(known.not_held(saga));
     }
     if known.state.deploy_steps.contains(step) {
         return Ok(Decision::nothing());
     }
     if known.state.undone {
-        return Err(HostRefusal::Undone { host: known.host(), provisioning: provisioning.clone() });
+        return Err(HostRefusal::Undone { host: known.host(), saga: saga.clone() });
     }
     match &known.state.phase {
         HostPhase::Reserved
@@ -32,7 +28,7 @@ pub(super) fn start(
         | HostPhase::RegisteringMonitoring => {
             Ok(Decision::events([HostEvent::DeployStarted(DeployStarted {
                 host: known.host(),
-                provisioning: provisioning.clone(),
+                saga: saga.clone(),
                 step: step.clone(),
                 image: image.clone(),
             })]))
@@ -70,39 +66,41 @@ pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[Powe
 /// The saga hears of it, and decides whether to try again.
 pub(super) fn fail_step(
     known: Known<'_>,
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     step: &StepId,
     category: Category,
     reason: &str,
 ) -> HostDecision {
-    if !known.state.is_held_by(provisioning) {
+    if !known.state.is_held_by(saga) {
         return Decision::nothing();
     }
     Decision::events([HostEvent::StepFailed(StepFailed {
         host: known.host(),
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
         category,
         reason: clip(reason),
     })])
+    .command(StepReply::failed(saga.clone(), step.clone(), category, clip(reason)).into())
 }
 
 /// The saga hears of it, and gives the step more time.
 pub(super) fn defer_step(
     known: Known<'_>,
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     step: &StepId,
     until: Timestamp,
     reason: &str,
 ) -> HostDecision {
-    if !known.state.is_held_by(provisioning) {
+    if !known.state.is_held_by(saga) {
         return Decision::nothing();
     }
     Decision::events([HostEvent::StepDeferred(StepDeferred {
         host: known.host(),
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
         until,
         reason: clip(reason),
     })])
+    .command(StepReply::deferred(saga.clone(), step.clone(), until, clip(reason)).into())
 }

@@ -1,11 +1,12 @@
 //! How a host's events add up. Total: what does not fit the phase changes nothing.
 
+use hostler_core::saga::SagaRef;
 use hostler_events::HostEvent;
+use hostler_events::StepId;
 use hostler_events::host::{
     CleaningFailed, CleaningStarted, DeployStarted, HostCleaned, HostEnrolled, HostQuarantined, HostReleased,
     HostReserved, VerificationFailed,
 };
-use hostler_events::{ProvisioningId, StepId};
 
 use super::state::{DEPLOY_STEPS_MAX, OwnWork, RELEASED_MAX};
 use super::{Hardware, HostPhase, HostProfile, HostState};
@@ -41,13 +42,14 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         | HostEvent::StepDeferred(_)
         | HostEvent::Undeployed(_) => {}
         // The first step back: from here on nothing brings the host forward for this saga.
-        HostEvent::MonitoringDeregistered(e) => state.undone |= state.is_held_by(&e.provisioning),
+        HostEvent::MonitoringDeregistered(e) => state.undone |= state.is_held_by(&e.saga),
         HostEvent::InService(e) => {
             state.service_step = Some(e.step.clone());
             state.phase = HostPhase::InService;
         }
         HostEvent::UndeployStarted(e) => {
             state.undone = true;
+            state.undeploy_step = Some(e.step.clone());
             state.phase = HostPhase::Deprovisioning { step: e.step.clone() };
         }
         HostEvent::Quarantined(e) => quarantined(&mut state, e),
@@ -117,26 +119,26 @@ fn cleaned(state: &mut HostState, e: &HostCleaned) {
         state.revision = None;
         state.phase = if state.reservation.is_some() { HostPhase::Reserved } else { HostPhase::Available };
     }
-    if e.provisioning.is_some() && e.provisioning == state.reservation {
+    if e.saga.is_some() && e.saga == state.reservation {
         state.undone = true;
     }
 }
 
 fn reserved(state: &mut HostState, e: &HostReserved) {
-    if !state.is_held_by(&e.provisioning) {
+    if !state.is_held_by(&e.saga) {
         forget_holder(state);
-        state.reservation = Some(e.provisioning.clone());
+        state.reservation = Some(e.saga.clone());
     }
     state.reserved_step = Some(e.step.clone());
     state.phase = HostPhase::Reserved;
 }
 
 fn released(state: &mut HostState, e: &HostReleased) {
-    if state.is_held_by(&e.provisioning) && state.phase == HostPhase::Reserved {
+    if state.is_held_by(&e.saga) && state.phase == HostPhase::Reserved {
         forget_holder(state);
         state.phase = HostPhase::Available;
     }
-    remember_released(state, &e.provisioning);
+    remember_released(state, &e.saga);
 }
 
 fn deploy_started(state: &mut HostState, e: &DeployStarted) {
@@ -151,8 +153,8 @@ fn quarantined(state: &mut HostState, e: &HostQuarantined) {
     forget_holder(state);
     state.role = None;
     state.revision = None;
-    if let Some(provisioning) = &e.provisioning {
-        remember_released(state, provisioning);
+    if let Some(saga) = &e.saga {
+        remember_released(state, saga);
     }
     state.phase = HostPhase::Quarantined { reason: e.reason.clone() };
 }
@@ -162,13 +164,14 @@ fn forget_holder(state: &mut HostState) {
     state.reserved_step = None;
     state.deploy_steps.clear();
     state.service_step = None;
+    state.undeploy_step = None;
     state.undone = false;
 }
 
-fn remember_released(state: &mut HostState, provisioning: &ProvisioningId) {
-    state.released.retain(|known| known != provisioning);
+fn remember_released(state: &mut HostState, saga: &SagaRef) {
+    state.released.retain(|known| known != saga);
     if state.released.len() >= RELEASED_MAX {
         state.released.remove(0);
     }
-    state.released.push(provisioning.clone());
+    state.released.push(saga.clone());
 }

@@ -1,13 +1,14 @@
 //! One machine's whole life: the stream `host#<id>`, the only place where a host changes.
 //!
 //! Verification and cleaning are the host's own work, driven from here: decisions carry the orders to the
-//! function that talks to the BMC, and the timers by which a silent one is found out. What a provisioning saga
+//! function that talks to the BMC, and the timers by which a silent one is found out. What a saga saga
 //! does to a host is driven by the saga; here its answers are recorded, each under the step that asked.
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
-use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningId, Role, StepCommand, StepId};
+use hostler_events::{HostEvent, HostId, HostPolicy, Image, Role, StepCommand, StepId};
 use jiff::Timestamp;
 
 mod booting;
@@ -16,6 +17,7 @@ mod deploying;
 mod enrolment;
 mod evolve;
 mod refusal;
+mod replies;
 mod reserving;
 mod serving;
 mod state;
@@ -106,21 +108,21 @@ pub enum HostInput {
     /// Hold it for a saga.
     Reserve {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// Hold it for the saga no more, and never again.
     Release {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// It is about to be booted from its image.
     StartDeploy {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// The image.
@@ -136,14 +138,14 @@ pub enum HostInput {
     /// The image is out of the host that called back from it.
     RecordDeployed {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// Its configuration is applied.
     RecordConfiguration {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// The role.
@@ -156,14 +158,14 @@ pub enum HostInput {
     /// Monitoring knows it, and its first sample was healthy.
     RecordMonitoring {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// A saga's step on it did not work.
     FailStep {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// Transient failures are worth another try.
@@ -174,7 +176,7 @@ pub enum HostInput {
     /// A saga's step on it waits, for what it needs is away.
     DeferStep {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// When it is looked at again.
@@ -185,21 +187,21 @@ pub enum HostInput {
     /// Monitoring knows it no more.
     RecordDeregistered {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// Its deployment is about to be undone.
     StartUndeploy {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// Its deployment is undone; it is at rest, and dirty.
     RecordUndeployed {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
@@ -216,7 +218,7 @@ type HostOutcome = Result<HostDecision, HostRefusal>;
 
 impl Decider for HostDecider {
     const CATEGORY: &'static str = "host";
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type State = HostState;
     type Input = HostInput;
     type Event = HostEvent;
@@ -240,37 +242,31 @@ impl Decider for HostDecider {
             HostInput::FailCleaning { step, category, reason } => {
                 cleaning::fail(known()?, step, &format!("{category}: {reason}"))
             }
-            HostInput::Reserve { provisioning, step } => reserving::reserve(known()?, provisioning, step),
-            HostInput::Release { provisioning, step } => reserving::release(known()?, provisioning, step),
-            HostInput::StartDeploy { provisioning, step, image } => {
-                deploying::start(known()?, provisioning, step, image)
-            }
+            HostInput::Reserve { saga, step } => reserving::reserve(known()?, saga, step),
+            HostInput::Release { saga, step } => reserving::release(known()?, saga, step),
+            HostInput::StartDeploy { saga, step, image } => deploying::start(known()?, saga, step, image),
             HostInput::RecordPower { step, power_states } => {
                 Ok(deploying::record_power(known()?, step, power_states))
             }
-            HostInput::RecordDeployed { provisioning, step } => {
-                Ok(booting::record_deployed(known()?, provisioning, step))
+            HostInput::RecordDeployed { saga, step } => Ok(booting::record_deployed(known()?, saga, step)),
+            HostInput::RecordConfiguration { saga, step, role, revision, changed } => {
+                Ok(serving::record_configuration(known()?, saga, step, role, revision, *changed))
             }
-            HostInput::RecordConfiguration { provisioning, step, role, revision, changed } => {
-                Ok(serving::record_configuration(known()?, provisioning, step, role, revision, *changed))
+            HostInput::RecordMonitoring { saga, step } => {
+                Ok(serving::record_monitoring(known()?, saga, step))
             }
-            HostInput::RecordMonitoring { provisioning, step } => {
-                Ok(serving::record_monitoring(known()?, provisioning, step))
+            HostInput::FailStep { saga, step, category, reason } => {
+                Ok(deploying::fail_step(known()?, saga, step, *category, reason))
             }
-            HostInput::FailStep { provisioning, step, category, reason } => {
-                Ok(deploying::fail_step(known()?, provisioning, step, *category, reason))
+            HostInput::DeferStep { saga, step, until, reason } => {
+                Ok(deploying::defer_step(known()?, saga, step, *until, reason))
             }
-            HostInput::DeferStep { provisioning, step, until, reason } => {
-                Ok(deploying::defer_step(known()?, provisioning, step, *until, reason))
+            HostInput::RecordDeregistered { saga, step } => {
+                Ok(serving::record_deregistered(known()?, saga, step))
             }
-            HostInput::RecordDeregistered { provisioning, step } => {
-                Ok(serving::record_deregistered(known()?, provisioning, step))
-            }
-            HostInput::StartUndeploy { provisioning, step } => {
-                Ok(undeploying::start(known()?, provisioning, step))
-            }
-            HostInput::RecordUndeployed { provisioning, step } => {
-                undeploying::record_undeployed(known()?, provisioning, step)
+            HostInput::StartUndeploy { saga, step } => Ok(undeploying::start(known()?, saga, step)),
+            HostInput::RecordUndeployed { saga, step } => {
+                undeploying::record_undeployed(known()?, saga, step)
             }
             HostInput::Timer { name } => match Known::of(state, now) {
                 Ok(known) => timer(known, name),
@@ -312,8 +308,14 @@ impl<'a> Known<'a> {
         Ok(self.state.next_own_step(&self.profile.host, work)?)
     }
 
-    fn not_held(&self, provisioning: &ProvisioningId) -> HostRefusal {
-        HostRefusal::NotHeld { host: self.host(), provisioning: provisioning.clone(), phase: self.phase() }
+    /// The reply to the saga that had the host undeployed: it is back.
+    fn returned(&self, quarantined: bool) -> Option<StepCommand> {
+        let HostState { reservation, undeploy_step, .. } = self.state;
+        replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
+    }
+
+    fn not_held(&self, saga: &SagaRef) -> HostRefusal {
+        HostRefusal::NotHeld { host: self.host(), saga: saga.clone(), phase: self.phase() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Why a host's decider says no.
 
 use hostler_core::InvalidId;
-use hostler_events::{HostId, ProvisioningId, StepId};
+use hostler_core::saga::SagaRef;
+use hostler_events::{HostId, StepId};
 
 use super::enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 use crate::support::OWNER_ID_BYTES_MAX;
@@ -97,22 +98,20 @@ pub enum HostRefusal {
         phase: &'static str,
     },
     /// The saga had given the host back or lost it before it asked. Drop the step.
-    #[error(
-        "{provisioning} has given host {host} back or lost it, so it does not get it again: drop the step"
-    )]
+    #[error("{saga} has given host {host} back or lost it, so it does not get it again: drop the step")]
     AlreadyReleased {
         /// The host.
         host: HostId,
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
     },
     /// The saga does not hold the host. Drop the step.
-    #[error("host {host} is {phase} and not held by {provisioning}: drop the step")]
+    #[error("host {host} is {phase} and not held by {saga}: drop the step")]
     NotHeld {
         /// The host.
         host: HostId,
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// Where the host is.
         phase: &'static str,
     },
@@ -137,14 +136,12 @@ pub enum HostRefusal {
         phase: &'static str,
     },
     /// The saga has begun to undo its deployment. Drop the step.
-    #[error(
-        "the deployment of host {host} for {provisioning} is undone, so it is not deployed again: drop the step"
-    )]
+    #[error("the deployment of host {host} for {saga} is undone, so it is not deployed again: drop the step")]
     Undone {
         /// The host.
         host: HostId,
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
     },
     /// A step id could not be made.
     #[error("a step id could not be made")]

@@ -1,28 +1,30 @@
 //! Holding a host for a saga, and giving it back.
 
 use hostler_core::Decision;
+use hostler_core::saga::SagaRef;
 use hostler_events::host::{HostReleased, HostReserved};
-use hostler_events::{HostEvent, ProvisioningId, StepId};
+use hostler_events::{HostEvent, StepId};
 
-use super::{HostOutcome, HostPhase, HostRefusal, Known};
+use super::{HostOutcome, HostPhase, HostRefusal, Known, replies};
 
 /// A saga that holds the host already is answered again when it asks by another step: the first answer was
 /// lost, or came too late. Once the host is past `Reserved` the saga has heard the answer to some step, and an
 /// older one that comes late changes nothing; a refusal would have it look for a second host.
-pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &StepId) -> HostOutcome {
+pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
     let reserved = || {
         Ok(Decision::events([HostEvent::Reserved(HostReserved {
             host: known.host(),
-            provisioning: provisioning.clone(),
+            saga: saga.clone(),
             step: step.clone(),
-        })]))
+        })])
+        .command(replies::held(saga, step, known.host())))
     };
     match &known.state.phase {
-        HostPhase::Available if known.state.released.contains(provisioning) => {
-            Err(HostRefusal::AlreadyReleased { host: known.host(), provisioning: provisioning.clone() })
+        HostPhase::Available if known.state.released.contains(saga) => {
+            Err(HostRefusal::AlreadyReleased { host: known.host(), saga: saga.clone() })
         }
         HostPhase::Available => reserved(),
-        HostPhase::Reserved if known.state.is_held_by(provisioning) => {
+        HostPhase::Reserved if known.state.is_held_by(saga) => {
             if known.state.reserved_step.as_ref() == Some(step) {
                 Ok(Decision::nothing())
             } else {
@@ -35,7 +37,7 @@ pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &St
         | HostPhase::RegisteringMonitoring
         | HostPhase::InService
         | HostPhase::Deprovisioning { .. }
-            if known.state.is_held_by(provisioning) =>
+            if known.state.is_held_by(saga) =>
         {
             Ok(Decision::nothing())
         }
@@ -56,20 +58,16 @@ pub(super) fn reserve(known: Known<'_>, provisioning: &ProvisioningId, step: &St
 
 /// A release is remembered even when the saga does not hold the host, so that an attempt to reserve it that
 /// was slow and comes after the release does not hold it for a saga that is over.
-pub(super) fn release(known: Known<'_>, provisioning: &ProvisioningId, step: &StepId) -> HostOutcome {
+pub(super) fn release(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
     let released = || {
         Ok(Decision::events([HostEvent::Released(HostReleased {
             host: known.host(),
-            provisioning: provisioning.clone(),
+            saga: saga.clone(),
             step: step.clone(),
         })]))
     };
-    if !known.state.is_held_by(provisioning) {
-        return if known.state.released.contains(provisioning) {
-            Ok(Decision::nothing())
-        } else {
-            released()
-        };
+    if !known.state.is_held_by(saga) {
+        return if known.state.released.contains(saga) { Ok(Decision::nothing()) } else { released() };
     }
     match &known.state.phase {
         HostPhase::Reserved => released(),

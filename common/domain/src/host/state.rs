@@ -1,8 +1,9 @@
 //! What is known of a host.
 
 use hostler_core::InvalidId;
+use hostler_core::saga::SagaRef;
 use hostler_events::host::{BmcAddress, HostInspected, PowerState};
-use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, ProvisioningId, Role, Sku, StepId};
+use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
 
 /// Where a host is in its life.
@@ -158,7 +159,7 @@ pub struct HostState {
     /// What it is; absent until it is enrolled.
     pub profile: Option<HostProfile>,
     /// The saga that holds it; in service, the one that brought it there.
-    pub reservation: Option<ProvisioningId>,
+    pub reservation: Option<SagaRef>,
     /// The role that was applied.
     pub role: Option<Role>,
     /// The revision of the configuration that was applied.
@@ -177,10 +178,13 @@ pub struct HostState {
     pub booted_step: Option<StepId>,
     /// The step that brought it into service.
     pub service_step: Option<StepId>,
+    /// The step that has its deployment undone, so that the saga hears of the end of cleaning.
+    #[serde(default)]
+    pub undeploy_step: Option<StepId>,
     /// Whether this reservation's deployment was or is being undone: it is never deployed again then.
     pub undone: bool,
     /// Sagas that gave it back or lost it, the newest last: they never get it again, however late they ask.
-    pub released: Vec<ProvisioningId>,
+    pub released: Vec<SagaRef>,
 }
 
 /// How many sagas that gave a host back are remembered.
@@ -213,8 +217,8 @@ impl HostState {
 
     /// Whether this saga holds it, or brought it into service.
     #[must_use]
-    pub fn is_held_by(&self, provisioning: &ProvisioningId) -> bool {
-        self.reservation.as_ref() == Some(provisioning)
+    pub fn is_held_by(&self, saga: &SagaRef) -> bool {
+        self.reservation.as_ref() == Some(saga)
     }
 
     /// Whether the host waits for the end of this step. Whoever is to do the step checks it before touching the

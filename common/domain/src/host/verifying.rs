@@ -3,12 +3,13 @@
 use hostler_core::{Decision, SetTimer};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::{HostInspected, HostQuarantined, HostVerified, VerificationFailed};
-use hostler_events::{HostEvent, HostId, HostPolicy, StepCommand, StepId};
+use hostler_events::{HostEvent, HostId, HostPolicy, StepId};
 use jiff::Timestamp;
 
 use super::state::OwnWork;
 use super::{HOST_TIMERS_TO, HostDecision, HostFacts, HostOutcome, HostPhase, Known, cleaning};
-use crate::support::{after, clip};
+use crate::support::after;
+use hostler_core::failure::clip;
 
 /// Orders a verification, and sets its deadline.
 pub(super) fn ask(
@@ -23,7 +24,7 @@ pub(super) fn ask(
         due_at: after(now, policy.verify.deadline_seconds),
         deliver_to: HOST_TIMERS_TO,
     };
-    decision.command(StepCommand::VerifyHost(VerifyHost { host: host.clone(), step })).timer(deadline)
+    decision.command(VerifyHost { host: host.clone(), step }.into()).timer(deadline)
 }
 
 pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -> HostOutcome {
@@ -79,7 +80,7 @@ pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome
     if *attempt >= policy.verify.attempts {
         return Ok(decision.event(HostEvent::Quarantined(HostQuarantined {
             host: known.host(),
-            provisioning: known.state.reservation.clone(),
+            saga: known.state.reservation.clone(),
             reason: clip(&format!(
                 "verification failed {attempt} times, last: {reason}; put the BMC right, then requalify the host"
             )),

@@ -1,230 +1,136 @@
-//! The provisioning saga: the stream `provisioning#<id>`, which brings one host into service or undoes what it did.
-//!
-//! Steps: `ReserveHost → DeployImage → ApplyRole → RegisterMonitoring`. Each attempt has an id of its own
-//! (`<provisioning>/<kind>/<attempt>`), and its answer names it; what is late or repeated is known by it and
-//! ignored. Every wait has a timer that names what is waited for: `deadline:<step id>` for an answer,
-//! `retry:<step id>` for the delay after a failure. So every saga that started ends completed, compensated or
-//! visibly stuck.
+//! The provisioning saga: brings one host into service, or undoes what it did. Its stream is `provisioning#<id>`.
 
-use hostler_core::{Category, Decider, Decision};
-use hostler_events::commands::StartProvisioning;
-use hostler_events::provisioning::ProvisioningStarted;
-use hostler_events::{
-    HostEvent, ProvisioningEvent, ProvisioningId, ReservationEvent, StepCommand, StepId, StepKind,
+use hostler_core::saga::{
+    Ask, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, SagaState, Step, StepName,
 };
-use jiff::Timestamp;
+use hostler_events::commands::{
+    ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation, ReserveHost,
+    UndeployHost,
+};
+use hostler_events::provisioning::{HostHeld, HostReturned};
+use hostler_events::{
+    HostId, ProvisioningOrder, ProvisioningPolicy, ProvisioningStep, StepCommand, StepPolicy,
+};
+use serde::Deserialize;
+use serde_json::Value;
 
-mod compensate;
-mod evolve;
-mod forward;
-mod operators;
-mod refusal;
-mod replies;
-mod state;
-mod steps;
-
-#[cfg(test)]
-mod tests;
-
-pub use refusal::ProvisioningRefusal;
-pub use replies::{SAGA_EVENTS, provisioning_of, provisioning_of_reservation};
-pub use state::{Attempt, ProvisioningState, Status, Tries, Waiting};
-
-use replies::Reply;
-use steps::Failed;
-
-/// The queue to which a saga's timers are delivered.
-pub const PROVISIONING_TIMERS_TO: &str = "provision-hosts";
-/// The longest reason of a cancellation, in characters.
-pub const CANCEL_REASON_CHARS_MAX: usize = 1_000;
+/// Brings a host into service.
+#[derive(Debug, Clone, Copy)]
+pub struct Provisioning;
 
 /// Decides on `provisioning#` streams.
-#[derive(Debug, Clone, Copy)]
-pub struct ProvisioningDecider;
+pub type ProvisioningSaga = Saga<Provisioning>;
+/// What is known of a provisioning.
+pub type ProvisioningState = SagaState<ProvisioningOrder>;
 
-/// What a saga is asked or told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ProvisioningInput {
-    /// Begin.
-    Start(StartProvisioning),
-    /// Something happened to a host, on the saga's behalf (see [`provisioning_of`]).
-    Host(HostEvent),
-    /// Something happened to the saga's reservation.
-    Reservation(ReservationEvent),
-    /// A timer is due.
-    Timer {
-        /// The timer's name.
-        name: String,
-    },
-    /// An operator wants it undone.
-    Cancel {
-        /// Why.
-        reason: String,
-    },
-    /// An operator wants a stuck saga to try again.
-    Resume,
-    /// An operator has seen to the compensation that a saga is stuck at.
-    Skip {
-        /// The compensation.
-        kind: StepKind,
-        /// Why, and what was done instead.
-        reason: String,
-    },
-}
+/// The longest delay between two attempts.
+const BACKOFF_SECONDS_MAX: u32 = 900;
+/// Why giving a reservation back is never skipped.
+const HOLDS: &str = "its host would be held for ever by a saga that has ended";
+/// Why undeploying is never skipped.
+const DIRTY: &str = "its host would go back to the pool uncleaned";
 
-type ProvisioningDecision = Decision<ProvisioningEvent, StepCommand>;
-type ProvisioningOutcome = Result<ProvisioningDecision, ProvisioningRefusal>;
-
-/// A saga that has started, and the moment of the decision.
-#[derive(Clone, Copy)]
-struct Saga<'a> {
-    state: &'a ProvisioningState,
-    order: &'a ProvisioningStarted,
-    now: Timestamp,
-}
-
-impl Decider for ProvisioningDecider {
-    const CATEGORY: &'static str = "provisioning";
-    const STATE_VERSION: u32 = 1;
-    type State = ProvisioningState;
-    type Input = ProvisioningInput;
-    type Event = ProvisioningEvent;
+impl SagaDefinition for Provisioning {
+    const KIND: &'static str = "provisioning";
+    const VERSION: u32 = 1;
+    type Order = ProvisioningOrder;
+    type Step = ProvisioningStep;
     type Command = StepCommand;
-    type Refusal = ProvisioningRefusal;
 
-    fn decide(state: &Self::State, input: &Self::Input, now: Timestamp) -> ProvisioningOutcome {
-        let saga = state.order.as_ref().map(|order| Saga { state, order, now });
-        match (input, saga) {
-            (ProvisioningInput::Start(command), _) => forward::start(state, command, now),
-            (ProvisioningInput::Host(event), Some(saga)) => {
-                hear(saga, provisioning_of(event), replies::of_host(event))
+    /// A fresh host has no last good role to go back to, so its configuration is undone with its deployment. A step that
+    /// outlived its deadline and its undoing never meet on a machine, for both need its lease: so steps are not awaited
+    /// when the saga turns back.
+    fn plan(version: u32, order: &ProvisioningOrder) -> Option<Plan<ProvisioningStep>> {
+        use ProvisioningStep::{
+            ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation,
+            ReserveHost, UndeployHost,
+        };
+        let policy = &order.policy;
+        let step = |name, policy| Step::ask(name, retry(policy)).stopped_on_cancel();
+        let (release, undeploy) = (retry(policy.release_reservation), retry(policy.undeploy_host));
+        (version == 1).then(|| {
+            Plan::default()
+                .then(step(ReserveHost, policy.reserve_host).always_undone_by(
+                    ReleaseReservation,
+                    release,
+                    HOLDS,
+                ))
+                .then(step(DeployImage, policy.deploy_image).always_undone_by(UndeployHost, undeploy, DIRTY))
+                .then(step(ApplyRole, policy.apply_role).always_undone_by(UndeployHost, undeploy, DIRTY))
+                .then(
+                    step(RegisterMonitoring, policy.register_monitoring)
+                        .undone_by(DeregisterMonitoring, retry(policy.deregister_monitoring)),
+                )
+        })
+    }
+
+    fn command(ask: &Ask<'_, Self>) -> Result<Option<StepCommand>, SagaRefusal> {
+        let ProvisioningOrder { pool, role, image, sku, .. } = ask.order;
+        let (saga, step) = (ask.saga.clone(), ask.id.clone());
+        let host = || ask.output::<HostHeld>(ProvisioningStep::ReserveHost).map(|held| held.host);
+        Ok(Some(match ask.step {
+            ProvisioningStep::ReserveHost => {
+                ReserveHost { saga, step, pool: pool.clone(), sku: sku.clone() }.into()
             }
-            (ProvisioningInput::Reservation(event), Some(saga)) => {
-                hear(saga, Some(provisioning_of_reservation(event)), replies::of_reservation(event))
+            ProvisioningStep::DeployImage => {
+                DeployImage { saga, step, host: host()?, image: image.clone() }.into()
             }
-            (ProvisioningInput::Timer { name }, Some(saga)) => fired(saga, name),
-            (ProvisioningInput::Cancel { reason }, Some(saga)) => operators::cancel(saga, reason),
-            (ProvisioningInput::Resume, Some(saga)) => operators::resume(saga),
-            (ProvisioningInput::Skip { kind, reason }, Some(saga)) => operators::skip(saga, *kind, reason),
-            (
-                ProvisioningInput::Host(_)
-                | ProvisioningInput::Reservation(_)
-                | ProvisioningInput::Timer { .. },
-                None,
-            ) => Ok(Decision::nothing()),
-            (
-                ProvisioningInput::Cancel { .. } | ProvisioningInput::Resume | ProvisioningInput::Skip { .. },
-                None,
-            ) => Err(ProvisioningRefusal::Unknown),
-        }
-    }
-
-    fn evolve(state: Self::State, event: &Self::Event) -> Self::State {
-        evolve::evolve(state, event)
-    }
-}
-
-/// What a saga makes of an answer. Late and repeated answers fall through to nothing.
-fn hear(saga: Saga<'_>, concerns: Option<&ProvisioningId>, reply: Reply<'_>) -> ProvisioningOutcome {
-    if concerns != Some(&saga.order.provisioning) {
-        return Ok(Decision::nothing());
-    }
-    match &saga.state.status {
-        Status::Running { current: Some(current) } => hear_running(saga, current, reply),
-        Status::Compensating { current: Some(current), remaining, reason } => {
-            hear_compensating(saga, current, remaining, reason, reply)
-        }
-        Status::NotStarted
-        | Status::Running { current: None }
-        | Status::Compensating { current: None, .. }
-        | Status::Completed
-        | Status::Compensated { .. }
-        | Status::Stuck { .. } => Ok(Decision::nothing()),
-    }
-}
-
-fn hear_running(saga: Saga<'_>, current: &Attempt, reply: Reply<'_>) -> ProvisioningOutcome {
-    match reply {
-        Reply::Succeeded { kind, step, host: Some(host) } if answers(current, kind, step) => {
-            forward::advance(saga, current, host)
-        }
-        Reply::Failed { step, category, reason } if current.awaits(step) => {
-            forward::failed(saga, current, Failed { category, reason }, Decision::nothing())
-        }
-        Reply::Deferred { step, until, reason } if current.awaits(step) => {
-            Ok(steps::defer(saga, current, until, reason))
-        }
-        Reply::Quarantined { host, reason } if saga.state.host.as_ref().is_none_or(|own| own == host) => {
-            let reason = format!("host {host} was quarantined: {reason}");
-            compensate::start(saga, current.kind, &reason, Decision::nothing())
-        }
-        Reply::Succeeded { .. }
-        | Reply::Failed { .. }
-        | Reply::Deferred { .. }
-        | Reply::Cleaned { .. }
-        | Reply::Quarantined { .. }
-        | Reply::Nothing => Ok(Decision::nothing()),
-    }
-}
-
-fn hear_compensating(
-    saga: Saga<'_>,
-    current: &Attempt,
-    remaining: &[StepKind],
-    reason: &str,
-    reply: Reply<'_>,
-) -> ProvisioningOutcome {
-    let own = saga.state.host.as_ref();
-    let undeploying = current.kind == StepKind::UndeployHost;
-    match reply {
-        Reply::Succeeded { kind, step, host } if answers(current, kind, step) => {
-            compensate::advance(saga, current, remaining, reason, host, false)
-        }
-        Reply::Failed { step, category, reason } if current.awaits(step) => {
-            compensate::failed(saga, current, Failed { category, reason }, Decision::nothing())
-        }
-        Reply::Deferred { step, until, reason } if current.awaits(step) => {
-            Ok(steps::defer(saga, current, until, reason))
-        }
-        // The end of cleaning ends the undeploying, whichever attempt asked for it and even in a delay.
-        Reply::Cleaned { host } if undeploying && own == Some(host) => {
-            compensate::advance(saga, current, remaining, reason, Some(host), false)
-        }
-        Reply::Quarantined { host, .. } if undeploying && own == Some(host) => {
-            compensate::advance(saga, current, remaining, reason, Some(host), true)
-        }
-        Reply::Succeeded { .. }
-        | Reply::Failed { .. }
-        | Reply::Deferred { .. }
-        | Reply::Cleaned { .. }
-        | Reply::Quarantined { .. }
-        | Reply::Nothing => Ok(Decision::nothing()),
-    }
-}
-
-fn answers(current: &Attempt, kind: StepKind, step: &StepId) -> bool {
-    current.kind == kind && current.awaits(step)
-}
-
-/// A timer is due. Its name tells whether its wait is still on.
-fn fired(saga: Saga<'_>, name: &str) -> ProvisioningOutcome {
-    let Some(current) = saga.state.current().filter(|current| current.timer() == name) else {
-        return Ok(Decision::nothing());
-    };
-    match current.waiting {
-        Waiting::Retry => steps::begin(saga, current.kind, saga.state.host.as_ref(), Decision::nothing()),
-        Waiting::Answer => {
-            let (exceeded, reason) = steps::overdue(saga, current);
-            let decision = Decision::events([exceeded]);
-            let failure = Failed { category: Category::Transient, reason: &reason };
-            match &saga.state.status {
-                Status::Running { .. } => forward::failed(saga, current, failure, decision),
-                Status::Compensating { .. } => compensate::failed(saga, current, failure, decision),
-                Status::NotStarted
-                | Status::Completed
-                | Status::Compensated { .. }
-                | Status::Stuck { .. } => Ok(Decision::nothing()),
+            ProvisioningStep::ApplyRole => ApplyRole { saga, step, host: host()?, role: role.clone() }.into(),
+            ProvisioningStep::RegisterMonitoring => {
+                RegisterMonitoring { saga, step, host: host()?, role: role.clone() }.into()
             }
+            ProvisioningStep::DeregisterMonitoring => {
+                DeregisterMonitoring { saga, step, host: host()? }.into()
+            }
+            ProvisioningStep::UndeployHost => UndeployHost { saga, step, host: host()? }.into(),
+            ProvisioningStep::ReleaseReservation => ReleaseReservation { saga, step }.into(),
+        }))
+    }
+
+    fn check_output(step: ProvisioningStep, output: &Value) -> Result<(), serde_json::Error> {
+        match step {
+            ProvisioningStep::ReserveHost => HostHeld::deserialize(output).map(drop),
+            ProvisioningStep::DeployImage
+            | ProvisioningStep::ApplyRole
+            | ProvisioningStep::RegisterMonitoring
+            | ProvisioningStep::DeregisterMonitoring
+            | ProvisioningStep::UndeployHost
+            | ProvisioningStep::ReleaseReservation => Ok(()),
         }
     }
+
+    fn examples() -> Vec<ProvisioningOrder> {
+        let id = "example";
+        let order = (id.parse(), id.parse(), id.parse(), id.parse());
+        let (Ok(request), Ok(pool), Ok(role), Ok(image)) = order else { return Vec::new() };
+        let policy = ProvisioningPolicy::default();
+        vec![ProvisioningOrder { request, pool, role, image, sku: None, policy }]
+    }
+}
+
+/// The policy of a step as the engine reads it.
+fn retry(policy: StepPolicy) -> RetryPolicy {
+    let StepPolicy { deadline_seconds, attempts, retry_seconds } = policy;
+    RetryPolicy {
+        deadline_seconds,
+        attempts,
+        backoff_seconds: retry_seconds,
+        backoff_seconds_max: BACKOFF_SECONDS_MAX,
+    }
+}
+
+/// The host that a provisioning holds or held.
+#[must_use]
+pub fn host_of(state: &ProvisioningState) -> Option<HostId> {
+    output::<HostHeld>(state, ProvisioningStep::ReserveHost).map(|held| held.host)
+}
+
+/// Whether that host was quarantined instead of going back to its pool.
+#[must_use]
+pub fn is_host_quarantined(state: &ProvisioningState) -> bool {
+    output::<HostReturned>(state, ProvisioningStep::UndeployHost).is_some_and(|returned| returned.quarantined)
+}
+
+fn output<T: for<'de> Deserialize<'de>>(state: &ProvisioningState, step: ProvisioningStep) -> Option<T> {
+    T::deserialize(state.outputs.get(&StepName::of(step, None))?).ok()
 }

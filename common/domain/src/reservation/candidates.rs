@@ -1,8 +1,9 @@
 //! In which order hosts are tried: spread, so that many sagas do not race for one host.
 
+use hostler_core::saga::SagaRef;
 use std::collections::BTreeMap;
 
-use hostler_events::{FaultDomain, HostId, ProvisioningId, Sku};
+use hostler_events::{FaultDomain, HostId, Sku};
 
 /// A host that could be reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Candidate {
 /// a rendezvous hash: the same for the same saga everywhere, another for every other saga.
 #[must_use]
 pub fn candidate_order(
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     sku: Option<&Sku>,
     hosts: Vec<Candidate>,
     in_use: &BTreeMap<FaultDomain, usize>,
@@ -33,7 +34,7 @@ pub fn candidate_order(
         .filter(|candidate| sku.is_none_or(|sku| candidate.sku == *sku))
         .map(|candidate| {
             let used = in_use.get(&candidate.fault_domain).copied().unwrap_or(0);
-            (magnitude(used), rendezvous(provisioning, &candidate.host), candidate.host)
+            (magnitude(used), rendezvous(saga, &candidate.host), candidate.host)
         })
         .collect();
     keyed.sort_unstable();
@@ -48,8 +49,8 @@ fn magnitude(count: usize) -> u32 {
 /// A hash of both ids that is the same in every process: FNV-1a, 64 bits
 /// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>), and a final mix (that of SplitMix64), as
 /// FNV alone spreads the last bytes badly and host names differ in their last bytes.
-fn rendezvous(provisioning: &ProvisioningId, host: &HostId) -> u64 {
-    let bytes = provisioning.as_str().bytes().chain([0xff]).chain(host.as_str().bytes());
+fn rendezvous(saga: &SagaRef, host: &HostId) -> u64 {
+    let bytes = saga.as_str().bytes().chain([0xff]).chain(host.as_str().bytes());
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -1,17 +1,19 @@
-//! How a saga finds its host: the stream `reservation#<provisioning id>`, and the order of candidates.
+//! How a saga finds its host: the stream `reservation#<saga id>`, and the order of candidates.
 //!
 //! The choice is recorded before it is acted on, and only one choice stands at a time, so that a crash between
 //! the two cannot hold a second host. Once closed, no host is chosen any more.
 
-use hostler_core::{Category, Decider, Decision, NoCommand};
+use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
+use hostler_core::{Category, Decider, Decision};
 use hostler_events::provisioning::{
     CandidateChosen, CandidateLost, ReservationClosed, ReservationFailed, ReservationReleased,
 };
-use hostler_events::{HostId, ProvisioningId, ReservationEvent, StepId};
+use hostler_events::{HostId, ReservationEvent, StepId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::support::clip;
+use hostler_core::failure::clip;
 
 mod candidates;
 #[cfg(test)]
@@ -52,7 +54,7 @@ pub enum ReservationInput {
     /// over, so that the earlier one cannot lose it any more.
     Choose {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// The host.
@@ -61,7 +63,7 @@ pub enum ReservationInput {
     /// The chosen host cannot be had.
     Lose {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// The host.
@@ -70,7 +72,7 @@ pub enum ReservationInput {
     /// No host can be had in this try.
     Fail {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// Transient when hosts may come free.
@@ -81,14 +83,14 @@ pub enum ReservationInput {
     /// From now on no host may be chosen.
     Close {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
     },
     /// No host is held any more. Always recorded: it is the answer to the saga, whose step is new in each try.
     Released {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The step.
         step: StepId,
         /// The host that was given back, if one was held.
@@ -100,20 +102,20 @@ pub enum ReservationInput {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReservationRefusal {
     /// The saga gives back what it holds. Nothing is left to do for the step.
-    #[error("{provisioning} gives its reservation back, so host {host} is not chosen for it: drop the step")]
+    #[error("{saga} gives its reservation back, so host {host} is not chosen for it: drop the step")]
     Closed {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The host that is not chosen.
         host: HostId,
     },
     /// Another host was chosen and perhaps held already. Reserve that one, or lose it first.
     #[error(
-        "{provisioning} has chosen host {chosen}, so host {host} is not chosen for it: reserve {chosen}, or lose it first"
+        "{saga} has chosen host {chosen}, so host {host} is not chosen for it: reserve {chosen}, or lose it first"
     )]
     AlreadyChosen {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
         /// The host that stands.
         chosen: HostId,
         /// The host that is not chosen.
@@ -121,11 +123,11 @@ pub enum ReservationRefusal {
     },
     /// The limit of hosts for one saga is reached. Fail the step; the reason says what to do.
     #[error(
-        "{provisioning} has tried {HOSTS_TRIED_MAX} hosts and got none of them: see why they are not available, then request again"
+        "{saga} has tried {HOSTS_TRIED_MAX} hosts and got none of them: see why they are not available, then request again"
     )]
     TooManyTried {
         /// The saga.
-        provisioning: ProvisioningId,
+        saga: SagaRef,
     },
 }
 
@@ -141,7 +143,7 @@ impl ReservationRefusal {
     }
 }
 
-type ReservationDecision = Decision<ReservationEvent, NoCommand>;
+type ReservationDecision = Decision<ReservationEvent, SagaCommand>;
 
 impl Decider for ReservationDecider {
     const CATEGORY: &'static str = "reservation";
@@ -149,7 +151,7 @@ impl Decider for ReservationDecider {
     type State = ReservationState;
     type Input = ReservationInput;
     type Event = ReservationEvent;
-    type Command = NoCommand;
+    type Command = SagaCommand;
     type Refusal = ReservationRefusal;
 
     fn decide(
@@ -158,18 +160,19 @@ impl Decider for ReservationDecider {
         _now: Timestamp,
     ) -> Result<ReservationDecision, Self::Refusal> {
         match input {
-            ReservationInput::Choose { provisioning, step, host } => choose(state, provisioning, step, host),
-            ReservationInput::Lose { provisioning, step, host } => Ok(lose(state, provisioning, step, host)),
-            ReservationInput::Fail { provisioning, step, category, reason } => {
-                Ok(fail(state, provisioning, step, *category, reason))
+            ReservationInput::Choose { saga, step, host } => choose(state, saga, step, host),
+            ReservationInput::Lose { saga, step, host } => Ok(lose(state, saga, step, host)),
+            ReservationInput::Fail { saga, step, category, reason } => {
+                Ok(fail(state, saga, step, *category, reason))
             }
-            ReservationInput::Close { provisioning, step } => Ok(close(state, provisioning, step)),
-            ReservationInput::Released { provisioning, step, host } => {
+            ReservationInput::Close { saga, step } => Ok(close(state, saga, step)),
+            ReservationInput::Released { saga, step, host } => {
                 Ok(Decision::events([ReservationEvent::Released(ReservationReleased {
-                    provisioning: provisioning.clone(),
+                    saga: saga.clone(),
                     step: step.clone(),
                     host: host.clone(),
-                })]))
+                })])
+                .command(StepReply::succeeded(saga.clone(), step.clone(), Value::Null).into()))
             }
         }
     }
@@ -209,42 +212,37 @@ fn in_step(mut state: ReservationState, step: &StepId) -> ReservationState {
 
 fn choose(
     state: &ReservationState,
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     step: &StepId,
     host: &HostId,
 ) -> Result<ReservationDecision, ReservationRefusal> {
-    let (provisioning, host) = (provisioning.clone(), host.clone());
+    let (saga, host) = (saga.clone(), host.clone());
     if state.closed {
-        return Err(ReservationRefusal::Closed { provisioning, host });
+        return Err(ReservationRefusal::Closed { saga, host });
     }
     match &state.chosen {
         Some(chosen) if *chosen == host && state.step.as_ref() == Some(step) => Ok(Decision::nothing()),
         Some(chosen) if *chosen != host => {
             let chosen = chosen.clone();
-            Err(ReservationRefusal::AlreadyChosen { provisioning, chosen, host })
+            Err(ReservationRefusal::AlreadyChosen { saga, chosen, host })
         }
         Some(_) | None => {
             if state.tried.len() >= HOSTS_TRIED_MAX && !state.tried.contains(&host) {
-                return Err(ReservationRefusal::TooManyTried { provisioning });
+                return Err(ReservationRefusal::TooManyTried { saga });
             }
-            let chosen = CandidateChosen { provisioning, step: step.clone(), host };
+            let chosen = CandidateChosen { saga, step: step.clone(), host };
             Ok(Decision::events([ReservationEvent::CandidateChosen(chosen)]))
         }
     }
 }
 
-fn lose(
-    state: &ReservationState,
-    provisioning: &ProvisioningId,
-    step: &StepId,
-    host: &HostId,
-) -> ReservationDecision {
+fn lose(state: &ReservationState, saga: &SagaRef, step: &StepId, host: &HostId) -> ReservationDecision {
     let stands = state.chosen.as_ref() == Some(host) && state.step.as_ref() == Some(step);
     if state.closed || !stands {
         return Decision::nothing();
     }
     Decision::events([ReservationEvent::CandidateLost(CandidateLost {
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
         host: host.clone(),
     })])
@@ -252,7 +250,7 @@ fn lose(
 
 fn fail(
     state: &ReservationState,
-    provisioning: &ProvisioningId,
+    saga: &SagaRef,
     step: &StepId,
     category: Category,
     reason: &str,
@@ -261,19 +259,20 @@ fn fail(
         return Decision::nothing();
     }
     Decision::events([ReservationEvent::Failed(ReservationFailed {
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
         category,
         reason: clip(reason),
     })])
+    .command(StepReply::failed(saga.clone(), step.clone(), category, clip(reason)).into())
 }
 
-fn close(state: &ReservationState, provisioning: &ProvisioningId, step: &StepId) -> ReservationDecision {
+fn close(state: &ReservationState, saga: &SagaRef, step: &StepId) -> ReservationDecision {
     if state.closed {
         return Decision::nothing();
     }
     Decision::events([ReservationEvent::Closed(ReservationClosed {
-        provisioning: provisioning.clone(),
+        saga: saga.clone(),
         step: step.clone(),
         host: state.chosen.clone(),
     })])

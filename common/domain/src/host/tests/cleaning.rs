@@ -66,7 +66,7 @@ fn what_cannot_be_cleaned_never_returns_to_the_pool() {
 fn a_quarantine_on_the_way_back_names_the_saga_and_drops_the_reservation() {
     let host = at("quarantined");
     let Some(HostEvent::Quarantined(event)) = host.events.last() else { panic!() };
-    assert_eq!(event.provisioning, Some(id("p-1")));
+    assert_eq!(event.saga, Some(id("p-1")));
     assert_eq!(host.state.reservation, None);
     assert_eq!(host.state.role, None);
 }

@@ -56,7 +56,7 @@ fn booted(step: &str) -> HostInput {
 }
 
 fn deployed(step: &str) -> HostInput {
-    HostInput::RecordDeployed { provisioning: id("p-1"), step: id(step) }
+    HostInput::RecordDeployed { saga: id("p-1"), step: id(step) }
 }
 
 fn boot_failed(step: &str) -> HostInput {
@@ -73,20 +73,20 @@ fn timer(name: &str) -> HostInput {
 }
 
 fn reserve(saga: &str, step: &str) -> HostInput {
-    HostInput::Reserve { provisioning: id(saga), step: id(step) }
+    HostInput::Reserve { saga: id(saga), step: id(step) }
 }
 
 fn release(saga: &str, step: &str) -> HostInput {
-    HostInput::Release { provisioning: id(saga), step: id(step) }
+    HostInput::Release { saga: id(saga), step: id(step) }
 }
 
 fn deploy(saga: &str, step: &str) -> HostInput {
-    HostInput::StartDeploy { provisioning: id(saga), step: id(step), image: id("debian-13") }
+    HostInput::StartDeploy { saga: id(saga), step: id(step), image: id("debian-13") }
 }
 
 fn configured(saga: &str, step: &str) -> HostInput {
     HostInput::RecordConfiguration {
-        provisioning: id(saga),
+        saga: id(saga),
         step: id(step),
         role: id("web-server"),
         revision: "r-7".into(),
@@ -95,12 +95,12 @@ fn configured(saga: &str, step: &str) -> HostInput {
 }
 
 fn monitored(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordMonitoring { provisioning: id(saga), step: id(step) }
+    HostInput::RecordMonitoring { saga: id(saga), step: id(step) }
 }
 
 fn step_failed(saga: &str, step: &str) -> HostInput {
     HostInput::FailStep {
-        provisioning: id(saga),
+        saga: id(saga),
         step: id(step),
         category: Category::Business,
         reason: "playbook failed".into(),
@@ -108,15 +108,15 @@ fn step_failed(saga: &str, step: &str) -> HostInput {
 }
 
 fn deregistered(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordDeregistered { provisioning: id(saga), step: id(step) }
+    HostInput::RecordDeregistered { saga: id(saga), step: id(step) }
 }
 
 fn undeploy(saga: &str, step: &str) -> HostInput {
-    HostInput::StartUndeploy { provisioning: id(saga), step: id(step) }
+    HostInput::StartUndeploy { saga: id(saga), step: id(step) }
 }
 
 fn undeployed(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordUndeployed { provisioning: id(saga), step: id(step) }
+    HostInput::RecordUndeployed { saga: id(saga), step: id(step) }
 }
 
 /// A host at each station of its life, with `p-1` as its saga.

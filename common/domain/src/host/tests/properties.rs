@@ -162,9 +162,9 @@ proptest! {
         run_out(&mut host);
         let saga = id("p-1");
         let heard = host.events[heard_before..].iter().any(|event| match event {
-            HostEvent::Cleaned(e) => e.provisioning.as_ref() == Some(&saga),
-            HostEvent::Quarantined(e) => e.provisioning.as_ref() == Some(&saga),
-            HostEvent::Released(e) => e.provisioning == saga && e.step == id("u/last"),
+            HostEvent::Cleaned(e) => e.saga.as_ref() == Some(&saga),
+            HostEvent::Quarantined(e) => e.saga.as_ref() == Some(&saga),
+            HostEvent::Released(e) => e.saga == saga && e.step == id("u/last"),
             _ => false,
         });
         prop_assert!(heard, "in {:?}", host.state);

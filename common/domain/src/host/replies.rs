@@ -1,0 +1,37 @@
+//! What a host tells the saga whose step it answers: each recorded outcome has its reply in the same commit.
+
+use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
+use hostler_events::provisioning::{HostHeld, HostReturned};
+use hostler_events::{HostId, StepCommand, StepId};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The attempt succeeded.
+pub(super) fn succeeded(saga: &SagaRef, step: &StepId, output: &impl Serialize) -> StepCommand {
+    // Outputs are plain records with text keys, for which this cannot fail.
+    let output = serde_json::to_value(output).unwrap_or_default();
+    StepReply::succeeded(saga.clone(), step.clone(), output).into()
+}
+
+/// The attempt succeeded, and there is nothing more to say.
+pub(super) fn done(saga: &SagaRef, step: &StepId) -> StepCommand {
+    StepReply::succeeded(saga.clone(), step.clone(), Value::Null).into()
+}
+
+/// The saga holds this host.
+pub(super) fn held(saga: &SagaRef, step: &StepId, host: HostId) -> StepCommand {
+    succeeded(saga, step, &HostHeld { host })
+}
+
+/// The host is back, cleaned or quarantined: whichever attempt at undeploying asked for it, and even in the delay
+/// between two, for it is the host itself that ends it. Nothing where no saga had it undeployed.
+pub(super) fn returned(
+    saga: Option<&SagaRef>,
+    undeploy_step: Option<&StepId>,
+    host: HostId,
+    quarantined: bool,
+) -> Option<StepCommand> {
+    let answers = Answers::any_attempt_of(undeploy_step?)?;
+    let output = serde_json::to_value(HostReturned { host, quarantined }).unwrap_or_default();
+    Some(StepReply { saga: saga?.clone(), answers, outcome: StepOutcome::Succeeded { output } }.into())
+}
