@@ -5,7 +5,7 @@ use hostler_runtime::flow::Watch;
 /// The queues that are looked at, and how many consumers each has on a normal day, as in `template.yaml`.
 pub const QUEUES: [(&str, u16); 7] = [
     ("commands", 20),
-    ("provision-hosts", 20),
+    ("run-sagas", 20),
     ("deploy-host", 20),
     ("configure-host", 20),
     ("monitor-host", 20),

@@ -29,7 +29,7 @@ const FIRST: [(&str, &str); 11] = [
     ("fire-timers", "fire-timers.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
     ("project-views", "project-views.sqs.json"),
-    ("provision-hosts", "provision-hosts.start.sqs.json"),
+    ("run-sagas", "run-sagas.start.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),
     ("triage-failures", "triage-failures.letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),
@@ -93,7 +93,7 @@ fn tell(figures: &mut Figures, name: &str, starts: &[Started], archive: u64) {
 fn environment(mock: &Mock) -> BTreeMap<String, String> {
     let queues = [
         "commands",
-        "provision-hosts",
+        "run-sagas",
         "deploy-host",
         "configure-host",
         "monitor-host",

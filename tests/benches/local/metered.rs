@@ -16,7 +16,7 @@ pub fn lines(file: &Path) -> usize {
 const WORK: [&str; 2] = ["control configuration", "control monitoring"];
 /// The functions that a queue invokes: somebody polls for them.
 const POLLED: [&str; 5] =
-    ["provision-hosts", "deploy-host", "configure-host", "monitor-host", "project-views"];
+    ["run-sagas", "deploy-host", "configure-host", "monitor-host", "project-views"];
 
 /// The calls of some invocations.
 #[derive(Debug, Default)]

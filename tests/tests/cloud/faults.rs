@@ -93,7 +93,7 @@ async fn functions_killed_all_the_time_still_end_every_saga() {
     world.enrol("web").await;
     world.request("r-1", "web", SAGAS as u32).await;
     let functions =
-        ["relay-outbox", "deploy-host", "provision-hosts", "configure-host", "monitor-host", "project-views"];
+        ["relay-outbox", "deploy-host", "run-sagas", "configure-host", "monitor-host", "project-views"];
     for round in 0..12 {
         tokio::time::sleep(Duration::from_millis(400)).await;
         let pids = processes(&world, functions[round % functions.len()]).await;

@@ -30,7 +30,7 @@ async fn the_whole_flow_passes_with_policies_enforced() {
 async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
     needs_the_default_endpoint!();
     let take = |template: &mut Value| {
-        let policies = &mut template["Resources"]["ProvisionHostsFunction"]["Properties"]["Policies"];
+        let policies = &mut template["Resources"]["RunSagasFunction"]["Properties"]["Policies"];
         let actions = &mut policies[0]["Statement"][0]["Action"];
         let list = actions.as_array_mut().unwrap();
         let before = list.len();

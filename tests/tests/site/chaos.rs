@@ -492,7 +492,7 @@ impl Chaos {
     /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
     /// nothing, or the row that it is about.
     fn replay_some(&mut self, queue: &str, received: &[Received]) {
-        if self.calm || !["provision-hosts", "project-views"].contains(&queue) || !self.random.percent(2) {
+        if self.calm || !["run-sagas", "project-views"].contains(&queue) || !self.random.percent(2) {
             return;
         }
         let event = received.iter().find_map(|message| match Incoming::decode(&message.body) {

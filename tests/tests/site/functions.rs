@@ -36,7 +36,7 @@ use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStor
 /// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
 pub const QUEUES: [(&str, u32); 8] = [
     ("commands", 180),
-    ("provision-hosts", 180),
+    ("run-sagas", 180),
     ("deploy-host", 1_080),
     ("configure-host", 3_600),
     ("monitor-host", 360),
@@ -48,7 +48,7 @@ pub const QUEUES: [(&str, u32); 8] = [
 /// Where messages come from that could not be handled: triage reads `<origin>-dlq`.
 pub const ORIGINS: [&str; 8] = [
     "commands",
-    "provision-hosts",
+    "run-sagas",
     "deploy-host",
     "configure-host",
     "monitor-host",

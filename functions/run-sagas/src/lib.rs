@@ -1,0 +1,13 @@
+//! The sagas of the data centre.
+
+use hostler_core::saga::SagaRefusal;
+use hostler_domain::Provisioning;
+use hostler_runtime::{Sagas, Shell};
+
+/// All sagas; their definitions are checked.
+///
+/// # Errors
+/// What is wrong with a definition.
+pub fn sagas(shell: Shell) -> Result<Sagas, SagaRefusal> {
+    Sagas::new(shell).with::<Provisioning>()
+}
