@@ -1,37 +1,12 @@
 //! The list of all contracts, for schemas, samples, checks and the command line.
 
-use hostler_core::Data;
-use schemars::Schema;
+use hostler_core::flow::FlowEvent;
+use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
+use hostler_core::{Contract, Contracts};
 
 use crate::commands::{OperatorCommand, StepCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ProvisioningEvent, ReservationEvent};
-
-/// Whether a contract tells or asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Something that happened; travels on the bus.
-    Event,
-    /// Something to do; travels on a queue.
-    Command,
-}
-
-/// One payload type in one version.
-#[derive(Debug, Clone)]
-pub struct Contract {
-    /// The type's name on the wire.
-    pub name: &'static str,
-    /// The version that this code writes.
-    pub version: u32,
-    /// Event or command.
-    pub kind: Kind,
-    /// A command's queue.
-    pub queue: Option<&'static str>,
-    /// The JSON Schema of the payload (`data`).
-    pub schema: fn() -> Schema,
-    /// Reads a payload as the type, for checks that a schema cannot make.
-    pub check: fn(&Data) -> Result<(), serde_json::Error>,
-}
 
 /// All contracts, events first.
 #[must_use]
@@ -41,8 +16,13 @@ pub fn catalogue() -> Vec<Contract> {
         HostEvent::contracts(),
         ReservationEvent::contracts(),
         ProvisioningEvent::contracts(),
+        // The runtime's own.
+        FailureEvent::contracts(),
+        FlowEvent::contracts(),
         OperatorCommand::contracts(),
         StepCommand::contracts(),
+        FailureOperation::contracts(),
+        FailureCommand::contracts(),
     ]
     .concat()
 }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use hostler_core::Category;
+use hostler_core::{Category, contracts};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{HostId, Image, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
-use crate::macros::contracts;
 use crate::policy::ProvisioningPolicy;
 
 contracts! {

@@ -13,8 +13,10 @@ pub mod leases;
 pub mod once;
 pub mod pack;
 pub mod ports;
+pub mod register;
 pub mod relay;
 pub mod replay;
+pub mod serve;
 pub mod shell;
 pub mod telemetry;
 pub mod timers;
@@ -35,6 +37,7 @@ pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,
 };
+pub use register::{Application, Entities, Register};
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
 pub use triage::Triage;
 pub use turns::{Settled, Turn};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_core::Envelope;
-use hostler_events::{Kind, OperatorCommand, SOURCE, StepCommand, catalogue, samples};
+use hostler_events::{Kind, SOURCE, catalogue, samples};
 use serde_json::{Value, json};
 
 const REGION: &str = "us-east-1";
@@ -38,11 +38,20 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
     ]
     .map(|(name, input)| (name.to_owned(), input))
     .into();
-    for name in StepCommand::NAMES.iter().filter(|name| **name != "start-provisioning") {
+    for name in command_names().into_iter().filter(|name| *name != "start-provisioning") {
         let queue = hostler_events::find(name).unwrap().queue.unwrap();
-        inputs.insert(format!("{queue}.{name}.sqs.json"), sqs(queue, &[sample(name)]));
+        inputs.insert(format!("{}.{name}.sqs.json", reader(queue)), sqs(queue, &[sample(name)]));
     }
     inputs
+}
+
+/// The function that reads a queue: most bear its name.
+pub(crate) fn reader(queue: &str) -> &str {
+    match queue {
+        "commands" => "accept-commands",
+        "failures" => "triage-failures",
+        name => name,
+    }
 }
 
 /// The event of `samples/eventbridge/`.
@@ -287,8 +296,9 @@ fn http(method: &str, route: &str, path: &str, query: &[(&str, &str)], body: Opt
     request
 }
 
-/// The names of all commands, for checks that none is left without an input.
+/// The names of all commands that functions give, for checks that none is left without an input.
 pub(crate) fn command_names() -> Vec<&'static str> {
     let commands = catalogue().into_iter().filter(|contract| contract.kind == Kind::Command);
-    commands.map(|contract| contract.name).filter(|name| !OperatorCommand::NAMES.contains(name)).collect()
+    let of_functions = commands.filter(|contract| contract.queue != Some("commands"));
+    of_functions.map(|contract| contract.name).collect()
 }
