@@ -1,14 +1,12 @@
 //! What people and functions ask for: operator commands, and the commands of the steps.
 
 use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
-use hostler_core::triage::FailureId;
-use hostler_core::{Addressed, ContractError, Data, Payload};
+use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
-use crate::macros::contracts;
 
 /// The most hosts one request may ask for: what one site deploys at once.
 pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
@@ -16,35 +14,13 @@ pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
 contracts! {
     /// What operators and other systems may ask for, over HTTP or the queue `commands`.
     pub enum OperatorCommand as Command {
-        "enrol-host" v 1 @ "commands" => EnrolHost(EnrolHost),
-        "label-host" v 1 @ "commands" => LabelHost(LabelHost),
-        "requalify-host" v 1 @ "commands" => RequalifyHost(RequalifyHost),
-        "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts),
-        "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest),
-        "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest),
-        "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot),
-        "retry-failure" v 1 @ "commands" => RetryFailure(RetryFailure),
-        "edit-failure" v 1 @ "commands" => EditFailure(EditFailure),
-        "discard-failure" v 1 @ "commands" => DiscardFailure(DiscardFailure),
-    }
-}
-
-impl OperatorCommand {
-    /// What the command is about: commands about the same are taken in the order in which they come.
-    #[must_use]
-    pub fn subject(&self) -> String {
-        match self {
-            Self::EnrolHost(EnrolHost { host, .. })
-            | Self::LabelHost(LabelHost { host, .. })
-            | Self::RequalifyHost(RequalifyHost { host })
-            | Self::ReportBoot(ReportBoot { host, .. }) => format!("host/{host}"),
-            Self::RequestHosts(RequestHosts { request, .. })
-            | Self::ApproveRequest(ApproveRequest { request, .. })
-            | Self::RejectRequest(RejectRequest { request, .. }) => format!("request/{request}"),
-            Self::RetryFailure(RetryFailure { failure, .. })
-            | Self::EditFailure(EditFailure { failure, .. })
-            | Self::DiscardFailure(DiscardFailure { failure, .. }) => format!("failure/{failure}"),
-        }
+        "enrol-host" v 1 @ "commands" => EnrolHost(EnrolHost) of host,
+        "label-host" v 1 @ "commands" => LabelHost(LabelHost) of host,
+        "requalify-host" v 1 @ "commands" => RequalifyHost(RequalifyHost) of host,
+        "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts) of request,
+        "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest) of request,
+        "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest) of request,
+        "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot) of host,
     }
 }
 
@@ -247,38 +223,6 @@ pub struct ApproveRequest {
 pub struct RejectRequest {
     /// The request.
     pub request: RequestId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Put a message that failed back on its queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RetryFailure {
-    /// The failure.
-    pub failure: FailureId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Put a message that failed back on its queue with another body, under an id of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EditFailure {
-    /// The failure.
-    pub failure: FailureId,
-    /// The whole message, JSON as text.
-    pub body: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// Decide that a message that failed is not to be handled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DiscardFailure {
-    /// The failure.
-    pub failure: FailureId,
     /// Why.
     pub reason: String,
 }

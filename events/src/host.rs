@@ -1,13 +1,12 @@
 //! What happens to a host: events on the stream `host#<id>`.
 
-use hostler_core::Category;
 use hostler_core::saga::SagaRef;
+use hostler_core::{Category, contracts};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
-use crate::macros::contracts;
 use crate::policy::HostPolicy;
 
 contracts! {

@@ -9,15 +9,15 @@ pub mod commands;
 mod files;
 pub mod host;
 pub mod ids;
-mod macros;
 pub mod policy;
 pub mod provisioning;
 pub mod samples;
 pub mod schemas;
 
-pub use catalogue::{Contract, Kind, catalogue, find};
+pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
 pub use host::HostEvent;
+pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};

@@ -1,13 +1,12 @@
 //! Requests, reservations and provisionings: events on `request#` and `reservation#`, and what the sagas `provisioning#` are made of.
 
-use hostler_core::Category;
 use hostler_core::saga::SagaRef;
+use hostler_core::{Category, contracts};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{HostId, Image, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
-use crate::macros::contracts;
 use crate::policy::ProvisioningPolicy;
 
 contracts! {

@@ -1,14 +1,16 @@
 //! Flow control: how far a queue lags behind, in four levels, as a stream of level changes.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Data;
+use crate::contract::tagged_contracts;
 use crate::decider::{Decider, Decision, NoCommand};
-use crate::payload::{ContractError, Payload, tagged, untagged};
 
 /// How far a queue lags behind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Under 1,000 messages wait.
@@ -71,7 +73,7 @@ impl Level {
 }
 
 /// What happened to a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum FlowEvent {
     /// It has reached another level.
@@ -87,27 +89,9 @@ pub enum FlowEvent {
     },
 }
 
-impl FlowEvent {
-    /// The names of their types.
-    pub const NAMES: [&str; 1] = ["flow.level-changed"];
-}
-
-impl Payload for FlowEvent {
-    fn type_name(&self) -> &'static str {
-        let Self::LevelChanged { .. } = self;
-        "flow.level-changed"
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged(self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("flow.", &Self::NAMES, type_name, schema_version, data)
+tagged_contracts! {
+    FlowEvent as Event, "flow.", None, {
+        "level-changed" => LevelChanged,
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod breaker;
 pub mod cloudevents;
 pub mod commit;
+pub mod contract;
 pub mod data;
 pub mod decider;
 pub mod envelope;
@@ -19,6 +20,7 @@ pub mod trace;
 pub mod triage;
 
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
+pub use contract::{CommandType, Contract, Contracts, OperatorCommands};
 pub use data::Data;
 pub use decider::{Decider, Decision, NoCommand, SetTimer};
 pub use envelope::{Actor, CommandEnvelope, Envelope};
@@ -30,3 +32,7 @@ pub use ids::{
 pub use message::{Incoming, TimerFired};
 pub use payload::{Addressed, ContractError, Payload};
 pub use trace::TraceContext;
+
+// For the macros.
+#[doc(hidden)]
+pub use schemars;

@@ -76,33 +76,16 @@ impl From<ContractError> for Failure {
 
 /// The data of one variant of an enum that serde tags with `event`: the type's name says the tag already.
 pub(crate) fn untagged(event: &impl Serialize) -> Data {
-    untagged_by("event", event)
-}
-
-/// The same of an enum that is tagged with another field.
-pub(crate) fn untagged_by(tag: &str, payload: &impl Serialize) -> Data {
     // Such enums are plain records with text keys, for which this cannot fail.
-    let mut data = serde_json::to_value(payload).unwrap_or_default();
+    let mut data = serde_json::to_value(event).unwrap_or_default();
     if let Some(fields) = data.as_object_mut() {
-        fields.remove(tag);
+        fields.remove("event");
     }
     data.into()
 }
 
 /// Reads what [`untagged`] wrote, of a set whose types are called `<prefix><tag>` and have version 1.
 pub(crate) fn tagged<T: DeserializeOwned>(
-    prefix: &str,
-    names: &[&str],
-    type_name: &str,
-    schema_version: u32,
-    data: &Data,
-) -> Result<T, ContractError> {
-    tagged_by("event", prefix, names, type_name, schema_version, data)
-}
-
-/// Reads what [`untagged_by`] wrote.
-pub(crate) fn tagged_by<T: DeserializeOwned>(
-    tag_field: &str,
     prefix: &str,
     names: &[&str],
     type_name: &str,
@@ -118,7 +101,7 @@ pub(crate) fn tagged_by<T: DeserializeOwned>(
     }
     let mut data = data.to_value();
     if let Some(fields) = data.as_object_mut() {
-        fields.insert(tag_field.to_owned(), Value::String(tag.to_owned()));
+        fields.insert("event".to_owned(), Value::String(tag.to_owned()));
     }
     let type_name = type_name.to_owned();
     serde_json::from_value(data).map_err(|source| ContractError::Data { type_name, schema_version, source })

@@ -13,9 +13,11 @@ pub mod leases;
 pub mod once;
 pub mod pack;
 pub mod ports;
+pub mod register;
 pub mod relay;
 pub mod replay;
 pub mod sagas;
+pub mod serve;
 pub mod shell;
 pub mod telemetry;
 pub mod timers;
@@ -36,7 +38,8 @@ pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,
 };
-pub use sagas::{Operated, Sagas};
+pub use register::{Application, Entities, Register};
+pub use sagas::Sagas;
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
 pub use triage::Triage;
 pub use turns::{Settled, Turn};

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::saga::{
-    self, OperateSaga, Saga, SagaCommand, SagaDefinition, SagaInput, SagaRef, SagaRefusal, StepReply,
+    self, AnswerChild, CompensateSaga, Saga, SagaCommand, SagaDefinition, SagaInput, SagaRef, SagaRefusal,
+    StartSaga, StepReply,
 };
-use hostler_core::{Failure, Incoming, StreamVersion};
+use hostler_core::{Failure, Incoming};
 
 use crate::batch::Handler;
-use crate::shell::{Cause, ExecuteError, Executed, Outcome, Shell};
+use crate::shell::{Cause, ExecuteError, Executed, Shell};
 
 /// How long a message waits that this build cannot decide on: until a build is deployed that can.
 const FAULT_WAIT: Duration = Duration::from_secs(60);
@@ -38,29 +39,6 @@ impl Sagas {
         self.kinds.insert(D::KIND, Box::new(Kind::<D>(PhantomData)));
         Ok(self)
     }
-
-    /// Does what an operator asks of a saga.
-    ///
-    /// # Errors
-    /// The saga's refusal; [`SagaRefusal::Unknown`] for a kind that the application has not.
-    pub async fn operate(
-        &self,
-        cause: &Cause,
-        command: OperateSaga,
-    ) -> Result<Operated, ExecuteError<SagaRefusal>> {
-        let kind =
-            self.kinds.get(command.saga().kind()).ok_or(ExecuteError::Refused(SagaRefusal::Unknown))?;
-        kind.operate(&self.shell, cause, command).await
-    }
-}
-
-/// What an operator's command came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operated {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The saga's version now.
-    pub version: StreamVersion,
 }
 
 #[async_trait]
@@ -96,13 +74,6 @@ enum Heard {
 #[async_trait]
 trait RunsKind: Send + Sync {
     async fn hear(&self, shell: &Shell, saga: &SagaRef, cause: &Cause, heard: Heard) -> Result<(), Failure>;
-
-    async fn operate(
-        &self,
-        shell: &Shell,
-        cause: &Cause,
-        command: OperateSaga,
-    ) -> Result<Operated, ExecuteError<SagaRefusal>>;
 }
 
 struct Kind<D>(PhantomData<D>);
@@ -111,17 +82,19 @@ impl<D: SagaDefinition> Kind<D> {
     fn input(heard: Heard) -> Result<SagaInput<D::Order>, Failure> {
         Ok(match heard {
             Heard::Timer(name) => SagaInput::Timer { name },
-            Heard::Command(SagaCommand::StartSaga { saga, order, parent }) => {
+            Heard::Command(SagaCommand::Start(StartSaga { saga, order, parent })) => {
                 let order = serde_json::from_value(order).map_err(|error| {
                     Failure::invalid(format!("{saga} cannot be started with this order: {error}"))
                 })?;
                 SagaInput::Start { saga, order, parent }
             }
-            Heard::Command(SagaCommand::AnswerStep(StepReply { answers, outcome, .. })) => {
+            Heard::Command(SagaCommand::Answer(StepReply { answers, outcome, .. })) => {
                 SagaInput::Answer { answers, outcome }
             }
-            Heard::Command(SagaCommand::AnswerChild { step, end, .. }) => SagaInput::ChildEnded { step, end },
-            Heard::Command(SagaCommand::CompensateSaga { parent, reason, .. }) => {
+            Heard::Command(SagaCommand::AnswerChild(AnswerChild { step, end, .. })) => {
+                SagaInput::ChildEnded { step, end }
+            }
+            Heard::Command(SagaCommand::Compensate(CompensateSaga { parent, reason, .. })) => {
                 SagaInput::Compensate { parent, reason }
             }
         })
@@ -149,17 +122,5 @@ impl<D: SagaDefinition> RunsKind for Kind<D> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn operate(
-        &self,
-        shell: &Shell,
-        cause: &Cause,
-        command: OperateSaga,
-    ) -> Result<Operated, ExecuteError<SagaRefusal>> {
-        let (saga, operation, reason) = command.into_parts();
-        let input = SagaInput::Operate { operation, actor: cause.actor.clone(), reason };
-        let done = shell.execute::<Saga<D>>(saga.stream(), cause, &input).await?;
-        Ok(Operated { outcome: done.outcome, version: done.fold.version })
     }
 }

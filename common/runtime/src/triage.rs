@@ -22,6 +22,7 @@ use crate::history::Fold;
 use crate::integrity::Integrity;
 use crate::lanes::Lanes;
 use crate::ports::{Outbound, PortError, Queues, Row, StoreError, attribute_text};
+use crate::register::{self, Failures, Shown};
 use crate::shell::{Cause, ExecuteError, Executed, Shell};
 
 /// How many letters are handled at a time.
@@ -282,20 +283,20 @@ pub const OPEN: &str = "open";
 /// The group of what is dealt with.
 pub const CLOSED: &str = "closed";
 
+/// What is shown of a failure.
+pub(crate) fn shown(state: &FailureState) -> Option<Shown> {
+    let failed = state.failed.as_ref()?;
+    let group = if failed.status.is_open() { OPEN } else { CLOSED };
+    let mut shown = Shown::of(group, failed);
+    shown.body["followers"] = serde_json::to_value(&state.followers).ok()?;
+    Some(shown)
+}
+
 /// The row of a failure.
 #[must_use]
 pub fn row(fold: &Fold<FailureDecider>) -> Option<Row> {
     let failed = fold.state.failed.as_ref()?;
-    let mut body = serde_json::to_value(failed).ok()?;
-    body["followers"] = serde_json::to_value(&fold.state.followers).ok()?;
-    Some(Row {
-        view: FAILURES.to_owned(),
-        key: failed.id.to_string(),
-        group: if failed.status.is_open() { OPEN } else { CLOSED }.to_owned(),
-        version: fold.version,
-        updated_at: fold.updated_at?,
-        body,
-    })
+    register::row::<Failures>(&stream(&failed.id), fold)
 }
 
 /// The stream of a failure.

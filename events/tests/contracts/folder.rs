@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::{env, fs};
 
 use serde_json::{Map, Value};
@@ -41,6 +42,25 @@ pub(crate) fn compare_or_bless(folder: &str, made: &BTreeMap<String, Value>, adv
         "not what the code makes: {}\n{advice}\nTo write the files: {COMMAND}",
         differing.join(", ")
     );
+}
+
+/// Compares the lines of a macro's list in a source file with what they should be, or writes them when told to; says whether
+/// it wrote.
+pub(crate) fn list_or_bless(file: &str, list: &str, lines: impl Iterator<Item = String>) -> bool {
+    // Two tests write lists of one file.
+    static LISTS: Mutex<()> = Mutex::new(());
+    let _alone = LISTS.lock().unwrap();
+    let text = fs::read_to_string(path(file)).unwrap();
+    let opening = format!("\n{list} {{\n");
+    let begin = text.find(&opening).unwrap_or_else(|| panic!("events/{file} has no {list}")) + opening.len();
+    let end = begin + text[begin..].find("}\n").unwrap();
+    let wanted: String = lines.map(|line| line + "\n").collect();
+    if env::var_os("HOSTLER_BLESS").is_some() {
+        fs::write(path(file), format!("{}{wanted}{}", &text[..begin], &text[end..])).unwrap();
+        return true;
+    }
+    assert_eq!(text[begin..end], wanted, "{list} of events/{file} is out of date; to write it: {COMMAND}");
+    false
 }
 
 /// JSON as it is committed: indented, keys in order, whatever map serde_json was built with.

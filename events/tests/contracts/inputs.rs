@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_core::Envelope;
-use hostler_events::{Kind, OperatorCommand, SOURCE, StepCommand, catalogue, samples};
+use hostler_events::{Kind, SOURCE, catalogue, samples};
 use serde_json::{Value, json};
 
 const REGION: &str = "us-east-1";
@@ -21,9 +21,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("accept-commands.http.json", command_request()),
         ("accept-commands.callback.http.json", boot_callback()),
         ("accept-commands.sqs.json", sqs("commands", &[sample("request-hosts")])),
-        ("provision-hosts.start.sqs.json", sqs("provision-hosts", &[sample("start-provisioning")])),
-        ("provision-hosts.event.sqs.json", sqs("provision-hosts", &[sample("host.reserved")])),
-        ("provision-hosts.timer.sqs.json", sqs("provision-hosts", &[saga_timer()])),
+        ("run-sagas.timer.sqs.json", sqs("run-sagas", &[saga_timer()])),
         ("deploy-host.timer.sqs.json", sqs("deploy-host", &[host_timer()])),
         ("fire-timers.sqs.json", sqs("timers", &[saga_timer(), host_timer()])),
         ("project-views.sqs.json", sqs("project-views", &bus_events_of_the_views())),
@@ -38,11 +36,20 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
     ]
     .map(|(name, input)| (name.to_owned(), input))
     .into();
-    for name in StepCommand::NAMES.iter().filter(|name| **name != "start-provisioning") {
+    for name in command_names() {
         let queue = hostler_events::find(name).unwrap().queue.unwrap();
-        inputs.insert(format!("{queue}.{name}.sqs.json"), sqs(queue, &[sample(name)]));
+        inputs.insert(format!("{}.{name}.sqs.json", reader(queue)), sqs(queue, &[sample(name)]));
     }
     inputs
+}
+
+/// The function that reads a queue: most bear its name.
+pub(crate) fn reader(queue: &str) -> &str {
+    match queue {
+        "commands" => "accept-commands",
+        "failures" => "triage-failures",
+        name => name,
+    }
 }
 
 /// The event of `samples/eventbridge/`.
@@ -68,7 +75,7 @@ fn on_the_bus(name: &str) -> Value {
 }
 
 fn bus_events_of_the_views() -> Vec<Value> {
-    ["host.enrolled", "capacity.requested", "provisioning.started"].map(sample).into()
+    ["host.enrolled", "capacity.requested", "saga.started"].map(sample).into()
 }
 
 /// A batch of a queue, named as `sam deploy` would name it in the stack `hostler`.
@@ -134,9 +141,9 @@ fn dead_letter() -> Value {
 }
 
 fn saga_timer() -> Value {
-    let started = sample("provisioning.step-started");
-    let step = started["data"]["step"].as_str().unwrap();
-    timer(&started, &format!("deadline:{step}"), "2026-01-31T11:00:32Z", "provision-hosts")
+    let started = sample("saga.step-started");
+    let step = started["data"]["id"].as_str().unwrap();
+    timer(&started, &format!("deadline:{step}"), "2026-01-31T11:00:32Z", "run-sagas")
 }
 
 fn host_timer() -> Value {
@@ -163,7 +170,7 @@ fn timer(event: &Value, name: &str, due_at: &str, deliver_to: &str) -> Value {
 
 /// The DynamoDB-stream record of the commit that began a saga: two events, a command and a timer.
 fn stream() -> Value {
-    let events = ["provisioning.started", "provisioning.step-started"].map(sample);
+    let events = ["saga.started", "saga.step-started"].map(sample);
     let commit: Envelope = serde_json::from_value(events[0].clone()).unwrap();
     let recorded = events.map(|event| json!({ "t": event["eventType"], "d": event["data"] }));
     let command = sample("reserve-host");
@@ -287,8 +294,9 @@ fn http(method: &str, route: &str, path: &str, query: &[(&str, &str)], body: Opt
     request
 }
 
-/// The names of all commands, for checks that none is left without an input.
+/// The names of all commands that functions give, for checks that none is left without an input.
 pub(crate) fn command_names() -> Vec<&'static str> {
     let commands = catalogue().into_iter().filter(|contract| contract.kind == Kind::Command);
-    commands.map(|contract| contract.name).filter(|name| !OperatorCommand::NAMES.contains(name)).collect()
+    let of_functions = commands.filter(|contract| contract.queue != Some("commands"));
+    of_functions.map(|contract| contract.name).collect()
 }

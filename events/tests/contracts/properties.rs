@@ -1,10 +1,11 @@
 //! For any value: what is written is read back the same, and the schema agrees with the type.
 
 use hostler_core::Payload;
-use hostler_events::commands::{EnrolHost, LabelHost, RequestHosts, StartProvisioning};
+use hostler_core::saga::{SagaCommand, SagaRef, StartSaga};
+use hostler_events::commands::{EnrolHost, LabelHost, RequestHosts};
 use hostler_events::host::{BmcAddress, HostInspected};
 use hostler_events::{
-    HostEvent, HostId, HostPolicy, Labels, OperatorCommand, ProvisioningPolicy, StepCommand, StepPolicy,
+    HostEvent, HostId, HostPolicy, Labels, OperatorCommand, ProvisioningOrder, ProvisioningPolicy, StepPolicy,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -64,12 +65,17 @@ proptest! {
 
     #[test]
     fn a_start_survives(
-        provisioning in id(), request in id(), pool in id(), role in id(), image in id(),
+        key in "[A-Za-z0-9._:/-]{1,150}", request in id(), pool in id(), role in id(), image in id(),
         sku in prop::option::of(id()), policy in provisioning_policy(),
     ) {
-        survives(&StepCommand::StartProvisioning(StartProvisioning {
-            provisioning, request, pool, role, image, sku, policy,
-        }))?;
+        let order = ProvisioningOrder { request, pool, role, image, sku, policy };
+        let start = StartSaga {
+            saga: SagaRef::new("provisioning", &key).unwrap(),
+            order: serde_json::to_value(&order).unwrap(),
+            parent: None,
+        };
+        prop_assert_eq!(serde_json::from_value::<ProvisioningOrder>(start.order.clone()).unwrap(), order);
+        survives(&SagaCommand::Start(start))?;
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use hostler_core::failure::error_chain;
 use hostler_core::{Category, Failure, Incoming, Payload};
-use hostler_events::{HostEvent, OperatorCommand, StepCommand};
+use hostler_events::{CapacityEvent, DeployCommand, HostEvent, OperatorCommand};
 use serde_json::{Value, json};
 
 use crate::inputs::sample;
@@ -34,7 +34,7 @@ fn an_unknown_type_is_refused_with_the_known_ones() {
     let text = refused::<OperatorCommand>("reboot-everything", 1, json!({}));
     assert_says(&text, &["reboot-everything", "enrol-host", "request-hosts"]);
     // A type of another set is unknown, too.
-    refused::<StepCommand>("enrol-host", 1, sample("enrol-host")["data"].take());
+    refused::<DeployCommand>("enrol-host", 1, sample("enrol-host")["data"].take());
 }
 
 #[test]
@@ -55,11 +55,11 @@ fn a_missing_field_is_named() {
 
 #[test]
 fn a_missing_field_deep_inside_is_named_with_its_path() {
-    let data = changed("start-provisioning", |data| {
+    let data = changed("capacity.approval-requested", |data| {
         data["policy"]["deployImage"].as_object_mut().unwrap().remove("attempts");
     });
-    let text = refused::<StepCommand>("start-provisioning", 1, data);
-    assert_says(&text, &["policy.deployImage", "missing field `attempts`"]);
+    let text = refused::<CapacityEvent>("capacity.approval-requested", 1, data);
+    assert_says(&text, &["policy", "missing field `attempts`"]);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn numbers_out_of_range_do_not_fit_the_schema() {
         let data = changed("request-hosts", |data| data["count"] = count.into());
         assert!(!validator("request-hosts", 1).is_valid(&data), "{count}");
     }
-    let data = changed("start-provisioning", |data| data["policy"]["applyRole"]["attempts"] = 0.into());
-    assert!(!validator("start-provisioning", 1).is_valid(&data));
+    let data = changed("capacity.approval-requested", |data| data["policy"]["applyRole"]["attempts"] = 0.into());
+    assert!(!validator("capacity.approval-requested", 1).is_valid(&data));
 }
 
 #[test]
@@ -132,6 +132,6 @@ fn a_body_that_is_no_envelope_says_what_it_lacks() {
 #[test]
 fn a_message_on_the_wrong_queue_is_told_so() {
     let event = Incoming::decode(&sample("host.reserved").to_string()).unwrap();
-    let failure = event.command::<StepCommand>().unwrap_err();
+    let failure = event.command::<DeployCommand>().unwrap_err();
     assert_says(&failure.chain(), &["host.reserved", "a command is handled", "its own queue"]);
 }

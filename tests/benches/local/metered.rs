@@ -15,8 +15,7 @@ pub fn lines(file: &Path) -> usize {
 /// part of what its orchestration costs.
 const WORK: [&str; 2] = ["control configuration", "control monitoring"];
 /// The functions that a queue invokes: somebody polls for them.
-const POLLED: [&str; 5] =
-    ["run-sagas", "deploy-host", "configure-host", "monitor-host", "project-views"];
+const POLLED: [&str; 5] = ["run-sagas", "deploy-host", "configure-host", "monitor-host", "project-views"];
 
 /// The calls of some invocations.
 #[derive(Debug, Default)]

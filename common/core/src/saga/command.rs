@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::input::{ChildEnd, Operation, SagaRef, StepName};
-use crate::data::Data;
 use crate::failure::Category;
 use crate::ids::StepId;
-use crate::payload::{Addressed, ContractError, Payload, tagged_by, untagged_by};
 
 /// The logical name of the queue, and of the function, that runs all sagas of an application.
 pub const SAGAS_QUEUE: &str = "run-sagas";
@@ -108,213 +106,181 @@ pub struct Parent {
     pub step: StepId,
 }
 
-/// What a saga is sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum SagaCommand {
-    /// Begin. Sending it again is safe.
-    StartSaga {
-        /// The saga.
-        saga: SagaRef,
-        /// What it is about: the order of its definition.
-        order: Value,
-        /// The parent's attempt that waits for its end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        parent: Option<Parent>,
-    },
-    /// A step's answer.
-    AnswerStep(StepReply),
-    /// A child saga's end, for its parent.
-    AnswerChild {
-        /// The parent.
-        saga: SagaRef,
-        /// The parent's attempt that waited.
-        step: StepId,
-        /// How the child ended.
-        end: ChildEnd,
-    },
-    /// The parent wants a child undone, even when it is complete.
-    CompensateSaga {
-        /// The child.
-        saga: SagaRef,
-        /// The parent's attempt that waits for the end; absent where none waits.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        parent: Option<Parent>,
-        /// Why.
-        reason: String,
-    },
+crate::contracts! {
+    /// What a saga is sent.
+    pub enum SagaCommand as Command {
+        "start-saga" v 1 @ "run-sagas" => Start(StartSaga) of saga,
+        "answer-step" v 1 @ "run-sagas" => Answer(StepReply) of saga,
+        "answer-child" v 1 @ "run-sagas" => AnswerChild(AnswerChild) of saga,
+        "compensate-saga" v 1 @ "run-sagas" => Compensate(CompensateSaga) of saga,
+    }
 }
 
-/// The wire names of [`SagaCommand`].
-pub const SAGA_COMMANDS: [&str; 4] = ["start-saga", "answer-step", "answer-child", "compensate-saga"];
+/// Begin. Sending it again is safe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartSaga {
+    /// The saga.
+    pub saga: SagaRef,
+    /// What it is about: the order of its definition.
+    pub order: Value,
+    /// The parent's attempt that waits for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// A child saga's end, for its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerChild {
+    /// The parent.
+    pub saga: SagaRef,
+    /// The parent's attempt that waited.
+    pub step: StepId,
+    /// How the child ended.
+    pub end: ChildEnd,
+}
+
+/// The parent wants a child undone, even when it is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CompensateSaga {
+    /// The child.
+    pub saga: SagaRef,
+    /// The parent's attempt that waits for the end; absent where none waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Why.
+    pub reason: String,
+}
 
 impl SagaCommand {
     /// The saga that it is for.
     #[must_use]
     pub fn saga(&self) -> &SagaRef {
         match self {
-            Self::StartSaga { saga, .. }
-            | Self::AnswerChild { saga, .. }
-            | Self::CompensateSaga { saga, .. } => saga,
-            Self::AnswerStep(reply) => &reply.saga,
+            Self::Start(StartSaga { saga, .. })
+            | Self::Answer(StepReply { saga, .. })
+            | Self::AnswerChild(AnswerChild { saga, .. })
+            | Self::Compensate(CompensateSaga { saga, .. }) => saga,
         }
     }
 }
 
-impl From<StepReply> for SagaCommand {
-    fn from(reply: StepReply) -> Self {
-        Self::AnswerStep(reply)
-    }
-}
-
-impl Addressed for SagaCommand {
-    fn queue(&self) -> &'static str {
-        SAGAS_QUEUE
-    }
-}
-
-impl Payload for SagaCommand {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::StartSaga { .. } => "start-saga",
-            Self::AnswerStep(_) => "answer-step",
-            Self::AnswerChild { .. } => "answer-child",
-            Self::CompensateSaga { .. } => "compensate-saga",
+macro_rules! into_command {
+    ($($payload:ident as $variant:ident),+) => {$(
+        impl From<$payload> for SagaCommand {
+            fn from(payload: $payload) -> Self {
+                Self::$variant(payload)
+            }
         }
-    }
+    )+};
+}
 
-    fn schema_version(&self) -> u32 {
-        1
-    }
+into_command!(
+    StartSaga as Start,
+    StepReply as Answer,
+    AnswerChild as AnswerChild,
+    CompensateSaga as Compensate
+);
 
-    fn to_data(&self) -> Data {
-        untagged_by("command", self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged_by("command", "", &SAGA_COMMANDS, type_name, schema_version, data)
+crate::contracts! {
+    /// What operators of any application may ask of a saga, whatever its kind.
+    pub enum SagaOperation as Command {
+        "cancel-saga" v 1 @ "commands" => Cancel(CancelSaga) of saga,
+        "resume-saga" v 1 @ "commands" => Resume(ResumeSaga) of saga,
+        "skip-step" v 1 @ "commands" => Skip(SkipStep) of saga,
+        "edit-step" v 1 @ "commands" => Edit(EditStep) of saga,
+        "approve-step" v 1 @ "commands" => Approve(ApproveStep) of saga,
+        "reject-step" v 1 @ "commands" => Reject(RejectStep) of saga,
     }
 }
 
-/// What an operator asks of a saga, whatever its kind.
+/// Undo a saga that is on its way forward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CancelSaga {
+    /// The saga.
+    pub saga: SagaRef,
+    /// Why.
+    pub reason: String,
+}
+
+/// Have a stuck saga try again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResumeSaga {
+    /// The saga.
+    pub saga: SagaRef,
+    /// Why.
+    pub reason: String,
+}
+
+/// Go on without a step, or a compensation, that is stuck or waits for its next attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SkipStep {
+    /// The saga.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepName,
+    /// Why, and what was done instead.
+    pub reason: String,
+}
+
+/// Try a step, or a compensation, that is stuck or waits for its next attempt with another input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum OperateSaga {
-    /// Undo a saga that is on its way forward.
-    CancelSaga {
-        /// The saga.
-        saga: SagaRef,
-        /// Why.
-        reason: String,
-    },
-    /// Have a stuck saga try again.
-    ResumeSaga {
-        /// The saga.
-        saga: SagaRef,
-        /// Why.
-        reason: String,
-    },
-    /// Go on without a step, or a compensation, that is stuck or waits for its next attempt.
-    SkipStep {
-        /// The saga.
-        saga: SagaRef,
-        /// The step.
-        step: StepName,
-        /// Why, and what was done instead.
-        reason: String,
-    },
-    /// Try a step, or a compensation, that is stuck or waits for its next attempt with another input.
-    EditStep {
-        /// The saga.
-        saga: SagaRef,
-        /// The step.
-        step: StepName,
-        /// What takes the place of its input.
-        input: Value,
-        /// Why.
-        reason: String,
-    },
-    /// Approve what waits for a person.
-    ApproveStep {
-        /// The saga.
-        saga: SagaRef,
-        /// The approval, where several wait.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        step: Option<StepName>,
-        /// Why.
-        reason: String,
-    },
-    /// Reject what waits for a person.
-    RejectStep {
-        /// The saga.
-        saga: SagaRef,
-        /// The approval, where several wait.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        step: Option<StepName>,
-        /// Why.
-        reason: String,
-    },
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EditStep {
+    /// The saga.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepName,
+    /// What takes the place of its input.
+    pub input: Value,
+    /// Why.
+    pub reason: String,
 }
 
-/// The wire names of [`OperateSaga`].
-pub const OPERATOR_COMMANDS: [&str; 6] =
-    ["cancel-saga", "resume-saga", "skip-step", "edit-step", "approve-step", "reject-step"];
+/// Approve what waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveStep {
+    /// The saga.
+    pub saga: SagaRef,
+    /// The approval, where several wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepName>,
+    /// Why.
+    pub reason: String,
+}
 
-impl OperateSaga {
+/// Reject what waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RejectStep {
+    /// The saga.
+    pub saga: SagaRef,
+    /// The approval, where several wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepName>,
+    /// Why.
+    pub reason: String,
+}
+
+impl SagaOperation {
     /// The saga, what is to be done about it, and why.
     #[must_use]
     pub fn into_parts(self) -> (SagaRef, Operation, String) {
         match self {
-            Self::CancelSaga { saga, reason } => (saga, Operation::Cancel, reason),
-            Self::ResumeSaga { saga, reason } => (saga, Operation::Resume, reason),
-            Self::SkipStep { saga, step, reason } => (saga, Operation::Skip { step }, reason),
-            Self::EditStep { saga, step, input, reason } => (saga, Operation::Edit { step, input }, reason),
-            Self::ApproveStep { saga, step, reason } => (saga, Operation::Approve { step }, reason),
-            Self::RejectStep { saga, step, reason } => (saga, Operation::Reject { step }, reason),
+            Self::Cancel(CancelSaga { saga, reason }) => (saga, Operation::Cancel, reason),
+            Self::Resume(ResumeSaga { saga, reason }) => (saga, Operation::Resume, reason),
+            Self::Skip(SkipStep { saga, step, reason }) => (saga, Operation::Skip { step }, reason),
+            Self::Edit(EditStep { saga, step, input, reason }) => {
+                (saga, Operation::Edit { step, input }, reason)
+            }
+            Self::Approve(ApproveStep { saga, step, reason }) => (saga, Operation::Approve { step }, reason),
+            Self::Reject(RejectStep { saga, step, reason }) => (saga, Operation::Reject { step }, reason),
         }
-    }
-
-    /// The saga that it is for.
-    #[must_use]
-    pub fn saga(&self) -> &SagaRef {
-        match self {
-            Self::CancelSaga { saga, .. }
-            | Self::ResumeSaga { saga, .. }
-            | Self::SkipStep { saga, .. }
-            | Self::EditStep { saga, .. }
-            | Self::ApproveStep { saga, .. }
-            | Self::RejectStep { saga, .. } => saga,
-        }
-    }
-}
-
-impl Addressed for OperateSaga {
-    fn queue(&self) -> &'static str {
-        "commands"
-    }
-}
-
-impl Payload for OperateSaga {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::CancelSaga { .. } => "cancel-saga",
-            Self::ResumeSaga { .. } => "resume-saga",
-            Self::SkipStep { .. } => "skip-step",
-            Self::EditStep { .. } => "edit-step",
-            Self::ApproveStep { .. } => "approve-step",
-            Self::RejectStep { .. } => "reject-step",
-        }
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged_by("command", self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged_by("command", "", &OPERATOR_COMMANDS, type_name, schema_version, data)
     }
 }

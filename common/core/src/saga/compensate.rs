@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::command::{Parent, SagaCommand};
+use super::command::{AnswerChild, Parent};
 use super::definition::{Action, SagaDefinition};
 use super::draft::{Done, Draft, Work};
 use super::event::SagaEvent;
@@ -107,7 +107,7 @@ impl<D: SagaDefinition> Draft<D> {
     /// Answers the parent that waits, where one does.
     pub(super) fn tell_parent(&mut self, end: ChildEnd) {
         if let Some(Parent { saga, step }) = self.state.parent.clone() {
-            self.tell(SagaCommand::AnswerChild { saga, step, end });
+            self.tell(AnswerChild { saga, step, end });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::command::SagaCommand;
+use super::command::{CompensateSaga, SagaCommand, StartSaga};
 use super::definition::{Action, Ask, Facts, Outgoing, SagaDefinition, child_of, parent_of};
 use super::event::{Direction, SagaEvent};
 use super::input::StepName;
@@ -77,8 +77,8 @@ impl<D: SagaDefinition> Draft<D> {
     }
 
     /// Sends something to another saga.
-    pub(super) fn tell(&mut self, command: SagaCommand) {
-        self.decision.commands.push(Outgoing::Saga(command));
+    pub(super) fn tell(&mut self, command: impl Into<SagaCommand>) {
+        self.decision.commands.push(Outgoing::Saga(command.into()));
     }
 
     /// What a name stands for. A version's plan never changes, so what its sagas do is in it.
@@ -127,13 +127,13 @@ impl<D: SagaDefinition> Draft<D> {
         };
         let saga = child_of(facts.saga, &work.step.full_name(), kind)?;
         let parent = Some(parent_of(facts.saga, id));
-        let command = if work.direction() == Direction::Forward && action == Action::Do {
-            SagaCommand::StartSaga { saga, order: D::child_order(&ask)?, parent }
+        if work.direction() == Direction::Forward && action == Action::Do {
+            let order = D::child_order(&ask)?;
+            self.tell(StartSaga { saga, order, parent });
         } else {
             let reason = self.state.status.reason().unwrap_or("its parent turns back").to_owned();
-            SagaCommand::CompensateSaga { saga, parent, reason }
-        };
-        self.tell(command);
+            self.tell(CompensateSaga { saga, parent, reason });
+        }
         Ok(())
     }
 

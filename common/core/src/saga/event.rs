@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::command::Parent;
 use super::input::{SagaRef, StepName};
+use crate::contract::{Contract, Contracts, Kind, variant_schema};
 use crate::data::Data;
 use crate::envelope::Actor;
 use crate::failure::Category;
@@ -229,53 +230,69 @@ pub enum SagaEvent<O> {
 }
 
 macro_rules! names {
-    ($($variant:ident = $name:literal),+ $(,)?) => {
-        /// The wire names of all events of sagas.
-        pub const SAGA_EVENTS: &[&str] = &[$($name),+];
-
+    ($($variant:ident = $tag:literal),+ $(,)?) => {
         impl<O> SagaEvent<O> {
-            fn name(&self) -> &'static str {
-                match self { $( Self::$variant { .. } => $name ),+ }
+            /// The wire names of all events of sagas.
+            pub const NAMES: &'static [&'static str] = &[$(concat!("saga.", $tag)),+];
+        }
+
+        impl<O: Serialize + DeserializeOwned + JsonSchema + Send + Sync> Contracts for SagaEvent<O> {
+            const NAMES: &'static [&'static str] = Self::NAMES;
+
+            fn contracts() -> Vec<Contract> {
+                vec![$(
+                    Contract {
+                        name: concat!("saga.", $tag),
+                        version: 1,
+                        kind: Kind::Event,
+                        queue: None,
+                        schema: || variant_schema::<Self>($tag),
+                        check: |data| {
+                            let read = Self::from_data(concat!("saga.", $tag), 1, data);
+                            read.map(drop).map_err(serde::de::Error::custom)
+                        },
+                    },
+                )+]
+            }
+        }
+
+        impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
+            fn type_name(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => concat!("saga.", $tag) ),+ }
+            }
+
+            fn schema_version(&self) -> u32 {
+                1
+            }
+
+            fn to_data(&self) -> Data {
+                untagged(self)
+            }
+
+            fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+                tagged("saga.", Self::NAMES, type_name, schema_version, data)
             }
         }
     };
 }
 
 names! {
-    Started = "saga.started",
-    StepStarted = "saga.step-started",
-    StepDeferred = "saga.step-deferred",
-    HeartbeatHeard = "saga.heartbeat-heard",
-    DeadlineExceeded = "saga.deadline-exceeded",
-    StepFailed = "saga.step-failed",
-    StepCompleted = "saga.step-completed",
-    StepPassedOver = "saga.step-passed-over",
-    StepStopped = "saga.step-stopped",
-    CompensationStarted = "saga.compensation-started",
-    CompensationRefused = "saga.compensation-refused",
-    StepCompensated = "saga.step-compensated",
-    Completed = "saga.completed",
-    Compensated = "saga.compensated",
-    Stuck = "saga.stuck",
-    Resumed = "saga.resumed",
-    StepSkipped = "saga.step-skipped",
-    StepEdited = "saga.step-edited",
-}
-
-impl<O: Serialize + DeserializeOwned + Send + Sync> Payload for SagaEvent<O> {
-    fn type_name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged(self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("saga.", SAGA_EVENTS, type_name, schema_version, data)
-    }
+    Started = "started",
+    StepStarted = "step-started",
+    StepDeferred = "step-deferred",
+    HeartbeatHeard = "heartbeat-heard",
+    DeadlineExceeded = "deadline-exceeded",
+    StepFailed = "step-failed",
+    StepCompleted = "step-completed",
+    StepPassedOver = "step-passed-over",
+    StepStopped = "step-stopped",
+    CompensationStarted = "compensation-started",
+    CompensationRefused = "compensation-refused",
+    StepCompensated = "step-compensated",
+    Completed = "completed",
+    Compensated = "compensated",
+    Stuck = "stuck",
+    Resumed = "resumed",
+    StepSkipped = "step-skipped",
+    StepEdited = "step-edited",
 }

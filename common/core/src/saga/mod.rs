@@ -26,12 +26,12 @@ use crate::decider::{Decider, Decision};
 use crate::ids::StepId;
 
 pub use command::{
-    Answers, OPERATOR_COMMANDS, OperateSaga, Parent, SAGA_COMMANDS, SAGAS_QUEUE, SagaCommand, StepOutcome,
-    StepReply,
+    AnswerChild, Answers, ApproveStep, CancelSaga, CompensateSaga, EditStep, Parent, RejectStep, ResumeSaga,
+    SAGAS_QUEUE, SagaCommand, SagaOperation, SkipStep, StartSaga, StepOutcome, StepReply,
 };
 pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition, check};
 pub use diagram::mermaid;
-pub use event::{Direction, SAGA_EVENTS, SagaEvent, Wait};
+pub use event::{Direction, SagaEvent, Wait};
 pub use input::{ChildEnd, Operation, SagaInput, SagaRef, StepName};
 pub use plan::{BadPlan, Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
 pub use refusal::SagaRefusal;
@@ -125,7 +125,7 @@ fn before_start<D: SagaDefinition>(
             let decision = Decision::events([SagaEvent::Compensated { reason, parent: parent.clone() }]);
             Ok(match parent {
                 Some(Parent { saga, step }) => {
-                    decision.command(Outgoing::Saga(SagaCommand::AnswerChild { saga, step, end }))
+                    decision.command(Outgoing::Saga(AnswerChild { saga, step, end }.into()))
                 }
                 None => decision,
             })

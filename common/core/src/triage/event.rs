@@ -1,18 +1,19 @@
 //! What happens to a failure, and what is asked for because of it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::letter::{DeadLetter, FailureId, Lane};
-use crate::data::Data;
+use crate::contract::tagged_contracts;
 use crate::failure::Category;
-use crate::payload::{Addressed, ContractError, Payload, tagged, untagged};
+use crate::payload::Addressed;
 
 /// The logical name of the queue on which failures are told of, asked about, and waited for.
 pub const FAILURES_QUEUE: &str = "failures";
 
 /// What happened to a failure. Who wanted it is the commit's actor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum FailureEvent {
     /// A message came to a dead-letter queue for the first time.
@@ -135,61 +136,26 @@ pub enum FailureEvent {
     },
 }
 
-impl FailureEvent {
-    /// The names of their types.
-    pub const NAMES: [&str; 13] = NAMES;
-}
-
-const NAMES: [&str; 13] = [
-    "failure.recorded",
-    "failure.recurred",
-    "failure.retry-scheduled",
-    "failure.quarantined",
-    "failure.overdue",
-    "failure.edited",
-    "failure.resent",
-    "failure.resolved",
-    "failure.discarded",
-    "failure.followed",
-    "failure.released",
-    "failure.follower-ended",
-    "failure.lane-closed",
-];
-
-impl Payload for FailureEvent {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::Recorded { .. } => "failure.recorded",
-            Self::Recurred { .. } => "failure.recurred",
-            Self::RetryScheduled { .. } => "failure.retry-scheduled",
-            Self::Quarantined { .. } => "failure.quarantined",
-            Self::Overdue { .. } => "failure.overdue",
-            Self::Edited { .. } => "failure.edited",
-            Self::Resent { .. } => "failure.resent",
-            Self::Resolved { .. } => "failure.resolved",
-            Self::Discarded { .. } => "failure.discarded",
-            Self::Followed { .. } => "failure.followed",
-            Self::Released { .. } => "failure.released",
-            Self::FollowerEnded { .. } => "failure.follower-ended",
-            Self::LaneClosed { .. } => "failure.lane-closed",
-        }
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged(self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("failure.", &NAMES, type_name, schema_version, data)
+tagged_contracts! {
+    FailureEvent as Event, "failure.", None, {
+        "recorded" => Recorded,
+        "recurred" => Recurred,
+        "retry-scheduled" => RetryScheduled,
+        "quarantined" => Quarantined,
+        "overdue" => Overdue,
+        "edited" => Edited,
+        "resent" => Resent,
+        "resolved" => Resolved,
+        "discarded" => Discarded,
+        "followed" => Followed,
+        "released" => Released,
+        "follower-ended" => FollowerEnded,
+        "lane-closed" => LaneClosed,
     }
 }
 
 /// What triage asks of itself, over [`FAILURES_QUEUE`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum FailureCommand {
     /// Put a copy of the message back on its queue.
@@ -230,8 +196,15 @@ pub enum FailureCommand {
     },
 }
 
-const COMMANDS: [&str; 5] =
-    ["resend-failure", "resolve-failure", "follow-failure", "release-failure", "end-follower"];
+tagged_contracts! {
+    FailureCommand as Command, "", Some(FAILURES_QUEUE), {
+        "resend-failure" => ResendFailure,
+        "resolve-failure" => ResolveFailure,
+        "follow-failure" => FollowFailure,
+        "release-failure" => ReleaseFailure,
+        "end-follower" => EndFollower,
+    }
+}
 
 impl FailureCommand {
     /// The failure that is asked.
@@ -244,30 +217,6 @@ impl FailureCommand {
             | Self::ReleaseFailure { failure }
             | Self::EndFollower { failure, .. } => failure,
         }
-    }
-}
-
-impl Payload for FailureCommand {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::ResendFailure { .. } => "resend-failure",
-            Self::ResolveFailure { .. } => "resolve-failure",
-            Self::FollowFailure { .. } => "follow-failure",
-            Self::ReleaseFailure { .. } => "release-failure",
-            Self::EndFollower { .. } => "end-follower",
-        }
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged(self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("", &COMMANDS, type_name, schema_version, data)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Category;
@@ -15,7 +16,7 @@ text_id!(
 );
 
 /// Messages that keep their order: those of one key on one queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Lane {
     /// The logical name of the queue.
     pub queue: String,
@@ -24,7 +25,7 @@ pub struct Lane {
 }
 
 /// A message that could not be handled, with all that is known of why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The logical name of the queue that it was on.

@@ -7,6 +7,7 @@
 mod edit;
 mod event;
 mod letter;
+mod operate;
 mod policy;
 mod state;
 
@@ -19,6 +20,7 @@ use crate::message::DecodeError;
 
 pub use event::{FAILURES_QUEUE, FailureCommand, FailureEvent};
 pub use letter::{DeadLetter, FailureId, Lane};
+pub use operate::{DiscardFailure, EditFailure, FailureOperation, RetryFailure};
 pub use policy::{RETRIES_MAX, RETRIES_WITHIN, allowed};
 pub use state::{Failed, FailureState, FailureStatus};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hostler_core::failure::clip;
-use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef};
+use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef, StartSaga};
 use hostler_core::{Decider, Decision, SetTimer};
 use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts};
 use hostler_events::provisioning::{
@@ -324,7 +324,7 @@ fn carry_out(
     let order = serde_json::to_value(order).unwrap_or_default();
     let sagas = provisionings.iter().filter_map(|id| SagaRef::new(Provisioning::KIND, id.as_str()).ok());
     for saga in sagas {
-        decision = decision.command(SagaCommand::StartSaga { saga, order: order.clone(), parent: None });
+        decision = decision.command(StartSaga { saga, order: order.clone(), parent: None }.into());
     }
     decision
 }
