@@ -82,3 +82,8 @@ where
 {
     text.parse().unwrap()
 }
+
+/// A provisioning saga of this id.
+pub(crate) fn saga_ref(id: &str) -> hostler_core::saga::SagaRef {
+    hostler_core::saga::SagaRef::new("provisioning", id).unwrap()
+}

@@ -4,19 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Category, Decider};
+use hostler_core::saga::{
+    Operation, Outgoing, SagaCommand, SagaInput, SagaRef, SagaStatus as Status, StartSaga, StepReply,
+};
+use hostler_core::{Actor, Category, Decider};
+use hostler_domain::provisioning::host_of;
 use hostler_domain::{
-    Candidate, HostDecider, HostFacts, HostInput, HostPhase, HostState, ProvisioningDecider,
-    ProvisioningInput, ProvisioningState, ReservationDecider, ReservationInput, ReservationRefusal,
-    ReservationState, Status, candidate_order, provisioning_of, provisioning_of_reservation,
+    Candidate, HostDecider, HostFacts, HostInput, HostPhase, HostState, ProvisioningSaga, ProvisioningState,
+    ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
 };
-use hostler_events::commands::{
-    BootOutcome, DeployImage, EnrolHost, ReserveHost, StartProvisioning, UndeployHost,
-};
+use hostler_events::commands::{BootOutcome, DeployImage, EnrolHost, ReserveHost, UndeployHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
-    HostEvent, HostId, HostPolicy, Labels, ProvisioningId, ProvisioningPolicy, ReservationEvent, StepCommand,
-    StepId,
+    ConfigureCommand, DeployCommand, HostId, HostPolicy, Labels, MonitorCommand, ProvisioningOrder,
+    ProvisioningPolicy, StepCommand, StepId,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -25,12 +26,10 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Message {
     Command(StepCommand),
-    HostEvent(HostEvent),
-    ReservationEvent(ReservationEvent),
     HostTimer(HostId, String),
-    SagaTimer(ProvisioningId, String),
+    SagaTimer(SagaRef, String),
     Callback(HostId, StepId, BootOutcome),
-    Cancel(ProvisioningId),
+    Cancel(SagaRef),
 }
 
 /// How things go wrong, in percent.
@@ -49,8 +48,8 @@ struct World {
     faults: Faults,
     pending: Vec<Message>,
     hosts: BTreeMap<HostId, HostState>,
-    sagas: BTreeMap<ProvisioningId, ProvisioningState>,
-    reservations: BTreeMap<ProvisioningId, ReservationState>,
+    sagas: BTreeMap<SagaRef, ProvisioningState>,
+    reservations: BTreeMap<SagaRef, ReservationState>,
 }
 
 /// The function died here; its message will be seen again.
@@ -58,6 +57,10 @@ struct Crash;
 
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: impl AsRef<str>) -> T {
     text.as_ref().parse().unwrap()
+}
+
+fn saga(n: usize) -> SagaRef {
+    id(format!("provisioning#p-{n}"))
 }
 
 /// Decides and folds; refusals are outcomes, and change nothing.
@@ -96,17 +99,19 @@ impl World {
             world.tell(&host, &HostInput::Enrol { command, policy: HostPolicy::default() });
         }
         for n in 0..sagas {
-            world.pending.push(Message::Command(StepCommand::StartProvisioning(StartProvisioning {
-                provisioning: id(format!("p-{n}")),
+            let order = ProvisioningOrder {
                 request: id("r-1"),
                 pool: id("web"),
                 role: id("web-server"),
                 image: id("debian-13"),
                 sku: None,
                 policy: ProvisioningPolicy::default(),
-            })));
+            };
+            let order = serde_json::to_value(order).unwrap();
+            let start = StartSaga { saga: saga(n), order, parent: None };
+            world.pending.push(Message::Command(SagaCommand::Start(start).into()));
             if n % 3 == 0 {
-                world.pending.push(Message::Cancel(id(format!("p-{n}"))));
+                world.pending.push(Message::Cancel(saga(n)));
             }
         }
         world
@@ -131,27 +136,29 @@ impl World {
     fn tell(&mut self, host: &HostId, input: &HostInput) -> bool {
         let state = self.hosts.get_mut(host).unwrap();
         let Ok(decision) = apply::<HostDecider>(state, input) else { return false };
-        self.pending.extend(decision.events.into_iter().map(Message::HostEvent));
         self.pending.extend(decision.commands.into_iter().map(Message::Command));
         self.pending.extend(decision.timers.into_iter().map(|t| Message::HostTimer(host.clone(), t.name)));
         true
     }
 
-    fn tell_saga(&mut self, saga: &ProvisioningId, input: &ProvisioningInput) {
+    fn tell_saga(&mut self, saga: &SagaRef, input: &SagaInput<ProvisioningOrder>) {
         let state = self.sagas.entry(saga.clone()).or_default();
-        let Ok(decision) = apply::<ProvisioningDecider>(state, input) else { return };
-        self.pending.extend(decision.commands.into_iter().map(Message::Command));
+        let Ok(decision) = apply::<ProvisioningSaga>(state, input) else { return };
+        self.pending.extend(decision.commands.into_iter().map(|command| {
+            let Outgoing::Step(command) = command else { panic!("no children here") };
+            Message::Command(command)
+        }));
         self.pending.extend(decision.timers.into_iter().map(|t| Message::SagaTimer(saga.clone(), t.name)));
     }
 
     fn tell_reservation(
         &mut self,
-        saga: &ProvisioningId,
+        saga: &SagaRef,
         input: &ReservationInput,
     ) -> Result<(), ReservationRefusal> {
         let state = self.reservations.entry(saga.clone()).or_default();
         let decision = apply::<ReservationDecider>(state, input)?;
-        self.pending.extend(decision.events.into_iter().map(Message::ReservationEvent));
+        self.pending.extend(decision.commands.into_iter().map(|command| Message::Command(command.into())));
         Ok(())
     }
 
@@ -180,27 +187,19 @@ impl World {
     fn deliver(&mut self, message: &Message) -> Result<(), Crash> {
         match message {
             Message::Command(command) => return self.command(command),
-            Message::HostEvent(event) => {
-                if let Some(saga) = provisioning_of(event) {
-                    self.tell_saga(saga, &ProvisioningInput::Host(event.clone()));
-                }
-            }
-            Message::ReservationEvent(event) => {
-                let saga = provisioning_of_reservation(event);
-                self.tell_saga(saga, &ProvisioningInput::Reservation(event.clone()));
-            }
             Message::HostTimer(host, name) => {
                 self.tell(host, &HostInput::Timer { name: name.clone() });
             }
             Message::SagaTimer(saga, name) => {
-                self.tell_saga(saga, &ProvisioningInput::Timer { name: name.clone() });
+                self.tell_saga(saga, &SagaInput::Timer { name: name.clone() });
             }
             Message::Callback(host, step, outcome) => {
                 let report = HostInput::BootReported { step: step.clone(), outcome: *outcome, reason: None };
                 self.tell(host, &report);
             }
             Message::Cancel(saga) => {
-                self.tell_saga(saga, &ProvisioningInput::Cancel { reason: "test".into() });
+                let (operation, actor) = (Operation::Cancel, Actor("test".into()));
+                self.tell_saga(saga, &SagaInput::Operate { operation, actor, reason: "test".into() });
             }
         }
         Ok(())
@@ -211,12 +210,23 @@ impl World {
         let category = if self.happens(30) { Category::Business } else { Category::Transient };
         let reason = || "driver failed".to_owned();
         match command {
-            StepCommand::StartProvisioning(c) => {
-                self.tell_saga(&c.provisioning, &ProvisioningInput::Start(c.clone()));
+            StepCommand::Saga(SagaCommand::Start(start)) => {
+                let order = serde_json::from_value(start.order.clone()).unwrap();
+                let input = SagaInput::Start { saga: start.saga.clone(), order, parent: None };
+                self.tell_saga(&start.saga, &input);
             }
-            StepCommand::ReserveHost(c) => return self.reserve(c),
-            StepCommand::ReleaseReservation(c) => return self.release(&c.provisioning, &c.step),
-            StepCommand::VerifyHost(c) => {
+            StepCommand::Saga(SagaCommand::Answer(StepReply { saga, answers, outcome })) => {
+                let (answers, outcome) = (answers.clone(), outcome.clone());
+                self.tell_saga(saga, &SagaInput::Answer { answers, outcome });
+            }
+            StepCommand::Saga(SagaCommand::AnswerChild(_) | SagaCommand::Compensate(_)) => {
+                panic!("no children here")
+            }
+            StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
+            StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
+                return self.release(&c.saga, &c.step);
+            }
+            StepCommand::Deploy(DeployCommand::VerifyHost(c)) => {
                 let step = c.step.clone();
                 let facts = HostFacts { power_state: PowerState::Off, hardware: Default::default() };
                 let input = if failed {
@@ -226,7 +236,7 @@ impl World {
                 };
                 self.tell(&c.host, &input);
             }
-            StepCommand::CleanHost(c) => {
+            StepCommand::Deploy(DeployCommand::CleanHost(c)) => {
                 if self.hosts[&c.host].waits_for(&c.step) {
                     if failed {
                         let step = c.step.clone();
@@ -236,49 +246,45 @@ impl World {
                     }
                 }
             }
-            StepCommand::FinishCleaning(c) => {
+            StepCommand::Deploy(DeployCommand::FinishCleaning(c)) => {
                 self.tell(&c.host, &HostInput::RecordCleaned { step: c.step.clone() });
             }
-            StepCommand::DeployImage(c) => return self.deploy(c, failed, category),
-            StepCommand::FinishDeploy(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-                self.tell(&c.host, &HostInput::RecordDeployed { provisioning, step });
+            StepCommand::Deploy(DeployCommand::DeployImage(c)) => return self.deploy(c, failed, category),
+            StepCommand::Deploy(DeployCommand::FinishDeploy(c)) => {
+                let (saga, step) = (c.saga.clone(), c.step.clone());
+                self.tell(&c.host, &HostInput::RecordDeployed { saga, step });
             }
-            StepCommand::ApplyRole(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+            StepCommand::Configure(ConfigureCommand::ApplyRole(c)) => {
+                let (saga, step) = (c.saga.clone(), c.step.clone());
                 let input = if failed {
-                    HostInput::FailStep { provisioning, step, category, reason: reason() }
+                    HostInput::FailStep { saga, step, category, reason: reason() }
                 } else {
                     let (role, revision, changed) = (c.role.clone(), "r-1".to_owned(), true);
-                    HostInput::RecordConfiguration { provisioning, step, role, revision, changed }
+                    HostInput::RecordConfiguration { saga, step, role, revision, changed }
                 };
                 self.tell(&c.host, &input);
             }
-            StepCommand::RegisterMonitoring(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
+            StepCommand::Monitor(MonitorCommand::RegisterMonitoring(c)) => {
+                let (saga, step) = (c.saga.clone(), c.step.clone());
                 let input = if failed {
-                    HostInput::FailStep { provisioning, step, category, reason: reason() }
+                    HostInput::FailStep { saga, step, category, reason: reason() }
                 } else {
-                    HostInput::RecordMonitoring { provisioning, step }
+                    HostInput::RecordMonitoring { saga, step }
                 };
                 self.tell(&c.host, &input);
             }
-            StepCommand::DeregisterMonitoring(c) => {
-                let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-                self.tell(&c.host, &HostInput::RecordDeregistered { provisioning, step });
+            StepCommand::Monitor(MonitorCommand::DeregisterMonitoring(c)) => {
+                let (saga, step) = (c.saga.clone(), c.step.clone());
+                self.tell(&c.host, &HostInput::RecordDeregistered { saga, step });
             }
-            StepCommand::UndeployHost(c) => return self.undeploy(c, failed, category),
+            StepCommand::Deploy(DeployCommand::UndeployHost(c)) => return self.undeploy(c, failed, category),
         }
         Ok(())
     }
 
     fn deploy(&mut self, c: &DeployImage, failed: bool, category: Category) -> Result<(), Crash> {
-        let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-        let start = HostInput::StartDeploy {
-            provisioning: provisioning.clone(),
-            step: step.clone(),
-            image: c.image.clone(),
-        };
+        let (saga, step) = (c.saga.clone(), c.step.clone());
+        let start = HostInput::StartDeploy { saga: saga.clone(), step: step.clone(), image: c.image.clone() };
         let begun = self.tell(&c.host, &start);
         self.survive()?;
         if !begun || !self.hosts[&c.host].waits_for(&step) {
@@ -286,7 +292,7 @@ impl World {
         }
         if failed {
             let reason = "driver failed".to_owned();
-            self.tell(&c.host, &HostInput::FailStep { provisioning, step, category, reason });
+            self.tell(&c.host, &HostInput::FailStep { saga, step, category, reason });
         } else {
             self.boots(&c.host, &step);
         }
@@ -294,14 +300,14 @@ impl World {
     }
 
     fn undeploy(&mut self, c: &UndeployHost, failed: bool, category: Category) -> Result<(), Crash> {
-        let (provisioning, step) = (c.provisioning.clone(), c.step.clone());
-        let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
+        let (saga, step) = (c.saga.clone(), c.step.clone());
+        let start = HostInput::StartUndeploy { saga: saga.clone(), step: step.clone() };
         self.tell(&c.host, &start);
         self.survive()?;
         let outcome = if failed {
-            HostInput::FailStep { provisioning, step, category, reason: "driver failed".to_owned() }
+            HostInput::FailStep { saga, step, category, reason: "driver failed".to_owned() }
         } else {
-            HostInput::RecordUndeployed { provisioning, step }
+            HostInput::RecordUndeployed { saga, step }
         };
         self.tell(&c.host, &outcome);
         Ok(())
@@ -317,22 +323,19 @@ impl World {
     }
 
     fn reserve(&mut self, command: &ReserveHost) -> Result<(), Crash> {
-        let (provisioning, step) = (command.provisioning.clone(), command.step.clone());
+        let (saga, step) = (command.saga.clone(), command.step.clone());
         let candidates = self
             .hosts
             .iter()
             .filter(|(_, state)| state.is_available())
             .map(|(host, _)| Candidate { host: host.clone(), fault_domain: id("rack-0"), sku: id("cpu") })
             .collect();
-        let chosen = self.reservations.get(&provisioning).and_then(|state| state.chosen.clone());
-        let order = candidate_order(&provisioning, None, candidates, &BTreeMap::new());
+        let chosen = self.reservations.get(&saga).and_then(|state| state.chosen.clone());
+        let order = candidate_order(&saga, None, candidates, &BTreeMap::new());
         for host in chosen.into_iter().chain(order) {
-            let choose = ReservationInput::Choose {
-                provisioning: provisioning.clone(),
-                step: step.clone(),
-                host: host.clone(),
-            };
-            let host = match self.tell_reservation(&provisioning, &choose) {
+            let choose =
+                ReservationInput::Choose { saga: saga.clone(), step: step.clone(), host: host.clone() };
+            let host = match self.tell_reservation(&saga, &choose) {
                 Ok(()) => host,
                 Err(ReservationRefusal::AlreadyChosen { chosen, .. }) => chosen,
                 Err(ReservationRefusal::Closed { .. } | ReservationRefusal::TooManyTried { .. }) => {
@@ -340,45 +343,44 @@ impl World {
                 }
             };
             self.survive()?;
-            let reserve = HostInput::Reserve { provisioning: provisioning.clone(), step: step.clone() };
+            let reserve = HostInput::Reserve { saga: saga.clone(), step: step.clone() };
             if self.tell(&host, &reserve) {
                 return Ok(());
             }
             self.survive()?;
-            let lose =
-                ReservationInput::Lose { provisioning: provisioning.clone(), step: step.clone(), host };
-            let _refused = self.tell_reservation(&provisioning, &lose);
+            let lose = ReservationInput::Lose { saga: saga.clone(), step: step.clone(), host };
+            let _refused = self.tell_reservation(&saga, &lose);
         }
         let reason = "no host is free".to_owned();
         let category = Category::Transient;
-        let fail = ReservationInput::Fail { provisioning: provisioning.clone(), step, category, reason };
-        let _refused = self.tell_reservation(&provisioning, &fail);
+        let fail = ReservationInput::Fail { saga: saga.clone(), step, category, reason };
+        let _refused = self.tell_reservation(&saga, &fail);
         Ok(())
     }
 
-    fn release(&mut self, provisioning: &ProvisioningId, step: &StepId) -> Result<(), Crash> {
-        let (provisioning, step) = (provisioning.clone(), step.clone());
-        let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
-        let _refused = self.tell_reservation(&provisioning, &close);
+    fn release(&mut self, saga: &SagaRef, step: &StepId) -> Result<(), Crash> {
+        let (saga, step) = (saga.clone(), step.clone());
+        let close = ReservationInput::Close { saga: saga.clone(), step: step.clone() };
+        let _refused = self.tell_reservation(&saga, &close);
         self.survive()?;
-        let reservation = self.reservations[&provisioning].clone();
+        let reservation = self.reservations[&saga].clone();
         for host in &reservation.tried {
-            self.tell(host, &HostInput::Release { provisioning: provisioning.clone(), step: step.clone() });
+            self.tell(host, &HostInput::Release { saga: saga.clone(), step: step.clone() });
             self.survive()?;
         }
         let host = reservation.chosen;
-        let released = ReservationInput::Released { provisioning: provisioning.clone(), step, host };
-        let _refused = self.tell_reservation(&provisioning, &released);
+        let released = ReservationInput::Released { saga: saga.clone(), step, host };
+        let _refused = self.tell_reservation(&saga, &released);
         Ok(())
     }
 
     /// Everything has arrived: nobody waits, and every host is where it belongs.
     fn check(&self) {
         for (name, saga) in &self.sagas {
-            let over = ["completed", "compensated", "stuck"].contains(&saga.status_name());
+            let over = ["completed", "compensated", "stuck"].contains(&saga.status.name());
             assert!(over, "{name} still waits: {:?}", saga.status);
             if saga.status == Status::Completed {
-                let host = &self.hosts[saga.host.as_ref().unwrap()];
+                let host = &self.hosts[host_of(saga).as_ref().unwrap()];
                 assert_eq!(host.phase, HostPhase::InService, "the host of {name}");
                 assert!(host.is_held_by(name), "{name} is completed without its host");
             }
@@ -388,10 +390,10 @@ impl World {
             assert!(!waits, "{name} still waits: {:?}", host.phase);
             if let Some(holder) = &host.reservation {
                 let saga = &self.sagas[holder];
-                let its_own = saga.host.as_ref() == Some(name);
+                let its_own = host_of(saga).as_ref() == Some(name);
                 let stuck = matches!(saga.status, Status::Stuck { .. });
                 let completed = saga.status == Status::Completed && its_own;
-                assert!(stuck || completed, "{name} is held by {holder}, which is {}", saga.status_name());
+                assert!(stuck || completed, "{name} is held by {holder}, which is {}", saga.status.name());
             }
         }
     }
@@ -421,7 +423,7 @@ fn without_faults_every_saga_that_has_a_host_completes() {
     world.pending.retain(|message| !matches!(message, Message::Cancel(_)));
     // Hosts first: a saga that finds none gives up after some tries.
     let starts: Vec<Message> = {
-        let is_start = |m: &Message| matches!(m, Message::Command(StepCommand::StartProvisioning(_)));
+        let is_start = |m: &Message| matches!(m, Message::Command(StepCommand::Saga(SagaCommand::Start(_))));
         let (starts, rest) = world.pending.drain(..).partition(is_start);
         world.pending = rest;
         starts

@@ -113,7 +113,8 @@ fn numbers_out_of_range_do_not_fit_the_schema() {
         let data = changed("request-hosts", |data| data["count"] = count.into());
         assert!(!validator("request-hosts", 1).is_valid(&data), "{count}");
     }
-    let data = changed("capacity.approval-requested", |data| data["policy"]["applyRole"]["attempts"] = 0.into());
+    let data =
+        changed("capacity.approval-requested", |data| data["policy"]["applyRole"]["attempts"] = 0.into());
     assert!(!validator("capacity.approval-requested", 1).is_valid(&data));
 }
 

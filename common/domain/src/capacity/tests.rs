@@ -4,7 +4,7 @@
 use hostler_core::Payload;
 
 use super::*;
-use crate::testing::{Run, id};
+use crate::testing::{Run, id, saga_ref};
 
 fn ids(count: usize) -> Vec<ProvisioningId> {
     (0..count).map(|n| id(&format!("01890a5d-ac96-774b-bcce-{n:012}"))).collect()
@@ -32,9 +32,10 @@ fn a_request_starts_one_saga_for_each_host() {
     assert_eq!(decision.events.len(), 1);
     assert_eq!(decision.commands.len(), 3);
     for (command, provisioning) in decision.commands.iter().zip(ids(3)) {
-        let StepCommand::StartProvisioning(start) = command else { panic!("{command:?}") };
-        assert_eq!(start.provisioning, provisioning);
-        assert_eq!(start.request, id("r-1"));
+        let SagaCommand::Start(start) = command else { panic!("{command:?}") };
+        assert_eq!(start.saga, saga_ref(provisioning.as_str()));
+        let order: ProvisioningOrder = serde_json::from_value(start.order.clone()).unwrap();
+        assert_eq!(order.request, id("r-1"));
     }
     assert_eq!(run.state.order.unwrap().provisionings, ids(3));
 }

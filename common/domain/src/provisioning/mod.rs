@@ -14,6 +14,9 @@ use hostler_events::{
 use serde::Deserialize;
 use serde_json::Value;
 
+#[cfg(test)]
+mod tests;
+
 /// Brings a host into service.
 #[derive(Debug, Clone, Copy)]
 pub struct Provisioning;

@@ -2,27 +2,27 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use super::*;
-use crate::testing::{Run, id};
+use crate::testing::{Run, id, saga_ref};
 
 fn choose(step: &str, host: &str) -> ReservationInput {
-    ReservationInput::Choose { saga: id("p-1"), step: id(step), host: id(host) }
+    ReservationInput::Choose { saga: saga_ref("p-1"), step: id(step), host: id(host) }
 }
 
 fn lose(step: &str, host: &str) -> ReservationInput {
-    ReservationInput::Lose { saga: id("p-1"), step: id(step), host: id(host) }
+    ReservationInput::Lose { saga: saga_ref("p-1"), step: id(step), host: id(host) }
 }
 
 fn close(step: &str) -> ReservationInput {
-    ReservationInput::Close { saga: id("p-1"), step: id(step) }
+    ReservationInput::Close { saga: saga_ref("p-1"), step: id(step) }
 }
 
 fn released(step: &str) -> ReservationInput {
-    ReservationInput::Released { saga: id("p-1"), step: id(step), host: Some(id("h-1")) }
+    ReservationInput::Released { saga: saga_ref("p-1"), step: id(step), host: Some(id("h-1")) }
 }
 
 fn fail(step: &str) -> ReservationInput {
     let reason = "no host is free".to_owned();
-    ReservationInput::Fail { saga: id("p-1"), step: id(step), category: Category::Transient, reason }
+    ReservationInput::Fail { saga: saga_ref("p-1"), step: id(step), category: Category::Transient, reason }
 }
 
 type Reservation = Run<ReservationDecider>;
@@ -96,7 +96,7 @@ fn after_the_close_nothing_is_chosen_lost_or_failed() {
     assert_eq!(
         closed.events,
         [ReservationEvent::Closed(ReservationClosed {
-            saga: id("p-1"),
+            saga: saga_ref("p-1"),
             step: id("r/1"),
             host: Some(id("h-1")),
         })]

@@ -11,7 +11,7 @@ fn a_host_is_clean_once_its_image_said_so_and_it_rests() {
     let mut host = at("cleaning");
     assert!(host.ignores(&cleaned("h-1/clean/2")), "the image has not reported yet");
     let decision = host.when(&booted("h-1/clean/2")).unwrap();
-    let StepCommand::FinishCleaning(finish) = &decision.commands[0] else { panic!() };
+    let StepCommand::Deploy(DeployCommand::FinishCleaning(finish)) = &decision.commands[0] else { panic!() };
     assert_eq!(finish.step, id("h-1/clean/2"));
     assert!(host.ignores(&booted("h-1/clean/2")), "a repeated report");
     assert_eq!(host.names(&cleaned("h-1/clean/2")), ["host.cleaned"]);
@@ -66,7 +66,7 @@ fn what_cannot_be_cleaned_never_returns_to_the_pool() {
 fn a_quarantine_on_the_way_back_names_the_saga_and_drops_the_reservation() {
     let host = at("quarantined");
     let Some(HostEvent::Quarantined(event)) = host.events.last() else { panic!() };
-    assert_eq!(event.saga, Some(id("p-1")));
+    assert_eq!(event.saga, Some(saga_ref("p-1")));
     assert_eq!(host.state.reservation, None);
     assert_eq!(host.state.role, None);
 }

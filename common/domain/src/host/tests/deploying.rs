@@ -41,7 +41,7 @@ fn a_slow_reservation_that_comes_after_the_release_does_not_hold_the_host() {
 
     let mut held = at("reserved");
     held.when(&release("p-2", "r/1")).unwrap();
-    assert!(held.state.is_held_by(&id("p-1")), "another saga's release changes nothing for the holder");
+    assert!(held.state.is_held_by(&saga_ref("p-1")), "another saga's release changes nothing for the holder");
     assert_eq!(held.state.phase, HostPhase::Reserved);
 }
 
@@ -83,7 +83,10 @@ fn the_host_itself_ends_its_deployment() {
     assert!(host.ignores(&deployed("s/deploy/1")), "not before the host has called back");
     let decision = host.when(&booted("s/deploy/1")).unwrap();
     assert!(matches!(decision.events[..], [HostEvent::DeployBooted(_)]), "{decision:?}");
-    assert!(matches!(decision.commands[..], [StepCommand::FinishDeploy(_)]), "its image is taken out");
+    assert!(
+        matches!(decision.commands[..], [StepCommand::Deploy(DeployCommand::FinishDeploy(_))]),
+        "its image is taken out"
+    );
     assert!(host.ignores(&booted("s/deploy/1")), "a repeated report");
     assert_eq!(host.when(&boot_failed("s/deploy/1")).unwrap_err().label(), "not-waiting");
     assert_eq!(host.state.phase.name(), "deploying", "until its image is out");

@@ -24,7 +24,7 @@ fn an_enrolled_host_is_verified_at_once_and_against_a_deadline() {
     let mut host = Host::new();
     let decision = host.when(&enrol()).unwrap();
     assert_eq!(decision.events.len(), 1);
-    let StepCommand::VerifyHost(verify) = &decision.commands[0] else { panic!() };
+    let StepCommand::Deploy(DeployCommand::VerifyHost(verify)) = &decision.commands[0] else { panic!() };
     assert_eq!(verify.step, id("h-1/verify/1"));
     assert_eq!(decision.timers[0].name, "h-1/verify/1");
     assert_eq!(decision.timers[0].due_at.duration_since(host.now).as_secs(), 300);
@@ -108,7 +108,7 @@ fn only_a_quarantined_host_is_requalified() {
     }
     let mut host = at("quarantined");
     let decision = host.when(&HostInput::Requalify).unwrap();
-    let StepCommand::VerifyHost(verify) = &decision.commands[0] else { panic!() };
+    let StepCommand::Deploy(DeployCommand::VerifyHost(verify)) = &decision.commands[0] else { panic!() };
     assert_eq!(decision.timers[0].name, verify.step.as_str());
     let verified = host.names(&facts(verify.step.as_str()));
     assert_eq!(verified, ["host.verified", "host.inspected", "host.cleaning-started"]);

@@ -4,10 +4,10 @@
 use hostler_core::Category;
 use hostler_events::commands::{BootOutcome, EnrolHost};
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::{HostPolicy, Labels, StepPolicy};
+use hostler_events::{DeployCommand, HostPolicy, Labels, StepPolicy};
 
 use super::*;
-use crate::testing::{Run, id};
+use crate::testing::{Run, id, saga_ref};
 
 mod cleaning;
 mod deploying;
@@ -56,7 +56,7 @@ fn booted(step: &str) -> HostInput {
 }
 
 fn deployed(step: &str) -> HostInput {
-    HostInput::RecordDeployed { saga: id("p-1"), step: id(step) }
+    HostInput::RecordDeployed { saga: saga_ref("p-1"), step: id(step) }
 }
 
 fn boot_failed(step: &str) -> HostInput {
@@ -73,20 +73,20 @@ fn timer(name: &str) -> HostInput {
 }
 
 fn reserve(saga: &str, step: &str) -> HostInput {
-    HostInput::Reserve { saga: id(saga), step: id(step) }
+    HostInput::Reserve { saga: saga_ref(saga), step: id(step) }
 }
 
 fn release(saga: &str, step: &str) -> HostInput {
-    HostInput::Release { saga: id(saga), step: id(step) }
+    HostInput::Release { saga: saga_ref(saga), step: id(step) }
 }
 
 fn deploy(saga: &str, step: &str) -> HostInput {
-    HostInput::StartDeploy { saga: id(saga), step: id(step), image: id("debian-13") }
+    HostInput::StartDeploy { saga: saga_ref(saga), step: id(step), image: id("debian-13") }
 }
 
 fn configured(saga: &str, step: &str) -> HostInput {
     HostInput::RecordConfiguration {
-        saga: id(saga),
+        saga: saga_ref(saga),
         step: id(step),
         role: id("web-server"),
         revision: "r-7".into(),
@@ -95,12 +95,12 @@ fn configured(saga: &str, step: &str) -> HostInput {
 }
 
 fn monitored(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordMonitoring { saga: id(saga), step: id(step) }
+    HostInput::RecordMonitoring { saga: saga_ref(saga), step: id(step) }
 }
 
 fn step_failed(saga: &str, step: &str) -> HostInput {
     HostInput::FailStep {
-        saga: id(saga),
+        saga: saga_ref(saga),
         step: id(step),
         category: Category::Business,
         reason: "playbook failed".into(),
@@ -108,15 +108,15 @@ fn step_failed(saga: &str, step: &str) -> HostInput {
 }
 
 fn deregistered(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordDeregistered { saga: id(saga), step: id(step) }
+    HostInput::RecordDeregistered { saga: saga_ref(saga), step: id(step) }
 }
 
 fn undeploy(saga: &str, step: &str) -> HostInput {
-    HostInput::StartUndeploy { saga: id(saga), step: id(step) }
+    HostInput::StartUndeploy { saga: saga_ref(saga), step: id(step) }
 }
 
 fn undeployed(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordUndeployed { saga: id(saga), step: id(step) }
+    HostInput::RecordUndeployed { saga: saga_ref(saga), step: id(step) }
 }
 
 /// A host at each station of its life, with `p-1` as its saga.
@@ -178,7 +178,7 @@ fn the_stations_are_where_they_say() {
         assert_eq!(at(name).state.is_available(), name == "available");
     }
     assert_eq!(at("cleaning-held").state.phase.name(), "cleaning");
-    assert!(at("in-service").state.is_held_by(&id("p-1")));
+    assert!(at("in-service").state.is_held_by(&saga_ref("p-1")));
 }
 
 #[test]

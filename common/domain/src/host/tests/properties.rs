@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use hostler_core::saga::{SagaCommand, StepOutcome};
+
 use super::*;
 
 /// Inputs that often fit: steps are the current one, a known earlier one or a new one.
@@ -25,7 +27,7 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
         4 => host.timers.get(n % host.timers.len().max(1)).map_or("none/1".into(), |t| t.name.clone()),
         _ => format!("new/{n}"),
     };
-    let holder = host.state.reservation.as_ref().map_or("p-0".to_owned(), ToString::to_string);
+    let holder = host.state.reservation.as_ref().map_or("p-0".to_owned(), |saga| saga.id().to_owned());
     let saga = if told.saga == 0 { format!("p-{}", n % 4) } else { holder };
     let new = format!("new/{n}");
     match told.what {
@@ -137,7 +139,7 @@ proptest! {
         }
         let mut cleanings = BTreeSet::new();
         for command in &host.commands {
-            if let StepCommand::CleanHost(clean) = command {
+            if let StepCommand::Deploy(DeployCommand::CleanHost(clean)) = command {
                 prop_assert!(cleanings.insert(clean.step.clone()), "{} twice", clean.step);
             }
         }
@@ -152,7 +154,7 @@ proptest! {
             let input = input(&host, told, n);
             let _refused = host.when(&input);
         }
-        let heard_before = host.events.len();
+        let heard_before = host.commands.len();
         host.when(&undeploy("p-1", "u/last")).unwrap();
         host.when(&undeployed("p-1", "u/last")).unwrap();
         if last_words && let Some(step) = host.state.phase.step().cloned() {
@@ -160,12 +162,9 @@ proptest! {
             host.when(&cleaned(step.as_str())).unwrap();
         }
         run_out(&mut host);
-        let saga = id("p-1");
-        let heard = host.events[heard_before..].iter().any(|event| match event {
-            HostEvent::Cleaned(e) => e.saga.as_ref() == Some(&saga),
-            HostEvent::Quarantined(e) => e.saga.as_ref() == Some(&saga),
-            HostEvent::Released(e) => e.saga == saga && e.step == id("u/last"),
-            _ => false,
+        let heard = host.commands[heard_before..].iter().any(|command| {
+            matches!(command, StepCommand::Saga(SagaCommand::Answer(reply))
+                if reply.saga == saga_ref("p-1") && matches!(reply.outcome, StepOutcome::Succeeded { .. }))
         });
         prop_assert!(heard, "in {:?}", host.state);
     }

@@ -24,7 +24,7 @@ fn what_was_undone_is_cleaned_and_stays_held_until_it_is_released() {
     host.when(&booted(step.as_str())).unwrap();
     let decision = host.when(&cleaned(step.as_str())).unwrap();
     let [HostEvent::Cleaned(event)] = &decision.events[..] else { panic!() };
-    assert_eq!(event.saga, Some(id("p-1")));
+    assert_eq!(event.saga, Some(saga_ref("p-1")));
     assert_eq!(host.state.phase, HostPhase::Reserved);
     assert_eq!((&host.state.role, &host.state.revision), (&None, &None));
     assert_eq!(host.when(&deploy("p-1", "s/deploy/2")).unwrap_err().label(), "undone");
@@ -37,7 +37,7 @@ fn a_host_that_was_never_deployed_is_clean_at_once_and_is_not_deployed_later() {
     let mut host = at("reserved");
     let decision = host.when(&undeploy("p-1", "u/1")).unwrap();
     let [HostEvent::Cleaned(event)] = &decision.events[..] else { panic!() };
-    assert_eq!((&event.step, &event.saga), (&id("u/1"), &Some(id("p-1"))));
+    assert_eq!((&event.step, &event.saga), (&id("u/1"), &Some(saga_ref("p-1"))));
     assert_eq!(host.state.phase, HostPhase::Reserved);
     assert_eq!(host.when(&deploy("p-1", "s/deploy/1")).unwrap_err().label(), "undone", "late");
     host.when(&release("p-1", "r/1")).unwrap();
@@ -50,7 +50,7 @@ fn a_quarantined_host_says_so_once_more() {
     let mut host = at("quarantined");
     let decision = host.when(&undeploy("p-1", "u/9")).unwrap();
     let [HostEvent::Quarantined(event)] = &decision.events[..] else { panic!() };
-    assert_eq!(event.saga, Some(id("p-1")));
+    assert_eq!(event.saga, Some(saga_ref("p-1")));
     assert_eq!(host.state.phase.name(), "quarantined");
 }
 
@@ -63,7 +63,7 @@ fn a_host_that_the_saga_does_not_hold_any_more_says_so_and_keeps_its_phase() {
         let before = (host.state.phase.clone(), host.state.reservation.clone());
         let decision = host.when(&undeploy("p-9", "u/1")).unwrap();
         let [HostEvent::Released(event)] = &decision.events[..] else { panic!("{phase}") };
-        assert_eq!((&event.saga, &event.step), (&id("p-9"), &id("u/1")));
+        assert_eq!((&event.saga, &event.step), (&saga_ref("p-9"), &id("u/1")));
         assert_eq!((host.state.phase.clone(), host.state.reservation.clone()), before);
     }
 }

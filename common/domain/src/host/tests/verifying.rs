@@ -12,7 +12,7 @@ fn what_is_verified_goes_to_cleaning_in_one_commit() {
     let mut host = at("verifying");
     let decision = host.when(&facts("h-1/verify/1")).unwrap();
     assert_eq!(decision.events.len(), 3);
-    let StepCommand::CleanHost(clean) = &decision.commands[0] else { panic!() };
+    let StepCommand::Deploy(DeployCommand::CleanHost(clean)) = &decision.commands[0] else { panic!() };
     assert_eq!(clean.step, id("h-1/clean/2"));
     assert_eq!(decision.timers[0].name, "h-1/clean/2");
     assert_eq!(host.state.power, Some(PowerState::Off));
@@ -31,7 +31,7 @@ fn a_failed_verification_is_tried_again_after_its_delay() {
     assert!(host.ignores(&timer("h-1/verify/1")), "its deadline is void");
 
     let again = host.when(&timer("retry:h-1/verify/2")).unwrap();
-    let StepCommand::VerifyHost(verify) = &again.commands[0] else { panic!() };
+    let StepCommand::Deploy(DeployCommand::VerifyHost(verify)) = &again.commands[0] else { panic!() };
     assert_eq!(verify.step, id("h-1/verify/2"));
     assert_eq!(again.timers[0].name, "h-1/verify/2");
     host.when(&facts("h-1/verify/2")).unwrap();
