@@ -11,9 +11,11 @@ pub mod contract;
 pub mod faults;
 pub mod given;
 pub mod memory;
+pub mod saga_run;
 pub mod sample;
 pub mod sample_saga;
 
 pub use clock::{SeededIds, TestClock};
 pub use faults::FaultPlan;
 pub use given::given;
+pub use saga_run::SagaRun;

@@ -1,13 +1,13 @@
 //! A sample saga that has everything: an order's goods and money, a child saga, an approval and a callback.
 
 use hostler_core::saga::{
-    Ask, Direction, Errand, Plan, RetryPolicy, Saga, SagaDefinition, SagaEvent, SagaInput, SagaState, Step,
-    StepId, StepName,
+    Action, Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, Step, StepNames,
 };
-use hostler_core::{Addressed, ContractError, Data, Decider, Payload};
-use jiff::Timestamp;
+use hostler_core::{Addressed, ContractError, Data, Payload, StepId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::saga_run::SagaRun;
 
 /// Orders over this amount need a person's approval, from version 2 on.
 pub const APPROVAL_ABOVE: u32 = 1_000;
@@ -19,29 +19,51 @@ pub struct Order {
     pub amount: u32,
 }
 
-/// What others are asked for: an errand about a step.
+hostler_core::step_names! {
+    /// What an order goes through, and how it is undone.
+    pub enum OrderStep {
+        /// A person says yes.
+        Approve = "approve",
+        /// Take the goods out of the stock.
+        Reserve = "reserve",
+        /// Put them back.
+        Release = "release",
+        /// Take the money.
+        Charge = "charge",
+        /// Give it back.
+        Refund = "refund",
+        /// The child saga that ships.
+        Ship = "ship",
+        /// Take the parcel back.
+        Recall = "recall",
+        /// The carrier calls back.
+        Carrier = "carrier",
+        /// Call the carrier off.
+        CallOff = "call-off",
+        /// Thank the customer.
+        Thank = "thank",
+    }
+}
+
+/// What others are asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderCommand {
-    /// The errand's name, such as `do-charge`.
-    pub name: &'static str,
+    /// The step or compensation.
+    pub step: OrderStep,
+    /// Whether to do or to stop it.
+    pub action: Action,
     /// The attempt to answer.
     pub id: StepId,
     /// What to do it with.
     pub input: Value,
 }
 
-const NAMES: [(&str, &str, &str, &str); 6] = [
-    ("approve", "do-approve", "stop-approve", "undo-approve"),
-    ("reserve", "do-reserve", "stop-reserve", "undo-reserve"),
-    ("charge", "do-charge", "stop-charge", "undo-charge"),
-    ("ship", "do-ship", "stop-ship", "undo-ship"),
-    ("carrier", "do-carrier", "stop-carrier", "undo-carrier"),
-    ("thank", "do-thank", "stop-thank", "undo-thank"),
-];
-
 impl Payload for OrderCommand {
     fn type_name(&self) -> &'static str {
-        self.name
+        match (self.action, self.step) {
+            (Action::Do, step) => step.as_str(),
+            (Action::Stop, _) => "stop",
+        }
     }
 
     fn schema_version(&self) -> u32 {
@@ -70,165 +92,56 @@ pub struct OrderSaga;
 /// The decider of orders.
 pub type Orders = Saga<OrderSaga>;
 
+/// An order in memory.
+pub type OrderRun = SagaRun<OrderSaga>;
+
 impl SagaDefinition for OrderSaga {
-    const CATEGORY: &'static str = "order";
+    const KIND: &'static str = "order";
     const VERSION: u32 = 2;
-    const TIMERS_TO: &'static str = "shop";
     type Order = Order;
+    type Step = OrderStep;
     type Command = OrderCommand;
 
-    fn plan(version: u32) -> Option<Plan> {
-        let undo = RetryPolicy::tries(2, 30);
+    fn plan(version: u32, _: &Order) -> Option<Plan<OrderStep>> {
+        use OrderStep::{Approve, CallOff, Carrier, Charge, Recall, Refund, Release, Reserve, Ship, Thank};
+        let undo = RetryPolicy::attempts(2, 30);
         let first = match version {
             1 => Plan::default(),
-            2 => Plan::default().then(Step::approval("approve", 3_600).when("above an amount of 1000")),
+            2 => Plan::default().then(Step::approval(Approve, 3_600).when("above an amount of 1000")),
             _ => return None,
         };
         Some(
             first
                 .then_all([
-                    Step::ask("reserve", RetryPolicy::tries(3, 60)).undone_by(undo),
-                    Step::ask("charge", RetryPolicy::tries(2, 60)).undone_by(undo),
+                    Step::ask(Reserve, RetryPolicy::attempts(3, 60)).undone_by(Release, undo),
+                    Step::ask(Charge, RetryPolicy::attempts(2, 60)).undone_by(Refund, undo),
                 ])
-                .then(Step::child("ship", 600).undone_by(undo))
+                .then(Step::child(Ship, "shipment", 600).undone_by(Recall, undo))
                 .then_all([
-                    Step::callback("carrier", RetryPolicy::once(7_200), 900).undone_by(undo),
-                    Step::ask("thank", RetryPolicy::once(60)),
+                    Step::callback(Carrier, RetryPolicy::once(7_200), 900).undone_by(CallOff, undo),
+                    Step::ask(Thank, RetryPolicy::once(60)),
                 ]),
         )
     }
 
-    fn applies(_: u32, _: &StepName, order: &Order) -> bool {
-        order.amount > APPROVAL_ABOVE
+    fn applies(_: OrderStep, facts: &Facts<'_, Self>) -> bool {
+        facts.order.amount > APPROVAL_ABOVE
     }
 
-    fn command(ask: &Ask<'_, Order>) -> Option<OrderCommand> {
-        let (_, begin, stop, undo) = NAMES.iter().find(|(step, ..)| *step == ask.step.as_str())?;
-        let name = match ask.errand {
-            Errand::Do => begin,
-            Errand::Stop => stop,
-            Errand::Undo => undo,
-        };
+    fn command(ask: &Ask<'_, Self>) -> Result<Option<OrderCommand>, SagaRefusal> {
         let input = ask.edited.cloned().unwrap_or_else(|| json!(ask.order.amount));
-        Some(OrderCommand { name, id: ask.id.clone(), input })
-    }
-}
-
-/// A saga in memory, with everything that it recorded and set.
-#[derive(Debug, Clone)]
-pub struct OrderRun {
-    /// Where it is.
-    pub state: SagaState<Order>,
-    /// What time it is.
-    pub now: Timestamp,
-    /// What happened.
-    pub events: Vec<SagaEvent<Order>>,
-    /// What was asked for.
-    pub commands: Vec<OrderCommand>,
-    /// The timers that did not fire yet.
-    pub timers: Vec<(Timestamp, String)>,
-}
-
-impl OrderRun {
-    /// A saga of which nobody has heard yet.
-    #[must_use]
-    pub fn new() -> Self {
-        let now = Timestamp::UNIX_EPOCH;
-        Self {
-            state: SagaState::default(),
-            now,
-            events: Vec::new(),
-            commands: Vec::new(),
-            timers: Vec::new(),
-        }
+        Ok(Some(OrderCommand { step: ask.step, action: ask.action, id: ask.id.clone(), input }))
     }
 
-    /// Tells it something, and applies what it decides. Events and state survive their way to the store.
-    ///
-    /// # Panics
-    /// When they do not, or when it refuses.
-    pub fn tell(&mut self, input: &SagaInput<Order>) -> usize {
-        let decision = Orders::decide(&self.state, input, self.now).unwrap();
-        let count = decision.events.len();
-        for event in decision.events {
-            let back = SagaEvent::from_data(event.type_name(), event.schema_version(), &event.to_data());
-            assert_eq!(back.as_ref().ok(), Some(&event), "the event changes on its way");
-            self.state = Orders::evolve(self.state.clone(), &event);
-            self.events.push(event);
-        }
-        let stored = serde_json::to_value(&self.state).unwrap();
-        self.state = serde_json::from_value(stored).unwrap();
-        self.commands.extend(decision.commands);
-        self.timers.extend(decision.timers.into_iter().map(|timer| (timer.due_at, timer.name)));
-        count
+    fn child_order(ask: &Ask<'_, Self>) -> Result<Value, SagaRefusal> {
+        Ok(json!({ "parcelOf": ask.saga }))
     }
 
-    /// Lets the next timer fire, if there is one.
-    pub fn fire_next(&mut self) -> bool {
-        let Some(at) = (0..self.timers.len()).min_by_key(|index| self.timers[*index].clone()) else {
-            return false;
-        };
-        let (due_at, name) = self.timers.remove(at);
-        self.now = self.now.max(due_at);
-        self.tell(&SagaInput::Timer { name });
-        true
+    fn result(facts: &Facts<'_, Self>) -> Value {
+        json!({ "paid": facts.order.amount })
     }
 
-    /// The attempt under way at a step.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[must_use]
-    pub fn at(&self, step: &str) -> StepId {
-        self.state.running[&StepName::said(step)].id.clone()
-    }
-
-    /// The steps that began and were undone or skipped, told from the events alone.
-    #[must_use]
-    pub fn undone(&self) -> Vec<String> {
-        let undone = |event: &SagaEvent<Order>| match event {
-            SagaEvent::StepUndone { step, .. } | SagaEvent::StepSkipped { step, .. } => {
-                Some(step.to_string())
-            }
-            _ => None,
-        };
-        self.events.iter().filter_map(undone).collect()
-    }
-
-    /// The steps with something to undo, in the order in which they took effect or were given up after they may
-    /// have; told from the events alone.
-    #[must_use]
-    pub fn effects(&self) -> Vec<String> {
-        let mut doubtful: Vec<String> = Vec::new();
-        let mut effects: Vec<String> = Vec::new();
-        for event in &self.events {
-            let (step, effect) = match event {
-                SagaEvent::StepCompleted { step, .. } => (step.to_string(), true),
-                SagaEvent::StepFailed {
-                    step, direction: Direction::Forward, uncertain, retry_at, ..
-                } => {
-                    let step = step.to_string();
-                    if *uncertain {
-                        doubtful.push(step.clone());
-                    }
-                    let effect = retry_at.is_none() && doubtful.contains(&step);
-                    (step, effect)
-                }
-                SagaEvent::StepStopped { step, uncertain } => {
-                    (step.to_string(), *uncertain || doubtful.contains(&step.to_string()))
-                }
-                _ => continue,
-            };
-            if effect && !["approve", "thank"].contains(&step.as_str()) && !effects.contains(&step) {
-                effects.push(step);
-            }
-        }
-        effects
-    }
-}
-
-impl Default for OrderRun {
-    fn default() -> Self {
-        Self::new()
+    fn examples() -> Vec<Order> {
+        vec![Order { amount: 2 * APPROVAL_ABOVE }]
     }
 }

@@ -74,31 +74,43 @@ fn check_saga_id(saga: &SagaRef) -> Result<(), InvalidId> {
 impl<D: SagaDefinition> Draft<D> {
     /// Goes on as far as it can without an answer.
     pub(super) fn advance(&mut self) -> Done {
-        if !self.state.running.is_empty() {
-            return Ok(());
-        }
         match &self.state.status {
             SagaStatus::Running => self.next_stage(),
-            SagaStatus::Compensating { reason, .. } => {
+            SagaStatus::Compensating { reason, .. } if self.state.running.is_empty() => {
                 let reason = reason.clone();
                 self.compensate_next(&reason)
             }
-            SagaStatus::NotStarted
+            SagaStatus::Compensating { .. }
+            | SagaStatus::NotStarted
             | SagaStatus::Completed
             | SagaStatus::Compensated { .. }
             | SagaStatus::Stuck { .. } => Ok(()),
         }
     }
 
+    /// Begins again what failed past the point of no return and was resumed; else, when the stage is over, the next one.
+    /// A condition is asked once, when its stage begins, for outputs that come later may change its answer.
     fn next_stage(&mut self) -> Done {
         let Some(facts) = self.facts() else { return Ok(()) };
-        let open = |step: &&Step<D::Step>| {
-            let part = step.condition.is_none() || D::applies(step.name, &facts);
-            part && !self.state.done.contains(&step.full_name())
+        let begun = |step: &&Step<D::Step>| self.state.tries(&step.full_name()).begun > 0;
+        let reached = self.plan.stages.iter().rposition(|stage| stage.steps.iter().any(|step| begun(&step)));
+        let failed = |step: &&Step<D::Step>| {
+            let name = step.full_name();
+            begun(step) && !self.state.done.contains(&name) && !self.state.running.contains_key(&name)
         };
-        let stages = self.plan.stages.iter();
+        let stage = reached.and_then(|stage| self.plan.stages.get(stage));
+        let again: Vec<Step<D::Step>> =
+            stage.into_iter().flat_map(|stage| &stage.steps).filter(failed).cloned().collect();
+        if !again.is_empty() {
+            return self.begin_all(again);
+        }
+        if !self.state.running.is_empty() {
+            return Ok(());
+        }
+        let part = |step: &&Step<D::Step>| step.condition.is_none() || D::applies(step.name, &facts);
+        let stages = self.plan.stages.iter().skip(reached.map_or(0, |stage| stage + 1));
         let next: Option<Vec<Step<D::Step>>> = stages
-            .map(|stage| stage.steps.iter().filter(open).cloned().collect::<Vec<_>>())
+            .map(|stage| stage.steps.iter().filter(part).cloned().collect::<Vec<_>>())
             .find(|steps| !steps.is_empty());
         let Some(steps) = next else {
             let output = D::result(&facts);
@@ -106,6 +118,10 @@ impl<D: SagaDefinition> Draft<D> {
             self.tell_parent(ChildEnd::Completed { output });
             return Ok(());
         };
+        self.begin_all(steps)
+    }
+
+    fn begin_all(&mut self, steps: Vec<Step<D::Step>>) -> Done {
         steps.into_iter().try_for_each(|step| self.begin(&Work { step, compensation: None }))
     }
 
@@ -187,7 +203,13 @@ impl<D: SagaDefinition> Draft<D> {
             deadline_at,
             reason: clip(reason),
         });
-        self.wake(Attempt { deferrals, ..attempt.clone() }.timer(), deadline_at);
+        let attempt = Attempt { deferrals, ..attempt.clone() };
+        self.wake(attempt.timer(), deadline_at);
+        if let (StepKind::Callback { heartbeat_seconds }, Direction::Forward) =
+            (work.step.kind, attempt.direction)
+        {
+            self.wake(attempt.heartbeat_timer(), Self::after(until.max(self.now), heartbeat_seconds));
+        }
     }
 
     /// A sign of life: the heartbeat is armed again; the deadline stays.
@@ -200,7 +222,7 @@ impl<D: SagaDefinition> Draft<D> {
         let beat = attempt.beat.saturating_add(1);
         let due_at = Self::after(self.now, heartbeat_seconds);
         self.record(SagaEvent::HeartbeatHeard { step: work.name(), beat, due_at });
-        self.wake(format!("heartbeat:{}:{beat}", attempt.id), due_at);
+        self.wake(Attempt { beat, ..attempt.clone() }.heartbeat_timer(), due_at);
     }
 
     /// A child saga ended.
@@ -262,7 +284,6 @@ impl<D: SagaDefinition> Draft<D> {
             uncertain: failed.uncertain,
             retry_at,
         });
-        let running = self.state.status == SagaStatus::Running;
         match (retry_at, retry_after, attempt.direction) {
             (Some(_), Some(0), _) => self.begin(work),
             (Some(due_at), _, _) => {
@@ -273,11 +294,13 @@ impl<D: SagaDefinition> Draft<D> {
                 self.stuck(work, attempt, &reason, category);
                 Ok(())
             }
-            (None, _, Direction::Forward) if !running => self.advance(),
+            (None, _, Direction::Forward) if !self.state.goes_forward() => self.advance(),
             (None, _, Direction::Forward) if work.step.best_effort => {
                 self.record(SagaEvent::StepPassedOver { step, reason });
                 self.advance()
             }
+            // Another step is stuck already: both are tried again when the saga is resumed.
+            (None, _, Direction::Forward) if self.state.status != SagaStatus::Running => Ok(()),
             (None, _, Direction::Forward) if self.pivot_passed().is_some() => {
                 self.stuck(work, attempt, &reason, category);
                 Ok(())
@@ -293,7 +316,7 @@ impl<D: SagaDefinition> Draft<D> {
     fn retry_after(&self, work: &Work<D::Step>, attempt: &Attempt, again: bool) -> Option<u32> {
         let policy = work.policy();
         let tried = self.tried(work, attempt);
-        let wanted = attempt.direction == Direction::Back || self.state.status == SagaStatus::Running;
+        let wanted = attempt.direction == Direction::Back || self.state.goes_forward();
         (again && wanted && tried < policy.attempts).then(|| policy.delay_seconds(tried))
     }
 
@@ -325,7 +348,6 @@ fn due(attempt: &Attempt, name: &str) -> Option<Due> {
     match attempt.waiting {
         Waiting::Retry => (name == attempt.timer()).then_some(Due::Retry),
         Waiting::Answer if name == attempt.timer() => Some(Due::Missed(Wait::Answer)),
-        Waiting::Answer => (name == format!("heartbeat:{}:{}", attempt.id, attempt.beat))
-            .then_some(Due::Missed(Wait::Heartbeat)),
+        Waiting::Answer => (name == attempt.heartbeat_timer()).then_some(Due::Missed(Wait::Heartbeat)),
     }
 }

@@ -65,6 +65,14 @@ impl Attempt {
             (Waiting::Retry, _) => format!("retry:{}", self.id),
         }
     }
+
+    /// The name of the timer that ends its wait for the next sign of life.
+    pub(super) fn heartbeat_timer(&self) -> String {
+        match self.deferrals {
+            0 => format!("heartbeat:{}:{}", self.id, self.beat),
+            deferrals => format!("heartbeat:{}:{}:{deferrals}", self.id, self.beat),
+        }
+    }
 }
 
 /// Where a saga is.
@@ -102,6 +110,9 @@ pub enum SagaStatus {
         category: Category,
         /// Why it was to be undone; absent where it was on its way forward.
         compensating: Option<String>,
+        /// The kind of failure behind that, where it was a failure.
+        #[serde(default)]
+        turned_back_by: Option<Category>,
     },
 }
 
@@ -226,14 +237,29 @@ impl<O> SagaState<O> {
         }
     }
 
-    /// From stuck back to where it was, with all attempts forgiven.
+    /// Whether it is on its way forward, though a step past the point of no return may be stuck.
+    pub(super) fn goes_forward(&self) -> bool {
+        match &self.status {
+            SagaStatus::Running => true,
+            SagaStatus::Stuck { compensating, .. } => compensating.is_none(),
+            SagaStatus::NotStarted
+            | SagaStatus::Compensating { .. }
+            | SagaStatus::Completed
+            | SagaStatus::Compensated { .. } => false,
+        }
+    }
+
+    /// From stuck back to where it was, with all attempts forgiven of what is not under way.
     fn resumed(&mut self) {
-        if let SagaStatus::Stuck { step, compensating, category, .. } = &self.status {
-            let (step, compensating, category) = (step.clone(), compensating.clone(), *category);
-            let tries = self.tries_mut(&step);
-            tries.forgiven = tries.begun;
+        if let SagaStatus::Stuck { compensating, turned_back_by, .. } = &self.status {
+            let (compensating, category) = (compensating.clone(), *turned_back_by);
+            for (step, tries) in &mut self.tries {
+                if !self.running.contains_key(step) {
+                    tries.forgiven = tries.begun;
+                }
+            }
             self.status = match compensating {
-                Some(reason) => SagaStatus::Compensating { reason, category: Some(category) },
+                Some(reason) => SagaStatus::Compensating { reason, category },
                 None => SagaStatus::Running,
             };
         }
@@ -362,16 +388,16 @@ fn compensated<O>(
 
 /// A parent that asks again is answered again: then the saga is stuck already.
 fn stuck<O>(state: &mut SagaState<O>, step: &StepName, failure: &str, category: Category) {
-    let compensating = match &state.status {
-        SagaStatus::Compensating { reason, .. } => Some(reason.clone()),
-        SagaStatus::Running => None,
+    let (compensating, turned_back_by) = match &state.status {
+        SagaStatus::Compensating { reason, category } => (Some(reason.clone()), *category),
+        SagaStatus::Running => (None, None),
         SagaStatus::NotStarted
         | SagaStatus::Completed
         | SagaStatus::Compensated { .. }
         | SagaStatus::Stuck { .. } => return,
     };
     let (step, failure) = (step.clone(), failure.to_owned());
-    state.status = SagaStatus::Stuck { step, failure, category, compensating };
+    state.status = SagaStatus::Stuck { step, failure, category, compensating, turned_back_by };
 }
 
 fn failed<O>(state: &mut SagaState<O>, step: &StepName, direction: Direction, uncertain: bool, again: bool) {

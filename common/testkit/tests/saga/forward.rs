@@ -1,19 +1,22 @@
 //! The way forward: stages, branches, retries, deadlines, callbacks and approvals.
 
 use hostler_core::Category;
-use hostler_core::saga::{ChildEnd, SagaEvent, SagaInput, SagaStatus, StepId};
+use hostler_core::saga::{Operation, SagaEvent, SagaInput, SagaStatus};
 use hostler_testkit::sample_saga::OrderRun;
 
-use super::{asked, by, count, failed, name, start, started, succeed, succeeded, why};
+use super::{
+    alive, approve, by, child_completed, count, failed, id, operate, refused, start, started, succeed,
+    succeeded,
+};
 
 #[test]
 fn a_stage_completes_when_all_its_branches_do() {
     let mut run = started(10);
-    assert_eq!(asked(&run), ["do-reserve", "do-charge"]);
+    assert_eq!(run.asked(), ["reserve", "charge"]);
     succeed(&mut run, &["charge"]);
-    assert_eq!(asked(&run).len(), 2, "the other branch is awaited");
+    assert_eq!(run.asked().len(), 2, "the other branch is awaited");
     succeed(&mut run, &["reserve"]);
-    assert_eq!(asked(&run).last(), Some(&"do-ship"));
+    assert_eq!(run.asked().last(), Some(&"start-saga"));
 }
 
 #[test]
@@ -21,7 +24,7 @@ fn a_saga_completes_when_all_its_stages_do() {
     let mut run = started(10);
     succeed(&mut run, &["reserve", "charge"]);
     let step = run.at("ship");
-    run.tell(&SagaInput::ChildEnded { step, end: ChildEnd::Completed });
+    run.tell(&child_completed(step));
     succeed(&mut run, &["thank", "carrier"]);
     assert_eq!(run.state.status, SagaStatus::Completed);
     assert_eq!(count(&run, "saga.completed"), 1);
@@ -39,9 +42,9 @@ fn late_repeated_and_foreign_answers_are_ignored_by_their_step_id() {
         run.fire_next();
     }
     assert_eq!(run.tell(&succeeded(first)), 0, "late");
-    assert_eq!(run.tell(&succeeded(StepId::new("o-2/reserve/1"))), 0, "of another saga");
+    assert_eq!(run.tell(&succeeded(id("o-2/reserve/1"))), 0, "of another saga");
     succeed(&mut run, &["reserve"]);
-    let done = StepId::new("o-1/reserve/2");
+    let done = id("o-1/reserve/2");
     assert_eq!(run.tell(&succeeded(done)), 0, "repeated");
 }
 
@@ -61,7 +64,7 @@ fn transient_failures_are_tried_again_with_growing_delays_and_others_are_not() {
     assert_eq!(delays, [1, 2]);
     let id = run.at("charge");
     run.tell(&failed(id, Category::Business));
-    assert!(matches!(run.state.status, SagaStatus::Undoing { .. }));
+    assert!(matches!(run.state.status, SagaStatus::Compensating { .. }));
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn at_carrier() -> OrderRun {
     let mut run = started(10);
     succeed(&mut run, &["reserve", "charge"]);
     let step = run.at("ship");
-    run.tell(&SagaInput::ChildEnded { step, end: ChildEnd::Completed });
+    run.tell(&child_completed(step));
     succeed(&mut run, &["thank"]);
     run.timers.clear();
     run
@@ -91,50 +94,46 @@ fn at_carrier() -> OrderRun {
 fn a_heartbeat_arms_the_wait_for_the_next_one() {
     let mut run = at_carrier();
     let step = run.at("carrier");
-    run.tell(&SagaInput::Heartbeat { step: step.clone() });
+    run.tell(&alive(step.clone()));
     assert_eq!(run.tell(&SagaInput::Timer { name: format!("heartbeat:{step}:0") }), 0, "it was heard");
     assert_eq!(run.timers.len(), 1, "the next is armed");
     run.tell(&SagaInput::Timer { name: format!("heartbeat:{step}:1") });
-    assert!(matches!(run.state.status, SagaStatus::Undoing { .. }), "silence ends the wait");
+    assert!(matches!(run.state.status, SagaStatus::Compensating { .. }), "silence ends the wait");
 }
 
 #[test]
 fn heartbeats_do_not_move_the_deadline() {
     let mut run = at_carrier();
     let step = run.at("carrier");
-    run.tell(&SagaInput::Heartbeat { step: step.clone() });
+    run.tell(&alive(step.clone()));
     run.tell(&SagaInput::Timer { name: format!("deadline:{step}") });
-    assert!(matches!(run.state.status, SagaStatus::Undoing { .. }));
+    assert!(matches!(run.state.status, SagaStatus::Compensating { .. }));
 }
 
 #[test]
 fn what_is_above_the_amount_waits_for_a_person() {
     let mut run = started(5_000);
-    assert_eq!(asked(&run), ["do-approve"]);
+    assert_eq!(run.asked(), ["approve"]);
     let step = run.at("approve");
     assert_eq!(run.tell(&succeeded(step.clone())), 0, "a consumer cannot approve");
-    run.tell(&SagaInput::Approve { step, actor: by() });
+    run.tell(&approve(None));
     let approved = run.events.iter().any(
         |event| matches!(event, SagaEvent::StepCompleted { approved_by: Some(actor), .. } if *actor == by()),
     );
     assert!(approved, "the approver is recorded");
-    assert!(run.state.running.contains_key(&name("charge")));
+    assert!(run.is_at("charge"));
 }
 
 #[test]
 fn a_rejection_needs_a_reason_and_ends_the_saga() {
-    use hostler_core::Decider;
     let mut run = started(5_000);
-    let step = run.at("approve");
-    let silent = SagaInput::Reject { step: step.clone(), actor: by(), reason: " ".to_owned() };
-    let refusal = hostler_testkit::sample_saga::Orders::decide(&run.state, &silent, run.now).unwrap_err();
-    assert_eq!(refusal.label(), "no-reason");
-    run.tell(&SagaInput::Reject { step: step.clone(), actor: by(), reason: why() });
-    let SagaStatus::Compensated { reason } = &run.state.status else { panic!("{:?}", run.state.status) };
+    let reject = || Operation::Reject { step: None };
+    let silent = SagaInput::Operate { operation: reject(), actor: by(), reason: " ".to_owned() };
+    assert_eq!(refused(&run, &silent), "no-reason");
+    run.tell(&operate(reject()));
+    let SagaStatus::Compensated { reason, .. } = &run.state.status else { panic!("{:?}", run.state.status) };
     assert!(reason.contains("rejected by ada: because"), "{reason}");
-    let late = SagaInput::Approve { step, actor: by() };
-    let refusal = hostler_testkit::sample_saga::Orders::decide(&run.state, &late, run.now).unwrap_err();
-    assert_eq!(refusal.label(), "not-waiting");
+    assert_eq!(refused(&run, &approve(None)), "not-waiting");
 }
 
 #[test]
@@ -142,14 +141,12 @@ fn what_nobody_approves_in_time_is_not_approved() {
     let mut run = started(5_000);
     run.fire_next();
     assert!(matches!(run.state.status, SagaStatus::Compensated { .. }));
-    assert_eq!(asked(&run), ["do-approve"], "nothing else was ever asked for");
+    assert_eq!(run.asked(), ["approve"], "nothing else was ever asked for");
 }
 
 #[test]
 fn a_saga_starts_once() {
-    use hostler_core::Decider;
     let mut run = started(10);
     assert_eq!(run.tell(&start(10)), 0);
-    let refusal = hostler_testkit::sample_saga::Orders::decide(&run.state, &start(11), run.now).unwrap_err();
-    assert_eq!(refusal.label(), "other-order");
+    assert_eq!(refused(&run, &start(11)), "other-order");
 }

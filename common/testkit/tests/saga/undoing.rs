@@ -1,21 +1,23 @@
 //! The way back: what is awaited, what is stopped, and the order of undoing.
 
 use hostler_core::Category;
-use hostler_core::saga::{ChildEnd, SagaInput, SagaStatus};
+use hostler_core::saga::{Answers, SagaInput, SagaStatus, StepOutcome};
 
-use super::{asked, failed, name, started, succeed, succeeded};
+use super::{
+    child_compensated, child_completed, failed, failed_half_way, name, started, starve, succeed, succeeded,
+};
 
 #[test]
 fn when_a_branch_fails_the_others_are_awaited_and_then_undone() {
     let mut run = started(10);
     let (reserve, charge) = (run.at("reserve"), run.at("charge"));
     run.tell(&failed(charge, Category::Business));
-    assert_eq!(asked(&run), ["do-reserve", "do-charge"], "nothing is undone before the answer");
+    assert_eq!(run.asked(), ["reserve", "charge", "stop"], "nothing is undone before the answer");
     run.tell(&succeeded(reserve));
-    assert_eq!(asked(&run).last(), Some(&"undo-reserve"));
-    succeed(&mut run, &["reserve"]);
+    assert_eq!(run.asked().last(), Some(&"release"));
+    succeed(&mut run, &["release"]);
     assert!(matches!(run.state.status, SagaStatus::Compensated { .. }));
-    assert_eq!(run.undone(), ["reserve"]);
+    assert_eq!(run.undone(), ["release"]);
 }
 
 #[test]
@@ -41,25 +43,71 @@ fn a_branch_between_two_tries_is_stopped() {
 fn a_step_whose_answer_was_lost_is_undone_too() {
     let mut run = started(10);
     succeed(&mut run, &["reserve"]);
-    while matches!(run.state.status, SagaStatus::Running) {
-        assert!(run.fire_next());
-    }
-    assert_eq!(asked(&run).last(), Some(&"undo-charge"), "it may have been done");
-    succeed(&mut run, &["charge", "reserve"]);
-    assert_eq!(run.undone(), ["charge", "reserve"]);
+    starve(&mut run, "compensating");
+    assert_eq!(run.asked().last(), Some(&"refund"), "it may have been done");
+    succeed(&mut run, &["refund", "release"]);
+    assert_eq!(run.undone(), ["refund", "release"]);
 }
 
 #[test]
 fn completed_steps_are_undone_in_the_reverse_of_the_order_in_which_they_completed() {
-    for order in [["reserve", "charge"], ["charge", "reserve"]] {
+    for (order, back) in
+        [(["reserve", "charge"], ["refund", "release"]), (["charge", "reserve"], ["release", "refund"])]
+    {
         let mut run = started(10);
         succeed(&mut run, &order);
         let step = run.at("ship");
-        run.tell(&SagaInput::ChildEnded { step, end: ChildEnd::Compensated { reason: "lost".to_owned() } });
-        succeed(&mut run, &[order[1], order[0]]);
-        assert_eq!(run.undone(), [order[1], order[0]]);
-        assert_eq!(run.effects(), order);
+        run.tell(&child_compensated(step));
+        succeed(&mut run, &back);
+        assert_eq!(run.undone(), back);
+        assert_eq!(run.to_undo(), back);
     }
+}
+
+#[test]
+fn a_failed_step_is_undone_if_something_may_have_been_done() {
+    let mut run = started(10);
+    succeed(&mut run, &["reserve"]);
+    let mut certain = run.clone();
+    let charge = run.at("charge");
+    run.tell(&failed_half_way(charge.clone()));
+    assert!(run.is_at("refund"));
+    certain.tell(&failed(charge, Category::Business));
+    assert!(certain.is_at("release"), "nothing was charged");
+}
+
+#[test]
+fn an_earlier_attempt_that_may_have_been_done_is_undone_though_the_last_certainly_failed() {
+    let mut run = started(10);
+    let (reserve, first) = (run.at("reserve"), run.at("charge"));
+    run.tell(&failed(reserve, Category::Transient));
+    run.tell(&SagaInput::Timer { name: format!("deadline:{first}") });
+    run.tell(&SagaInput::Timer { name: format!("retry:{first}") });
+    let second = run.at("charge");
+    run.tell(&failed(second, Category::Business));
+    assert!(run.is_at("refund"));
+}
+
+#[test]
+fn an_answer_about_a_compensation_ends_it_whichever_attempt_asked_and_even_between_two() {
+    let clean = SagaInput::Answer {
+        answers: Answers::Step(name("refund")),
+        outcome: StepOutcome::Succeeded { output: serde_json::Value::Null },
+    };
+    let mut run = started(10);
+    succeed(&mut run, &["reserve"]);
+    let charge = run.at("charge");
+    run.tell(&failed_half_way(charge));
+    let first = run.at("refund");
+    run.tell(&failed(first.clone(), Category::Business));
+    let mut second = run.clone();
+    assert!(run.tell(&clean) > 0, "in the delay between two attempts");
+    assert!(run.is_at("release"));
+    assert_eq!(run.tell(&SagaInput::Timer { name: format!("retry:{first}") }), 0);
+    assert_eq!(run.tell(&clean), 0, "it is elsewhere now");
+    second.tell(&SagaInput::Timer { name: format!("retry:{first}") });
+    assert!(second.tell(&clean) > 0, "while the second attempt waits");
+    assert!(second.is_at("release"));
 }
 
 #[test]
@@ -68,14 +116,14 @@ fn an_undoing_is_tried_again_whatever_its_failure_and_then_stuck_visibly() {
     let (reserve, charge) = (run.at("reserve"), run.at("charge"));
     run.tell(&succeeded(reserve));
     run.tell(&failed(charge, Category::Business));
-    let first = run.at("reserve");
+    let first = run.at("release");
     run.tell(&failed(first.clone(), Category::Business));
     run.tell(&SagaInput::Timer { name: format!("retry:{first}") });
-    let second = run.at("reserve");
+    let second = run.at("release");
     assert_ne!(first, second);
     run.tell(&failed(second, Category::Business));
     let SagaStatus::Stuck { step, .. } = &run.state.status else { panic!("{:?}", run.state.status) };
-    assert_eq!(*step, name("reserve"));
+    assert_eq!(*step, name("release"));
 }
 
 #[test]
@@ -83,10 +131,10 @@ fn an_outsider_is_told_to_stop_and_what_it_may_have_done_is_undone() {
     let mut run = started(10);
     succeed(&mut run, &["reserve", "charge"]);
     let step = run.at("ship");
-    run.tell(&SagaInput::ChildEnded { step, end: ChildEnd::Completed });
+    run.tell(&child_completed(step));
     let carrier = run.at("carrier");
     let thank = run.at("thank");
     run.tell(&failed(thank, Category::Business));
-    assert!(asked(&run).ends_with(&["stop-carrier", "undo-carrier"]), "{:?}", asked(&run));
+    assert!(run.asked().ends_with(&["stop", "call-off"]), "{:?}", run.asked());
     assert_eq!(run.tell(&succeeded(carrier)), 0, "its callback comes too late");
 }

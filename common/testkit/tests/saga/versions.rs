@@ -1,16 +1,15 @@
 //! Versions: a saga keeps the definition that it started with, and a plan that could wait for ever is refused.
 
 use hostler_core::Decider;
-use hostler_core::saga::{Plan, RetryPolicy, SagaEvent, SagaId, SagaInput, Step};
+use hostler_core::saga::{Direction, SagaEvent, SagaInput, SagaRef};
 use hostler_testkit::sample_saga::{Order, OrderRun, Orders};
 
-use super::{asked, name, started, succeed};
+use super::{id, name, refused, saga, started, succeed};
 
 fn of_version(version: u32) -> OrderRun {
     let mut run = OrderRun::new();
-    let (saga, order) = (SagaId::new("o-1"), Order { amount: 5_000 });
-    let began = SagaEvent::Started { saga, version, order, parent: None };
-    run.state = Orders::evolve(run.state, &began);
+    let started = SagaEvent::Started { saga: saga(), version, order: Order { amount: 5_000 }, parent: None };
+    run.state = Orders::evolve(run.state, &started);
     run
 }
 
@@ -24,45 +23,36 @@ fn a_new_saga_starts_with_the_newest_version() {
 fn a_running_saga_keeps_the_version_that_it_started_with() {
     let mut run = of_version(1);
     for (step, attempt) in [("reserve", 1), ("charge", 1)] {
-        let began = SagaEvent::StepBegan {
+        let began = SagaEvent::StepStarted {
             step: name(step),
-            direction: hostler_core::saga::Direction::Forward,
-            id: hostler_core::saga::StepId::new(format!("o-1/{step}/{attempt}")),
+            direction: Direction::Forward,
+            id: id(&format!("o-1/{step}/{attempt}")),
             attempt,
             deadline_at: run.now,
         };
         run.state = Orders::evolve(run.state, &began);
     }
     succeed(&mut run, &["reserve", "charge"]);
-    assert_eq!(asked(&run), ["do-ship"], "version 1 knew no approval, though the amount is above");
+    assert_eq!(run.asked(), ["start-saga"], "version 1 knew no approval, though the amount is above");
 }
 
 #[test]
-fn a_version_that_is_not_registered_is_refused_by_name() {
+fn a_version_that_is_not_registered_is_a_fault_and_says_which() {
     let run = of_version(9);
     let timer = SagaInput::Timer { name: "any".to_owned() };
     let refusal = Orders::decide(&run.state, &timer, run.now).unwrap_err();
     assert_eq!(refusal.label(), "unknown-version");
+    assert!(refusal.is_fault(), "the timer must come again");
     assert!(refusal.to_string().contains("version 9"), "{refusal}");
 }
 
 #[test]
-fn a_plan_that_could_wait_for_ever_is_refused() {
-    let once = RetryPolicy::once(1);
-    let good = Plan::default().then(Step::ask("a", once)).then(Step::child("b", 1));
-    assert_eq!(good.check(), Ok(()));
-    let bad = [
-        Plan::default(),
-        Plan::default().then(Step::ask("a", once)).then(Step::ask("a", once)),
-        Plan::default().then(Step::ask("a", RetryPolicy::once(0))),
-        Plan::default().then(Step::ask("a", RetryPolicy::tries(0, 1))),
-        Plan::default().then(Step::ask("a", once).undone_by(RetryPolicy::once(0))),
-        Plan::default().then(Step::callback("a", once, 0)),
-        Plan::default().then(Step { policy: RetryPolicy::tries(2, 1), ..Step::child("a", 1) }),
-        Plan::default().then(Step::ask("undo-a", once)),
-        Plan::default().then(Step::ask("a/b", once)),
-    ];
-    for plan in bad {
-        assert!(plan.check().is_err(), "{plan:?}");
-    }
+fn an_id_that_leaves_no_room_for_ids_of_steps_is_refused_at_the_start() {
+    let start = |length| SagaInput::Start {
+        saga: SagaRef::new("order", &"x".repeat(length)).unwrap(),
+        order: Order { amount: 1 },
+        parent: None,
+    };
+    assert!(OrderRun::new().tell(&start(100)) > 0);
+    assert_eq!(refused(&OrderRun::new(), &start(200)), "bad-id");
 }

@@ -1,0 +1,1 @@
+//! Definitions are checked before they run.
