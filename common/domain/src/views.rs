@@ -1,7 +1,5 @@
 //! What people see of the states: the rows of the read models, and states in the past.
 
-use hostler_core::Decider;
-use hostler_core::triage::FailureDecider;
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{
@@ -13,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::capacity::{Approval, CapacityState};
 use crate::host::{HostPhase, HostState};
 use crate::provisioning::{ProvisioningState, Status};
-use crate::{CapacityDecider, HostDecider, ProvisioningDecider};
 
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
@@ -21,16 +18,6 @@ pub const HOSTS: &str = "hosts";
 pub const PROVISIONINGS: &str = "provisionings";
 /// The view of all requests, grouped by pool.
 pub const REQUESTS: &str = "requests";
-
-/// The streams that have a view.
-pub const VIEWED: [&str; 4] = [
-    HostDecider::CATEGORY,
-    ProvisioningDecider::CATEGORY,
-    CapacityDecider::CATEGORY,
-    FailureDecider::CATEGORY,
-];
-/// The queue that is told when one of them moves.
-pub const VIEWS_QUEUE: &str = "project-views";
 
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

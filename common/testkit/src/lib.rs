@@ -13,6 +13,7 @@ pub mod given;
 pub mod memory;
 pub mod sample;
 pub mod sample_saga;
+pub mod world;
 
 pub use clock::{SeededIds, TestClock};
 pub use faults::FaultPlan;

@@ -65,7 +65,8 @@ impl Function {
     }
 
     const fn reading(mut self, queue: &'static str) -> Self {
-        self.queue = Some(Queue { name: queue, visibility_seconds: VISIBILITY_SECONDS, consumers: CONSUMERS });
+        self.queue =
+            Some(Queue { name: queue, visibility_seconds: VISIBILITY_SECONDS, consumers: CONSUMERS });
         self
     }
 

@@ -135,8 +135,9 @@ pub fn body_fits(request: &Request) -> Result<(), Response> {
     if bytes <= BODY_BYTES_MAX {
         return Ok(());
     }
-    let message =
-        format!("the body is {bytes} bytes, and the limit is {BODY_BYTES_MAX}: send less, or split the command");
+    let message = format!(
+        "the body is {bytes} bytes, and the limit is {BODY_BYTES_MAX}: send less, or split the command"
+    );
     Err(Response::error(413, "too-large", message))
 }
 

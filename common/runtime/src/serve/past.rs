@@ -49,7 +49,12 @@ impl Moment {
 /// How entities were.
 #[async_trait]
 pub(super) trait Past: Send + Sync {
-    async fn at(&self, store: &dyn EventStore, stream: &StreamId, moment: &Moment) -> Result<Response, Response>;
+    async fn at(
+        &self,
+        store: &dyn EventStore,
+        stream: &StreamId,
+        moment: &Moment,
+    ) -> Result<Response, Response>;
 }
 
 /// How the entities of one kind were.
@@ -57,7 +62,12 @@ pub(super) struct PastOf<E>(pub(super) PhantomData<fn() -> E>);
 
 #[async_trait]
 impl<E: Viewed> Past for PastOf<E> {
-    async fn at(&self, store: &dyn EventStore, stream: &StreamId, moment: &Moment) -> Result<Response, Response> {
+    async fn at(
+        &self,
+        store: &dyn EventStore,
+        stream: &StreamId,
+        moment: &Moment,
+    ) -> Result<Response, Response> {
         let fold: Fold<E::Decider> = load_until(store, stream, |commit| moment.includes(commit))
             .await
             .map_err(|error| Response::failure(&Failure::from(error)))?;
