@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use clap::Args;
 use hostler_events::schemas::schema_text;
-use hostler_events::{Kind, OperatorCommand};
+use hostler_events::{Contract, Kind};
+use hostler_runtime::register::COMMANDS_QUEUE;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -136,8 +137,10 @@ fn open(text: &str) -> Result<Parcel, Vec<String>> {
             "it has none of eventType, commandType and type, so it is no event and no command".to_owned(),
         ]);
     };
-    if !OperatorCommand::NAMES.contains(&name.as_str()) {
-        let known = OperatorCommand::NAMES.join(", ");
+    let of_operators = |contract: &Contract| contract.queue == Some(COMMANDS_QUEUE);
+    if !hostler_events::find(&name).as_ref().is_some_and(of_operators) {
+        let known = hostler_events::catalogue().into_iter().filter(of_operators);
+        let known = known.map(|contract| contract.name).collect::<Vec<_>>().join(", ");
         return Err(vec![format!(
             "/type: {name:?} is no operator's command ({known}); other commands and events need their whole envelope"
         )]);

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use hostler_app::Register;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
 use hostler_core::StreamId;
-use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
-use hostler_runtime::relay::Relay;
 use hostler_runtime::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
@@ -18,9 +17,6 @@ use crate::audit;
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::{Global, Target};
-
-/// The queue of what the relay gives up.
-const RELAY_FAILURES: &str = "relay-outbox-dlq";
 
 /// What `events` takes.
 #[derive(Debug, Args)]
@@ -129,8 +125,7 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
         None => {
             let bus = aws_sdk_eventbridge::Client::new(&target.config);
             let bus = EventBridgeBus::new(bus, target.output("EventBus")?);
-            let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), RELAY_FAILURES)
-                .hinting(VIEWS_QUEUE, VIEWED)
+            let relay = Register::relay(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock))
                 .signed_by(target.integrity.clone());
             replayer.republish(selection, &relay, show).await
         }

@@ -1,8 +1,7 @@
 //! What people see of the states: the rows of the read models, and states in the past.
 
-use hostler_core::saga::{Saga, SagaRef, SagaStatus};
-use hostler_core::triage::FailureDecider;
-use hostler_core::{Category, Decider};
+use hostler_core::Category;
+use hostler_core::saga::{SagaRef, SagaStatus};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{
@@ -13,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capacity::{Approval, CapacityState};
 use crate::host::{HostPhase, HostState};
-use crate::provisioning::{self, Provisioning, ProvisioningState};
-use crate::{CapacityDecider, HostDecider};
+use crate::provisioning::{self, ProvisioningState};
 
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
@@ -22,16 +20,6 @@ pub const HOSTS: &str = "hosts";
 pub const PROVISIONINGS: &str = "provisionings";
 /// The view of all requests, grouped by pool.
 pub const REQUESTS: &str = "requests";
-
-/// The streams that have a view.
-pub const VIEWED: [&str; 4] = [
-    HostDecider::CATEGORY,
-    Saga::<Provisioning>::CATEGORY,
-    CapacityDecider::CATEGORY,
-    FailureDecider::CATEGORY,
-];
-/// The queue that is told when one of them moves.
-pub const VIEWS_QUEUE: &str = "project-views";
 
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

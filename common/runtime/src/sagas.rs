@@ -35,9 +35,14 @@ impl Sagas {
     /// # Errors
     /// What is wrong with the definition.
     pub fn with<D: SagaDefinition>(mut self) -> Result<Self, SagaRefusal> {
+        self.add::<D>()?;
+        Ok(self)
+    }
+
+    pub(crate) fn add<D: SagaDefinition>(&mut self) -> Result<(), SagaRefusal> {
         saga::check::<D>()?;
         self.kinds.insert(D::KIND, Box::new(Kind::<D>(PhantomData)));
-        Ok(self)
+        Ok(())
     }
 }
 

@@ -1,96 +1,66 @@
 //! Takes operators' commands over HTTP and from the queue `commands`, and booting hosts' callbacks.
 
-mod accept;
-mod http;
+mod boot;
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
-use hostler_core::{Category, Decider, Failure, Incoming, TimerFired};
-use hostler_domain::{CapacityDecider, CapacityInput};
+use hostler_app::{Settings, operations};
+use hostler_core::{CommandType, Failure, Incoming};
 use hostler_drivers::CallbackKey;
-use hostler_events::{HostPolicy, OperatorCommand, ProvisioningPolicy};
-use hostler_runtime::flow::Overload;
-use hostler_runtime::{Backpressure, Cause, Handler, HttpHandler, Request, Response, Shell};
+use hostler_events::commands::ReportBoot;
+use hostler_runtime::serve::CommandEdge;
+use hostler_runtime::{Backpressure, Handler, HttpHandler, Request, Response, Shell};
 use serde::de::DeserializeOwned;
-
-pub use accept::{Accepted, Rejected};
 
 /// Authorises, validates, decides, appends.
 pub struct AcceptCommands {
-    /// Where streams are loaded and appended.
-    pub shell: Shell,
-    /// What says when there are too many commands.
-    pub backpressure: Backpressure,
-    /// What hosts' tokens are checked with.
-    pub callback_key: CallbackKey,
-    /// Deadlines and attempts of new provisionings.
-    pub provisioning_policy: ProvisioningPolicy,
-    /// How many hosts a request may ask for without a second person's word; any number, where absent.
-    pub approval_above: Option<u32>,
-    /// Deadlines and attempts of newly enrolled hosts.
-    pub host_policy: HostPolicy,
+    edge: CommandEdge,
+}
+
+impl AcceptCommands {
+    /// The edge for operators' commands, which checks hosts' tokens with this key.
+    #[must_use]
+    pub fn new(
+        shell: Shell,
+        backpressure: Backpressure,
+        callback_key: CallbackKey,
+        settings: Settings,
+    ) -> Self {
+        let operations = operations(settings).special::<ReportBoot>(boot::Boots { callback_key });
+        Self { edge: CommandEdge { shell, backpressure, operations } }
+    }
 }
 
 #[async_trait]
 impl Handler for AcceptCommands {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
-        if let Incoming::Timer(timer) = message {
-            return self.fired(&Cause::of(message), timer).await;
-        }
-        let command: OperatorCommand = message.command()?;
-        match self.accept(&Cause::of(message), command).await {
-            Ok(accepted) => {
-                tracing::info!(stream = %accepted.stream, version = accepted.version.0, "accepted")
-            }
-            // There is nobody to answer: the dead letter tells the sender why.
-            Err(Rejected::Refused { reason, .. }) => {
-                return Err(Failure::terminal(Category::Business, reason));
-            }
-            Err(Rejected::Failed(failure)) => return Err(failure),
-        }
-        Ok(())
+        self.edge.handle(message).await
     }
 
     fn key(&self, message: &Incoming) -> Option<String> {
-        message.command::<OperatorCommand>().ok().map(|command| command.subject())
-    }
-}
-
-impl AcceptCommands {
-    /// A request's wait for approval is over.
-    async fn fired(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
-        if timer.stream.category() != CapacityDecider::CATEGORY {
-            let reason = format!("the timer {} of {} is no request's", timer.name, timer.stream);
-            return Err(Failure::terminal(Category::Validation, reason));
-        }
-        let input = CapacityInput::Timer { name: timer.name.clone() };
-        let done = self.shell.execute::<CapacityDecider>(&timer.stream, cause, &input).await?;
-        tracing::info!(stream = %timer.stream, version = done.fold.version.0, outcome = ?done.outcome, "request");
-        Ok(())
+        self.edge.key(message)
     }
 }
 
 #[async_trait]
 impl HttpHandler for AcceptCommands {
     async fn answer(&self, request: &Request) -> Response {
-        // What a host has to say is taken whatever happens: it says it once, and it ends work that is under way.
-        let overload = match request.segments()[..] {
-            ["callbacks", ..] => Overload::Buffer,
-            _ => Overload::Signal,
-        };
-        if let Err(overloaded) = self.backpressure.admit(overload).await {
-            let mut response = Response::error(429, "overloaded", overloaded.to_string());
-            let seconds = overloaded.retry_after.as_secs().to_string();
-            response.headers.insert("retry-after".to_owned(), seconds);
-            return response;
-        }
-        match http::read(request, &self.shell) {
-            Ok((cause, command)) => match self.accept(&cause, command).await {
-                Ok(accepted) => accepted.into(),
-                Err(rejected) => rejected.into(),
-            },
-            Err(response) => response,
+        match request.segments()[..] {
+            // What a host has to say is taken whatever happens: it says it once, and it ends work that is under way.
+            ["callbacks", "boot"] if request.method == "POST" => {
+                match boot::read(request, &self.edge.shell) {
+                    Ok((cause, report)) => {
+                        let (version, data) = (ReportBoot::VERSION, hostler_core::Data::of(&report));
+                        match self.edge.accept(&cause, ReportBoot::TYPE, version, &data).await {
+                            Ok(accepted) => accepted.into(),
+                            Err(rejected) => rejected.into(),
+                        }
+                    }
+                    Err(response) => response,
+                }
+            }
+            _ => self.edge.answer(request).await,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Starts the function that takes commands.
 
 use accept_commands::{AcceptCommands, setting};
+use hostler_app::Settings;
 use hostler_aws::lambda::{Error, Function};
 use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
@@ -21,14 +22,10 @@ async fn main() -> Result<(), Error> {
             .parse()
             .map_err(|error| format!("APPROVAL_ABOVE is {text:?}: {error}; give a whole number"))?,
     };
-    let handler = AcceptCommands {
-        shell: function.shell()?,
-        backpressure: function.backpressure()?,
-        callback_key: CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
-            .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?,
-        provisioning_policy,
-        approval_above: (approval_above > 0).then_some(approval_above),
-        host_policy,
-    };
+    let callback_key = CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
+        .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?;
+    let approval_above = (approval_above > 0).then_some(approval_above);
+    let settings = Settings { provisioning_policy, approval_above, host_policy };
+    let handler = AcceptCommands::new(function.shell()?, function.backpressure()?, callback_key, settings);
     function.keeping_order()?.serve_queue_and_http("commands", handler).await
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hostler_app::Settings;
 use hostler_drivers::CallbackKey;
 use hostler_runtime::{Backpressure, HttpHandler, Request, Response, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
@@ -13,14 +14,12 @@ use crate::AcceptCommands;
 
 fn accept_commands(store: &MemoryStore, seed: u64) -> AcceptCommands {
     let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(SeededIds::new(seed)));
-    AcceptCommands {
-        backpressure: Backpressure::new(Arc::new(MemoryControl::default()), clock.clone()),
-        shell: Shell::new(Arc::new(store.clone()), clock, ids, "hostler"),
-        callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
-        provisioning_policy: Default::default(),
-        approval_above: None,
-        host_policy: Default::default(),
-    }
+    AcceptCommands::new(
+        Shell::new(Arc::new(store.clone()), clock.clone(), ids, "hostler"),
+        Backpressure::new(Arc::new(MemoryControl::default()), clock),
+        CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
+        Settings::default(),
+    )
 }
 
 async fn request(store: &MemoryStore, id: &str, count: u32) -> Response {

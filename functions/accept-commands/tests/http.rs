@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use accept_commands::AcceptCommands;
+use hostler_app::Settings;
 use hostler_core::{Failure, Incoming};
 use hostler_drivers::CallbackKey;
 use hostler_runtime::{Backpressure, Control, Handler, HttpHandler, Request, Response, Shell};
@@ -25,14 +26,12 @@ impl Ground {
             (MemoryStore::default(), CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap());
         let (control, clock) = (MemoryControl::default(), TestClock::default());
         let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
-        let function = AcceptCommands {
-            shell: Shell::new(Arc::new(store.clone()), time.clone(), ids, "hostler"),
-            backpressure: Backpressure::new(Arc::new(control.clone()), time),
-            callback_key: key.clone(),
-            provisioning_policy: Default::default(),
-            approval_above: None,
-            host_policy: Default::default(),
-        };
+        let function = AcceptCommands::new(
+            Shell::new(Arc::new(store.clone()), time.clone(), ids, "hostler"),
+            Backpressure::new(Arc::new(control.clone()), time),
+            key.clone(),
+            Settings::default(),
+        );
         Self { store, key, control, clock, function }
     }
 

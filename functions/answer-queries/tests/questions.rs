@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use answer_queries::AnswerQueries;
+use answer_queries::answer_queries;
+use hostler_runtime::serve::AnswerQueries;
 use hostler_runtime::{EventStore, HttpHandler, Request, Response, Views};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample;
@@ -18,7 +19,7 @@ struct Ground {
 impl Ground {
     fn new() -> Self {
         let (store, views) = (MemoryStore::default(), MemoryViews::default());
-        let function = AnswerQueries { store: Arc::new(store.clone()), views: Arc::new(views.clone()) };
+        let function = answer_queries(Arc::new(store.clone()), Arc::new(views.clone()));
         Self { store, views, function }
     }
 

@@ -1,11 +1,11 @@
 //! Starts the function that keeps the read models.
 
 use hostler_aws::lambda::{Error, Function};
-use project_views::ProjectViews;
+use project_views::project_views;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("project-views").await?;
-    let handler = ProjectViews::new(function.store()?, function.views()?);
+    let handler = project_views(function.store()?, function.views()?);
     function.serve_queue("project-views", handler).await
 }

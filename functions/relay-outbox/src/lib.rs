@@ -1,24 +1,13 @@
 //! Publishes what commits say: events to the bus, commands and timers to their queues.
 
-use hostler_core::Failure;
-use hostler_runtime::relay::{OutboxRecord, Relay, Relayed};
+use std::sync::Arc;
 
-/// The queue for records that can never be published.
-pub const FAILURE_QUEUE: &str = "relay-outbox-dlq";
+use hostler_app::Register;
+use hostler_runtime::relay::Relay;
+use hostler_runtime::{Clock, EventBus, Queues};
 
-/// Relays one batch of the events table's stream.
-///
-/// # Errors
-/// [`Failure::Retryable`]: the whole batch must be delivered again.
-pub async fn relay_outbox(relay: &Relay, records: &[OutboxRecord]) -> Result<Relayed, Failure> {
-    let done = relay.relay(records).await?;
-    tracing::info!(
-        commits = done.commits,
-        events = done.events,
-        commands = done.commands,
-        timers = done.timers,
-        failed = done.failed,
-        "outbox relayed"
-    );
-    Ok(done)
+/// The relay, which tells project-views of what moves.
+#[must_use]
+pub fn relay(bus: Arc<dyn EventBus>, queues: Arc<dyn Queues>, clock: Arc<dyn Clock>) -> Relay {
+    Register::relay(bus, queues, clock)
 }

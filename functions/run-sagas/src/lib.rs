@@ -1,7 +1,7 @@
 //! The sagas of the data centre.
 
+use hostler_app::Register;
 use hostler_core::saga::SagaRefusal;
-use hostler_domain::Provisioning;
 use hostler_runtime::{Sagas, Shell};
 
 /// All sagas; their definitions are checked.
@@ -9,5 +9,5 @@ use hostler_runtime::{Sagas, Shell};
 /// # Errors
 /// What is wrong with a definition.
 pub fn sagas(shell: Shell) -> Result<Sagas, SagaRefusal> {
-    Sagas::new(shell).with::<Provisioning>()
+    Register::sagas(shell)
 }

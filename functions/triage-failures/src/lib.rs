@@ -2,20 +2,11 @@
 
 use std::sync::Arc;
 
-use hostler_core::Incoming;
-use hostler_events::OperatorCommand;
-use hostler_runtime::triage::KeyOf;
-use hostler_runtime::{Control, Lanes, Queues, Shell, Triage};
+use hostler_app::Register;
+use hostler_runtime::{Control, Queues, Shell, Triage};
 
-/// The queues whose messages keep their order, and by what: operators' commands for one host, request or saga.
-const KEYS: [(&str, KeyOf); 1] = [("commands", commands_key)];
-
-/// Triage as this application needs it.
+/// Triage, which keeps operators' commands for one host, request or saga in their order.
 #[must_use]
 pub fn triage(shell: Shell, queues: Arc<dyn Queues>, control: Arc<dyn Control>) -> Triage {
-    Triage::new(shell, queues, Lanes::new(control), KEYS)
-}
-
-fn commands_key(message: &Incoming) -> Option<String> {
-    message.command::<OperatorCommand>().ok().map(|command| command.subject())
+    Register::triage(shell, queues, control)
 }

@@ -1,13 +1,12 @@
 //! Starts the function that looks at the queues.
 
 use hostler_aws::lambda::{Error, Function};
-use hostler_runtime::flow::Watch;
-use watch_flow::{QUEUES, watch_flow};
+use hostler_runtime::serve::watch_flow;
+use watch_flow::watch;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("watch-flow").await?;
-    let watch =
-        Watch::new(function.shell()?, function.depths()?, function.consumers()?, function.control()?, QUEUES);
+    let watch = watch(function.shell()?, function.depths()?, function.consumers()?, function.control()?);
     function.serve_schedule(async || watch_flow(&watch).await).await
 }

@@ -22,13 +22,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_app::Register;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit_of_item};
 use hostler_bench::{Figures, percentile};
 use hostler_core::Commit;
 use hostler_domain::SAGA_EVENTS;
-use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_localstack::{Build, FleetOptions, SiteOptions};
-use hostler_runtime::relay::Relay;
 use hostler_runtime::replay::{Replayer, Selection};
 use serde_json::{Value, json};
 
@@ -163,8 +162,7 @@ async fn republish(world: &World) {
     let log = DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&config), &outputs["EventsTable"]);
     let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), ledger::queue_urls(world));
     let bus = EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&config), &outputs["EventBus"]);
-    let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), "relay-outbox-dlq")
-        .hinting(VIEWS_QUEUE, VIEWED);
+    let relay = Register::relay(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock));
     let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), 200);
     replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
 }

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use hostler_app::Register;
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
 use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState};
@@ -17,7 +18,7 @@ use hostler_runtime::batch::BatchResponse;
 use hostler_runtime::batch::REPLAY;
 
 use super::fleet::Call;
-use super::functions::{ORIGINS, QUEUES};
+use super::functions::queues;
 use super::switch::INVOCATION;
 use super::{
     Bug, Clock, HttpHandler, Outbound, OutboxRecord, Queues, REMAINING, Random, Rates, Received, Request,
@@ -145,7 +146,7 @@ impl Chaos {
     /// As [`Self::new`], with breakers or without.
     pub fn with(seed: u64, rates: Rates, breakers_off: bool) -> Self {
         let mut site = Site::with(Setup { seed, breakers_off, ..Setup::default() });
-        for origin in ORIGINS {
+        for origin in Register::origins() {
             site.queues.set_visibility(&format!("{origin}-dlq"), 180);
         }
         site.switch.unleash(seed, rates, &site.clock);
@@ -187,7 +188,7 @@ impl Chaos {
 
     /// How often a message is received before it is a dead letter.
     pub fn give_up_after(&mut self, receives_max: u32) {
-        for (queue, _) in QUEUES.iter().filter(|(queue, _)| *queue != FAILURES_QUEUE) {
+        for queue in queues().into_iter().map(|queue| queue.name).filter(|queue| *queue != FAILURES_QUEUE) {
             let to = format!("{queue}-dlq");
             self.site.queues.set_redrive(queue, super::Redrive { to, receives_max });
         }
@@ -395,9 +396,10 @@ impl Chaos {
             }
             return true;
         }
-        let mut turn: Vec<usize> = (0..QUEUES.len() + 3).collect();
+        let readers = self.site.functions.registered.readers.len();
+        let mut turn: Vec<usize> = (0..readers + 3).collect();
         shuffle(&mut turn, &mut self.random);
-        turn.into_iter().any(|at| match at.checked_sub(QUEUES.len()) {
+        turn.into_iter().any(|at| match at.checked_sub(readers) {
             None => self.deliver(at),
             Some(0) => self.relay(),
             Some(1) => self.triage(),
@@ -416,7 +418,7 @@ impl Chaos {
     }
 
     fn deliver(&mut self, at: usize) -> bool {
-        let queue = QUEUES[at].0;
+        let queue = self.site.functions.registered.readers[at].queue.name;
         let most = 1 + usize::try_from(self.random.below(10)).unwrap_or(0);
         let mut received = self.site.queues.receive(queue, most);
         if received.is_empty() {
@@ -435,9 +437,9 @@ impl Chaos {
         self.replay_some(queue, &received);
         shuffle(&mut received, &mut self.random);
         let (event, functions) = (sqs_event(queue, &received), std::rc::Rc::clone(&self.site.functions));
-        let handler = functions.handler(at);
+        let handler = functions.registered.handler(&functions.registered.readers[at]);
         let future = async move {
-            let (_, batch, _) = &functions.of_queues[at];
+            let batch = &functions.registered.readers[at].batch;
             Answer::Batch(batch.handle(event, REMAINING, &*handler).await)
         };
         self.fly(Work::Queue(queue, received), future.boxed_local());
@@ -471,7 +473,8 @@ impl Chaos {
         };
         let records: Vec<OutboxRecord> = self.site.outbox.iter().take(RELAY_MAX).map(copy).collect();
         let (count, functions) = (records.len(), std::rc::Rc::clone(&self.site.functions));
-        let future = async move { Answer::Relayed(relay_outbox(&functions.relay, &records).await.is_ok()) };
+        let future =
+            async move { Answer::Relayed(relay_outbox(&functions.registered.relay, &records).await.is_ok()) };
         self.fly(Work::Relay(count), future.boxed_local());
         true
     }
@@ -514,7 +517,7 @@ impl Chaos {
 
     /// Delivers what came to one of the dead-letter queues.
     fn triage(&mut self) -> bool {
-        for origin in ORIGINS {
+        for origin in Register::origins() {
             let queue = format!("{origin}-dlq");
             if self.site.queues.len(&queue) == 0 {
                 continue;
@@ -528,8 +531,9 @@ impl Chaos {
                 continue;
             }
             let (event, functions) = (sqs_event(&queue, &received), std::rc::Rc::clone(&self.site.functions));
-            let future =
-                async move { Answer::Batch(functions.triage.letters(origin, event, REMAINING).await) };
+            let future = async move {
+                Answer::Batch(functions.registered.triage.letters(origin, event, REMAINING).await)
+            };
             self.fly(Work::Letters(origin, received), future.boxed_local());
             return true;
         }

@@ -1,95 +1,42 @@
 //! All functions of a site, wired to its ports as their `main.rs` wires them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
-use answer_queries::AnswerQueries;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use fire_timers::FireTimers;
-use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
+use hostler_app::{Hostler, Register, Settings};
+use hostler_core::saga::SAGAS_QUEUE;
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
-use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::{
-    Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
-    Triage, Views,
-};
-use hostler_testkit::{SeededIds, TestClock};
+use hostler_events::Image;
+use hostler_runtime::register::Queue;
+use hostler_runtime::{Backpressure, Breakers, Control, Handler, Once, Views};
+use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
+use hostler_testkit::{SeededIds, TestClock, world};
 use monitor_host::MonitorHost;
-use project_views::ProjectViews;
-use provision_hosts::ProvisionHosts;
-use relay_outbox::FAILURE_QUEUE;
-use triage_failures::triage;
 
 use super::fleet::WiredBmcs;
 use super::ports::{Skewed, Wired, WiredQueues};
 use super::switch::Switch;
-use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 
-/// Queues and the functions that read them, with their visibility timeouts in seconds as in the template.
-pub const QUEUES: [(&str, u32); 8] = [
-    ("commands", 180),
-    ("run-sagas", 180),
-    ("deploy-host", 1_080),
-    ("configure-host", 3_600),
-    ("monitor-host", 360),
-    ("timers", 180),
-    ("project-views", 180),
-    ("failures", 180),
-];
-
-/// Where messages come from that could not be handled: triage reads `<origin>-dlq`.
-pub const ORIGINS: [&str; 8] = [
-    "commands",
-    "run-sagas",
-    "deploy-host",
-    "configure-host",
-    "monitor-host",
-    "timers",
-    "project-views",
-    "relay-outbox",
-];
+/// The queues, in the order of the register.
+pub fn queues() -> Vec<&'static Queue> {
+    Register::queues().map(|(queue, _)| queue).collect()
+}
 
 /// How many hosts a request may ask for without a second person's word.
 pub const APPROVAL_ABOVE: u32 = 60;
 
 pub struct Functions {
-    pub relay: Relay,
+    /// What is wired by the register.
+    pub registered: world::Functions,
     pub accept_commands: Arc<AcceptCommands>,
-    pub answer_queries: AnswerQueries,
-    pub triage: Triage,
-    /// By queue, in the order of [`QUEUES`].
-    pub of_queues: Vec<(&'static str, Batch, Arc<dyn Handler>)>,
-    /// The processes of project-views, which remember what they have folded.
-    projectors: Mutex<Vec<Arc<ProjectViews>>>,
-    store: Arc<dyn EventStore>,
-    views: Arc<dyn Views>,
-}
-
-impl Functions {
-    /// Who handles a batch of the queue at this place. Functions that remember something do so in a process of their own,
-    /// which has one invocation at a time, as on Lambda.
-    pub fn handler(&self, at: usize) -> Arc<dyn Handler> {
-        let (queue, _, handler) = &self.of_queues[at];
-        if *queue != VIEWS_QUEUE {
-            return Arc::clone(handler);
-        }
-        let mut projectors = self.projectors.lock().unwrap();
-        let idle = projectors.iter().find(|process| Arc::strong_count(process) == 1);
-        if let Some(process) = idle {
-            return process.clone();
-        }
-        let process = Arc::new(ProjectViews::new(self.store.clone(), self.views.clone()));
-        projectors.push(process.clone());
-        process
-    }
 }
 
 pub struct Ports {
@@ -109,28 +56,31 @@ pub struct Ports {
 pub fn wire(ports: Ports) -> Functions {
     let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids, breakers_off } = ports;
     let switch = bus.switch.clone();
-    let store: Arc<dyn EventStore> = Arc::new(store);
-    let queues: Arc<dyn Queues> = Arc::new(queues);
     let views: Arc<dyn Views> = Arc::new(views);
     let control: Arc<dyn Control> = Arc::new(control);
-    let clock: Arc<dyn Clock> = Arc::new(Skewed { clock, switch: switch.clone() });
-    let ids: Arc<dyn Ids> = Arc::new(ids);
-    let shell = Shell::new(store.clone(), clock.clone(), ids.clone(), SOURCE);
+    let ports = world::Ports {
+        store: Arc::new(store),
+        bus: Arc::new(bus),
+        queues: Arc::new(queues),
+        views: views.clone(),
+        control: control.clone(),
+        clock: Arc::new(Skewed { clock, switch: switch.clone() }),
+        ids: Arc::new(ids),
+    };
+    let (clock, ids, shell) = (ports.clock.clone(), ports.ids.clone(), ports.shell::<Hostler>());
     let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
     let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
     let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
-    let accept_commands = Arc::new(AcceptCommands {
-        shell: shell.clone(),
-        backpressure: Backpressure::new(control.clone(), clock.clone()),
-        callback_key: callback_key.clone(),
-        provisioning_policy: ProvisioningPolicy::default(),
-        approval_above: Some(APPROVAL_ABOVE),
-        host_policy: HostPolicy::default(),
-    });
+    let accept_commands = Arc::new(AcceptCommands::new(
+        shell.clone(),
+        Backpressure::new(control.clone(), clock.clone()),
+        callback_key.clone(),
+        Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
+    ));
     let deploy_host = DeployHost {
         shell: shell.clone(),
-        views: views.clone(),
+        views,
         once: once.clone(),
         breakers: breakers(),
         bmcs: Arc::new(bmcs),
@@ -148,34 +98,14 @@ pub fn wire(ports: Ports) -> Functions {
     let monitoring = Flaky { inner: monitoring, switch };
     let monitor_host =
         MonitorHost { shell: shell.clone(), once, breakers: breakers(), monitoring: Arc::new(monitoring) };
-    let triage = triage(shell.clone(), queues.clone(), control.clone());
-    let lanes = Lanes::new(control);
-    let handlers: [Arc<dyn Handler>; 8] = [
-        accept_commands.clone(),
-        Arc::new(ProvisionHosts { shell }),
-        Arc::new(deploy_host),
-        Arc::new(configure_host),
-        Arc::new(monitor_host),
-        Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
-        Arc::new(ProjectViews::new(store.clone(), views.clone())),
-        Arc::new(triage.clone()),
+    let own: Vec<(&str, Arc<dyn Handler>)> = vec![
+        ("accept-commands", accept_commands.clone()),
+        (SAGAS_QUEUE, Arc::new(Register::sagas(shell).unwrap())),
+        ("deploy-host", Arc::new(deploy_host)),
+        ("configure-host", Arc::new(configure_host)),
+        ("monitor-host", Arc::new(monitor_host)),
     ];
-    let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
-        let batch = Batch::new(queue, queue, queues.clone(), clock.clone(), ids.clone());
-        let batch = if queue == "commands" { batch.in_lanes(lanes.clone()) } else { batch };
-        (queue, batch, handler)
-    };
-    Functions {
-        relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE)
-            .hinting(VIEWS_QUEUE, VIEWED),
-        accept_commands,
-        answer_queries: AnswerQueries { store: store.clone(), views: views.clone() },
-        projectors: Mutex::default(),
-        store,
-        views,
-        triage,
-        of_queues: QUEUES.into_iter().zip(handlers).map(of_queue).collect(),
-    }
+    Functions { registered: world::Functions::of::<Hostler>(&ports, own), accept_commands }
 }
 
 fn settings(callback_key: CallbackKey) -> DeploySettings {

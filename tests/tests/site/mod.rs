@@ -11,9 +11,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hostler_app::Register;
 use hostler_core::{Decider, StreamId};
 use hostler_domain::{HostDecider, HostState, ProvisioningDecider, ProvisioningState, SAGA_EVENTS};
 use hostler_runtime::relay::OutboxRecord;
+use hostler_runtime::serve::relay_outbox;
 use hostler_runtime::timers::TIMERS_QUEUE;
 use hostler_runtime::{Clock, Fold, HttpHandler, Outbound, Queues, Request, Response};
 use hostler_testkit::clock::Random;
@@ -23,7 +25,6 @@ use hostler_testkit::memory::{
 };
 use hostler_testkit::{SeededIds, TestClock};
 use jiff::{SignedDuration, Timestamp};
-use relay_outbox::{FAILURE_QUEUE, relay_outbox};
 use serde_json::{Value, json};
 
 pub use chaos::{Chaos, Ended, Triaged};
@@ -31,7 +32,7 @@ pub use fleet::{Boot, Fleet, system_url};
 pub use switch::{Bug, Fault, Rates, Switch};
 
 pub use functions::APPROVAL_ABOVE;
-use functions::{Functions, Ports, QUEUES, wire};
+use functions::{Functions, Ports, wire};
 use ports::{Wired, WiredQueues};
 
 /// What an invocation has for a batch.
@@ -116,11 +117,12 @@ impl Site {
         }
         let clock = TestClock::default();
         let dlq = |queue: &str| format!("{queue}-dlq");
-        let names = QUEUES.iter().flat_map(|(queue, _)| [(*queue).to_owned(), dlq(queue)]);
-        let queues = MemoryQueues::new(&clock, names.chain([FAILURE_QUEUE.to_owned()]));
-        for (queue, visibility) in QUEUES {
-            queues.set_visibility(queue, visibility);
-            queues.set_redrive(queue, Redrive { to: dlq(queue), receives_max: 10 });
+        let names =
+            functions::queues().into_iter().flat_map(|queue| [queue.name.to_owned(), dlq(queue.name)]);
+        let queues = MemoryQueues::new(&clock, names.chain([Register::relay_failures()]));
+        for queue in functions::queues() {
+            queues.set_visibility(queue.name, queue.visibility_seconds);
+            queues.set_redrive(queue.name, Redrive { to: dlq(queue.name), receives_max: 10 });
         }
         let bus = MemoryBus::default();
         bus.subscribe(SAGA_EVENTS, &queues, "provision-hosts");
@@ -205,7 +207,7 @@ impl Site {
         }
         let mut relayed = None;
         for _ in 0..if self.setup.duplicates { 2 } else { 1 } {
-            let relay = relay_outbox(&self.functions.relay, &self.outbox);
+            let relay = relay_outbox(&self.functions.registered.relay, &self.outbox);
             relayed = self.switch.invoke(relay).await;
         }
         if matches!(relayed, Some(Ok(_))) {
@@ -218,7 +220,7 @@ impl Site {
 
     /// Delivers what can be seen of one queue, or of all at once.
     async fn deliver(&mut self) -> bool {
-        let mut turn: Vec<usize> = (0..QUEUES.len()).collect();
+        let mut turn: Vec<usize> = (0..self.functions.registered.readers.len()).collect();
         match self.setup.order {
             Order::OldestFirst => {}
             Order::NewestFirst => turn.reverse(),
@@ -226,7 +228,8 @@ impl Site {
         }
         let mut batches = Vec::new();
         for at in turn {
-            let received = self.receive(QUEUES[at].0);
+            let queue = self.functions.registered.readers[at].queue.name;
+            let received = self.receive(queue);
             batches.extend(received.chunks(self.setup.batch).map(|batch| (at, batch.to_vec())));
             if self.setup.at_once.is_none() && !batches.is_empty() {
                 break;
@@ -255,8 +258,9 @@ impl Site {
     }
 
     async fn invoke(&self, at: usize, received: &[Received]) {
-        let (queue, batch, _) = &self.functions.of_queues[at];
-        let handler = self.functions.handler(at);
+        let functions = &self.functions.registered;
+        let reader = &functions.readers[at];
+        let (queue, batch, handler) = (reader.queue.name, &reader.batch, functions.handler(reader));
         let event = || sqs_event(queue, received);
         let response = self.switch.invoke(batch.handle(event(), REMAINING, &*handler)).await;
         // A function that died reports nothing: its messages come back after their visibility timeout.
@@ -264,7 +268,7 @@ impl Site {
         // Timers multiply at their owner's only: twice at each of their hops would be thousands in the end.
         // The same goes for what waits by sending copies of itself.
         let waiting = received.iter().any(|message| message.attributes.contains_key("deferredSince"));
-        let duplicates = self.setup.duplicates && *queue != TIMERS_QUEUE && !waiting;
+        let duplicates = self.setup.duplicates && queue != TIMERS_QUEUE && !waiting;
         if duplicates {
             self.switch.invoke(batch.handle(event(), REMAINING, &*handler)).await;
         }
@@ -389,7 +393,7 @@ impl Site {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request =
             Request { method: "GET".to_owned(), path: path.to_owned(), query, ..Request::default() };
-        self.functions.answer_queries.answer(&request).await
+        self.functions.registered.queries.answer(&request).await
     }
 
     /// A stream's state, folded from its first commit on.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::flow::FlowEvent;
-use hostler_core::triage::FailureEvent;
 use hostler_domain::SAGA_EVENTS;
 use hostler_events::{Kind, SOURCE, catalogue};
 use serde_json::Value;
@@ -24,9 +22,7 @@ fn rules_match_events_that_exist() {
     let mut findings = Findings::of("a rule matches the source hostler, and types of the catalogue");
     let catalogue = catalogue();
     let contracts = catalogue.iter().filter(|contract| contract.kind == Kind::Event);
-    // The runtime's own events are not of this application.
-    let published: BTreeSet<&str> =
-        contracts.map(|contract| contract.name).chain(FailureEvent::NAMES).chain(FlowEvent::NAMES).collect();
+    let published: BTreeSet<&str> = contracts.map(|contract| contract.name).collect();
     for (id, rule) in rules() {
         let source: Vec<&str> =
             list(&rule["EventPattern"]["source"]).into_iter().filter_map(Value::as_str).collect();

@@ -13,6 +13,7 @@ mod policies;
 mod promises;
 mod queues;
 mod references;
+mod register;
 mod repository;
 mod samples;
 mod sites;

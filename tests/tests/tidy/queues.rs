@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use hostler_app::Register;
 use hostler_core::triage::FAILURES_QUEUE;
-use hostler_domain::{CAPACITY_TIMERS_TO, host::HOST_TIMERS_TO, provisioning::PROVISIONING_TIMERS_TO};
-use hostler_events::{OperatorCommand, catalogue};
+use hostler_events::catalogue;
 use hostler_runtime::history::CAUSE_WINDOW;
+use hostler_runtime::register::COMMANDS_QUEUE;
 use hostler_runtime::timers::TIMERS_QUEUE;
 
 use crate::repository::Findings;
@@ -157,38 +158,31 @@ fn triage_reads_every_dead_letter_queue_but_its_own_and_may_put_messages_back() 
 }
 
 #[test]
-fn watch_flow_looks_at_every_queue_and_knows_its_consumers() {
+fn watch_flow_is_told_of_every_queue_but_the_failures() {
     let mut findings = Findings::of(
-        "watch_flow::QUEUES has every queue but the failures', with the MaximumConcurrency of its mapping, and MAPPINGS names that mapping",
+        "MAPPINGS of watch-flow names the event source mapping of every registered queue but the failures'",
     );
     let functions = functions();
     let watch = functions.iter().find(|function| function.folder() == "watch-flow").unwrap();
     let told = watch.environment()["MAPPINGS"]["Fn::Sub"].as_str().unwrap();
     let told: std::collections::BTreeMap<String, String> = serde_json::from_str(told).unwrap();
-    for (id, _) in queues().filter(|(id, _)| *id != "FailuresQueue") {
-        let watched = watch_flow::QUEUES.into_iter().find(|(name, _)| queue_resource(name) == id);
-        let Some((name, usual)) = watched else {
-            findings.add(FILE, format!("nobody looks at {id}"));
-            continue;
-        };
-        let source = functions.iter().flat_map(|function| {
+    let watched: Vec<(&str, u16)> = Register::watched().collect();
+    for (name, _) in &watched {
+        let mut mappings = functions.iter().flat_map(|function| {
             let events = function.properties["Events"].as_object().into_iter().flatten();
             events.map(|(event, source)| (format!("{}{event}", function.id), &source["Properties"]))
         });
-        let mapping = source.into_iter().find(|(_, source)| resource(&source["Queue"]).0 == id);
-        let Some((mapping, source)) = mapping else { continue };
-        let consumers = source["ScalingConfig"]["MaximumConcurrency"].as_u64();
+        let mapping = mappings.find(|(_, source)| resource(&source["Queue"]).0 == queue_resource(name));
+        let expected = mapping.map(|(mapping, _)| format!("${{{mapping}}}"));
         findings.unless(
-            consumers == Some(u64::from(usual)),
+            expected.is_some() && told.get(*name) == expected.as_ref(),
             FILE,
-            format!("{id} has {consumers:?} consumers, and watch-flow takes it for {usual}"),
+            format!("MAPPINGS of {name} is not {expected:?}"),
         );
-        let expected = format!("${{{mapping}}}");
-        findings.unless(
-            told.get(name) == Some(&expected),
-            FILE,
-            format!("MAPPINGS of {name} is not {expected}"),
-        );
+    }
+    for (id, _) in queues().filter(|(id, _)| *id != "FailuresQueue") {
+        let known = watched.iter().any(|(name, _)| queue_resource(name) == id);
+        findings.unless(known, FILE, format!("nobody looks at {id}: register it"));
     }
     findings.none();
 }
@@ -210,7 +204,7 @@ fn every_command_has_its_queue_and_the_relay_sends_there() {
             FILE,
             format!("{} goes to {queue}, and there is no {resource}", contract.name),
         );
-        if !OperatorCommand::NAMES.contains(&contract.name) {
+        if queue != COMMANDS_QUEUE {
             needed.insert(queue);
         }
     }
@@ -231,7 +225,8 @@ fn timers_reach_their_owners() {
     let functions = functions();
     let timers = functions.iter().find(|function| function.folder() == "fire-timers").unwrap();
     let told = timers.queues().unwrap();
-    for queue in [TIMERS_QUEUE, PROVISIONING_TIMERS_TO, HOST_TIMERS_TO, CAPACITY_TIMERS_TO, FAILURES_QUEUE] {
+    let owners = Register::categories().into_iter().filter_map(|category| category.timers_to);
+    for queue in owners.chain([TIMERS_QUEUE]) {
         let resource = queue_resource(queue);
         findings.unless(told.contains_key(queue), FILE, format!("QUEUE_URLS of {} lacks {queue}", timers.id));
         let may = timers.may("sqs:SendMessage", &resource);

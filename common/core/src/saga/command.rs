@@ -268,7 +268,39 @@ pub struct RejectStep {
     pub reason: String,
 }
 
+macro_rules! into_operation {
+    ($($payload:ident as $variant:ident),+) => {$(
+        impl From<$payload> for SagaOperation {
+            fn from(payload: $payload) -> Self {
+                Self::$variant(payload)
+            }
+        }
+    )+};
+}
+
+into_operation!(
+    CancelSaga as Cancel,
+    ResumeSaga as Resume,
+    SkipStep as Skip,
+    EditStep as Edit,
+    ApproveStep as Approve,
+    RejectStep as Reject
+);
+
 impl SagaOperation {
+    /// The saga that it is for.
+    #[must_use]
+    pub fn saga(&self) -> &SagaRef {
+        match self {
+            Self::Cancel(CancelSaga { saga, .. })
+            | Self::Resume(ResumeSaga { saga, .. })
+            | Self::Skip(SkipStep { saga, .. })
+            | Self::Edit(EditStep { saga, .. })
+            | Self::Approve(ApproveStep { saga, .. })
+            | Self::Reject(RejectStep { saga, .. }) => saga,
+        }
+    }
+
     /// The saga, what is to be done about it, and why.
     #[must_use]
     pub fn into_parts(self) -> (SagaRef, Operation, String) {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use hostler_core::saga::{SAGAS_QUEUE, Saga, SagaDefinition, SagaRefusal, SagaState};
+use hostler_core::saga::{SAGAS_QUEUE, Saga, SagaDefinition, SagaState};
 use hostler_core::{Decider, StreamId};
 use serde::Serialize;
 use serde_json::Value;
@@ -99,11 +99,5 @@ impl<S: SagaEntry> Viewed for SagaEntity<S> {
 
     fn show(state: &SagaState<<S::Definition as SagaDefinition>::Order>) -> Option<Shown> {
         S::show(state)
-    }
-}
-
-impl<S: SagaEntry> Operated for SagaEntity<S> {
-    fn refused(refusal: &SagaRefusal) -> Refused {
-        Refused { status: refusal.status(), label: refusal.label() }
     }
 }

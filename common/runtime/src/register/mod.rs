@@ -7,10 +7,12 @@ mod entity;
 mod function;
 mod operations;
 mod own;
+mod sagas;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use hostler_core::saga::{SagaOperation, SagaRefusal};
 use hostler_core::triage::FailureOperation;
 use hostler_core::{Decider, Incoming, OperatorCommands};
 
@@ -18,6 +20,7 @@ use crate::flow::{Consumers, Depths, Watch};
 use crate::lanes::Lanes;
 use crate::ports::{Clock, Control, EventBus, Queues};
 use crate::relay::Relay;
+use crate::sagas::Sagas;
 use crate::shell::Shell;
 use crate::triage::{KeyOf, Triage};
 
@@ -138,6 +141,19 @@ impl<A: Application> Register<A> {
         }
     }
 
+    /// All its sagas; their definitions are checked.
+    ///
+    /// # Errors
+    /// What is wrong with a definition.
+    pub fn sagas(shell: Shell) -> Result<Sagas, SagaRefusal> {
+        let mut found = Found { sagas: Sagas::new(shell), wrong: None };
+        A::entities(&mut found);
+        match found.wrong {
+            None => Ok(found.sagas),
+            Some(wrong) => Err(wrong),
+        }
+    }
+
     /// Triage, which keeps operators' commands about one thing in their order.
     #[must_use]
     pub fn triage(shell: Shell, queues: Arc<dyn Queues>, control: Arc<dyn Control>) -> Triage {
@@ -163,7 +179,28 @@ pub fn subject<A: Application>(message: &Incoming) -> Option<String> {
     fn of<C: OperatorCommands>(message: &Incoming) -> Option<Option<String>> {
         message.command::<C>().ok().map(|command| command.subject())
     }
-    of::<A::Operations>(message).or_else(|| of::<FailureOperation>(message)).flatten()
+    of::<A::Operations>(message)
+        .or_else(|| of::<SagaOperation>(message))
+        .or_else(|| of::<FailureOperation>(message))
+        .flatten()
+}
+
+/// The sagas that were found, and the first that cannot be run.
+struct Found {
+    sagas: Sagas,
+    wrong: Option<SagaRefusal>,
+}
+
+impl Entities for Found {
+    fn viewed<E: Viewed>(&mut self) {}
+
+    fn hidden<E: Entity>(&mut self) {}
+
+    fn saga<S: SagaEntry>(&mut self) {
+        if let Err(wrong) = self.sagas.add::<S::Definition>() {
+            self.wrong.get_or_insert(wrong);
+        }
+    }
 }
 
 struct Categories(Vec<Category>);

@@ -1,0 +1,106 @@
+//! The entities: the decider of each, what is shown of it, and what its refusals are to those who asked.
+
+use hostler_domain::host::HOST_TIMERS_TO;
+use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
+use hostler_domain::{
+    CAPACITY_TIMERS_TO, CapacityDecider, CapacityRefusal, CapacityState, HostDecider, HostRefusal, HostState,
+    Provisioning, ProvisioningState, ReservationDecider,
+};
+use hostler_runtime::register::{Entity, Operated, Refused, SagaEntry, Shown, Viewed};
+
+/// Machines, listed by pool and phase.
+#[derive(Debug, Clone, Copy)]
+pub struct Hosts;
+
+impl Entity for Hosts {
+    type Decider = HostDecider;
+    const TIMERS_TO: Option<&'static str> = Some(HOST_TIMERS_TO);
+}
+
+impl Viewed for Hosts {
+    const VIEW: &'static str = HOSTS;
+
+    fn show(state: &HostState) -> Option<Shown> {
+        let host = views::host(state)?;
+        Some(Shown::of(host_group(&host.pool, &host.phase), &host))
+    }
+}
+
+impl Operated for Hosts {
+    fn refused(refusal: &HostRefusal) -> Refused {
+        let status = match refusal {
+            HostRefusal::UnknownHost => 404,
+            HostRefusal::HostIdTooLong { .. }
+            | HostRefusal::BmcAddress { .. }
+            | HostRefusal::TooManyLabels { .. }
+            | HostRefusal::LabelKey { .. }
+            | HostRefusal::LabelValue { .. }
+            | HostRefusal::StepId(_) => 400,
+            HostRefusal::EnrolledDifferently { .. }
+            | HostRefusal::NotQuarantined { .. }
+            | HostRefusal::NotWaiting { .. }
+            | HostRefusal::NotAvailable { .. }
+            | HostRefusal::AlreadyReleased { .. }
+            | HostRefusal::NotHeld { .. }
+            | HostRefusal::WrongPhase { .. }
+            | HostRefusal::Dirty { .. }
+            | HostRefusal::Undone { .. } => 409,
+        };
+        Refused { status, label: refusal.label() }
+    }
+}
+
+/// Requests for hosts, listed by pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Requests;
+
+impl Entity for Requests {
+    type Decider = CapacityDecider;
+    const TIMERS_TO: Option<&'static str> = Some(CAPACITY_TIMERS_TO);
+}
+
+impl Viewed for Requests {
+    const VIEW: &'static str = REQUESTS;
+
+    fn show(state: &CapacityState) -> Option<Shown> {
+        let request = views::request(state)?;
+        Some(Shown::of(request.pool.as_str(), &request))
+    }
+}
+
+impl Operated for Requests {
+    fn refused(refusal: &CapacityRefusal) -> Refused {
+        let status = match refusal {
+            CapacityRefusal::NoHosts { .. }
+            | CapacityRefusal::TooManyHosts { .. }
+            | CapacityRefusal::IdsMissing { .. }
+            | CapacityRefusal::IdTooLong { .. }
+            | CapacityRefusal::NoReason { .. } => 400,
+            CapacityRefusal::Unknown => 404,
+            CapacityRefusal::PayloadMismatch { .. } | CapacityRefusal::NotAwaited { .. } => 409,
+        };
+        Refused { status, label: refusal.label() }
+    }
+}
+
+/// Which host is held for whom. Nobody looks at these.
+#[derive(Debug, Clone, Copy)]
+pub struct Reservations;
+
+impl Entity for Reservations {
+    type Decider = ReservationDecider;
+}
+
+/// Provisionings, listed by request.
+#[derive(Debug, Clone, Copy)]
+pub struct Provisionings;
+
+impl SagaEntry for Provisionings {
+    type Definition = Provisioning;
+    const VIEW: &'static str = PROVISIONINGS;
+
+    fn show(state: &ProvisioningState) -> Option<Shown> {
+        let provisioning = views::provisioning(state)?;
+        Some(Shown::of(provisioning.request.as_str(), &provisioning))
+    }
+}

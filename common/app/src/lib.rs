@@ -1,0 +1,48 @@
+//! The register of the data-centre orchestrator: what it consists of. Whatever lists things reads it, or is checked against
+//! it.
+//!
+//! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
+
+mod entities;
+mod operations;
+
+use hostler_core::saga::SAGAS_QUEUE;
+use hostler_events::{OperatorCommand, SOURCE};
+use hostler_runtime::register::{Application, Entities, Function};
+
+pub use entities::{Hosts, Provisionings, Requests, Reservations};
+pub use operations::{Settings, operations};
+
+/// The data-centre orchestrator.
+#[derive(Debug, Clone, Copy)]
+pub struct Hostler;
+
+/// Its register.
+pub type Register = hostler_runtime::Register<Hostler>;
+
+impl Application for Hostler {
+    const SOURCE: &'static str = SOURCE;
+
+    const FUNCTIONS: &'static [Function] = &[
+        Function::commands("accept-commands"),
+        Function::sagas(SAGAS_QUEUE),
+        Function::steps("deploy-host").needs(&["bmc"]).visibility(1_080),
+        Function::steps("configure-host").needs(&["configuration"]).visibility(3_600),
+        Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
+        Function::timers("fire-timers"),
+        Function::views("project-views"),
+        Function::triage("triage-failures"),
+        Function::relay("relay-outbox"),
+        Function::queries("answer-queries"),
+        Function::flow("watch-flow", "rate(1 minute)"),
+    ];
+
+    type Operations = OperatorCommand;
+
+    fn entities(each: &mut impl Entities) {
+        each.viewed::<Hosts>();
+        each.saga::<Provisionings>();
+        each.viewed::<Requests>();
+        each.hidden::<Reservations>();
+    }
+}

@@ -1,0 +1,53 @@
+//! What operators may ask for: each command, the entity that it is for, and what it tells the entity's decider.
+
+use hostler_core::Failure;
+use hostler_domain::{CapacityInput, HostInput};
+use hostler_events::commands::{
+    ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, RequalifyHost, RequestHosts,
+};
+use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
+use hostler_runtime::register::{Asked, Operations};
+
+use crate::{Hostler, Hosts, Requests};
+
+/// What a deployment sets for new hosts and requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Deadlines and attempts of new provisionings.
+    pub provisioning_policy: ProvisioningPolicy,
+    /// How many hosts a request may ask for without a second person's word; any number, where absent.
+    pub approval_above: Option<u32>,
+    /// Deadlines and attempts of newly enrolled hosts.
+    pub host_policy: HostPolicy,
+}
+
+/// All that operators may ask for.
+#[must_use]
+pub fn operations(settings: Settings) -> Operations {
+    let Settings { provisioning_policy, approval_above, host_policy } = settings;
+    Operations::default()
+        .on::<Hosts, EnrolHost>(move |command| HostInput::Enrol { command, policy: host_policy })
+        .on::<Hosts, LabelHost>(|command| HostInput::Label { command })
+        .on::<Hosts, RequalifyHost>(|_| HostInput::Requalify)
+        .asking::<Requests, RequestHosts>(move |command, _| {
+            let provisionings = provisioning_ids(&command)?;
+            let ids: Vec<&str> = provisionings.iter().map(ProvisioningId::as_str).collect();
+            let ids = serde_json::Value::from(ids);
+            let policy = Box::new(provisioning_policy);
+            let input = CapacityInput::Request { command, provisionings, policy, approval_above };
+            Ok(Asked::new(input).once().telling("provisionings", ids))
+        })
+        .on::<Requests, ApproveRequest>(|approve| CapacityInput::Approve { reason: approve.reason })
+        .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
+        .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
+        .sagas::<Hostler>()
+}
+
+/// `<request>.<n>`, from 1: the same for each repeat of the request.
+fn provisioning_ids(command: &RequestHosts) -> Result<Vec<ProvisioningId>, Failure> {
+    // The decider refuses a count over the limit; this only keeps it from being counted out first.
+    let count = command.count.min(HOSTS_PER_REQUEST_MAX + 1);
+    (1..=count)
+        .map(|n| ProvisioningId::new(format!("{}.{n}", command.request)).map_err(Failure::invalid))
+        .collect()
+}
