@@ -130,7 +130,7 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
             let bus = aws_sdk_eventbridge::Client::new(&target.config);
             let bus = EventBridgeBus::new(bus, target.output("EventBus")?);
             let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), RELAY_FAILURES)
-                .hinting(VIEWS_QUEUE, VIEWED)
+                .notifying(VIEWS_QUEUE, VIEWED)
                 .signed_by(target.integrity.clone());
             replayer.republish(selection, &relay, show).await
         }

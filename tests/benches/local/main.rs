@@ -164,7 +164,7 @@ async fn republish(world: &World) {
     let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), ledger::queue_urls(world));
     let bus = EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&config), &outputs["EventBus"]);
     let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), "relay-outbox-dlq")
-        .hinting(VIEWS_QUEUE, VIEWED);
+        .notifying(VIEWS_QUEUE, VIEWED);
     let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), 200);
     replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
 }

@@ -18,8 +18,8 @@ use hostler_drivers::{
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
-    Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
-    Triage, Views,
+    Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Once, OrderingKeys, Queues,
+    Shell, Triage, Views,
 };
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
@@ -149,7 +149,7 @@ pub fn wire(ports: Ports) -> Functions {
     let monitor_host =
         MonitorHost { shell: shell.clone(), once, breakers: breakers(), monitoring: Arc::new(monitoring) };
     let triage = triage(shell.clone(), queues.clone(), control.clone());
-    let lanes = Lanes::new(control);
+    let ordering = OrderingKeys::new(control);
     let handlers: [Arc<dyn Handler>; 8] = [
         accept_commands.clone(),
         Arc::new(ProvisionHosts { shell }),
@@ -162,12 +162,12 @@ pub fn wire(ports: Ports) -> Functions {
     ];
     let of_queue = |((queue, _), handler): ((&'static str, u32), Arc<dyn Handler>)| {
         let batch = Batch::new(queue, queue, queues.clone(), clock.clone(), ids.clone());
-        let batch = if queue == "commands" { batch.in_lanes(lanes.clone()) } else { batch };
+        let batch = if queue == "commands" { batch.in_order(ordering.clone()) } else { batch };
         (queue, batch, handler)
     };
     Functions {
         relay: Relay::new(Arc::new(bus), queues.clone(), clock.clone(), FAILURE_QUEUE)
-            .hinting(VIEWS_QUEUE, VIEWED),
+            .notifying(VIEWS_QUEUE, VIEWED),
         accept_commands,
         answer_queries: AnswerQueries { store: store.clone(), views: views.clone() },
         projectors: Mutex::default(),

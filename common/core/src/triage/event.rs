@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::letter::{DeadLetter, FailureId, Lane};
+use super::dead_letter::{DeadLetter, FailureId, OrderingKey};
 use crate::data::Data;
 use crate::failure::Category;
 use crate::payload::{Addressed, ContractError, Payload, tagged, untagged};
@@ -20,7 +20,8 @@ pub enum FailureEvent {
         /// Its id.
         failure: FailureId,
         /// The message.
-        letter: Box<DeadLetter>,
+        #[serde(rename = "letter")]
+        dead_letter: Box<DeadLetter>,
         /// When that was.
         at: Timestamp,
     },
@@ -95,8 +96,8 @@ pub enum FailureEvent {
         /// Its id.
         failure: FailureId,
         /// What waits behind it, where order is kept.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lane: Option<Lane>,
+        #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+        ordering_key: Option<OrderingKey>,
     },
     /// An operator decided that it is not to be handled.
     Discarded {
@@ -112,7 +113,8 @@ pub enum FailureEvent {
         /// The later one.
         follower: FailureId,
         /// What both belong to.
-        lane: Option<Lane>,
+        #[serde(rename = "lane")]
+        ordering_key: Option<OrderingKey>,
     },
     /// It is the turn of a message that waited behind it.
     Released {
@@ -129,7 +131,8 @@ pub enum FailureEvent {
         follower: FailureId,
     },
     /// Nothing waits behind it any more: messages of its key are handled as ever.
-    LaneClosed {
+    #[serde(rename = "lane-closed")]
+    KeyReleased {
         /// Its id.
         failure: FailureId,
     },
@@ -171,7 +174,7 @@ impl Payload for FailureEvent {
             Self::Followed { .. } => "failure.followed",
             Self::Released { .. } => "failure.released",
             Self::FollowerEnded { .. } => "failure.follower-ended",
-            Self::LaneClosed { .. } => "failure.lane-closed",
+            Self::KeyReleased { .. } => "failure.lane-closed",
         }
     }
 
@@ -204,8 +207,8 @@ pub enum FailureCommand {
         /// The failure.
         failure: FailureId,
         /// What waits behind it, where order is kept.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lane: Option<Lane>,
+        #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+        ordering_key: Option<OrderingKey>,
     },
     /// A later message waits.
     FollowFailure {
@@ -214,7 +217,8 @@ pub enum FailureCommand {
         /// The later message.
         follower: FailureId,
         /// What both belong to.
-        lane: Option<Lane>,
+        #[serde(rename = "lane")]
+        ordering_key: Option<OrderingKey>,
     },
     /// It is this message's turn.
     ReleaseFailure {
