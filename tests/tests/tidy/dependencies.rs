@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use crate::repository::{Findings, folders, function_library, root, sources};
 
 /// What each crate of `common/` and beside it may import of the workspace.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("hostler-core", &[]),
     ("hostler-runtime", &["hostler-core"]),
     ("hostler-aws", &["hostler-core", "hostler-runtime"]),
@@ -17,12 +17,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("hostler-domain", &["hostler-core", "hostler-events"]),
     ("hostler-drivers", &["hostler-core", "hostler-events"]),
     ("hostler-localstack", &[]),
+    ("hostler-application", &["hostler-aws", "hostler-events"]),
     ("hostler-cli", MEETING_PLACE),
     ("hostler-tests", MEETING_PLACE),
 ];
 
 /// What functions, the command line and the tests may import: both sides.
 const MEETING_PLACE: &[&str] = &[
+    "hostler-application",
     "hostler-core",
     "hostler-runtime",
     "hostler-aws",
