@@ -12,8 +12,11 @@ pub(super) fn failure(event: &FailureEvent, recorded_at: Timestamp) -> Line {
     match event {
         FailureEvent::Recorded { dead_letter, .. } => match &dead_letter.behind {
             Some(head) => Line::new(Mark::Other, format!("waits behind {head}")),
-            None => Line::new(Mark::Failed, format!("{} failed on {}", dead_letter.message_type, dead_letter.queue))
-                .because(&dead_letter.reason),
+            None => Line::new(
+                Mark::Failed,
+                format!("{} failed on {}", dead_letter.message_type, dead_letter.queue),
+            )
+            .because(&dead_letter.reason),
         },
         FailureEvent::Recurred { reason, .. } => {
             Line::new(Mark::Failed, "the copy failed as well").because(reason)

@@ -21,7 +21,7 @@ pub mod triage;
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
 pub use data::Data;
 pub use decider::{Decider, Decision, NoCommand, SetTimer};
-pub use envelope::{Actor, CommandEnvelope, Envelope};
+pub use envelope::{Actor, CommandEnvelope, Envelope, Header};
 pub use failure::{Category, Failure};
 pub use ids::{
     CausationId, CommandId, CommitId, CorrelationId, EventId, InvalidId, StepId, StreamId, StreamVersion,

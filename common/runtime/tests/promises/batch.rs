@@ -320,7 +320,7 @@ async fn a_chain_over_the_hop_limit_is_quarantined_and_not_handled() {
     let ground = Ground::new();
     for hops in [HOPS_MAX, HOPS_MAX + 1] {
         let mut event = sample::envelope("order#1", "order.placed", json!({ "name": "x", "do": "work" }));
-        event.hops = hops;
+        event.header.hops = hops;
         ground.send(serde_json::to_string(&event).unwrap()).await;
     }
     assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 0 });

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
 use hostler_core::Failure;
 use hostler_runtime::control::{read, update};
 use hostler_runtime::{Control, PortError};
@@ -39,7 +40,7 @@ async fn a_change_is_made_anew_on_what_another_writer_has_written() {
         if first.replace(false) {
             // The in-memory port answers at once, so that the other writer is done before this change is put.
             let other = update(&control, KEY, |counts: &mut Counts| count(counts, "other"));
-            futures::executor::block_on(other).unwrap();
+            other.now_or_never().unwrap().unwrap();
         }
         count(counts, "ours")
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::triage::{FAILURES_QUEUE, FailureCommand, FailureId};
-use hostler_core::{CommandEnvelope, Incoming, Payload};
+use hostler_core::{CommandEnvelope, Header, Incoming, Payload};
 
 use super::Parts;
 use crate::batch::layer::{Delivery, Disposition, Handled, Layer, Next};
@@ -60,11 +60,7 @@ impl Resolve {
             schema_version: command.schema_version(),
             timestamp: self.clock.now(),
             source: self.function.to_owned(),
-            correlation_id: message.correlation_id(),
-            causation_id: message.cause(),
-            trace_context: message.trace_context().cloned(),
-            hops: 0,
-            actor: message.actor().clone(),
+            header: Header { causation_id: message.cause(), hops: 0, ..message.header().clone() },
             data: command.to_data(),
             signature: None,
         }
