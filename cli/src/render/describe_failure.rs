@@ -10,10 +10,13 @@ use super::time;
 pub(super) fn failure(event: &FailureEvent, recorded_at: Timestamp) -> Line {
     let within = |at: Timestamp| time::rough(time::between(recorded_at, at));
     match event {
-        FailureEvent::Recorded { letter, .. } => match &letter.behind {
+        FailureEvent::Recorded { dead_letter, .. } => match &dead_letter.behind {
             Some(head) => Line::new(Mark::Other, format!("waits behind {head}")),
-            None => Line::new(Mark::Failed, format!("{} failed on {}", letter.message_type, letter.queue))
-                .because(&letter.reason),
+            None => Line::new(
+                Mark::Failed,
+                format!("{} failed on {}", dead_letter.message_type, dead_letter.queue),
+            )
+            .because(&dead_letter.reason),
         },
         FailureEvent::Recurred { reason, .. } => {
             Line::new(Mark::Failed, "the copy failed as well").because(reason)
@@ -49,6 +52,6 @@ pub(super) fn failure(event: &FailureEvent, recorded_at: Timestamp) -> Line {
         FailureEvent::FollowerEnded { follower, .. } => {
             Line::new(Mark::Done, format!("{follower} is dealt with"))
         }
-        FailureEvent::LaneClosed { .. } => Line::new(Mark::Done, "nothing waits behind it any more"),
+        FailureEvent::KeyReleased { .. } => Line::new(Mark::Done, "nothing waits behind it any more"),
     }
 }

@@ -5,6 +5,7 @@
 
 mod entities;
 mod operations;
+mod start;
 
 use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
@@ -12,6 +13,7 @@ use hostler_runtime::register::{Application, Entities, Function};
 
 pub use entities::{Hosts, Provisionings, Requests, Reservations};
 pub use operations::{Settings, operations};
+pub use start::start;
 
 /// The data-centre orchestrator.
 #[derive(Debug, Clone, Copy)]

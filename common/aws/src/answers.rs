@@ -196,7 +196,7 @@ async fn silence_is_tried_again() {
     let store = DynamoEventStore::new(nobody.dynamodb(), "events");
     let error = store.load(&"order#1".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    let failure = nobody.queues().defer("steps", "receipt", 1).await.unwrap_err();
+    let failure = nobody.queues().change_visibility("steps", "receipt", 1).await.unwrap_err();
     assert!(failure.retryable, "{failure}");
 }
 

@@ -49,7 +49,7 @@ pub struct Received {
     pub body: String,
     /// Text attributes beside the body.
     pub attributes: BTreeMap<String, String>,
-    /// What it takes to delete or defer it.
+    /// What it takes to delete it or change its visibility.
     pub receipt: String,
     /// How often it was received, this time included.
     pub receive_count: u32,
@@ -74,7 +74,7 @@ impl SqsQueues {
     /// For operators' tools; functions are handed their messages.
     ///
     /// # Errors
-    /// [`EntryFailure`] as with [`Queues::defer`].
+    /// [`EntryFailure`] as with [`Queues::change_visibility`].
     pub async fn receive(
         &self,
         queue: &str,
@@ -98,7 +98,7 @@ impl SqsQueues {
     /// Deletes a message that was received.
     ///
     /// # Errors
-    /// [`EntryFailure`] as with [`Queues::defer`].
+    /// [`EntryFailure`] as with [`Queues::change_visibility`].
     pub async fn delete(&self, queue: &str, receipt: &str) -> Result<(), EntryFailure> {
         let call = self.client.delete_message().queue_url(self.url(queue)?).receipt_handle(receipt);
         call.send().await.map_err(|error| failure("sqs:DeleteMessage", queue, error))?;
@@ -188,7 +188,7 @@ impl Queues for SqsQueues {
         results
     }
 
-    async fn defer(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
+    async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
         let seconds = i32::try_from(seconds.min(VISIBILITY_SECONDS_MAX)).unwrap_or(i32::MAX);
         let call = self.client.change_message_visibility().queue_url(self.url(queue)?);
         let call = call.receipt_handle(receipt).visibility_timeout(seconds);

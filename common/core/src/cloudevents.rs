@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
-use crate::envelope::{Actor, Envelope};
+use crate::envelope::{Actor, Envelope, Header};
 use crate::ids::{CausationId, CorrelationId, EventId, StreamId, StreamVersion};
 use crate::trace::TraceContext;
 
@@ -55,7 +55,7 @@ pub struct CloudEvent {
 
 impl From<Envelope> for CloudEvent {
     fn from(event: Envelope) -> Self {
-        let (traceparent, tracestate) = match event.trace_context {
+        let (traceparent, tracestate) = match event.header.trace_context {
             Some(trace) => (Some(trace.traceparent), trace.tracestate),
             None => (None, None),
         };
@@ -69,10 +69,10 @@ impl From<Envelope> for CloudEvent {
             datacontenttype: "application/json".to_owned(),
             schemaversion: event.schema_version,
             streamversion: event.stream_version,
-            correlationid: event.correlation_id,
-            causationid: event.causation_id,
-            hops: event.hops,
-            actor: event.actor,
+            correlationid: event.header.correlation_id,
+            causationid: event.header.causation_id,
+            hops: event.header.hops,
+            actor: event.header.actor,
             traceparent,
             tracestate,
             signature: event.signature,
@@ -91,13 +91,15 @@ impl From<CloudEvent> for Envelope {
             source: event.source,
             stream: event.subject,
             stream_version: event.streamversion,
-            correlation_id: event.correlationid,
-            causation_id: event.causationid,
-            trace_context: event
-                .traceparent
-                .map(|traceparent| TraceContext { traceparent, tracestate: event.tracestate }),
-            hops: event.hops,
-            actor: event.actor,
+            header: Header {
+                correlation_id: event.correlationid,
+                causation_id: event.causationid,
+                trace_context: event
+                    .traceparent
+                    .map(|traceparent| TraceContext { traceparent, tracestate: event.tracestate }),
+                hops: event.hops,
+                actor: event.actor,
+            },
             data: event.data,
             signature: event.signature,
         }
@@ -126,11 +128,13 @@ mod tests {
                 source: "shop".into(),
                 stream: "order#1".parse().unwrap(),
                 stream_version: StreamVersion(version),
+                header: Header {
                 correlation_id: CorrelationId(Uuid::from_u128(id ^ 1)),
                 causation_id: CausationId::new("c-1").unwrap(),
                 trace_context: traced.then(|| TraceContext { traceparent: "00-a-b-01".into(), tracestate: state }),
                 hops,
                 actor: Actor(text.clone()),
+                },
                 data: serde_json::json!({ "text": text }).into(),
                 signature: None,
             };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
-use crate::envelope::{Actor, CommandEnvelope, Envelope};
+use crate::envelope::{Actor, CommandEnvelope, Envelope, Header};
 use crate::ids::{
     CausationId, CommandId, CommitId, CorrelationId, EventId, StreamId, StreamVersion, TimerId,
 };
@@ -143,6 +143,18 @@ pub enum CommitError {
 }
 
 impl Commit {
+    /// The header of every message that the commit publishes.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        Header {
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id.clone(),
+            trace_context: self.trace_context.clone(),
+            hops: self.hops,
+            actor: self.actor.clone(),
+        }
+    }
+
     /// The commit's events in their envelopes, as they are published.
     pub fn envelopes(&self) -> impl Iterator<Item = Envelope> + '_ {
         self.events.iter().map(|event| Envelope {
@@ -153,11 +165,7 @@ impl Commit {
             source: self.source.clone(),
             stream: self.stream.clone(),
             stream_version: self.version,
-            correlation_id: self.correlation_id,
-            causation_id: self.causation_id.clone(),
-            trace_context: self.trace_context.clone(),
-            hops: self.hops,
-            actor: self.actor.clone(),
+            header: self.header(),
             data: event.data.clone(),
             signature: None,
         })
@@ -172,11 +180,7 @@ impl Commit {
                 schema_version: command.schema_version,
                 timestamp: self.recorded_at,
                 source: self.source.clone(),
-                correlation_id: self.correlation_id,
-                causation_id: self.causation_id.clone(),
-                trace_context: self.trace_context.clone(),
-                hops: self.hops,
-                actor: self.actor.clone(),
+                header: self.header(),
                 data: command.data.clone(),
                 signature: None,
             };
@@ -192,11 +196,7 @@ impl Commit {
             deliver_to: timer.deliver_to.clone(),
             due_at: timer.due_at,
             name: timer.name.clone(),
-            correlation_id: self.correlation_id,
-            causation_id: self.causation_id.clone(),
-            trace_context: self.trace_context.clone(),
-            hops: self.hops,
-            actor: self.actor.clone(),
+            header: self.header(),
             signature: None,
         })
     }

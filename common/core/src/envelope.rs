@@ -29,6 +29,26 @@ impl fmt::Display for Actor {
     }
 }
 
+/// Where a message comes from: the part that events, commands and timers have in common.
+///
+/// On the wire its fields stand among those of the message. It is written and signed in one place each; the signature is
+/// made over it, and so is no part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// The request that the message belongs to.
+    pub correlation_id: CorrelationId,
+    /// The message, timer or request that caused it.
+    pub causation_id: CausationId,
+    /// The trace that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_context: Option<TraceContext>,
+    /// The length of the causal chain so far.
+    pub hops: u16,
+    /// Who set things in motion.
+    pub actor: Actor,
+}
+
 /// Something that happened. It is the `detail` of an EventBridge event, whose `detail-type` is `eventType`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,17 +67,9 @@ pub struct Envelope<D = Data> {
     pub stream: StreamId,
     /// The stream's version that the event's commit made; events of one commit share it.
     pub stream_version: StreamVersion,
-    /// The request that it belongs to.
-    pub correlation_id: CorrelationId,
-    /// What made it happen.
-    pub causation_id: CausationId,
-    /// The trace that it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_context: Option<TraceContext>,
-    /// The length of the causal chain so far.
-    pub hops: u16,
-    /// Who set it in motion.
-    pub actor: Actor,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub header: Header,
     /// The payload.
     pub data: D,
     /// A signature over the canonical envelope, where signing is on.
@@ -89,17 +101,9 @@ pub struct CommandEnvelope<D = Data> {
     pub timestamp: Timestamp,
     /// The system that asks.
     pub source: String,
-    /// The request that it belongs to.
-    pub correlation_id: CorrelationId,
-    /// What made it necessary.
-    pub causation_id: CausationId,
-    /// The trace that it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_context: Option<TraceContext>,
-    /// The length of the causal chain so far.
-    pub hops: u16,
-    /// Who set it in motion.
-    pub actor: Actor,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub header: Header,
     /// The payload.
     pub data: D,
     /// A signature over the canonical envelope, where signing is on.

@@ -23,7 +23,7 @@ pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTi
 pub use contract::{CommandType, Contract, Contracts, OperatorCommands};
 pub use data::Data;
 pub use decider::{Decider, Decision, NoCommand, SetTimer};
-pub use envelope::{Actor, CommandEnvelope, Envelope};
+pub use envelope::{Actor, CommandEnvelope, Envelope, Header};
 pub use failure::{Category, Failure};
 pub use ids::{
     CausationId, CommandId, CommitId, CorrelationId, EventId, InvalidId, StepId, StreamId, StreamVersion,

@@ -12,6 +12,7 @@ use hostler_core::breaker::{Admission, Breaker, CALLS_MIN, TARGET_CALLS_MIN, Win
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::control::update;
 use crate::ports::{Clock, Control, Ids};
 
 /// For how long what was read is taken for true.
@@ -263,17 +264,16 @@ impl Breakers {
 
     /// Has operators find it; a list that cannot be written now is written the next time.
     async fn note(&self, dependency: &str) {
-        let Ok(entry) = self.control.get(INDEX).await else { return };
-        let (mut names, revision): (BTreeMap<String, Timestamp>, u64) = entry
-            .map_or_else(Default::default, |entry| {
-                (serde_json::from_value(entry.value).unwrap_or_default(), entry.revision)
-            });
-        names.insert(dependency.to_owned(), self.clock.now());
-        if names.len() > KEPT_MAX {
-            let oldest = names.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
-            oldest.and_then(|name| names.remove(&name));
-        }
-        if let Err(error) = self.control.put(INDEX, &json!(names), revision).await {
+        let now = self.clock.now();
+        let note = |names: &mut BTreeMap<String, Timestamp>| {
+            names.insert(dependency.to_owned(), now);
+            if names.len() > KEPT_MAX {
+                let oldest = names.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
+                oldest.and_then(|name| names.remove(&name));
+            }
+            true
+        };
+        if let Err(error) = update(&*self.control, INDEX, note).await {
             tracing::warn!(dependency, error = %error, "the list of breakers lacks this one");
         }
     }

@@ -1,4 +1,4 @@
-//! Projections that catch up: the event is a hint, the store is the truth.
+//! Projections that catch up: the event is a change notice only, and the row is folded from the store.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,19 +12,19 @@ use crate::ports::{EventStore, Row, Views};
 /// How many streams are kept folded: some megabytes.
 const KEPT_MAX: usize = 1_000;
 
-/// What became of a hint.
+/// What became of a change notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaughtUp {
     /// The version that the row reflects at least.
     pub version: StreamVersion,
-    /// Whether it was written for this hint; otherwise it was there already, or further.
+    /// Whether it was written for this notice; otherwise it was there already, or further.
     pub written: bool,
 }
 
 /// Keeps the rows of one view up with the streams behind it.
 ///
 /// Duplicates and disorder do no harm: a row is folded from the store, and only a newer version replaces an older one. What
-/// was folded is kept, for what is in a stream never changes: the next hint of the stream reads what came since.
+/// was folded is kept, for what is in a stream never changes: the next notice of the stream reads what came since.
 pub struct Follower<D: Decider> {
     view: &'static str,
     to_row: fn(&StreamId, &Fold<D>) -> Option<Row>,
@@ -56,39 +56,39 @@ impl<D: Decider> Follower<D> {
         }
     }
 
-    /// Brings the row of the hint's stream up to date. Hints of one stream wait for each other, and the first of a batch
+    /// Brings the row of the notice's stream up to date. Notices of one stream wait for each other, and the first of a batch
     /// that is looked at brings the row to where all of them lead.
     ///
     /// # Errors
-    /// [`Failure`] of the store or the views; the hint is then to be followed again.
+    /// [`Failure`] of the store or the views; the notice is then to be followed again.
     pub async fn follow(
         &self,
         store: &dyn EventStore,
         views: &dyn Views,
-        hint: &Envelope,
+        notice: &Envelope,
     ) -> Result<CaughtUp, Failure> {
-        let stream = self.streams().entry(hint.stream.clone()).or_default().clone();
+        let stream = self.streams().entry(notice.stream.clone()).or_default().clone();
         let mut followed = stream.lock().await;
         let batch = Some(self.batch.load(Ordering::Relaxed));
-        let is_new = followed.fold.version < hint.stream_version;
+        let is_new = followed.fold.version < notice.stream_version;
         if !is_new && followed.row_in_batch == batch {
             return Ok(CaughtUp { version: followed.fold.version, written: false });
         }
-        // Either nothing is known of the stream, or the hint says nothing new: the row may be where it leads.
+        // Either nothing is known of the stream, or the notice says nothing new: the row may be where it leads.
         if !is_new || followed.fold.version == StreamVersion::EMPTY {
-            let row = views.get(self.view, hint.stream.key()).await?;
-            if let Some(row) = row.filter(|row| row.version >= hint.stream_version) {
+            let row = views.get(self.view, notice.stream.key()).await?;
+            if let Some(row) = row.filter(|row| row.version >= notice.stream_version) {
                 return Ok(CaughtUp { version: row.version, written: false });
             }
         }
         if is_new {
             // Whatever was kept is lost when this fails, and is folded anew then.
             let kept = std::mem::take(&mut followed.fold);
-            followed.fold = history::advance(store, &hint.stream, kept).await?;
+            followed.fold = history::advance(store, &notice.stream, kept).await?;
             // Causes are of no use to a view.
             followed.fold.seen = Vec::new();
         }
-        let written = match (self.to_row)(&hint.stream, &followed.fold) {
+        let written = match (self.to_row)(&notice.stream, &followed.fold) {
             Some(row) => views.put(&row).await?,
             None => false,
         };

@@ -1,4 +1,4 @@
-//! Flow control at work: looks at queues, has more consumers work where much waits, and tells producers to wait.
+//! Flow control: looks at queues, puts more consumers to work where many messages wait, and tells producers to wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +9,8 @@ use hostler_core::flow::{FlowDecider, Level, Looked};
 use hostler_core::{Actor, CausationId, CorrelationId, Decider, Failure, StreamId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use crate::control::{read, update};
 use crate::ports::{Clock, Control, EntryFailure, PortError};
 use crate::shell::{Cause, Shell};
 
@@ -20,8 +20,6 @@ pub const KEY: &str = "flow";
 const CACHED: SignedDuration = SignedDuration::from_secs(5);
 /// How long producers are told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How often a change is tried anew because another writer was faster.
-const TRIES_MAX: u32 = 5;
 
 /// How much waits on queues, by their logical names.
 #[async_trait]
@@ -56,7 +54,7 @@ pub struct Applied {
 /// What was done about all queues.
 pub type Flow = BTreeMap<String, Applied>;
 
-/// Looks at queues, and does something about them.
+/// Looks at queues, and changes how many consumers work on them.
 #[derive(Clone)]
 pub struct Watch {
     shell: Shell,
@@ -65,18 +63,23 @@ pub struct Watch {
     control: Arc<dyn Control>,
     /// The queues, and how many consumers each has on a normal day.
     queues: Vec<(&'static str, u16)>,
+    /// What commits name as their actor: the application's function.
+    actor: Actor,
 }
 
 impl Watch {
-    /// A watch over these queues, with the number of consumers that each has on a normal day.
+    /// A watch over these queues, with the number of consumers that each has on a normal day. `actor` is what its commits
+    /// name as their actor.
     pub fn new(
+        actor: &str,
         shell: Shell,
         depths: Arc<dyn Depths>,
         consumers: Arc<dyn Consumers>,
         control: Arc<dyn Control>,
         queues: impl IntoIterator<Item = (&'static str, u16)>,
     ) -> Self {
-        Self { shell, depths, consumers, control, queues: queues.into_iter().collect() }
+        let queues = queues.into_iter().collect();
+        Self { shell, depths, consumers, control, queues, actor: Actor(actor.to_owned()) }
     }
 
     /// Looks at each queue once. One that cannot be looked at, or changed, does not keep the others from it; it has its
@@ -94,7 +97,7 @@ impl Watch {
         }
         match failed {
             Some(failure) => Err(failure),
-            None => Ok(self.flow().await?.0),
+            None => Ok(self.flow().await?),
         }
     }
 
@@ -106,13 +109,13 @@ impl Watch {
             correlation_id: CorrelationId(self.shell.new_id()),
             trace_context: None,
             hops: 0,
-            actor: Actor("watch-flow".to_owned()),
+            actor: self.actor.clone(),
         };
         let looked = Looked { queue: queue.to_owned(), lag };
         let level = self.shell.execute::<FlowDecider>(&stream, &cause, &looked).await?.fold.state;
         tracing::info!(queue, lag, level = level.name(), "queue");
         let wanted = Applied { level, concurrency: level.concurrency(usual) };
-        let (flow, _) = self.flow().await?;
+        let flow = self.flow().await?;
         let applied =
             flow.get(queue).copied().unwrap_or(Applied { level: Level::Normal, concurrency: usual });
         if applied == wanted {
@@ -126,28 +129,14 @@ impl Watch {
     }
 
     async fn note(&self, queue: &str, applied: Applied) -> Result<(), Failure> {
-        for _ in 0..TRIES_MAX {
-            let (mut flow, revision) = self.flow().await?;
-            flow.insert(queue.to_owned(), applied);
-            if self.control.put(KEY, &json!(flow), revision).await? {
-                return Ok(());
-            }
-        }
-        Err(Failure::retryable(
-            "what was done about the queues could not be noted: other writers were faster",
-        ))
+        let note = |flow: &mut Flow| flow.insert(queue.to_owned(), applied) != Some(applied);
+        update(&*self.control, KEY, note).await?;
+        Ok(())
     }
 
-    async fn flow(&self) -> Result<(Flow, u64), PortError> {
-        read(&*self.control).await
+    async fn flow(&self) -> Result<Flow, PortError> {
+        Ok(read(&*self.control, KEY).await?.0)
     }
-}
-
-async fn read(control: &dyn Control) -> Result<(Flow, u64), PortError> {
-    let entry = control.get(KEY).await?;
-    Ok(entry.map_or_else(Default::default, |entry| {
-        (serde_json::from_value(entry.value).unwrap_or_default(), entry.revision)
-    }))
 }
 
 /// What overload does to what a producer has in hand.
@@ -186,11 +175,11 @@ pub struct Overloaded {
 pub struct Backpressure {
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
-    known: Arc<Mutex<Option<Known>>>,
+    seen: Arc<Mutex<Option<Seen>>>,
 }
 
-/// What was read when: the queue that is in an emergency, if one is.
-struct Known {
+/// The last look at `control`: when, and the queue that was in an emergency, if one was.
+struct Seen {
     read_at: Timestamp,
     emergency: Option<String>,
 }
@@ -198,7 +187,7 @@ struct Known {
 impl Backpressure {
     /// What is known in this table.
     pub fn new(control: Arc<dyn Control>, clock: Arc<dyn Clock>) -> Self {
-        Self { control, clock, known: Arc::default() }
+        Self { control, clock, seen: Arc::default() }
     }
 
     /// Asks whether to produce now.
@@ -223,12 +212,12 @@ impl Backpressure {
     async fn emergency(&self) -> Option<String> {
         let now = self.clock.now();
         {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = known.as_ref().filter(|known| now.duration_since(known.read_at) < CACHED) {
-                return known.emergency.clone();
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(seen) = seen.as_ref().filter(|seen| now.duration_since(seen.read_at) < CACHED) {
+                return seen.emergency.clone();
             }
         }
-        let queue = match read(&*self.control).await {
+        let queue = match read::<Flow>(&*self.control, KEY).await {
             Ok((flow, _)) => flow
                 .into_iter()
                 .find(|(_, applied)| applied.level == Level::Emergency)
@@ -238,8 +227,8 @@ impl Backpressure {
                 None
             }
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Known { read_at: now, emergency: queue.clone() });
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Seen { read_at: now, emergency: queue.clone() });
         queue
     }
 }

@@ -11,10 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use hostler_core::{
-    Actor, Category, CausationId, CommandEnvelope, CorrelationId, Data, Envelope, Failure, Incoming,
-    TimerFired, TraceContext,
-};
+use hostler_core::{Category, CommandEnvelope, Data, Envelope, Failure, Header, Incoming, TimerFired};
 use serde::Deserialize;
 
 /// What each signature begins with; the key's name and 64 hexadecimal digits follow, each after a colon.
@@ -216,14 +213,14 @@ pub trait Signed {
     /// Where its signature goes.
     fn signature_mut(&mut self) -> &mut Option<String>;
     /// All that it says beside its payload, each part in the same place.
-    fn header(&self, to: &mut Header);
+    fn parts(&self, to: &mut SignedBytes);
 }
 
 /// The parts of a message in one run of bytes, each with its length before it, so that none can pass for two.
 #[derive(Default)]
-pub struct Header(Vec<u8>);
+pub struct SignedBytes(Vec<u8>);
 
-impl Header {
+impl SignedBytes {
     fn bytes(&mut self, part: &[u8]) {
         self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
         self.0.extend_from_slice(part);
@@ -237,20 +234,15 @@ impl Header {
         self.bytes(&part.into().to_le_bytes());
     }
 
-    /// Where a message comes from, which all kinds of them tell.
-    fn origin(
-        &mut self,
-        (correlation, causation): (CorrelationId, &CausationId),
-        trace: Option<&TraceContext>,
-        hops: u16,
-        actor: &Actor,
-    ) {
-        self.bytes(correlation.0.as_bytes());
-        self.text(causation.as_str());
+    /// The part that all kinds of messages have.
+    fn header(&mut self, header: &Header) {
+        let trace = header.trace_context.as_ref();
+        self.bytes(header.correlation_id.0.as_bytes());
+        self.text(header.causation_id.as_str());
         self.text(trace.map_or("", |trace| &trace.traceparent));
         self.text(trace.and_then(|trace| trace.tracestate.as_deref()).unwrap_or_default());
-        self.number(hops);
-        self.text(&actor.0);
+        self.number(header.hops);
+        self.text(&header.actor.0);
     }
 }
 
@@ -271,7 +263,7 @@ impl Signed for Envelope {
         &mut self.signature
     }
 
-    fn header(&self, to: &mut Header) {
+    fn parts(&self, to: &mut SignedBytes) {
         to.text("event");
         to.bytes(self.event_id.0.as_bytes());
         to.text(&self.event_type);
@@ -280,12 +272,7 @@ impl Signed for Envelope {
         to.text(&self.source);
         to.text(self.stream.as_str());
         to.number(self.stream_version.0);
-        to.origin(
-            (self.correlation_id, &self.causation_id),
-            self.trace_context.as_ref(),
-            self.hops,
-            &self.actor,
-        );
+        to.header(&self.header);
     }
 }
 
@@ -306,19 +293,14 @@ impl Signed for CommandEnvelope {
         &mut self.signature
     }
 
-    fn header(&self, to: &mut Header) {
+    fn parts(&self, to: &mut SignedBytes) {
         to.text("command");
         to.bytes(self.command_id.0.as_bytes());
         to.text(&self.command_type);
         to.number(self.schema_version);
         to.number(self.timestamp.as_nanosecond());
         to.text(&self.source);
-        to.origin(
-            (self.correlation_id, &self.causation_id),
-            self.trace_context.as_ref(),
-            self.hops,
-            &self.actor,
-        );
+        to.header(&self.header);
     }
 }
 
@@ -339,27 +321,22 @@ impl Signed for TimerFired {
         &mut self.signature
     }
 
-    fn header(&self, to: &mut Header) {
+    fn parts(&self, to: &mut SignedBytes) {
         to.text("timer");
         to.bytes(self.timer_id.0.as_bytes());
         to.text(self.stream.as_str());
         to.text(&self.deliver_to);
         to.number(self.due_at.as_nanosecond());
         to.text(&self.name);
-        to.origin(
-            (self.correlation_id, &self.causation_id),
-            self.trace_context.as_ref(),
-            self.hops,
-            &self.actor,
-        );
+        to.header(&self.header);
     }
 }
 
 fn signed_bytes(message: &impl Signed, data: &str) -> Vec<u8> {
-    let mut header = Header(Vec::with_capacity(HEADER_BYTES + data.len()));
-    message.header(&mut header);
-    header.text(data);
-    header.0
+    let mut bytes = SignedBytes(Vec::with_capacity(HEADER_BYTES + data.len()));
+    message.parts(&mut bytes);
+    bytes.text(data);
+    bytes.0
 }
 
 /// Compared in constant time.

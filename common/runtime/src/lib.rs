@@ -3,14 +3,16 @@
 pub mod batch;
 pub mod breakers;
 pub mod catch_up;
+pub mod control;
+mod deadline;
 pub mod flow;
 pub mod history;
 pub mod http;
 pub mod integrity;
 pub mod item;
-pub mod lanes;
 pub mod leases;
 pub mod once;
+pub mod ordering;
 pub mod pack;
 pub mod ports;
 pub mod register;
@@ -27,13 +29,14 @@ pub mod vault;
 
 pub use batch::{Batch, Handler};
 pub use breakers::{Breakers, Called, Open, Permit};
+pub use deadline::{Deadline, Elapsed, time_left};
 pub use flow::Backpressure;
 pub use history::{Fold, HistoryError};
 pub use http::{HttpHandler, Request, Response};
 pub use integrity::{Integrity, KeyError, SigningKeys};
-pub use lanes::Lanes;
 pub use leases::{Claim, Claimed, Leases};
 pub use once::{Fence, NotTried, Once, OnceError};
+pub use ordering::OrderingKeys;
 pub use ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Ids, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostler_core::{Category, Failure};
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::deadline::time_left;
 use crate::leases::{Claim, Claimed, Leases};
 use crate::ports::{Clock, Ids, PortError};
 
@@ -29,21 +30,6 @@ const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest that somebody else's lease is waited for before looking again: most are given back within a second, long
 /// before they run out.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-
-tokio::task_local! {
-    static ENDS: Instant;
-}
-
-/// Runs work that knows when its invocation ends.
-pub(crate) async fn ending<F: Future>(ends: Instant, work: F) -> F::Output {
-    ENDS.scope(ends, work).await
-}
-
-/// What is left of the invocation that this is called in; absent outside of one.
-#[must_use]
-pub fn time_left() -> Option<Duration> {
-    ENDS.try_with(|ends| ends.saturating_duration_since(Instant::now())).ok()
-}
 
 /// A number that is greater for whoever takes over a lease that ran out, for devices that can refuse a late holder.
 /// After a lease that was given back it may be smaller: the next holder's clock may be behind.

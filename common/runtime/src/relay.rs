@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Commit, Envelope, Failure, StreamId, TimerFired};
+use hostler_core::{Commit, Envelope, Failure, StreamId};
 use jiff::Timestamp;
 
 use crate::integrity::Integrity;
 use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, attribute_text};
-use crate::timers::{TIMERS_QUEUE, delay_seconds};
+use crate::timers::{TIMERS_QUEUE, timer_message};
 
 /// How often entries that the service did not take are sent again within one batch.
 const TRIES_MAX: u32 = 3;
@@ -56,19 +56,19 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     failure_queue: String,
     integrity: Arc<Integrity>,
-    hints: Option<Hints>,
+    change_notices: Option<ChangeNotices>,
     internal: BTreeSet<String>,
 }
 
-/// Who is told that a stream has moved, and of which streams.
+/// The queue that is told when a stream has changed, and for which categories.
 #[derive(Clone)]
-struct Hints {
+struct ChangeNotices {
     queue: String,
     categories: BTreeSet<String>,
 }
 
 /// A message and the record that it comes from.
-struct From<T> {
+struct OfRecord<T> {
     record: usize,
     message: T,
 }
@@ -87,27 +87,27 @@ impl Relay {
             clock,
             failure_queue: failure_queue.into(),
             integrity: Arc::default(),
-            hints: None,
+            change_notices: None,
             internal: BTreeSet::new(),
         }
     }
 
-    /// Has a queue be told when streams of these categories move: the newest event of each stream in a batch, sent
-    /// straight to the queue. It is for consumers that read the store and not the message, such as read models: to tell
-    /// them of each event over the bus costs several times as much, and says no more.
+    /// Sends change notices for streams of these categories: the newest event of each stream in a batch, straight to the
+    /// queue. They are for consumers that read the store and not the message, such as read models. Each event over the
+    /// bus would cost them several times as much, and say no more.
     #[must_use]
-    pub fn hinting<'a>(
+    pub fn notifying<'a>(
         mut self,
         queue: impl Into<String>,
         categories: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let categories = categories.into_iter().map(str::to_owned).collect();
-        self.hints = Some(Hints { queue: queue.into(), categories });
+        self.change_notices = Some(ChangeNotices { queue: queue.into(), categories });
         self
     }
 
-    /// Keeps events of these types off the bus: nobody listens to them, and the bus bills each. They are in the store
-    /// and in its views like all others.
+    /// Keeps events of these types off the bus: nobody listens to them, and each one is billed. They are in the store and
+    /// in its views like all others.
     #[must_use]
     pub fn keeping(mut self, internal: impl IntoIterator<Item = String>) -> Self {
         self.internal = internal.into_iter().collect();
@@ -129,9 +129,9 @@ impl Relay {
     pub async fn relay(&self, records: &[OutboxRecord]) -> Result<Relayed, Failure> {
         let mut done = Relayed::default();
         let mut given_up: BTreeMap<usize, String> = BTreeMap::new();
-        let mut events: Vec<From<Envelope>> = Vec::new();
-        let mut messages: BTreeMap<String, Vec<From<Outbound>>> = BTreeMap::new();
-        let mut moved: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
+        let mut events: Vec<OfRecord<Envelope>> = Vec::new();
+        let mut messages: BTreeMap<String, Vec<OfRecord<Outbound>>> = BTreeMap::new();
+        let mut changed: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
         let now = self.clock.now();
         for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
             match commit {
@@ -139,12 +139,12 @@ impl Relay {
                     let published =
                         commit.envelopes().filter(|event| !self.internal.contains(&event.event_type));
                     events.extend(
-                        published.map(|event| From { record, message: self.integrity.signed(event) }),
+                        published.map(|event| OfRecord { record, message: self.integrity.signed(event) }),
                     );
                     if let Err(error) = self.collect_messages(record, commit, now, &mut messages) {
                         given_up.insert(record, format!("cannot be written as JSON: {error}"));
                     }
-                    let newest = moved.entry(&commit.stream).or_insert((record, commit));
+                    let newest = changed.entry(&commit.stream).or_insert((record, commit));
                     if newest.1.version <= commit.version {
                         *newest = (record, commit);
                     }
@@ -156,8 +156,8 @@ impl Relay {
                 }
             }
         }
-        for (record, commit) in moved.into_values() {
-            if let Err(error) = self.collect_hint(record, commit, &mut messages) {
+        for (record, commit) in changed.into_values() {
+            if let Err(error) = self.collect_change_notice(record, commit, &mut messages) {
                 given_up.insert(record, format!("cannot be written as JSON: {error}"));
             }
         }
@@ -174,7 +174,7 @@ impl Relay {
 
     async fn publish(
         &self,
-        mut pending: Vec<From<Envelope>>,
+        mut pending: Vec<OfRecord<Envelope>>,
         given_up: &mut BTreeMap<usize, String>,
     ) -> Result<(), Failure> {
         for tries in 1..=TRIES_MAX {
@@ -192,7 +192,7 @@ impl Relay {
     async fn send(
         &self,
         queue: &str,
-        mut pending: Vec<From<Outbound>>,
+        mut pending: Vec<OfRecord<Outbound>>,
         given_up: &mut BTreeMap<usize, String>,
     ) -> Result<(), Failure> {
         for tries in 1..=TRIES_MAX {
@@ -248,18 +248,18 @@ impl Relay {
         }
     }
 
-    fn collect_hint(
+    fn collect_change_notice(
         &self,
         record: usize,
         commit: &Commit,
-        messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
+        messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
     ) -> Result<(), serde_json::Error> {
-        let Some(hints) = &self.hints else { return Ok(()) };
-        let wanted = hints.categories.contains(commit.stream.category());
+        let Some(notices) = &self.change_notices else { return Ok(()) };
+        let wanted = notices.categories.contains(commit.stream.category());
         let Some(event) = commit.envelopes().last().filter(|_| wanted) else { return Ok(()) };
         let body = serde_json::to_string(&self.integrity.signed(event))?;
         let message = Outbound { body, ..Outbound::default() };
-        messages.entry(hints.queue.clone()).or_default().push(From { record, message });
+        messages.entry(notices.queue.clone()).or_default().push(OfRecord { record, message });
         Ok(())
     }
 
@@ -268,50 +268,34 @@ impl Relay {
         record: usize,
         commit: &Commit,
         now: Timestamp,
-        messages: &mut BTreeMap<String, Vec<From<Outbound>>>,
+        messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
     ) -> Result<(), serde_json::Error> {
         for (queue, command) in commit.command_envelopes() {
             let command = self.integrity.signed(command);
             let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
-            messages.entry(queue.to_owned()).or_default().push(From { record, message });
+            messages.entry(queue.to_owned()).or_default().push(OfRecord { record, message });
         }
         for timer in commit.timer_messages() {
             let message = timer_message(&self.integrity.signed(timer), now)?;
-            messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(From { record, message });
+            messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(OfRecord { record, message });
         }
         Ok(())
     }
 }
 
-/// A timer's message, delayed by as much of its wait as one hop can take.
-pub(crate) fn timer_message(timer: &TimerFired, now: Timestamp) -> Result<Outbound, serde_json::Error> {
-    Ok(Outbound {
-        body: serde_json::to_string(timer)?,
-        delay_seconds: delay_seconds(timer.due_at, now),
-        ..Outbound::default()
-    })
-}
-
 /// Keeps what is worth sending again, and notes what is not.
 fn sort_out<T>(
-    sent: Vec<From<T>>,
+    sent: Vec<OfRecord<T>>,
     results: EntryResults,
     target: &str,
     tries: u32,
     given_up: &mut BTreeMap<usize, String>,
-) -> Result<Vec<From<T>>, Failure> {
+) -> Result<Vec<OfRecord<T>>, Failure> {
     let mut again = Vec::new();
-    // An adapter that answers for fewer entries than it was given has not said that the rest was taken.
-    let silent = || {
-        Err(EntryFailure {
-            retryable: true,
-            code: "NoAnswer".to_owned(),
-            message: "the service did not answer for this entry".to_owned(),
-        })
-    };
-    let results = results.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    let silent = || Err(EntryFailure::no_answer(target));
+    let results = results.into_iter().chain(std::iter::repeat_with(silent));
     for (from, result) in sent.into_iter().zip(results) {
-        match result.unwrap_or_else(silent) {
+        match result {
             Ok(()) => {}
             Err(error) if error.retryable && tries == TRIES_MAX => {
                 tracing::warn!(

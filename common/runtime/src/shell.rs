@@ -12,6 +12,7 @@ use hostler_core::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::deadline::Deadline;
 use crate::history::{self, Fold, HistoryError, decode_events};
 use crate::ports::{Clock, EventStore, Ids, StoreError};
 
@@ -173,6 +174,11 @@ impl Shell {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The deadline of an invocation that ends in `remaining`.
+    pub(crate) fn deadline(&self, remaining: Duration) -> Deadline {
+        Deadline::of_invocation(self.clock.clone(), remaining)
     }
 
     /// A new identifier.

@@ -3,20 +3,17 @@
 use hostler_core::{Category, Failure, TimerFired};
 use jiff::Timestamp;
 
-use crate::ports::{EntryFailure, Outbound, Queues};
-use crate::relay::timer_message;
+use crate::ports::{DELAY_SECONDS_MAX, EntryFailure, Outbound, Queues};
 
 /// The logical name of the queue on which timers wait.
 pub const TIMERS_QUEUE: &str = "timers";
-/// The longest delay of one hop: SQS delays a message by 15 minutes at most.
-pub const HOP_SECONDS_MAX: u16 = 900;
 
 /// The delay of the next hop: the time left, rounded up to whole seconds, 15 minutes at most.
 #[must_use]
 pub fn delay_seconds(due_at: Timestamp, now: Timestamp) -> u16 {
     let left_ms = due_at.duration_since(now).as_millis().max(0);
     let seconds = left_ms.div_euclid(1_000) + i128::from(left_ms % 1_000 > 0);
-    u16::try_from(seconds).unwrap_or(HOP_SECONDS_MAX).min(HOP_SECONDS_MAX)
+    u16::try_from(seconds).unwrap_or(DELAY_SECONDS_MAX).min(DELAY_SECONDS_MAX)
 }
 
 /// What became of a timer.
@@ -43,14 +40,18 @@ pub async fn fire(timer: &TimerFired, now: Timestamp, queues: &dyn Queues) -> Re
         timer_message(timer, now).map_err(|error| Failure::terminal(Category::Unknown, error))?;
     match queues.send(queue, &[message]).await.into_iter().next() {
         Some(Ok(())) => Ok(fired),
-        Some(Err(error)) if error.retryable => Err(Failure::retryable(error)),
-        Some(Err(error)) => Err(Failure::terminal(Category::Unknown, error)),
-        None => Err(Failure::retryable(EntryFailure {
-            retryable: true,
-            code: "NoAnswer".to_owned(),
-            message: format!("{queue} did not answer for the timer {}", timer.name),
-        })),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(EntryFailure::no_answer(queue).into()),
     }
+}
+
+/// A timer's message, delayed by as much of its wait as one hop can take.
+pub(crate) fn timer_message(timer: &TimerFired, now: Timestamp) -> Result<Outbound, serde_json::Error> {
+    Ok(Outbound {
+        body: serde_json::to_string(timer)?,
+        delay_seconds: delay_seconds(timer.due_at, now),
+        ..Outbound::default()
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Triage at work: dead letters in, retries and rows out. What becomes of each is decided in [`hostler_core::triage`].
+//! Triage: records dead letters, sends copies back, keeps the view. [`hostler_core::triage`] decides what becomes of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -20,23 +20,21 @@ use crate::batch::{
 };
 use crate::history::Fold;
 use crate::integrity::Integrity;
-use crate::lanes::Lanes;
-use crate::ports::{Outbound, PortError, Queues, Row, StoreError, attribute_text};
+use crate::ordering::OrderingKeys;
+use crate::ports::{EntryFailure, Outbound, PortError, Queues, Row, StoreError, attribute_text};
 use crate::register::{self, Failures, Shown};
 use crate::shell::{Cause, ExecuteError, Executed, Shell};
 
-/// How many letters are handled at a time.
+/// How many dead letters are handled at a time.
 const CONCURRENCY: usize = 10;
 /// How long triage waits before it tries something of its own again.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What is kept of an invocation's time for answering.
-const MARGIN: Duration = Duration::from_millis(500);
 /// How much of a reason is recorded.
 const REASON_CHARS_MAX: usize = 2_000;
 /// The longest key that an attribute may bring.
 const KEY_CHARS_MAX: usize = 200;
 
-/// The key whose messages keep their order, where they do.
+/// The ordering key of a message, where it has one.
 pub type KeyOf = fn(&Incoming) -> Option<String>;
 
 /// Deals with dead letters.
@@ -44,9 +42,11 @@ pub type KeyOf = fn(&Incoming) -> Option<String>;
 pub struct Triage {
     shell: Shell,
     queues: Arc<dyn Queues>,
-    lanes: Lanes,
-    /// By queue, where order is kept: what a queue gave up without a word has no key with it.
+    ordering: OrderingKeys,
+    /// By queue, where order is kept: a message that its queue gave up itself does not carry its key.
     keys: BTreeMap<&'static str, KeyOf>,
+    /// Origins that are no queues.
+    without_queue: BTreeSet<&'static str>,
     integrity: Arc<Integrity>,
 }
 
@@ -55,10 +55,18 @@ impl Triage {
     pub fn new(
         shell: Shell,
         queues: Arc<dyn Queues>,
-        lanes: Lanes,
+        ordering: OrderingKeys,
         keys: impl IntoIterator<Item = (&'static str, KeyOf)>,
     ) -> Self {
-        Self { shell, queues, lanes, keys: keys.into_iter().collect(), integrity: Arc::default() }
+        let keys = keys.into_iter().collect();
+        Self { shell, queues, ordering, keys, without_queue: BTreeSet::new(), integrity: Arc::default() }
+    }
+
+    /// Names an origin of dead letters that is no queue, such as the relay: nothing is ever put back on it.
+    #[must_use]
+    pub fn without_queue(mut self, origin: &'static str) -> Self {
+        self.without_queue.insert(origin);
+        self
     }
 
     /// Has messages that an operator has edited carry a signature.
@@ -68,22 +76,29 @@ impl Triage {
         self
     }
 
-    /// Takes what came to the dead-letter queue of `origin`, and reports what could not be recorded: it stays where it is
-    /// and comes again.
-    pub async fn letters(&self, origin: &str, event: Records, remaining: Duration) -> BatchResponse {
-        let time = remaining.saturating_sub(MARGIN);
-        let ends = Instant::now() + time;
+    /// Records the dead letters of `origin`, and reports those that could not be recorded: they stay on the dead-letter
+    /// queue and come again.
+    pub async fn dead_letters(&self, origin: &str, event: Records, remaining: Duration) -> BatchResponse {
+        let deadline = &self.shell.deadline(remaining);
         let taken = futures::stream::iter(event.records).map(|record| async move {
             let id = record.message_id.clone();
-            let left = ends.saturating_duration_since(Instant::now());
-            let taken = tokio::time::timeout(left, self.take(origin, &record)).await;
-            (id, taken.unwrap_or_else(|_| Err(Failure::retryable("no time was left in this invocation"))))
+            let no_time = || Failure::retryable("no time was left in this invocation");
+            let taken = match deadline.left().is_zero() {
+                true => Err(no_time()),
+                false => deadline.limit(self.take(origin, &record)).await.unwrap_or_else(|_| Err(no_time())),
+            };
+            (id, taken)
         });
         let mut failed = Vec::new();
         let mut taken = std::pin::pin!(taken.buffer_unordered(CONCURRENCY));
         while let Some((id, result)) = taken.next().await {
             if let Err(failure) = result {
-                tracing::warn!(origin, message_id = id, error = failure.chain(), "letter stays where it is");
+                tracing::warn!(
+                    origin,
+                    message_id = id,
+                    error = failure.chain(),
+                    "dead letter stays on its queue"
+                );
                 failed.push(id);
             }
         }
@@ -91,11 +106,12 @@ impl Triage {
     }
 
     async fn take(&self, origin: &str, record: &Record) -> Result<(), Failure> {
-        let (failure, letter) = self.read(origin, record);
-        let message = Incoming::decode(&letter.body).ok();
-        // A letter that is delivered twice is recorded once: the dead-letter queue's own name for it tells.
+        let (failure, dead_letter) = self.read(origin, record);
+        let message = Incoming::decode(&dead_letter.body).ok();
+        // A dead letter that is delivered twice is recorded once: its id on the dead-letter queue is the cause. The prefix
+        // is part of stored causes.
         let id = format!("letter:{}", record.message_id);
-        let correlation_id = letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
+        let correlation_id = dead_letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
         let cause = Cause {
             id: CausationId::new(id).map_err(Failure::invalid)?,
             correlation_id,
@@ -106,8 +122,9 @@ impl Triage {
         };
         // The low half of a UUIDv7 is random.
         let random = self.shell.new_id().as_u64_pair().1;
-        tracing::info!(%failure, origin, reason = letter.reason, "dead letter");
-        let input = FailureInput::Letter { failure: failure.clone(), letter: Box::new(letter), random };
+        tracing::info!(%failure, origin, reason = dead_letter.reason, "dead letter");
+        let input =
+            FailureInput::DeadLetter { failure: failure.clone(), dead_letter: Box::new(dead_letter), random };
         match self.tell(&failure, &cause, &input).await {
             Err(ExecuteError::Store(StoreError::Refused(too_large))) => {
                 self.set_aside(origin, record, &too_large.to_string()).await
@@ -141,7 +158,7 @@ impl Triage {
             (None, Err(_)) => Some(Category::Validation),
             (None, Ok(_)) => None,
         };
-        let resendable = origin != RELAY;
+        let resendable = !self.without_queue.contains(origin);
         let unsaid = || match &decoded {
             // A rule of the bus says so in its own words.
             _ if said("ERROR_MESSAGE").is_some() => said("ERROR_MESSAGE").unwrap_or_default(),
@@ -153,7 +170,7 @@ impl Triage {
         };
         let message = decoded.as_ref().ok();
         let key = said(KEY).or_else(|| self.keys.get(origin).and_then(|key| message.and_then(key)));
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             queue: origin.to_owned(),
             message_type: message.map_or("unreadable", Incoming::type_name).to_owned(),
             category,
@@ -167,10 +184,10 @@ impl Triage {
             resendable,
             body,
         };
-        (failure, letter)
+        (failure, dead_letter)
     }
 
-    /// Decides about a failure, and has its lane say so.
+    /// Decides about a failure, and holds or releases its ordering key.
     async fn tell(
         &self,
         failure: &FailureId,
@@ -193,12 +210,12 @@ impl Triage {
 
     /// Has later messages wait for as long as the failure, or what waits behind it, is not dealt with.
     async fn keep_order(&self, failure: &FailureId, state: &FailureState) -> Result<(), PortError> {
-        let behind = state.failed.as_ref().is_some_and(|failed| failed.letter.behind.is_some());
-        let Some(lane) = state.lane.as_ref().filter(|_| !behind) else { return Ok(()) };
+        let behind = state.failed.as_ref().is_some_and(|failed| failed.dead_letter.behind.is_some());
+        let Some(key) = state.ordering_key.as_ref().filter(|_| !behind) else { return Ok(()) };
         if state.is_settled() {
-            self.lanes.let_go(lane, failure).await
+            self.ordering.release(key, failure).await
         } else {
-            self.lanes.hold(lane, failure).await
+            self.ordering.hold(key, failure).await
         }
     }
 
@@ -210,28 +227,23 @@ impl Triage {
             tracing::info!(%failure, resend, "late or repeated: nothing to send");
             return Ok(());
         }
-        let mut attributes = failed.letter.attributes;
+        let mut attributes = failed.dead_letter.attributes;
         attributes.insert(FAILURE.to_owned(), failure.to_string());
         let body = match failed.edited {
-            true => self.integrity.signed_body(failed.letter.body),
-            false => failed.letter.body,
+            true => self.integrity.signed_body(failed.dead_letter.body),
+            false => failed.dead_letter.body,
         };
         let copy = Outbound { body, delay_seconds: 0, attributes };
-        self.send(&failed.letter.queue, copy).await
+        self.send(&failed.dead_letter.queue, copy).await
     }
 
     async fn send(&self, queue: &str, message: Outbound) -> Result<(), Failure> {
         match self.queues.send(queue, &[message]).await.into_iter().next() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) if !error.retryable => Err(Failure::terminal(Category::Unknown, error)),
-            Some(Err(error)) => Err(Failure::retryable(error)),
-            None => Err(Failure::retryable(format!("{queue} did not answer"))),
+            Some(sent) => Ok(sent?),
+            None => Err(EntryFailure::no_answer(queue).into()),
         }
     }
 }
-
-/// Where records of the outbox come from: no queue, so that nothing can be put back on it.
-const RELAY: &str = "relay-outbox";
 
 #[async_trait]
 impl Handler for Triage {
@@ -257,11 +269,11 @@ impl Triage {
                 FailureCommand::ResendFailure { failure, resend } => {
                     return self.resend(&failure, resend).await;
                 }
-                FailureCommand::ResolveFailure { failure, lane } => {
-                    (failure.clone(), FailureInput::Resolve { failure, lane })
+                FailureCommand::ResolveFailure { failure, ordering_key } => {
+                    (failure.clone(), FailureInput::Resolve { failure, ordering_key })
                 }
-                FailureCommand::FollowFailure { failure, follower, lane } => {
-                    (failure.clone(), FailureInput::Follow { failure, follower, lane })
+                FailureCommand::FollowFailure { failure, follower, ordering_key } => {
+                    (failure.clone(), FailureInput::Follow { failure, follower, ordering_key })
                 }
                 FailureCommand::ReleaseFailure { failure } => (failure, FailureInput::Release),
                 FailureCommand::EndFollower { failure, follower } => {

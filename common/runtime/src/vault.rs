@@ -12,14 +12,12 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use hostler_core::{Category, Failure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use crate::control::{read, update};
 use crate::ports::{Control, PortError};
 
 /// The length of a key.
 const KEY_BYTES: usize = 32;
-/// How often a key is looked for when another process makes it at the same moment.
-const TRIES_MAX: u32 = 3;
 
 /// A value that only its subject's key opens. It is part of an event's payload, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,19 +68,12 @@ pub enum VaultError {
         #[source]
         source: serde_json::Error,
     },
-    /// Other processes made and changed the key, again and again.
-    #[error("the key of {subject} is written by too many at once: try again in a moment")]
-    Contended {
-        /// The subject.
-        subject: String,
-    },
 }
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Port(source) => source.into(),
-            error @ VaultError::Contended { .. } => Self::retryable(error),
             error @ VaultError::Forgotten { .. } => Self::terminal(Category::Business, error),
             error @ (VaultError::Damaged { .. } | VaultError::Json { .. }) => {
                 Self::terminal(Category::Unknown, error)
@@ -104,7 +95,7 @@ impl fmt::Debug for Vault {
 }
 
 /// A subject's key as it is stored.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
     /// The key in hexadecimal digits; absent once the subject is forgotten.
@@ -141,7 +132,7 @@ impl Vault {
     pub async fn open<T: DeserializeOwned>(&self, sealed: &Sealed) -> Result<Opened<T>, VaultError> {
         let subject = &sealed.subject;
         let damaged = |why| VaultError::Damaged { subject: subject.clone(), why };
-        let Some((stored, _)) = self.stored(subject).await? else {
+        let Some(stored) = read::<Option<Stored>>(&*self.control, &name(subject)).await?.0 else {
             return Err(damaged("it has no key"));
         };
         let Some(key) = stored.key else { return Ok(Opened::Forgotten) };
@@ -161,48 +152,32 @@ impl Vault {
     /// Forgets a subject for good: its key is overwritten, and no new one is ever made. Doing it twice is harmless.
     ///
     /// # Errors
-    /// [`VaultError::Port`], [`VaultError::Contended`]; the subject may or may not be forgotten then, so ask again.
+    /// [`VaultError::Port`]; the subject may or may not be forgotten then, so ask again.
     pub async fn forget(&self, subject: &str) -> Result<(), VaultError> {
-        for _ in 0..TRIES_MAX {
-            let revision = match self.stored(subject).await? {
-                Some((Stored { key: None }, _)) => return Ok(()),
-                Some((_, revision)) => revision,
-                None => 0,
-            };
-            if self.control.put(&name(subject), &json!({ "key": Value::Null }), revision).await? {
-                return Ok(());
-            }
-        }
-        Err(VaultError::Contended { subject: subject.to_owned() })
+        let forget = |stored: &mut Option<Stored>| {
+            let forgotten = Some(Stored { key: None });
+            std::mem::replace(stored, forgotten.clone()) != forgotten
+        };
+        update(&*self.control, &name(subject), forget).await?;
+        Ok(())
     }
 
     async fn key_for_sealing(&self, subject: &str) -> Result<Vec<u8>, VaultError> {
         let damaged = |why| VaultError::Damaged { subject: subject.to_owned(), why };
-        for _ in 0..TRIES_MAX {
-            match self.stored(subject).await? {
-                Some((Stored { key: Some(key) }, _)) => {
-                    return hex::decode(&key).map_err(|_| damaged("its key does not read"));
-                }
-                Some((Stored { key: None }, _)) => {
-                    return Err(VaultError::Forgotten { subject: subject.to_owned() });
-                }
-                None => {
-                    let mut key = [0; KEY_BYTES];
-                    aws_lc_rs::rand::fill(&mut key).map_err(|_| damaged("no key could be made"))?;
-                    // Whoever loses this race seals with the winner's key: read again.
-                    self.control.put(&name(subject), &json!({ "key": hex::encode(key) }), 0).await?;
-                }
+        let mut new = [0; KEY_BYTES];
+        aws_lc_rs::rand::fill(&mut new).map_err(|_| damaged("no key could be made"))?;
+        // Whoever loses the race for the first key seals with the winner's.
+        let make = |stored: &mut Option<Stored>| {
+            let is_new = stored.is_none();
+            stored.get_or_insert_with(|| Stored { key: Some(hex::encode(new)) });
+            is_new
+        };
+        match update(&*self.control, &name(subject), make).await? {
+            Some(Stored { key: Some(key) }) => {
+                hex::decode(&key).map_err(|_| damaged("its key does not read"))
             }
+            Some(Stored { key: None }) | None => Err(VaultError::Forgotten { subject: subject.to_owned() }),
         }
-        Err(VaultError::Contended { subject: subject.to_owned() })
-    }
-
-    async fn stored(&self, subject: &str) -> Result<Option<(Stored, u64)>, VaultError> {
-        let Some(entry) = self.control.get(&name(subject)).await? else { return Ok(None) };
-        let stored = serde_json::from_value(entry.value);
-        stored
-            .map(|stored| Some((stored, entry.revision)))
-            .map_err(|source| VaultError::Json { subject: subject.to_owned(), source })
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_runtime::{Clock, Ids};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use uuid::{Builder, Uuid};
 
 /// Virtual time, shared by its clones.
 #[derive(Debug, Clone)]
-pub struct TestClock(Arc<Mutex<Timestamp>>);
+pub struct TestClock(Arc<watch::Sender<Timestamp>>);
 
 impl Default for TestClock {
     /// 2026-01-01T00:00:00Z.
@@ -23,17 +24,18 @@ impl TestClock {
     /// A clock that shows this time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(watch::Sender::new(now)))
     }
 
     /// Sets the time.
     pub fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap() = now;
+        self.0.send_replace(now);
     }
 
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap() += SignedDuration::try_from(by).unwrap();
+        let by = SignedDuration::try_from(by).unwrap();
+        self.0.send_modify(|now| *now += by);
     }
 
     /// Moves the time forward by whole seconds.
@@ -45,12 +47,18 @@ impl TestClock {
 #[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.0.borrow()
     }
 
     /// Gives way to others and returns at once: only a test moves this clock.
     async fn sleep(&self, _: Duration) {
         tokio::task::yield_now().await;
+    }
+
+    /// Waits until a test has moved the clock that far.
+    async fn wait_until(&self, at: Timestamp) {
+        // The sender lives as long as this clock.
+        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
     }
 }
 

@@ -7,8 +7,8 @@ use hostler_runtime::register::{COMMANDS_QUEUE, Does, Function, Queue};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::serve::{AnswerQueries, FireTimers, ProjectViews};
 use hostler_runtime::{
-    Application, Batch, Clock, Control, EventBus, EventStore, Handler, Ids, Lanes, Queues, Register, Shell,
-    Triage, Views,
+    Application, Batch, Clock, Control, EventBus, EventStore, Handler, Ids, OrderingKeys, Queues, Register,
+    Shell, Triage, Views,
 };
 
 /// What functions are wired to.
@@ -90,8 +90,8 @@ impl Functions {
         };
         let reader = |(queue, function): (&'static Queue, &'static Function)| {
             let batch = Batch::new(function.name, queue.name, queues.clone(), clock.clone(), ids.clone());
-            let lanes = || Lanes::new(control.clone());
-            let batch = if queue.name == COMMANDS_QUEUE { batch.in_lanes(lanes()) } else { batch };
+            let ordering = || OrderingKeys::new(control.clone());
+            let batch = if queue.name == COMMANDS_QUEUE { batch.in_order(ordering()) } else { batch };
             Reader { queue, batch, does: function.does, handler: handler(function) }
         };
         let readers = Register::<A>::queues().map(reader).collect();

@@ -189,11 +189,11 @@ fn stream() -> Value {
         json!({ "stream": { "S": commit.stream }, "version": { "N": commit.stream_version.to_string() } });
     let mut image = json!({
         "commit_id": { "S": "019c13b5-b750-7eee-8eee-5a5a00eeeeee" },
-        "causation_id": { "S": commit.causation_id },
-        "correlation_id": { "S": commit.correlation_id },
-        "traceparent": { "S": commit.trace_context.unwrap().traceparent },
-        "hops": { "N": commit.hops.to_string() },
-        "actor": { "S": commit.actor },
+        "causation_id": { "S": commit.header.causation_id },
+        "correlation_id": { "S": commit.header.correlation_id },
+        "traceparent": { "S": commit.header.trace_context.unwrap().traceparent },
+        "hops": { "N": commit.header.hops.to_string() },
+        "actor": { "S": commit.header.actor },
         "source": { "S": commit.source },
         "recorded_at": { "S": commit.timestamp },
         "events": { "S": json!(recorded).to_string() },

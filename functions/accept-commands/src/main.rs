@@ -1,14 +1,14 @@
 //! Starts the function that takes commands.
 
 use accept_commands::{AcceptCommands, setting};
-use hostler_app::Settings;
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::{Settings, start};
+use hostler_aws::lambda::Error;
 use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("accept-commands").await?;
+    let function = start("accept-commands").await?;
     let variable = |name| std::env::var(name).unwrap_or_default();
     let provisioning_policy: ProvisioningPolicy =
         setting("PROVISIONING_POLICY", &variable("PROVISIONING_POLICY"))?;

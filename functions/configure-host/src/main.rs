@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use configure_host::{ConfigureHost, ControlState};
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::start;
+use hostler_aws::lambda::Error;
 use hostler_drivers::PlainConfiguration;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("configure-host").await?;
+    let function = start("configure-host").await?;
     let configuration = PlainConfiguration::new(ControlState(function.control()?));
     let handler = ConfigureHost {
         shell: function.shell()?,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::start;
+use hostler_aws::lambda::Error;
 use hostler_drivers::RedfishBmcs;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("deploy-host").await?;
+    let function = start("deploy-host").await?;
     let handler = DeployHost {
         shell: function.shell()?,
         views: function.views()?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::{
-    Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamVersion,
+    Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamVersion,
 };
 use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState, ReservationDecider, ReservationInput};
@@ -89,11 +89,13 @@ impl World {
             schema_version: 1,
             timestamp: self.clock.now(),
             source: "hostler".to_owned(),
-            correlation_id: cause.correlation_id,
-            causation_id: cause.id.clone(),
-            trace_context: None,
-            hops: 0,
-            actor: cause.actor.clone(),
+            header: Header {
+                correlation_id: cause.correlation_id,
+                causation_id: cause.id.clone(),
+                trace_context: None,
+                hops: 0,
+                actor: cause.actor.clone(),
+            },
             data: command.to_data(),
             signature: None,
         }))

@@ -1,12 +1,13 @@
 //! Starts the function that delivers timers.
 
 use fire_timers::fire_timers;
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::start;
+use hostler_aws::lambda::Error;
 use hostler_runtime::timers::TIMERS_QUEUE;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("fire-timers").await?;
+    let function = start("fire-timers").await?;
     let handler = fire_timers(function.clock(), function.queues()?);
     function.serve_queue(TIMERS_QUEUE, handler).await
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::start;
+use hostler_aws::lambda::Error;
 use hostler_drivers::PlainMonitoring;
 use monitor_host::{ControlState, MonitorHost};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("monitor-host").await?;
+    let function = start("monitor-host").await?;
     let monitoring = PlainMonitoring::new(ControlState(function.control()?));
     let handler = MonitorHost {
         shell: function.shell()?,

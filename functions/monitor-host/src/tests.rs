@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use hostler_core::{Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamId};
+use hostler_core::{
+    Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
+};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
 use hostler_drivers::{Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
@@ -120,11 +122,13 @@ impl World {
             schema_version: 1,
             timestamp: self.clock.now(),
             source: "hostler".to_owned(),
-            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
-            causation_id: id.into(),
-            trace_context: None,
-            hops: 0,
-            actor: Actor("test".to_owned()),
+            header: Header {
+                correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+                causation_id: id.into(),
+                trace_context: None,
+                hops: 0,
+                actor: Actor("test".to_owned()),
+            },
             data: command.to_data(),
             signature: None,
         }))

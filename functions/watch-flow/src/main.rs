@@ -1,12 +1,13 @@
 //! Starts the function that looks at the queues.
 
-use hostler_aws::lambda::{Error, Function};
+use hostler_app::start;
+use hostler_aws::lambda::Error;
 use hostler_runtime::serve::watch_flow;
 use watch_flow::watch;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = Function::start("watch-flow").await?;
+    let function = start("watch-flow").await?;
     let watch = watch(function.shell()?, function.depths()?, function.consumers()?, function.control()?);
     function.serve_schedule(async || watch_flow(&watch).await).await
 }

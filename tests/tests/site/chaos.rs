@@ -532,7 +532,7 @@ impl Chaos {
             }
             let (event, functions) = (sqs_event(&queue, &received), std::rc::Rc::clone(&self.site.functions));
             let future = async move {
-                Answer::Batch(functions.registered.triage.letters(origin, event, REMAINING).await)
+                Answer::Batch(functions.registered.triage.dead_letters(origin, event, REMAINING).await)
             };
             self.fly(Work::Letters(origin, received), future.boxed_local());
             return true;

@@ -57,6 +57,10 @@ impl Clock for Skewed {
     async fn sleep(&self, time: Duration) {
         self.clock.sleep(time).await;
     }
+
+    async fn wait_until(&self, at: Timestamp) {
+        self.clock.wait_until(at - self.switch.skew()).await;
+    }
 }
 
 #[async_trait]
@@ -195,8 +199,10 @@ impl Queues for WiredQueues {
             .collect()
     }
 
-    async fn defer(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
-        self.switch.write("defer", self.twin.defer(queue, receipt, seconds), || Err(entry_failure())).await
+    async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
+        self.switch
+            .write("defer", self.twin.change_visibility(queue, receipt, seconds), || Err(entry_failure()))
+            .await
     }
 }
 

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("hostler-bench", &["hostler-core", "hostler-runtime"]),
     ("hostler-events", &["hostler-core"]),
     // The register is where the two sides meet.
-    ("hostler-app", &["hostler-core", "hostler-runtime", "hostler-events", "hostler-domain"]),
+    ("hostler-app", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-events", "hostler-domain"]),
     ("hostler-domain", &["hostler-core", "hostler-events"]),
     ("hostler-drivers", &["hostler-core", "hostler-events"]),
     ("hostler-localstack", &[]),

@@ -187,7 +187,7 @@ fn a_function_serves_the_queue_that_is_connected_to_it() {
         let expected: Vec<String> = served.iter().map(|name| crate::stack::queue_resource(name)).collect();
         let what = format!("{} serves {expected:?} and is connected to {connected:?}", function.id);
         findings.unless(connected == expected, FILE, what);
-        let started = format!("Function::start(\"{}\")", function.folder());
+        let started = format!("start(\"{}\")", function.folder());
         findings.unless(
             main.contains(&started),
             format!("functions/{}", function.folder()),

@@ -3,7 +3,7 @@
 use hostler_core::Data;
 use hostler_core::{
     Actor, CausationId, Commit, CommitId, ContractError, CorrelationId, Decider, Decision, Envelope, EventId,
-    NoCommand, Payload, Snapshot, StreamId, StreamVersion, TraceContext,
+    Header, NoCommand, Payload, Snapshot, StreamId, StreamVersion, TraceContext,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,14 +172,16 @@ pub(crate) fn envelope(sensor: usize) -> Envelope {
         source: "bench".to_owned(),
         stream: stream(sensor),
         stream_version: StreamVersion(33),
-        correlation_id: CorrelationId(Uuid::now_v7()),
-        causation_id: CausationId::new(Uuid::now_v7().to_string()).unwrap(),
-        trace_context: Some(TraceContext {
-            traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
-            tracestate: None,
-        }),
-        hops: 3,
-        actor: Actor("sensor".to_owned()),
+        header: Header {
+            correlation_id: CorrelationId(Uuid::now_v7()),
+            causation_id: CausationId::new(Uuid::now_v7().to_string()).unwrap(),
+            trace_context: Some(TraceContext {
+                traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+                tracestate: None,
+            }),
+            hops: 3,
+            actor: Actor("sensor".to_owned()),
+        },
         data: ReadingEvent::Taken(reading(note)).to_data(),
         signature: None,
     };

@@ -33,6 +33,13 @@ impl Clock for Still {
     fn sleep<'a: 'b, 'b>(&'a self, _: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'b>> {
         Box::pin(async {})
     }
+
+    fn wait_until<'a: 'b, 'b>(
+        &'a self,
+        _: Timestamp,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'b>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 impl Ids for Still {
@@ -68,7 +75,7 @@ impl Queues for Still {
         Vec::new()
     }
 
-    async fn defer(&self, _: &str, _: &str, _: u32) -> Result<(), EntryFailure> {
+    async fn change_visibility(&self, _: &str, _: &str, _: u32) -> Result<(), EntryFailure> {
         Ok(())
     }
 }

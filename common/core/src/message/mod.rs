@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::envelope::{Actor, CommandEnvelope, Envelope};
+use crate::envelope::{Actor, CommandEnvelope, Envelope, Header};
 use crate::failure::{Category, Failure};
 use crate::ids::{CausationId, CorrelationId, StreamId, TimerId};
 use crate::payload::Payload;
@@ -27,17 +27,9 @@ pub struct TimerFired {
     pub due_at: Timestamp,
     /// What the owner called it; the owner knows by this name whether it still matters.
     pub name: String,
-    /// The request that it belongs to.
-    pub correlation_id: CorrelationId,
-    /// What made the owner set it.
-    pub causation_id: CausationId,
-    /// The trace that it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_context: Option<TraceContext>,
-    /// The length of the causal chain so far.
-    pub hops: u16,
-    /// Who set things in motion.
-    pub actor: Actor,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub header: Header,
     /// A signature over the canonical envelope, where signing is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -153,24 +145,38 @@ impl Incoming {
         }
     }
 
+    /// Where it comes from.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        match self {
+            Self::Event(event) => &event.header,
+            Self::Command(command) => &command.header,
+            Self::Timer(timer) => &timer.header,
+        }
+    }
+
     /// The length of the causal chain that led here.
     #[must_use]
     pub fn hops(&self) -> u16 {
-        match self {
-            Self::Event(event) => event.hops,
-            Self::Command(command) => command.hops,
-            Self::Timer(timer) => timer.hops,
-        }
+        self.header().hops
     }
 
     /// The request that it belongs to.
     #[must_use]
     pub fn correlation_id(&self) -> CorrelationId {
-        match self {
-            Self::Event(event) => event.correlation_id,
-            Self::Command(command) => command.correlation_id,
-            Self::Timer(timer) => timer.correlation_id,
-        }
+        self.header().correlation_id
+    }
+
+    /// The trace that it belongs to.
+    #[must_use]
+    pub fn trace_context(&self) -> Option<&TraceContext> {
+        self.header().trace_context.as_ref()
+    }
+
+    /// Who set things in motion.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.header().actor
     }
 
     /// The id by which this message is handled at most once on a stream.
@@ -180,26 +186,6 @@ impl Incoming {
             Self::Event(event) => event.event_id.into(),
             Self::Command(command) => command.command_id.into(),
             Self::Timer(timer) => timer.timer_id.into(),
-        }
-    }
-
-    /// The trace that it belongs to.
-    #[must_use]
-    pub fn trace_context(&self) -> Option<&TraceContext> {
-        match self {
-            Self::Event(event) => event.trace_context.as_ref(),
-            Self::Command(command) => command.trace_context.as_ref(),
-            Self::Timer(timer) => timer.trace_context.as_ref(),
-        }
-    }
-
-    /// Who set things in motion.
-    #[must_use]
-    pub fn actor(&self) -> &Actor {
-        match self {
-            Self::Event(event) => &event.actor,
-            Self::Command(command) => &command.actor,
-            Self::Timer(timer) => &timer.actor,
         }
     }
 }

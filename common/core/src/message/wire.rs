@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Incoming, TimerFired};
 use crate::data::Data;
-use crate::envelope::{Actor, CommandEnvelope, Envelope};
+use crate::envelope::{Actor, CommandEnvelope, Envelope, Header};
 use crate::ids::{CausationId, CommandId, CorrelationId, EventId, StreamId, StreamVersion, TimerId};
 use crate::trace::TraceContext;
 
@@ -63,11 +63,13 @@ impl Wire<'_> {
                 source: self.source?,
                 stream: self.stream?,
                 stream_version: self.stream_version?,
-                correlation_id: self.correlation_id?,
-                causation_id: self.causation_id?,
-                trace_context: self.trace_context,
-                hops: self.hops?,
-                actor: self.actor?,
+                header: Header {
+                    correlation_id: self.correlation_id?,
+                    causation_id: self.causation_id?,
+                    trace_context: self.trace_context,
+                    hops: self.hops?,
+                    actor: self.actor?,
+                },
                 data: self.data?,
                 signature: self.signature,
             };
@@ -80,11 +82,13 @@ impl Wire<'_> {
                 schema_version: self.schema_version?,
                 timestamp: self.timestamp?,
                 source: self.source?,
-                correlation_id: self.correlation_id?,
-                causation_id: self.causation_id?,
-                trace_context: self.trace_context,
-                hops: self.hops?,
-                actor: self.actor?,
+                header: Header {
+                    correlation_id: self.correlation_id?,
+                    causation_id: self.causation_id?,
+                    trace_context: self.trace_context,
+                    hops: self.hops?,
+                    actor: self.actor?,
+                },
                 data: self.data?,
                 signature: self.signature,
             };
@@ -96,11 +100,13 @@ impl Wire<'_> {
             deliver_to: self.deliver_to?,
             due_at: self.due_at?,
             name: self.name?,
-            correlation_id: self.correlation_id?,
-            causation_id: self.causation_id?,
-            trace_context: self.trace_context,
-            hops: self.hops?,
-            actor: self.actor?,
+            header: Header {
+                correlation_id: self.correlation_id?,
+                causation_id: self.causation_id?,
+                trace_context: self.trace_context,
+                hops: self.hops?,
+                actor: self.actor?,
+            },
             signature: self.signature,
         };
         Some(Incoming::Timer(Box::new(timer)))

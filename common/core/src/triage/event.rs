@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::letter::{DeadLetter, FailureId, Lane};
+use super::dead_letter::{DeadLetter, FailureId, OrderingKey};
 use crate::contract::tagged_contracts;
 use crate::failure::Category;
 use crate::payload::Addressed;
@@ -21,7 +21,8 @@ pub enum FailureEvent {
         /// Its id.
         failure: FailureId,
         /// The message.
-        letter: Box<DeadLetter>,
+        #[serde(rename = "letter")]
+        dead_letter: Box<DeadLetter>,
         /// When that was.
         at: Timestamp,
     },
@@ -96,8 +97,8 @@ pub enum FailureEvent {
         /// Its id.
         failure: FailureId,
         /// What waits behind it, where order is kept.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lane: Option<Lane>,
+        #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+        ordering_key: Option<OrderingKey>,
     },
     /// An operator decided that it is not to be handled.
     Discarded {
@@ -113,7 +114,8 @@ pub enum FailureEvent {
         /// The later one.
         follower: FailureId,
         /// What both belong to.
-        lane: Option<Lane>,
+        #[serde(rename = "lane")]
+        ordering_key: Option<OrderingKey>,
     },
     /// It is the turn of a message that waited behind it.
     Released {
@@ -130,7 +132,8 @@ pub enum FailureEvent {
         follower: FailureId,
     },
     /// Nothing waits behind it any more: messages of its key are handled as ever.
-    LaneClosed {
+    #[serde(rename = "lane-closed")]
+    KeyReleased {
         /// Its id.
         failure: FailureId,
     },
@@ -150,7 +153,7 @@ tagged_contracts! {
         "followed" => Followed,
         "released" => Released,
         "follower-ended" => FollowerEnded,
-        "lane-closed" => LaneClosed,
+        "lane-closed" => KeyReleased,
     }
 }
 
@@ -170,8 +173,8 @@ pub enum FailureCommand {
         /// The failure.
         failure: FailureId,
         /// What waits behind it, where order is kept.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lane: Option<Lane>,
+        #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+        ordering_key: Option<OrderingKey>,
     },
     /// A later message waits.
     FollowFailure {
@@ -180,7 +183,8 @@ pub enum FailureCommand {
         /// The later message.
         follower: FailureId,
         /// What both belong to.
-        lane: Option<Lane>,
+        #[serde(rename = "lane")]
+        ordering_key: Option<OrderingKey>,
     },
     /// It is this message's turn.
     ReleaseFailure {

@@ -4,9 +4,9 @@
 //! of its [`Category`], who have until a deadline to retry, edit or discard it. Where a key's messages keep their order,
 //! the later ones wait behind the failed one and are let go one after another once it is dealt with.
 
+mod dead_letter;
 mod edit;
 mod event;
-mod letter;
 mod operate;
 mod policy;
 mod state;
@@ -18,8 +18,8 @@ use crate::decider::{Decider, Decision, SetTimer};
 use crate::failure::Category;
 use crate::message::DecodeError;
 
+pub use dead_letter::{DeadLetter, FailureId, OrderingKey};
 pub use event::{FAILURES_QUEUE, FailureCommand, FailureEvent};
-pub use letter::{DeadLetter, FailureId, Lane};
 pub use operate::{DiscardFailure, EditFailure, FailureOperation, RetryFailure};
 pub use policy::{RETRIES_MAX, RETRIES_WITHIN, allowed};
 pub use state::{Failed, FailureState, FailureStatus};
@@ -31,11 +31,11 @@ pub type FailureDecision = Decision<FailureEvent, FailureCommand>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum FailureInput {
     /// The message, or a copy of it, came to its dead-letter queue.
-    Letter {
+    DeadLetter {
         /// The failure.
         failure: FailureId,
         /// The message.
-        letter: Box<DeadLetter>,
+        dead_letter: Box<DeadLetter>,
         /// What decides the jitter of its retry.
         random: u64,
     },
@@ -49,7 +49,7 @@ pub enum FailureInput {
         /// The failure.
         failure: FailureId,
         /// What waits behind it, where order is kept.
-        lane: Option<Lane>,
+        ordering_key: Option<OrderingKey>,
     },
     /// An operator wants it tried again.
     Retry {
@@ -77,7 +77,7 @@ pub enum FailureInput {
         /// The later message.
         follower: FailureId,
         /// What both belong to.
-        lane: Option<Lane>,
+        ordering_key: Option<OrderingKey>,
     },
     /// It is this message's turn.
     Release,
@@ -162,13 +162,15 @@ impl Decider for FailureDecider {
         now: Timestamp,
     ) -> Result<FailureDecision, FailureRefusal> {
         Ok(match input {
-            FailureInput::Letter { failure, letter, random } => {
-                received(state, failure, letter, *random, now)
+            FailureInput::DeadLetter { failure, dead_letter, random } => {
+                received(state, failure, dead_letter, *random, now)
             }
             FailureInput::Timer { name } => fired(state, name, now),
-            FailureInput::Resolve { failure, lane } => resolved(state, failure, lane.as_ref()),
-            FailureInput::Follow { failure, follower, lane } => {
-                followed(state, failure, follower, lane.as_ref())
+            FailureInput::Resolve { failure, ordering_key } => {
+                resolved(state, failure, ordering_key.as_ref())
+            }
+            FailureInput::Follow { failure, follower, ordering_key } => {
+                followed(state, failure, follower, ordering_key.as_ref())
             }
             FailureInput::Release => match &state.failed {
                 Some(failed) if failed.status == FailureStatus::Parked => {
@@ -187,7 +189,7 @@ impl Decider for FailureDecider {
                 let event = FailureEvent::Edited {
                     failure: failed.id.clone(),
                     body: edited,
-                    replaces: edit::message_id(&failed.letter.body),
+                    replaces: edit::message_id(&failed.dead_letter.body),
                     message_id: message_id.to_string(),
                 };
                 resend(Decision::events([event]), failed, Some(reason), now)
@@ -212,20 +214,23 @@ impl Decider for FailureDecider {
 fn received(
     state: &FailureState,
     id: &FailureId,
-    letter: &DeadLetter,
+    dead_letter: &DeadLetter,
     random: u64,
     now: Timestamp,
 ) -> FailureDecision {
     let Some(failed) = &state.failed else {
-        let recorded =
-            FailureEvent::Recorded { failure: id.clone(), letter: Box::new(letter.clone()), at: now };
+        let recorded = FailureEvent::Recorded {
+            failure: id.clone(),
+            dead_letter: Box::new(dead_letter.clone()),
+            at: now,
+        };
         let state = state::evolve(state.clone(), &recorded);
         let decision = Decision::events([recorded]);
-        return match (&letter.behind, &state.failed) {
+        return match (&dead_letter.behind, &state.failed) {
             (Some(head), _) => decision.command(FailureCommand::FollowFailure {
                 failure: head.clone(),
                 follower: id.clone(),
-                lane: letter.lane(),
+                ordering_key: dead_letter.ordering_key(),
             }),
             (None, Some(failed)) => classify(decision, failed, random, now),
             (None, None) => decision,
@@ -236,9 +241,9 @@ fn received(
     }
     let recurred = FailureEvent::Recurred {
         failure: id.clone(),
-        category: letter.category,
-        reason: letter.reason.clone(),
-        attempts: letter.attempts,
+        category: dead_letter.category,
+        reason: dead_letter.reason.clone(),
+        attempts: dead_letter.attempts,
         at: now,
     };
     let after = state::evolve(state.clone(), &recurred).failed;
@@ -253,7 +258,7 @@ fn classify(decision: FailureDecision, failed: &Failed, random: u64, now: Timest
     let category = if failed.redriven > 1 { Category::Unknown } else { failed.category };
     let retry = failed.retries + 1;
     if category == Category::Transient
-        && failed.letter.resendable
+        && failed.dead_letter.resendable
         && let Some(at) = policy::retry_at(retry, failed.first_at, now, random)
     {
         let deadline_at = failed.first_at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
@@ -269,7 +274,9 @@ fn classify(decision: FailureDecision, failed: &Failed, random: u64, now: Timest
     };
     let deadline_at = deadline_at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
     let reason = match category {
-        Category::Transient if !failed.letter.resendable => "there is no queue to put it back on".to_owned(),
+        Category::Transient if !failed.dead_letter.resendable => {
+            "there is no queue to put it back on".to_owned()
+        }
         Category::Transient => format!("{} retries have not helped", failed.retries),
         Category::Unknown if failed.redriven > 1 => {
             "its queue has given it up again without a word: it may be what kills its function".to_owned()
@@ -315,18 +322,18 @@ fn resend(decision: FailureDecision, failed: &Failed, why: Option<&str>, now: Ti
         .timer(timer(format!("unheard/{resend}"), unheard_at))
 }
 
-fn resolved(state: &FailureState, id: &FailureId, lane: Option<&Lane>) -> FailureDecision {
+fn resolved(state: &FailureState, id: &FailureId, ordering_key: Option<&OrderingKey>) -> FailureDecision {
     if state.ended {
         return Decision::nothing();
     }
-    end(state, id, FailureEvent::Resolved { failure: id.clone(), lane: lane.cloned() })
+    end(state, id, FailureEvent::Resolved { failure: id.clone(), ordering_key: ordering_key.cloned() })
 }
 
 /// The end of a failure, and the turn of what waits behind it.
 fn end(state: &FailureState, id: &FailureId, event: FailureEvent) -> FailureDecision {
     let after = state::evolve(state.clone(), &event);
     let mut decision = Decision::events([event]);
-    let head = state.failed.as_ref().and_then(|failed| failed.letter.behind.clone());
+    let head = state.failed.as_ref().and_then(|failed| failed.dead_letter.behind.clone());
     if let Some(head) = head {
         decision = decision.command(FailureCommand::EndFollower { failure: head, follower: id.clone() });
     }
@@ -337,10 +344,13 @@ fn followed(
     state: &FailureState,
     id: &FailureId,
     follower: &FailureId,
-    lane: Option<&Lane>,
+    ordering_key: Option<&OrderingKey>,
 ) -> FailureDecision {
-    let event =
-        FailureEvent::Followed { failure: id.clone(), follower: follower.clone(), lane: lane.cloned() };
+    let event = FailureEvent::Followed {
+        failure: id.clone(),
+        follower: follower.clone(),
+        ordering_key: ordering_key.cloned(),
+    };
     let after = state::evolve(state.clone(), &event);
     let decision = Decision::events([event]);
     if after.ended { next_follower(decision, &after, id) } else { decision }
@@ -365,7 +375,9 @@ fn next_follower(decision: FailureDecision, state: &FailureState, id: &FailureId
         Some(follower) => decision
             .event(FailureEvent::Released { failure: id.clone(), follower: follower.clone() })
             .command(FailureCommand::ReleaseFailure { failure: follower.clone() }),
-        None if state.lane.is_some() => decision.event(FailureEvent::LaneClosed { failure: id.clone() }),
+        None if state.ordering_key.is_some() => {
+            decision.event(FailureEvent::KeyReleased { failure: id.clone() })
+        }
         None => decision,
     }
 }
@@ -385,7 +397,7 @@ fn open<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, Failure
 /// The failure, when it can be tried again now.
 fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, FailureRefusal> {
     let failed = open(state, reason)?;
-    match (failed.status, &failed.letter.behind) {
+    match (failed.status, &failed.dead_letter.behind) {
         (FailureStatus::Resent, _) => Err(FailureRefusal::OnItsWay),
         (FailureStatus::Parked, Some(head)) => Err(FailureRefusal::Parked { head: head.clone() }),
         _ => Ok(failed),
@@ -393,9 +405,9 @@ fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, F
 }
 
 fn sendable(failed: &Failed) -> Result<&Failed, FailureRefusal> {
-    match failed.letter.resendable {
+    match failed.dead_letter.resendable {
         true => Ok(failed),
-        false => Err(FailureRefusal::NoQueue { origin: failed.letter.queue.clone() }),
+        false => Err(FailureRefusal::NoQueue { origin: failed.dead_letter.queue.clone() }),
     }
 }
 

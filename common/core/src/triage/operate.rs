@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::letter::FailureId;
+use super::dead_letter::FailureId;
 
 crate::contracts! {
     /// What operators of any application may ask for about failures.

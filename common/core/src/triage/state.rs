@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::dead_letter::{DeadLetter, FailureId, OrderingKey};
 use super::event::FailureEvent;
-use super::letter::{DeadLetter, FailureId, Lane};
 use super::policy::allowed;
 use crate::failure::Category;
 
@@ -54,7 +54,8 @@ pub struct Failed {
     /// Its id.
     pub id: FailureId,
     /// The message, as an operator may have edited it, with the newest reason.
-    pub letter: DeadLetter,
+    #[serde(rename = "letter")]
+    pub dead_letter: DeadLetter,
     /// Whether an operator has edited it: it is then sent as a message of this deployment's own.
     #[serde(default)]
     pub edited: bool,
@@ -87,7 +88,8 @@ pub struct FailureState {
     /// Whether it was handled, or given up.
     pub ended: bool,
     /// What it keeps its order in.
-    pub lane: Option<Lane>,
+    #[serde(rename = "lane")]
+    pub ordering_key: Option<OrderingKey>,
     /// Later messages of its key, in order.
     pub followers: Vec<FailureId>,
     /// The one of them whose turn it is.
@@ -104,33 +106,33 @@ impl FailureState {
 
 pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureState {
     match event {
-        FailureEvent::Recorded { failure, letter, at } => {
-            let category = letter.category.unwrap_or(Category::Transient);
+        FailureEvent::Recorded { failure, dead_letter, at } => {
+            let category = dead_letter.category.unwrap_or(Category::Transient);
             state.ended = false;
-            state.lane = letter.lane();
+            state.ordering_key = dead_letter.ordering_key();
             state.failed = Some(Failed {
                 id: failure.clone(),
-                letter: (**letter).clone(),
+                dead_letter: (**dead_letter).clone(),
                 edited: false,
                 status: FailureStatus::Parked,
                 category,
                 first_at: *at,
                 deadline_at: at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX),
                 overdue: false,
-                redriven: u32::from(letter.category.is_none()),
+                redriven: u32::from(dead_letter.category.is_none()),
                 retries: 0,
                 retry_at: None,
                 resends: 0,
             });
         }
-        FailureEvent::Resolved { lane, .. } => {
+        FailureEvent::Resolved { ordering_key, .. } => {
             state.ended = true;
-            state.lane = state.lane.or_else(|| lane.clone());
+            state.ordering_key = state.ordering_key.or_else(|| ordering_key.clone());
         }
         FailureEvent::Discarded { .. } => state.ended = true,
-        FailureEvent::Followed { follower, lane, .. } => {
+        FailureEvent::Followed { follower, ordering_key, .. } => {
             state.followers.push(follower.clone());
-            state.lane = state.lane.or_else(|| lane.clone());
+            state.ordering_key = state.ordering_key.or_else(|| ordering_key.clone());
         }
         FailureEvent::Released { follower, .. } => {
             state.followers.retain(|waiting| waiting != follower);
@@ -152,12 +154,12 @@ pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureSt
 fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
     match event {
         FailureEvent::Recurred { category, reason, attempts, at, .. } => {
-            if failed.letter.behind.is_some() && failed.resends == 1 {
+            if failed.dead_letter.behind.is_some() && failed.resends == 1 {
                 // It only waited until now.
                 failed.first_at = *at;
             }
-            failed.letter.reason.clone_from(reason);
-            failed.letter.attempts = *attempts;
+            failed.dead_letter.reason.clone_from(reason);
+            failed.dead_letter.attempts = *attempts;
             failed.category = category.unwrap_or(failed.category);
             failed.redriven += u32::from(category.is_none());
         }
@@ -175,7 +177,7 @@ fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
         }
         FailureEvent::Overdue { .. } => failed.overdue = true,
         FailureEvent::Edited { body, .. } => {
-            failed.letter.body.clone_from(body);
+            failed.dead_letter.body.clone_from(body);
             failed.edited = true;
         }
         FailureEvent::Resent { resend, .. } => {
@@ -189,6 +191,6 @@ fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
         | FailureEvent::Followed { .. }
         | FailureEvent::Released { .. }
         | FailureEvent::FollowerEnded { .. }
-        | FailureEvent::LaneClosed { .. } => {}
+        | FailureEvent::KeyReleased { .. } => {}
     }
 }

@@ -1,32 +1,31 @@
-//! What a record tells: its message, its attributes, its place in an order.
+//! A record of a queue: its attributes, its place in a group, and the answer to its batch.
 
 use std::collections::BTreeMap;
 
-use hostler_core::envelope::HOPS_MAX;
-use hostler_core::{Category, Failure, Incoming};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ports::Queues;
 
 /// The attribute that says since when a message waits.
 pub(super) const DEFERRED_SINCE: &str = "deferredSince";
-/// The attribute of a message that is replayed: it tells of what happened before, and nothing may come of it but read
-/// models.
+/// The attribute of a message that is replayed: nothing may come of it but changes to read models.
 pub const REPLAY: &str = "replay";
-// What a dead letter tells of itself, by attribute.
+// The attributes of a dead letter.
 pub(crate) const REASON: &str = "reason";
 pub(crate) const CATEGORY: &str = "category";
 pub(crate) const FUNCTION: &str = "function";
 pub(crate) const ATTEMPTS: &str = "attempts";
 /// The id that the message had on its own queue, before it was copied.
 pub(super) const ORIGINAL: &str = "originalMessageId";
-/// What the message keeps its order by.
+/// The message's ordering key.
 pub(crate) const KEY: &str = "key";
 /// The failure that the message waits behind.
 pub(crate) const BEHIND: &str = "behind";
 /// The failure that the message is a copy of, put back on its queue by triage.
 pub(crate) const FAILURE: &str = "failureId";
 
-/// A batch of messages as Lambda hands it over, of which only what is used here is read: the rest costs more than the
-/// message itself.
+/// A batch of messages as Lambda hands it over. Only the fields used here are read: the rest costs more than the message
+/// itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Records {
     /// The messages.
@@ -38,18 +37,18 @@ pub struct Records {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Record {
-    /// SQS's name for it.
+    /// The id that SQS gave it.
     #[serde(deserialize_with = "or_default")]
     pub message_id: String,
-    /// What it takes to defer it.
+    /// The handle for changing its visibility.
     pub receipt_handle: Option<String>,
     /// The body.
     #[serde(deserialize_with = "or_default")]
     pub body: String,
-    /// What SQS says of it.
+    /// The attributes that SQS sets.
     #[serde(deserialize_with = "or_default")]
     pub attributes: SystemAttributes,
-    /// What its sender says of it beside the body; none where that is no text.
+    /// The attributes that its sender set; none where one is no text.
     #[serde(deserialize_with = "texts")]
     pub message_attributes: BTreeMap<String, Option<String>>,
     /// The queue that it comes from.
@@ -57,7 +56,7 @@ pub struct Record {
     pub event_source_arn: Option<String>,
 }
 
-/// What SQS says of a message.
+/// The attributes that SQS sets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SystemAttributes {
@@ -106,19 +105,6 @@ fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Option<S
     Ok(attributes.into_iter().map(|(name, attribute)| (name, attribute.string_value)).collect())
 }
 
-pub(super) fn decode(record: &Record) -> Result<Incoming, Failure> {
-    let message = Incoming::decode(&record.body)?;
-    if message.hops() > HOPS_MAX {
-        let reason = format!(
-            "the causal chain is {} hops long, and the limit is {HOPS_MAX}: this looks like a loop of events; find its two ends by the correlation id {}",
-            message.hops(),
-            message.correlation_id()
-        );
-        return Err(Failure::terminal(Category::Unknown, reason));
-    }
-    Ok(message)
-}
-
 /// Records that must keep their order among themselves: those of one FIFO group, and each other record alone.
 pub(super) fn groups(records: Vec<Record>) -> Vec<Vec<Record>> {
     let mut groups: Vec<Vec<Record>> = Vec::new();
@@ -143,7 +129,7 @@ pub(crate) fn attribute<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
     record.message_attributes.get(name)?.as_deref()
 }
 
-/// What a message is called from its first time on: a copy of it, delayed or sent by triage, says whose copy it is.
+/// The id of a message that stays the same in all its copies, delayed or sent by triage: each copy says whose copy it is.
 pub(crate) fn identity(record: &Record) -> Option<&str> {
     attribute(record, FAILURE)
         .or_else(|| attribute(record, ORIGINAL))
@@ -164,4 +150,12 @@ pub(super) fn is_replay(record: &Record) -> bool {
 pub(crate) fn receive_count(record: &Record) -> u32 {
     let count = record.attributes.approximate_receive_count.as_deref();
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// Has a record come again after so many seconds, where its queue accepts that.
+pub(super) async fn set_visibility(queues: &dyn Queues, queue: &str, record: &Record, seconds: u32) {
+    let Some(receipt) = record.receipt_handle.as_deref() else { return };
+    if let Err(error) = queues.change_visibility(queue, receipt, seconds).await {
+        tracing::warn!(error = %error, "the message comes back after the queue's own time-out instead");
+    }
 }

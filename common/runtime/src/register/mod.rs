@@ -17,7 +17,7 @@ use hostler_core::triage::FailureOperation;
 use hostler_core::{Decider, Incoming, OperatorCommands};
 
 use crate::flow::{Consumers, Depths, Watch};
-use crate::lanes::Lanes;
+use crate::ordering::OrderingKeys;
 use crate::ports::{Clock, Control, EventBus, Queues};
 use crate::relay::Relay;
 use crate::sagas::Sagas;
@@ -136,7 +136,7 @@ impl<A: Application> Register<A> {
     pub fn relay(bus: Arc<dyn EventBus>, queues: Arc<dyn Queues>, clock: Arc<dyn Clock>) -> Relay {
         let relay = Relay::new(bus, queues, clock, Self::relay_failures());
         match Self::that(Does::Views).and_then(|views| views.queue.as_ref()) {
-            Some(queue) => relay.hinting(queue.name, Self::viewed()),
+            Some(queue) => relay.notifying(queue.name, Self::viewed()),
             None => relay,
         }
     }
@@ -158,7 +158,11 @@ impl<A: Application> Register<A> {
     #[must_use]
     pub fn triage(shell: Shell, queues: Arc<dyn Queues>, control: Arc<dyn Control>) -> Triage {
         let keys: [(&str, KeyOf); 1] = [(COMMANDS_QUEUE, subject::<A>)];
-        Triage::new(shell, queues, Lanes::new(control), keys)
+        let triage = Triage::new(shell, queues, OrderingKeys::new(control), keys);
+        match Self::that(Does::Relay) {
+            Some(relay) => triage.without_queue(relay.name),
+            None => triage,
+        }
     }
 
     /// Flow control over all queues.
@@ -169,7 +173,8 @@ impl<A: Application> Register<A> {
         consumers: Arc<dyn Consumers>,
         control: Arc<dyn Control>,
     ) -> Watch {
-        Watch::new(shell, depths, consumers, control, Self::watched())
+        let function = Self::that(Does::Flow).map_or("watch-flow", |flow| flow.name);
+        Watch::new(function, shell, depths, consumers, control, Self::watched())
     }
 }
 

@@ -60,6 +60,7 @@ impl Ground {
         let shell = Shell::new(Arc::new(store.clone()), time, ids, "test");
         let port = Arc::new(lambda.clone());
         let watch = Watch::new(
+            "watch-flow",
             shell,
             port.clone(),
             port,

@@ -24,7 +24,9 @@ fn hex_key(name: &str) -> String {
 
 fn event() -> Envelope {
     let data = json!({ "name": "Zoë", "price": 1.5, "big": u64::MAX, "list": [1, { "b": null, "a": true }] });
-    Envelope { actor: Actor("someone".to_owned()), ..sample::envelope("order#1", "order.placed", data) }
+    let mut event = sample::envelope("order#1", "order.placed", data);
+    event.header.actor = Actor("someone".to_owned());
+    event
 }
 
 /// What a commit says, in all three kinds of messages.

@@ -11,6 +11,7 @@
 mod batch;
 mod breakers;
 mod catch_up;
+mod control;
 mod flow;
 mod history;
 mod integrity;

@@ -75,7 +75,7 @@ async fn everything_that_a_commit_says_is_published() {
 #[tokio::test]
 async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
     let ground = Ground::new();
-    let relay = ground.relay.clone().hinting("orders", ["order"]);
+    let relay = ground.relay.clone().notifying("orders", ["order"]);
     let other = sample::full_commit("parcel#1", 1);
     // Shards are told apart by streams, so that the commits of one come in order; a republishing may begin anew.
     let mut batch = commits(5);
@@ -93,7 +93,7 @@ async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
 #[tokio::test]
 async fn a_hint_that_is_not_taken_brings_the_batch_again() {
     let ground = Ground::new();
-    let relay = ground.relay.clone().hinting("orders", ["order"]);
+    let relay = ground.relay.clone().notifying("orders", ["order"]);
     ground.queues.faults().fail_next(3);
     let mut commit = sample::commit("order#1", 1);
     (commit.commands, commit.timers) = (Vec::new(), Vec::new());
@@ -107,7 +107,7 @@ async fn a_hint_that_is_not_taken_brings_the_batch_again() {
 async fn internal_events_stay_off_the_bus_and_their_commands_do_not() {
     let ground = Ground::new();
     let internal = sample::full_commit("order#1", 1).events[0].event_type.clone();
-    let relay = ground.relay.clone().hinting("orders", ["order"]).keeping([internal.clone()]);
+    let relay = ground.relay.clone().notifying("orders", ["order"]).keeping([internal.clone()]);
     let done = relay.relay(&outbox_records(commits(3))).await.unwrap();
     assert!(ground.bus.published().iter().all(|event| event.event_type != internal));
     assert_eq!((done.events, done.commands, done.timers), (ground.published(), 3, 3));

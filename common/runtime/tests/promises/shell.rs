@@ -40,9 +40,9 @@ async fn hops_grow_by_one_with_every_commit_of_a_chain() {
     assert_eq!(commit.hops, cause.hops + 1);
     let hops: Vec<u16> = commit
         .envelopes()
-        .map(|event| event.hops)
-        .chain(commit.command_envelopes().map(|(_, command)| command.hops))
-        .chain(commit.timer_messages().map(|timer| timer.hops))
+        .map(|event| event.header.hops)
+        .chain(commit.command_envelopes().map(|(_, command)| command.header.hops))
+        .chain(commit.timer_messages().map(|timer| timer.header.hops))
         .collect();
     assert_eq!(hops, [cause.hops + 1; 3], "whatever follows is as far along the chain as its commit");
     let endless = Cause { hops: u16::MAX, ..cause_of("endless") };

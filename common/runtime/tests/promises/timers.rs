@@ -1,7 +1,7 @@
 //! Timers: hop by hop until they are due, and then delivered.
 
 use hostler_core::{Failure, Incoming, TimerFired};
-use hostler_runtime::timers::{Fired, HOP_SECONDS_MAX, TIMERS_QUEUE, fire};
+use hostler_runtime::timers::{Fired, TIMERS_QUEUE, fire};
 use hostler_runtime::{Clock, Queues};
 use hostler_testkit::memory::MemoryQueues;
 use hostler_testkit::{TestClock, sample};
@@ -54,7 +54,7 @@ async fn no_hop_is_longer_than_a_queue_can_delay() {
     let clock = TestClock::default();
     let queues = MemoryQueues::new(&clock, [TIMERS_QUEUE, "orders"]);
     assert_eq!(fire(&timer(&clock, 100_000), clock.now(), &queues).await.unwrap(), Fired::Hopped);
-    assert_eq!(queues.peek(TIMERS_QUEUE)[0].delay_seconds, HOP_SECONDS_MAX);
+    assert_eq!(queues.peek(TIMERS_QUEUE)[0].delay_seconds, hostler_runtime::ports::DELAY_SECONDS_MAX);
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use hostler_core::{Category, CausationId, Failure, Incoming};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::timers::fire;
 use hostler_runtime::triage::stream;
-use hostler_runtime::{Batch, Cause, Clock, ExecuteError, Handler, Lanes, Outbound, Queues, Shell, Triage};
+use hostler_runtime::{
+    Batch, Cause, Clock, ExecuteError, Handler, OrderingKeys, Outbound, Queues, Shell, Triage,
+};
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
 };
@@ -78,14 +80,14 @@ impl Site {
         let (store, control) = (MemoryStore::default(), MemoryControl::default());
         let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
         let sending: Arc<dyn Queues> = Arc::new(queues.clone());
-        let lanes = Lanes::new(Arc::new(control.clone()));
+        let ordering = OrderingKeys::new(Arc::new(control.clone()));
         let shell = Shell::new(Arc::new(store.clone()), time.clone(), ids.clone(), "test");
         let batch = |function, queue| Batch::new(function, queue, sending.clone(), time.clone(), ids.clone());
         Self {
             relay: Relay::new(Arc::new(MemoryBus::default()), sending.clone(), time.clone(), "failures-dlq"),
-            triage: Triage::new(shell.clone(), sending.clone(), lanes.clone(), []),
+            triage: Triage::new(shell.clone(), sending.clone(), ordering.clone(), []),
             failures: batch("triage-failures", "failures"),
-            batch: batch("handle-orders", "orders").in_lanes(lanes),
+            batch: batch("handle-orders", "orders").in_order(ordering),
             orders: Orders::default(),
             actions: Mutex::default(),
             clock,
@@ -129,7 +131,7 @@ impl Site {
 
     async fn triage_letters(&self) -> usize {
         let letters = self.queues.receive("orders-dlq", 10);
-        let response = self.triage.letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
+        let response = self.triage.dead_letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
         for letter in &letters {
             if !response.batch_item_failures.iter().any(|item| item.item_identifier == letter.message_id) {
                 self.queues.delete("orders-dlq", &letter.receipt);
@@ -242,11 +244,11 @@ async fn what_retrying_does_not_help_is_quarantined_at_once_with_its_reason_and_
     let failed = |at: usize| failures[at].1.failed.clone().unwrap();
     let of = |category| (0..2).map(failed).find(|failed| failed.category == category).unwrap();
     let validation = of(Category::Validation);
-    assert!(validation.letter.reason.contains("eventType"), "{}", validation.letter.reason);
+    assert!(validation.dead_letter.reason.contains("eventType"), "{}", validation.dead_letter.reason);
     assert_eq!(validation.deadline_at.duration_since(validation.first_at), SignedDuration::from_hours(24));
     let business = of(Category::Business);
-    assert_eq!(business.letter.reason, "no such order");
-    assert_eq!(business.letter.function.as_deref(), Some("handle-orders"));
+    assert_eq!(business.dead_letter.reason, "no such order");
+    assert_eq!(business.dead_letter.function.as_deref(), Some("handle-orders"));
     assert_eq!(business.deadline_at.duration_since(business.first_at), SignedDuration::from_hours(48));
     assert_eq!(site.count("failure.resent"), 0);
     site.pass(SignedDuration::from_hours(25)).await;
@@ -264,7 +266,7 @@ async fn what_crashes_its_function_is_tried_again_once_and_then_escalated() {
     assert_eq!(status, FailureStatus::Quarantined);
     let failed = site.failures().await[0].1.failed.clone().unwrap();
     assert_eq!((failed.category, failed.redriven, failed.resends), (Category::Unknown, 2, 1));
-    assert!(failed.letter.reason.contains("crashed"), "{}", failed.letter.reason);
+    assert!(failed.dead_letter.reason.contains("crashed"), "{}", failed.dead_letter.reason);
     assert!(site.ask(&failure, FailureInput::Discard { reason: why() }).await.is_ok());
 }
 
@@ -275,7 +277,7 @@ async fn a_letter_that_is_delivered_twice_is_recorded_once() {
     deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
     let letters = site.queues.receive("orders-dlq", 10);
     for _ in 0..2 {
-        let response = site.triage.letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
+        let response = site.triage.dead_letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
         assert!(response.batch_item_failures.is_empty());
     }
     assert_eq!(site.events(), ["failure.recorded", "failure.quarantined"]);
@@ -325,7 +327,7 @@ async fn an_operator_retries_edits_or_discards_and_must_say_why() {
     let refused = site.ask(&failure, edit("{}".to_owned())).await;
     assert!(matches!(refused, Err(FailureRefusal::Body(_))), "{refused:?}");
     let failed = site.failures().await[0].1.failed.clone().unwrap();
-    let mut body: Value = serde_json::from_str(&failed.letter.body).unwrap();
+    let mut body: Value = serde_json::from_str(&failed.dead_letter.body).unwrap();
     let old_id = body["eventId"].clone();
     body["data"]["do"] = "work".into();
     site.ask(&failure, edit(body.to_string())).await.unwrap();
@@ -333,7 +335,7 @@ async fn an_operator_retries_edits_or_discards_and_must_say_why() {
     assert_eq!(site.handled(), ["a1"]);
     let failed = site.failures().await[0].1.failed.clone().unwrap();
     assert_eq!(failed.status, FailureStatus::Resolved);
-    let body: Value = serde_json::from_str(&failed.letter.body).unwrap();
+    let body: Value = serde_json::from_str(&failed.dead_letter.body).unwrap();
     assert_ne!(body["eventId"], old_id, "it has an id of its own");
     let refused = site.ask(&failure, FailureInput::Discard { reason: why() }).await;
     assert!(matches!(refused, Err(FailureRefusal::Ended { status: "resolved" })), "{refused:?}");
@@ -383,13 +385,13 @@ async fn a_message_that_held_its_key_and_did_not_leave_lets_go_of_it_when_it_wor
     site.queues.faults().fail_next(1);
     let delivered = deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
     assert_eq!(delivered.failed, 1);
-    let held = Lanes::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
+    let held = OrderingKeys::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
     assert_eq!(held.len(), 1);
     site.away(false);
     site.send("a2", "work").await;
     site.pass(SignedDuration::from_mins(2)).await;
     assert_eq!(site.handled(), ["a1", "a2"]);
-    let held = Lanes::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
+    let held = OrderingKeys::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
     assert!(held.is_empty(), "{held:?}");
 }
 
@@ -397,9 +399,9 @@ async fn a_message_that_held_its_key_and_did_not_leave_lets_go_of_it_when_it_wor
 async fn a_message_that_held_its_key_and_then_waits_is_not_parked_behind_itself() {
     let site = Site::new();
     site.send("a1", "wait").await;
-    let held = Lanes::new(Arc::new(site.control.clone()));
+    let held = OrderingKeys::new(Arc::new(site.control.clone()));
     let id = site.queues.receive("orders", 1)[0].message_id.clone();
-    let lane = hostler_core::triage::Lane { queue: "orders".to_owned(), key: "a".to_owned() };
+    let lane = hostler_core::triage::OrderingKey { queue: "orders".to_owned(), key: "a".to_owned() };
     held.hold(&lane, &FailureId::new(id).unwrap()).await.unwrap();
     site.away(true);
     site.pass(SignedDuration::from_mins(2)).await;
@@ -415,7 +417,7 @@ async fn a_message_whose_success_cannot_be_told_is_told_of_later() {
     site.send("a1", "never").await;
     site.settle().await;
     let (failure, _) = site.only().await;
-    let body = site.failures().await[0].1.failed.clone().unwrap().letter.body.replace("never", "work");
+    let body = site.failures().await[0].1.failed.clone().unwrap().dead_letter.body.replace("never", "work");
     let edit = FailureInput::Edit { body, message_id: uuid::Uuid::now_v7(), reason: why() };
     site.ask(&failure, edit).await.unwrap();
     site.relay.relay(&site.store.take_outbox_records()).await.unwrap();

@@ -65,7 +65,7 @@ async fn an_event_arrives_whole_where_it_is_wanted(
 ) {
     let mut wanted =
         envelope(SUBSCRIBED[0], json!({ "text": "ünï ✓ \" \\ \n", "big": u64::MAX, "none": null }));
-    wanted.trace_context = sample::full_commit("order#1", 1).trace_context;
+    wanted.header.trace_context = sample::full_commit("order#1", 1).trace_context;
     let unwanted = envelope("order.lost", json!({}));
     let other = envelope(SUBSCRIBED[1], json!([1, 2.5]));
     publish_all(bus, &[unwanted, wanted.clone(), other.clone()]).await;

@@ -58,7 +58,7 @@ pub struct Delivery {
     pub body: String,
     /// Text attributes beside the body.
     pub attributes: BTreeMap<String, String>,
-    /// What it takes to delete or defer it.
+    /// What it takes to delete it or change its visibility.
     pub receipt: String,
 }
 

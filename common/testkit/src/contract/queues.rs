@@ -39,7 +39,7 @@ async fn an_unknown_queue_fails_for_good(queues: &dyn Queues) {
         let failure = result.unwrap_err();
         assert!(!failure.retryable && failure.message.contains(&name), "{failure}");
     }
-    assert!(!queues.defer(&name, "receipt", 1).await.unwrap_err().retryable);
+    assert!(!queues.change_visibility(&name, "receipt", 1).await.unwrap_err().retryable);
 }
 
 async fn nothing_sent_is_nothing_failed(queues: &dyn Queues, queue: &str) {
@@ -137,14 +137,14 @@ async fn a_deferred_message_comes_again(
 ) {
     send_all(queues, queue, &[message("\"again\"")]).await;
     let first = receive_one(inbox, queue, supports).await;
-    queues.defer(queue, &first.receipt, 1).await.unwrap();
+    queues.change_visibility(queue, &first.receipt, 1).await.unwrap();
     assert_eq!(inbox.receive(queue).await, [], "it is still hidden");
     inbox.wait(Duration::from_millis(1_100)).await;
     let second = receive_one(inbox, queue, supports).await;
     assert_eq!(second.body, first.body);
-    queues.defer(queue, &second.receipt, 0).await.unwrap();
+    queues.change_visibility(queue, &second.receipt, 0).await.unwrap();
     let third = receive_one(inbox, queue, supports).await;
     inbox.delete(queue, &third.receipt).await;
-    let failure = queues.defer(queue, "no such receipt", 1).await.unwrap_err();
+    let failure = queues.change_visibility(queue, "no such receipt", 1).await.unwrap_err();
     assert!(!failure.retryable, "{failure}");
 }

@@ -62,7 +62,7 @@ pub struct Received {
     pub body: String,
     /// Text attributes beside the body.
     pub attributes: BTreeMap<String, String>,
-    /// What it takes to delete or defer it; void once it was received again.
+    /// What it takes to delete it or change its visibility; void once it was received again.
     pub receipt: String,
     /// How often it was received, this time included.
     pub receive_count: u32,
@@ -244,7 +244,12 @@ impl Queues for MemoryQueues {
         batch(&self.faults, messages, |message| inner.send(queue, message))
     }
 
-    async fn defer(&self, queue: &str, receipt: &str, seconds_more: u32) -> Result<(), EntryFailure> {
+    async fn change_visibility(
+        &self,
+        queue: &str,
+        receipt: &str,
+        seconds_more: u32,
+    ) -> Result<(), EntryFailure> {
         let fault = self.faults.on_write(1);
         if !matches!(fault, Fault::None | Fault::LoseAnswer) {
             let message = injected(&fault).to_string();

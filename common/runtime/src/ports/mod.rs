@@ -1,15 +1,23 @@
-//! The ports: what the shell needs of the outside, each with an adapter on AWS and a twin in memory.
+//! The ports: what the runtime needs of the outside. Each has an adapter on AWS and one in memory.
+
+mod error;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::failure::BoxError;
-use hostler_core::{Category, Commit, CommitError, Envelope, Failure, StreamId, StreamVersion};
+use hostler_core::{Commit, Envelope, StreamId, StreamVersion};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub use error::{EntryFailure, EntryResults, PortError, StoreError};
+
+/// The longest delay of a message: SQS delays by 15 minutes at most.
+pub const DELAY_SECONDS_MAX: u16 = 900;
+/// The longest time until a received message is seen again: 12 hours.
+pub const VISIBILITY_SECONDS_MAX: u32 = 43_200;
 
 /// Where time comes from.
 #[async_trait]
@@ -19,60 +27,20 @@ pub trait Clock: Send + Sync {
 
     /// Lets this much time pass.
     async fn sleep(&self, time: Duration);
+
+    /// Waits until this clock shows the given time. It ends no sooner, for deadlines depend on it.
+    async fn wait_until(&self, at: Timestamp) {
+        let left = at.duration_since(self.now());
+        if let Ok(left) = Duration::try_from(left) {
+            self.sleep(left).await;
+        }
+    }
 }
 
 /// Where new identifiers, and the little randomness that jitter needs, come from.
 pub trait Ids: Send + Sync {
     /// A new UUID, version 7 outside of tests.
     fn next(&self) -> Uuid;
-}
-
-/// What can go wrong with the event store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Somebody else made this version. The shell loads again and decides again.
-    #[error("{stream} already has a version {version}: another writer was faster")]
-    Conflict {
-        /// The stream.
-        stream: StreamId,
-        /// The version that was to be written.
-        version: StreamVersion,
-    },
-    /// The commit was refused before any write. Retrying does not help.
-    #[error(transparent)]
-    Refused(#[from] CommitError),
-    /// The store did not answer, or not now. Retrying helps; nothing is known about the last write.
-    #[error("the event store did not {action} {stream}: {source}")]
-    Unavailable {
-        /// What was asked.
-        action: &'static str,
-        /// The stream.
-        stream: StreamId,
-        /// What the store said.
-        source: BoxError,
-    },
-    /// What is stored cannot be read, or has a gap. An operator is needed.
-    #[error(
-        "{stream} cannot be read at version {version}: {source}; read the item in the events table, nothing was changed"
-    )]
-    Corrupt {
-        /// The stream.
-        stream: StreamId,
-        /// The first version that cannot be read.
-        version: StreamVersion,
-        /// Why.
-        source: BoxError,
-    },
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::Conflict { .. } | StoreError::Unavailable { .. } => Self::retryable(error),
-            StoreError::Refused(_) => Self::terminal(Category::Validation, error),
-            StoreError::Corrupt { .. } => Self::terminal(Category::Unknown, error),
-        }
-    }
 }
 
 /// Streams of commits, each commit written by one conditional put.
@@ -104,21 +72,6 @@ pub trait EventStore: Send + Sync {
     async fn append(&self, commit: &Commit) -> Result<(), StoreError>;
 }
 
-/// Why one entry of a batch was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct EntryFailure {
-    /// Whether sending the same entry again may work.
-    pub retryable: bool,
-    /// The service's error code, or ours.
-    pub code: String,
-    /// What it said.
-    pub message: String,
-}
-
-/// One result for each entry, in the entries' order.
-pub type EntryResults = Vec<Result<(), EntryFailure>>;
-
 /// The bus that events are published on.
 #[async_trait]
 pub trait EventBus: Send + Sync {
@@ -132,7 +85,7 @@ pub trait EventBus: Send + Sync {
 pub struct Outbound {
     /// The body, JSON.
     pub body: String,
-    /// Seconds until it can be seen, 900 at most.
+    /// Seconds until it can be seen, [`DELAY_SECONDS_MAX`] at most.
     pub delay_seconds: u16,
     /// Text attributes beside the body, ten at most.
     pub attributes: BTreeMap<String, String>,
@@ -158,49 +111,11 @@ pub trait Queues: Send + Sync {
     async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults;
 
     /// Has a message that was received be seen again after this long instead of after the queue's visibility
-    /// timeout. 12 hours at most.
+    /// timeout; [`VISIBILITY_SECONDS_MAX`] at most.
     ///
     /// # Errors
-    /// When the queue does not take it; the visibility timeout then stands.
-    async fn defer(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure>;
-}
-
-/// What can go wrong with views and control.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// Did not answer, or not now. Retrying helps.
-    #[error("{table} did not {action} {key}: {source}")]
-    Unavailable {
-        /// The table.
-        table: &'static str,
-        /// What was asked.
-        action: &'static str,
-        /// Which item.
-        key: String,
-        /// What the service said.
-        source: BoxError,
-    },
-    /// The request can never work, such as an item over the size limit.
-    #[error("{table} refused to {action} {key}: {source}")]
-    Refused {
-        /// The table.
-        table: &'static str,
-        /// What was asked.
-        action: &'static str,
-        /// Which item.
-        key: String,
-        /// What the service said.
-        source: BoxError,
-    },
-}
-
-impl From<PortError> for Failure {
-    fn from(error: PortError) -> Self {
-        match &error {
-            PortError::Unavailable { .. } => Self::retryable(error),
-            PortError::Refused { .. } => Self::terminal(Category::Unknown, error),
-        }
-    }
+    /// When the queue does not accept it; the visibility timeout then stands.
+    async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure>;
 }
 
 /// A row of a read model.
@@ -267,7 +182,8 @@ pub struct Entry {
     pub revision: u64,
 }
 
-/// Small hot state, always changed by conditional writes.
+/// Shared control state: small values that many functions read, always changed by conditional writes. See
+/// [`control::update`](crate::control::update).
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Reads one value, consistently.

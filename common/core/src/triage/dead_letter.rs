@@ -17,7 +17,7 @@ text_id!(
 
 /// Messages that keep their order: those of one key on one queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Lane {
+pub struct OrderingKey {
     /// The logical name of the queue.
     pub queue: String,
     /// The key.
@@ -63,9 +63,9 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// What it keeps its order in.
     #[must_use]
-    pub fn lane(&self) -> Option<Lane> {
+    pub fn ordering_key(&self) -> Option<OrderingKey> {
         let key = self.key.clone()?;
-        Some(Lane { queue: self.queue.clone(), key })
+        Some(OrderingKey { queue: self.queue.clone(), key })
     }
 }
 
