@@ -12,8 +12,7 @@ use hostler_app::Register;
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
 use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState};
-use hostler_events::provisioning::StepKind;
-use hostler_events::{HostEvent, ProvisioningEvent};
+use hostler_events::{HostEvent, ProvisioningOrder};
 use hostler_runtime::batch::BatchResponse;
 use hostler_runtime::batch::REPLAY;
 
@@ -217,8 +216,8 @@ impl Chaos {
             });
             self.order(begin, 5_400, "request-hosts", &body);
             if self.random.percent(cancels_percent) {
-                let body = json!({ "provisioning": format!("r-{number}.1"), "reason": "not needed" });
-                self.order(begin + SignedDuration::from_secs(10), 7_200, "cancel-provisioning", &body);
+                let body = json!({ "saga": format!("provisioning#r-{number}.1"), "reason": "not needed" });
+                self.order(begin + SignedDuration::from_secs(10), 7_200, "cancel-saga", &body);
             }
         }
         self.orders.sort_by_key(|(at, _, _)| *at);
@@ -570,6 +569,16 @@ impl Chaos {
     }
 }
 
+/// How a saga was seen to be undone.
+#[derive(Default)]
+struct SagaCheck {
+    /// Its steps, and what undoes each.
+    undone_by: Vec<(StepName, Option<StepName>)>,
+    begun: BTreeSet<StepName>,
+    /// How many of its first steps may still be undone.
+    left: usize,
+}
+
 /// What is known of the site from its commits alone, and must hold after every one of them.
 #[derive(Default)]
 struct Model {
@@ -589,7 +598,7 @@ struct Model {
     inserts: BTreeSet<String>,
     hosts: BTreeMap<StreamId, (HostState, bool)>,
     /// What each saga has yet to undo, in order.
-    plans: BTreeMap<StreamId, Vec<StepKind>>,
+    sagas: BTreeMap<StreamId, SagaCheck>,
 }
 
 impl Model {
@@ -643,7 +652,7 @@ impl Model {
                 HostEvent::Cleaned(_) => *dirty = false,
                 HostEvent::Reserved(reserved) => {
                     let holder = state.reservation.as_ref();
-                    let free = holder.is_none_or(|holder| *holder == reserved.provisioning);
+                    let free = holder.is_none_or(|holder| *holder == reserved.saga);
                     assert!(free, "{stream}: held by two sagas at a time: {holder:?}");
                 }
                 _ => {}
@@ -680,33 +689,31 @@ impl Model {
         }
     }
 
-    /// What is undone is undone in the reverse order of doing.
+    /// What is undone is undone in the reverse order of the plan, and each compensation is of a step that had begun.
     fn check_saga(&mut self, commit: &Commit) {
         let stream = &commit.stream;
+        let saga = self.sagas.entry(stream.clone()).or_default();
         for event in &commit.events {
-            let event = ProvisioningEvent::from_data(&event.event_type, event.schema_version, &event.data);
-            match event.unwrap() {
-                ProvisioningEvent::CompensationStarted(started) => {
-                    let order = [
-                        StepKind::DeregisterMonitoring,
-                        StepKind::UndeployHost,
-                        StepKind::ReleaseReservation,
-                    ];
-                    let reverse: Vec<StepKind> =
-                        order.into_iter().filter(|kind| started.plan.contains(kind)).collect();
-                    assert_eq!(started.plan, reverse, "{stream}: compensations in reverse");
-                    self.plans.insert(stream.clone(), started.plan);
+            let event =
+                SagaEvent::<ProvisioningOrder>::from_data(&event.event_type, event.schema_version, &event.data)
+                    .unwrap();
+            match event {
+                SagaEvent::Started { version, order, .. } => {
+                    let plan = Provisioning::plan(version, &order).unwrap();
+                    saga.undone_by = plan.steps().map(|step| (step.full_name(), step.undone_by_name())).collect();
+                    saga.left = saga.undone_by.len();
                 }
-                ProvisioningEvent::StepStarted(step) if !StepKind::FORWARD.contains(&step.kind) => {
-                    let plan = self.plans.entry(stream.clone()).or_default();
-                    while plan.first().is_some_and(|kind| *kind != step.kind) {
-                        plan.remove(0);
-                    }
-                    assert!(
-                        !plan.is_empty(),
-                        "{stream}: compensations in reverse: {:?} comes late",
-                        step.kind
-                    );
+                SagaEvent::StepStarted { step, direction: Direction::Forward, .. } => {
+                    saga.begun.insert(step);
+                }
+                SagaEvent::StepStarted { step, direction: Direction::Back, .. } => {
+                    let of = |(_, undone_by): &(StepName, Option<StepName>)| undone_by.as_ref() == Some(&step);
+                    let place = saga.undone_by.iter().position(of).unwrap();
+                    assert!(place <= saga.left, "{stream}: compensations in reverse: {step} comes late");
+                    saga.left = place;
+                    let begun = |(name, _): &&(StepName, Option<StepName>)| saga.begun.contains(name);
+                    let had_begun = saga.undone_by.iter().filter(|step| of(step)).find(begun).is_some();
+                    assert!(had_begun, "{stream}: {step} undoes what had not begun");
                 }
                 _ => {}
             }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use hostler_core::saga::SagaStatus;
 use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, StreamId};
+use hostler_domain::provisioning::host_of;
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{
-    Approval, CapacityDecider, HostDecider, HostPhase, ProvisioningDecider, ReservationDecider, Status,
+    Approval, CapacityDecider, HostDecider, HostPhase, ProvisioningSaga, ReservationDecider,
 };
 use hostler_drivers::PowerState;
 use hostler_runtime::Fold;
@@ -100,17 +102,17 @@ impl Site {
             let reservation: StreamId = format!("reservation#{saga}").parse().unwrap();
             let reservation = self.fold::<ReservationDecider>(&reservation).state;
             match &state.status {
-                Status::Completed => {
-                    let host = self.host(state.host.as_ref().unwrap().as_str());
+                SagaStatus::Completed => {
+                    let host = self.host(host_of(&state).unwrap().as_str());
                     assert_eq!(host.phase, HostPhase::InService, "{saga} is completed");
-                    assert_eq!(host.reservation.unwrap().as_str(), saga);
-                    assert_eq!(reservation.chosen, state.host, "{saga}");
+                    assert_eq!(host.reservation.unwrap().id(), saga);
+                    assert_eq!(reservation.chosen, host_of(&state), "{saga}");
                 }
-                Status::Compensated { .. } => {
+                SagaStatus::Compensated { .. } => {
                     assert!(reservation.closed && reservation.released, "{saga}: {reservation:?}");
                 }
-                Status::Stuck { .. } => {}
-                Status::NotStarted | Status::Running { .. } | Status::Compensating { .. } => {
+                SagaStatus::Stuck { .. } => {}
+                SagaStatus::NotStarted | SagaStatus::Running { .. } | SagaStatus::Compensating { .. } => {
                     panic!("{saga} waits for ever: {state:#?}")
                 }
             }
@@ -122,10 +124,10 @@ impl Site {
         for stream in self.streams_of::<HostDecider>() {
             let (host, state) = (stream.key(), self.host(stream.key()));
             if let Some(holder) = &state.reservation {
-                let saga = self.saga(holder.as_str());
-                let completed = saga.status == Status::Completed && state.phase == HostPhase::InService;
-                let stuck = matches!(saga.status, Status::Stuck { .. });
-                let its_own = saga.host.as_ref().is_some_and(|own| own.as_str() == host);
+                let saga = self.saga(holder.id());
+                let completed = saga.status == SagaStatus::Completed && state.phase == HostPhase::InService;
+                let stuck = matches!(saga.status, SagaStatus::Stuck { .. });
+                let its_own = host_of(&saga).is_some_and(|own| own.as_str() == host);
                 assert!(its_own && (completed || stuck), "{host} is held by {holder}: {saga:#?}");
                 if stuck {
                     continue;
@@ -153,7 +155,7 @@ impl Site {
         self.check_view::<HostDecider>(HOSTS, |state| {
             views::host(state).map(|view| (host_group(&view.pool, &view.phase), json!(view)))
         });
-        self.check_view::<ProvisioningDecider>(PROVISIONINGS, |state| {
+        self.check_view::<ProvisioningSaga>(PROVISIONINGS, |state| {
             views::provisioning(state).map(|view| (view.request.to_string(), json!(view)))
         });
         self.check_view::<CapacityDecider>(REQUESTS, |state| {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hostler_app::Register;
 use hostler_core::{Decider, StreamId};
-use hostler_domain::{HostDecider, HostState, ProvisioningDecider, ProvisioningState, SAGA_EVENTS};
+use hostler_domain::{HostDecider, HostState, ProvisioningSaga, ProvisioningState};
 use hostler_runtime::relay::OutboxRecord;
 use hostler_runtime::serve::relay_outbox;
 use hostler_runtime::timers::TIMERS_QUEUE;
@@ -125,7 +125,6 @@ impl Site {
             queues.set_redrive(queue.name, Redrive { to: dlq(queue.name), receives_max: 10 });
         }
         let bus = MemoryBus::default();
-        bus.subscribe(SAGA_EVENTS, &queues, "provision-hosts");
         let (store, views, control) =
             (MemoryStore::default(), MemoryViews::default(), MemoryControl::default());
         let (fleet, sent) = (Fleet::new(&switch), Arc::default());
@@ -414,17 +413,17 @@ impl Site {
     }
 
     pub fn saga(&self, saga: &str) -> ProvisioningState {
-        self.fold::<ProvisioningDecider>(&format!("provisioning#{saga}").parse().unwrap()).state
+        self.fold::<ProvisioningSaga>(&format!("provisioning#{saga}").parse().unwrap()).state
     }
 
     pub fn status(&self, saga: &str) -> &'static str {
-        self.saga(saga).status_name()
+        self.saga(saga).status.name()
     }
 
     /// The sagas and how they stand.
     pub fn sagas(&self) -> Vec<(String, ProvisioningState)> {
         let sagas = self.store.streams().into_iter();
-        let sagas = sagas.filter(|stream| stream.category() == ProvisioningDecider::CATEGORY);
+        let sagas = sagas.filter(|stream| stream.category() == ProvisioningSaga::CATEGORY);
         sagas.map(|stream| (stream.key().to_owned(), self.saga(stream.key()))).collect()
     }
 

@@ -1,7 +1,6 @@
 //! docs/sagas.md is drawn from the code: by running the deciders, and from the sample saga's plan.
 
 mod hosts;
-mod provisioning;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,10 +51,10 @@ fn document() -> String {
         "# Sagas\n\n\
          Drawn from the code by running it; do not edit. `{COMMAND}` draws it anew.\n\n\
          ## Orchestrated: provisioning a host\n\n\
-         The stream `provisioning#<id>` orders each step and hears its answer. An arrow says the event that \
-         answers; a dotted one, what follows when a step fails for good. Deadlines are those of the default \
-         policy; each try has one of its own. Whatever happens, a saga ends completed, compensated or stuck.\n\n\
-         ```mermaid\n{}```\n\n\
+         The plan of `common/domain/src/provisioning`, with the default policy. When a step fails for good, or a \
+         person cancels, the compensations of what was begun run in reverse order; one that several steps share runs \
+         once. Whatever happens, a saga ends completed, compensated or stuck.\n\n\
+         ```mermaid\n{provisioning}```\n\n\
          ## Choreographed: making a host available\n\n\
          No saga leads here: each host reacts to what it hears. An arrow says what is heard, what is recorded, \
          and what is asked for.\n\n\
@@ -64,7 +63,6 @@ fn document() -> String {
          `common/core/src/saga` runs any plan of stages, branches, child sagas, callbacks and approvals. This \
          is the one its rules are told with (`common/testkit/src/sample_saga.rs`).\n\n\
          ```mermaid\n{order}```\n",
-        provisioning::drawn(),
         hosts::drawn(),
     )
 }
