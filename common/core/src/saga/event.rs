@@ -141,6 +141,11 @@ pub enum SagaEvent<O> {
         /// Whether something may have been done.
         uncertain: bool,
     },
+    /// A later attempt of the parent waits for the end.
+    ParentChanged {
+        /// The attempt.
+        parent: Parent,
+    },
     /// From here on what was done is undone.
     CompensationStarted {
         /// Why.
@@ -251,6 +256,7 @@ names! {
     StepCompleted = "saga.step-completed",
     StepPassedOver = "saga.step-passed-over",
     StepStopped = "saga.step-stopped",
+    ParentChanged = "saga.parent-changed",
     CompensationStarted = "saga.compensation-started",
     CompensationRefused = "saga.compensation-refused",
     StepCompensated = "saga.step-compensated",
