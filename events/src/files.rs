@@ -116,6 +116,7 @@ contract_files! {
     "saga.completed" v 1,
     "saga.deadline-exceeded" v 1,
     "saga.heartbeat-heard" v 1,
+    "saga.parent-changed" v 1,
     "saga.resumed" v 1,
     "saga.started" v 1,
     "saga.step-compensated" v 1,

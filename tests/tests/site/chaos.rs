@@ -9,9 +9,10 @@ use std::task::Poll;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use hostler_app::Register;
+use hostler_core::saga::{Direction, SagaDefinition, SagaEvent, StepName};
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
 use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
-use hostler_domain::{HostDecider, HostPhase, HostState};
+use hostler_domain::{HostDecider, HostPhase, HostState, Provisioning};
 use hostler_events::{HostEvent, ProvisioningOrder};
 use hostler_runtime::batch::BatchResponse;
 use hostler_runtime::batch::REPLAY;
@@ -694,20 +695,25 @@ impl Model {
         let stream = &commit.stream;
         let saga = self.sagas.entry(stream.clone()).or_default();
         for event in &commit.events {
-            let event =
-                SagaEvent::<ProvisioningOrder>::from_data(&event.event_type, event.schema_version, &event.data)
-                    .unwrap();
+            let event = SagaEvent::<ProvisioningOrder>::from_data(
+                &event.event_type,
+                event.schema_version,
+                &event.data,
+            )
+            .unwrap();
             match event {
                 SagaEvent::Started { version, order, .. } => {
                     let plan = Provisioning::plan(version, &order).unwrap();
-                    saga.undone_by = plan.steps().map(|step| (step.full_name(), step.undone_by_name())).collect();
+                    saga.undone_by =
+                        plan.steps().map(|step| (step.full_name(), step.undone_by_name())).collect();
                     saga.left = saga.undone_by.len();
                 }
                 SagaEvent::StepStarted { step, direction: Direction::Forward, .. } => {
                     saga.begun.insert(step);
                 }
                 SagaEvent::StepStarted { step, direction: Direction::Back, .. } => {
-                    let of = |(_, undone_by): &(StepName, Option<StepName>)| undone_by.as_ref() == Some(&step);
+                    let of =
+                        |(_, undone_by): &(StepName, Option<StepName>)| undone_by.as_ref() == Some(&step);
                     let place = saga.undone_by.iter().position(of).unwrap();
                     assert!(place <= saga.left, "{stream}: compensations in reverse: {step} comes late");
                     saga.left = place;

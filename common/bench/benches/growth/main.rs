@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hostler_bench::{Figures, median};
-use hostler_core::saga::{ChildEnd, SagaId, SagaInput, StepId};
+use hostler_core::saga::{Answers, ChildEnd, Parent, SagaInput, SagaRef, StepOutcome};
 use hostler_core::{Actor, CausationId, CommitId, CorrelationId, Decider, Payload, StreamId};
 use hostler_runtime::catch_up::Follower;
 use hostler_runtime::{Cause, Clock, EventStore, Fold, Row, Shell, Views};
@@ -72,9 +72,8 @@ async fn sagas(figures: &mut Figures, count: usize) {
     let begun = Instant::now();
     let mut waiting: Vec<(StreamId, SagaInput<Order>)> = (0..count)
         .map(|number| {
-            let saga = SagaId::new(format!("s-{number}"));
-            let stream = StreamId::new(Orders::CATEGORY, saga.as_str()).unwrap();
-            (stream, SagaInput::Start { saga, order: Order { amount: 10 }, parent: None })
+            let saga = SagaRef::new(Orders::CATEGORY, &format!("s-{number}")).unwrap();
+            (saga.stream().clone(), SagaInput::Start { saga, order: Order { amount: 10 }, parent: None })
         })
         .collect();
     let mut commits = 0;
@@ -85,10 +84,15 @@ async fn sagas(figures: &mut Figures, count: usize) {
             let last =
                 store.read(&stream, hostler_core::StreamVersion(done.fold.version.0 - 1), 1).await.unwrap();
             for command in last.iter().flat_map(|commit| &commit.commands) {
-                let step: StepId = serde_json::from_value(command.data.to_value()["id"].take()).unwrap();
-                let answer = match command.command_type.as_str() {
-                    "do-ship" => SagaInput::ChildEnded { step, end: ChildEnd::Completed },
-                    _ => SagaInput::Succeeded { step, output: json!(null) },
+                let data = command.data.to_value();
+                let answer = if command.command_type.as_str() == "start-saga" {
+                    let parent: Parent = serde_json::from_value(data["parent"].clone()).unwrap();
+                    let end = ChildEnd::Completed { output: json!(null) };
+                    SagaInput::ChildEnded { step: parent.step, end }
+                } else {
+                    let step = serde_json::from_value(data["id"].clone()).unwrap();
+                    let outcome = StepOutcome::Succeeded { output: json!(null) };
+                    SagaInput::Answer { answers: Answers::Attempt(step), outcome }
                 };
                 waiting.push((stream.clone(), answer));
             }

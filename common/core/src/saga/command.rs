@@ -106,6 +106,20 @@ pub struct Parent {
     pub step: StepId,
 }
 
+impl Parent {
+    /// Whether it is a later attempt of the same step.
+    pub(super) fn is_later_than(&self, other: &Self) -> bool {
+        let attempt = |parent: &Self| {
+            let (step, attempt) = parent.step.as_str().rsplit_once('/')?;
+            Some((step.to_owned(), attempt.parse::<u32>().ok()?))
+        };
+        let (Some((step, later)), Some((same, earlier))) = (attempt(self), attempt(other)) else {
+            return false;
+        };
+        self.saga == other.saga && step == same && later > earlier
+    }
+}
+
 crate::contracts! {
     /// What a saga is sent.
     pub enum SagaCommand as Command {

@@ -82,7 +82,11 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
 pub fn check<D: SagaDefinition>() -> Result<(), SagaRefusal> {
     let version = D::VERSION;
     let saga = SagaRef::new(D::KIND, "example")?;
-    for order in D::examples() {
+    let examples = D::examples();
+    if examples.is_empty() {
+        return Err(BadPlan::NoExample.into());
+    }
+    for order in examples {
         let plan = D::plan(version, &order).ok_or(SagaRefusal::UnknownVersion {
             kind: D::KIND,
             version,

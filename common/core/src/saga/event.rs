@@ -142,6 +142,11 @@ pub enum SagaEvent<O> {
         /// Whether something may have been done.
         uncertain: bool,
     },
+    /// A later attempt of the parent waits for the end.
+    ParentChanged {
+        /// The attempt.
+        parent: Parent,
+    },
     /// From here on what was done is undone.
     CompensationStarted {
         /// Why.
@@ -286,6 +291,7 @@ names! {
     StepCompleted = "step-completed",
     StepPassedOver = "step-passed-over",
     StepStopped = "step-stopped",
+    ParentChanged = "parent-changed",
     CompensationStarted = "compensation-started",
     CompensationRefused = "compensation-refused",
     StepCompensated = "step-compensated",

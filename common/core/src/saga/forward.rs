@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::SagaDecision;
 use super::command::{Answers, Parent, StepOutcome};
-use super::definition::SagaDefinition;
+use super::definition::{SagaDefinition, child_of};
 use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent, Wait};
 use super::input::{ChildEnd, SagaRef};
@@ -17,8 +17,9 @@ use crate::envelope::Actor;
 use crate::failure::{Category, clip};
 use crate::ids::{InvalidId, StepId, check_id};
 
-/// What an id of a saga may have at most, in bytes: step ids are made from it, and have 200.
-const ID_BYTES_MAX: usize = 150;
+/// What an id of a saga may have at most, in bytes: the longest step id, `<saga>/<name>.<line>/<attempt>` with a name of
+/// 40 bytes and two numbers of 10 digits, has 200.
+const ID_BYTES_MAX: usize = 137;
 
 /// How an attempt ended badly.
 pub(super) struct Failed<'a> {
@@ -39,7 +40,9 @@ pub(super) fn start<D: SagaDefinition>(
     now: Timestamp,
 ) -> Result<SagaDecision<D>, SagaRefusal> {
     match (&state.begun, &state.status) {
-        (Some(begun), _) if begun.saga == *saga && begun.order == *order => return Ok(Decision::nothing()),
+        (Some(begun), _) if begun.saga == *saga && begun.order == *order => {
+            return asked_again::<D>(state, parent, now);
+        }
         (Some(_), _) => return Err(SagaRefusal::OtherOrder { saga: saga.clone() }),
         (None, SagaStatus::NotStarted) => {}
         (
@@ -56,10 +59,44 @@ pub(super) fn start<D: SagaDefinition>(
     let unknown = SagaRefusal::UnknownVersion { kind: D::KIND, version, newest: version };
     let plan = D::plan(version, order).ok_or(unknown)?;
     plan.check()?;
+    for step in plan.steps() {
+        if let StepKind::Child { kind } = step.kind {
+            check_saga_id(&child_of(saga, &step.full_name(), kind)?)?;
+        }
+    }
     let mut draft = Draft::<D>::new(state.clone(), plan, now);
     let (saga, order, parent) = (saga.clone(), order.clone(), parent.cloned());
     draft.record(SagaEvent::Started { saga, version, order, parent });
     draft.advance()?;
+    Ok(draft.decision)
+}
+
+/// A parent that tries its step again, for it was stuck and resumed, waits with another attempt: that one is told the
+/// end, at once where it is reached already.
+fn asked_again<D: SagaDefinition>(
+    state: &SagaState<D::Order>,
+    parent: Option<&Parent>,
+    now: Timestamp,
+) -> Result<SagaDecision<D>, SagaRefusal> {
+    let (Some(begun), Some(parent), Some(before)) = (&state.begun, parent, &state.parent) else {
+        return Ok(Decision::nothing());
+    };
+    if !parent.is_later_than(before) {
+        return Ok(Decision::nothing());
+    }
+    let (kind, version, newest) = (D::KIND, begun.version, D::VERSION);
+    let unknown = SagaRefusal::UnknownVersion { kind, version, newest };
+    let mut draft = Draft::<D>::new(state.clone(), D::plan(version, &begun.order).ok_or(unknown)?, now);
+    draft.record(SagaEvent::ParentChanged { parent: parent.clone() });
+    let end = match &state.status {
+        SagaStatus::Completed => draft.facts().map(|facts| ChildEnd::Completed { output: D::result(&facts) }),
+        SagaStatus::Compensated { reason, .. } => Some(ChildEnd::Compensated { reason: reason.clone() }),
+        SagaStatus::Stuck { failure, .. } => Some(ChildEnd::Stuck { reason: failure.clone() }),
+        SagaStatus::NotStarted | SagaStatus::Running | SagaStatus::Compensating { .. } => None,
+    };
+    if let Some(end) = end {
+        draft.tell_parent(end);
+    }
     Ok(draft.decision)
 }
 

@@ -299,6 +299,15 @@ pub enum BadPlan {
         /// The name.
         step: StepName,
     },
+    /// A child saga and something else share a compensation: one command cannot undo both.
+    #[error("the compensation {step} undoes a child saga and something else: give the child one of its own")]
+    ChildCompensation {
+        /// The name.
+        step: StepName,
+    },
+    /// Nothing would be checked.
+    #[error("the definition has no example of an order: let its `examples` give one of each shape")]
+    NoExample,
     /// The name cannot be part of a step id.
     #[error("the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -")]
     Name {
@@ -399,6 +408,10 @@ impl<N: StepNames> Plan<N> {
             };
             if self.steps().any(other) {
                 return Err(BadPlan::Compensation { step: name });
+            }
+            let shared = self.steps().filter(|other| other.undone_by_name().as_ref() == Some(&name)).count();
+            if shared > 1 && matches!(step.kind, StepKind::Child { .. }) {
+                return Err(BadPlan::ChildCompensation { step: name });
             }
         }
         let alone = |stage: &Stage<N>| stage.steps.len() == 1;

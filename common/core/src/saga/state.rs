@@ -328,6 +328,7 @@ pub(super) fn evolve<O: Clone>(
                 state.status = SagaStatus::Compensating { reason: reason.clone(), category: *category };
             }
         }
+        SagaEvent::ParentChanged { parent } => state.parent = Some(parent.clone()),
         SagaEvent::CompensationRefused { parent, .. } => state.parent.clone_from(parent),
         SagaEvent::StepCompensated { step, output, .. } => {
             if !output.is_null() {

@@ -1,6 +1,9 @@
 //! Parents and children: each end is told to the parent's attempt that waits for it.
 
-use hostler_core::saga::{ChildEnd, Outgoing, Parent, SagaCommand, SagaInput, SagaRef, SagaStatus};
+use hostler_core::saga::{
+    AnswerChild, ChildEnd, CompensateSaga, Outgoing, Parent, SagaCommand, SagaInput, SagaRef, SagaStatus,
+    StartSaga,
+};
 use hostler_core::{Category, StepId};
 use hostler_testkit::sample_saga::{Order, OrderRun};
 use serde_json::json;
@@ -31,7 +34,7 @@ fn undo(step: &str) -> SagaInput<Order> {
 /// The parent's attempts that were answered, and how.
 fn told(child: &OrderRun) -> Vec<(StepId, ChildEnd)> {
     let answers = child.commands.iter().filter_map(|command| match command {
-        Outgoing::Saga(SagaCommand::AnswerChild { saga, step, end }) => {
+        Outgoing::Saga(SagaCommand::AnswerChild(AnswerChild { saga, step, end })) => {
             assert_eq!(saga.kind(), "shop");
             Some((step.clone(), end.clone()))
         }
@@ -107,7 +110,7 @@ fn the_engine_starts_a_child_with_its_order_and_waits_for_it() {
     let (child, step) = (SagaRef::new("shipment", "o-1.ship").unwrap(), run.at("ship"));
     let order = json!({ "parcelOf": "order#o-1" });
     let parent = Some(Parent { saga: saga(), step });
-    let start = SagaCommand::StartSaga { saga: child, order, parent };
+    let start = SagaCommand::Start(StartSaga { saga: child, order, parent });
     assert_eq!(run.commands.last(), Some(&Outgoing::Saga(start)));
 }
 
@@ -126,7 +129,8 @@ fn a_child_at_work_is_told_to_stop_and_awaited() {
     succeed(&mut run, &["reserve", "charge"]);
     let ship = run.at("ship");
     run.tell(&cancel());
-    let Some(Outgoing::Saga(SagaCommand::CompensateSaga { parent: Some(parent), .. })) = run.commands.last()
+    let Some(Outgoing::Saga(SagaCommand::Compensate(CompensateSaga { parent: Some(parent), .. }))) =
+        run.commands.last()
     else {
         panic!("{:?}", run.commands)
     };

@@ -46,7 +46,7 @@ fn sample<E: Payload>(event_type: &str, changes: &[(&str, &str)]) -> E {
 }
 
 fn document() -> String {
-    let order = saga::mermaid(&OrderSaga::plan(OrderSaga::VERSION).unwrap());
+    let order = saga::mermaid(&OrderSaga::plan(OrderSaga::VERSION, &OrderSaga::examples()[0]).unwrap());
     format!(
         "# Sagas\n\n\
          Drawn from the code by running it; do not edit. `{COMMAND}` draws it anew.\n\n\
