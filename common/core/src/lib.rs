@@ -7,6 +7,7 @@ pub mod cloudevents;
 pub mod commit;
 pub mod data;
 pub mod decider;
+pub mod effect;
 pub mod envelope;
 pub mod failure;
 pub mod flow;

@@ -16,10 +16,11 @@ pub mod ports;
 pub mod relay;
 pub mod replay;
 pub mod shell;
+pub mod steps;
 pub mod telemetry;
 pub mod timers;
 pub mod triage;
-mod turns;
+mod under_lease;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
@@ -36,5 +37,6 @@ pub use ports::{
     Queues, Row, StoreError, Views,
 };
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
+pub use steps::{Begin, Call, Effect, EffectCommand, NoUndo, Step, StepError, StepWorker, Target, Wanted};
 pub use triage::Triage;
-pub use turns::{Settled, Turn};
+pub use under_lease::{Lease, Recorded};

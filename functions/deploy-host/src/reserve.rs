@@ -38,13 +38,13 @@ impl DeployHost {
     /// Finds a free host and holds it.
     pub(crate) async fn reserve(&self, cause: &Cause, command: &ReserveHost) -> Result<(), Failure> {
         let stream = reservation_stream(&command.provisioning)?;
-        let mut reservation = self.shell.load::<ReservationDecider>(&stream).await?;
+        let mut reservation = self.worker.shell.load::<ReservationDecider>(&stream).await?;
         if reservation.seen(&part(cause, "failed")?.id).is_some() {
             return Ok(());
         }
         // What an earlier try, or this one before a crash, has chosen comes first.
         if let Some(host) = reservation.state.chosen.clone() {
-            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
             match self.hold(cause, command, &host, reservation, candidate).await? {
                 Held::Done => return Ok(()),
                 Held::Lost(after) => reservation = *after,
@@ -57,7 +57,7 @@ impl DeployHost {
             if reservation.state.lost.contains(&host) {
                 continue;
             }
-            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
             if !candidate.state.is_available() {
                 continue;
             }
@@ -85,31 +85,32 @@ impl DeployHost {
             host: host.clone(),
         };
         let cause_of_choice = part(cause, &format!("choose:{host}"))?;
-        let chosen = match self.shell.execute_from(&stream, reservation, &cause_of_choice, &choose).await {
-            Ok(done)
-                if done.outcome == Outcome::Repeated && is_overtaken(&done.fold.state, command, host) =>
-            {
-                tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
-                return Ok(Held::Done);
-            }
-            Ok(done) => done.fold.state.chosen.unwrap_or_else(|| host.clone()),
-            Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
-            Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
-                tracing::info!(%stream, "the saga wants no host any more");
-                return Ok(Held::Done);
-            }
-            Err(ExecuteError::Refused(refusal @ ReservationRefusal::TooManyTried { .. })) => {
-                self.fail(cause, command, refusal.to_string()).await?;
-                return Ok(Held::Done);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let chosen =
+            match self.worker.shell.execute_from(&stream, reservation, &cause_of_choice, &choose).await {
+                Ok(done)
+                    if done.outcome == Outcome::Repeated && is_overtaken(&done.fold.state, command, host) =>
+                {
+                    tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
+                    return Ok(Held::Done);
+                }
+                Ok(done) => done.fold.state.chosen.unwrap_or_else(|| host.clone()),
+                Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
+                Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
+                    tracing::info!(%stream, "the saga wants no host any more");
+                    return Ok(Held::Done);
+                }
+                Err(ExecuteError::Refused(refusal @ ReservationRefusal::TooManyTried { .. })) => {
+                    self.fail(cause, command, refusal.to_string()).await?;
+                    return Ok(Held::Done);
+                }
+                Err(error) => return Err(error.into()),
+            };
         let ask =
             HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
         let stream = host_stream(&chosen)?;
         let held = match chosen == *host {
-            true => self.shell.execute_from(&stream, candidate, cause, &ask).await,
-            false => self.shell.execute::<HostDecider>(&stream, cause, &ask).await,
+            true => self.worker.shell.execute_from(&stream, candidate, cause, &ask).await,
+            false => self.worker.shell.execute::<HostDecider>(&stream, cause, &ask).await,
         };
         match held {
             Ok(_) => self.undo_unless_chosen(cause, command, &chosen).await,
@@ -127,11 +128,12 @@ impl DeployHost {
         host: &HostId,
     ) -> Result<Held, Failure> {
         let stream = reservation_stream(&command.provisioning)?;
-        let state = self.shell.load::<ReservationDecider>(&stream).await?.state;
+        let state = self.worker.shell.load::<ReservationDecider>(&stream).await?.state;
         if state.closed || state.chosen.as_ref() != Some(host) {
             let undo =
                 HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
-            self.tell(host, &part(cause, "undone")?, &undo).await?;
+            let (stream, cause) = (host_stream(host)?, part(cause, "undone")?);
+            self.worker.tell::<HostDecider>(&stream, &cause, &undo).await?;
         }
         Ok(Held::Done)
     }
@@ -151,7 +153,7 @@ impl DeployHost {
             host,
         };
         let stream = reservation_stream(&command.provisioning)?;
-        let lost = self.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
+        let lost = self.worker.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
         Ok(Held::Lost(Box::new(lost.fold)))
     }
 
@@ -163,7 +165,7 @@ impl DeployHost {
             reason,
         };
         let stream = reservation_stream(&command.provisioning)?;
-        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
+        self.worker.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
         Ok(())
     }
 
@@ -173,10 +175,10 @@ impl DeployHost {
         let stream = reservation_stream(provisioning)?;
         let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
         let closed =
-            self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
+            self.worker.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
         let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
         for host in &closed.fold.state.tried {
-            match self.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
+            match self.worker.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
                 Ok(_) => {}
                 Err(ExecuteError::Refused(refusal)) => {
                     // No answer: the saga tries again, and ends visibly stuck rather than forget a dirty host.
@@ -191,7 +193,10 @@ impl DeployHost {
             step: step.clone(),
             host: closed.fold.state.chosen.clone(),
         };
-        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released).await?;
+        self.worker
+            .shell
+            .execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released)
+            .await?;
         Ok(())
     }
 

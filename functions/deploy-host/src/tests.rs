@@ -14,7 +14,7 @@ use hostler_drivers::{CallbackKey, Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{HostId, HostPolicy, Image, ProvisioningId, StepCommand, StepId};
-use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Row, Shell, Views};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Row, Shell, StepWorker, Views};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
@@ -49,7 +49,8 @@ fn world() -> World {
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
-    let deploy_host = DeployHost { shell, views: Arc::new(views.clone()), once, breakers, bmcs, settings };
+    let worker = StepWorker { shell, once, breakers };
+    let deploy_host = DeployHost { worker, views: Arc::new(views.clone()), bmcs, settings };
     World { deploy_host, views, clock }
 }
 
@@ -73,8 +74,8 @@ fn reserve_host(of: &str, at: &str, sku: Option<&str>) -> ReserveHost {
 impl World {
     fn cause(&self) -> Cause {
         Cause {
-            id: CommandId(self.deploy_host.shell.new_id()).into(),
-            correlation_id: CorrelationId(self.deploy_host.shell.new_id()),
+            id: CommandId(self.deploy_host.worker.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.deploy_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,
             actor: Actor("test".to_owned()),
@@ -102,6 +103,7 @@ impl World {
     async fn told(&self, host: &HostId, input: HostInput) -> HostState {
         let stream = host_stream(host).unwrap();
         self.deploy_host
+            .worker
             .shell
             .execute::<HostDecider>(&stream, &self.cause(), &input)
             .await
@@ -112,11 +114,11 @@ impl World {
 
     async fn reservation(&self, of: &str, cause: &Cause, input: ReservationInput) {
         let stream = hostler_core::StreamId::new(ReservationDecider::CATEGORY, of).unwrap();
-        self.deploy_host.shell.execute::<ReservationDecider>(&stream, cause, &input).await.unwrap();
+        self.deploy_host.worker.shell.execute::<ReservationDecider>(&stream, cause, &input).await.unwrap();
     }
 
     async fn state(&self, host: &HostId) -> HostState {
-        self.deploy_host.shell.load::<HostDecider>(&host_stream(host).unwrap()).await.unwrap().state
+        self.deploy_host.worker.shell.load::<HostDecider>(&host_stream(host).unwrap()).await.unwrap().state
     }
 
     async fn row(&self, host: &str, sku: &str) {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use hostler_core::{Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Incoming, Payload, StreamId};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
-use hostler_drivers::{Monitoring, PlainMonitoring, RegisterHost};
+use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
     FaultDomain, HostId, HostPolicy, Image, PoolId, ProvisioningId, Role, Sku, StepCommand, StepId,
 };
-use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell, StepWorker};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 
-use crate::{ControlState, MonitorHost};
+use crate::MonitorHost;
 
 struct World {
     monitor_host: MonitorHost,
@@ -31,7 +31,10 @@ fn world() -> World {
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
-    let monitor_host = MonitorHost { shell, once, breakers, monitoring: Arc::new(monitoring.clone()) };
+    let monitor_host = MonitorHost {
+        worker: StepWorker { shell, once, breakers },
+        monitoring: Arc::new(monitoring.clone()),
+    };
     World { monitor_host, monitoring, clock }
 }
 
@@ -69,13 +72,14 @@ impl World {
 
     async fn told(&self, input: HostInput) -> HostState {
         let cause = Cause {
-            id: CommandId(self.monitor_host.shell.new_id()).into(),
-            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+            id: CommandId(self.monitor_host.worker.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.monitor_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,
             actor: Actor("test".to_owned()),
         };
-        let done = self.monitor_host.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
+        let done =
+            self.monitor_host.worker.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
         done.unwrap().fold.state
     }
 
@@ -113,14 +117,14 @@ impl World {
     }
 
     fn message(&self, command: StepCommand) -> Incoming {
-        let id = CommandId(self.monitor_host.shell.new_id());
+        let id = CommandId(self.monitor_host.worker.shell.new_id());
         Incoming::Command(Box::new(CommandEnvelope {
             command_id: id,
             command_type: command.type_name().to_owned(),
             schema_version: 1,
             timestamp: self.clock.now(),
             source: "hostler".to_owned(),
-            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+            correlation_id: CorrelationId(self.monitor_host.worker.shell.new_id()),
             causation_id: id.into(),
             trace_context: None,
             hops: 0,
@@ -132,9 +136,10 @@ impl World {
 
     async fn handle(&self, command: StepCommand) -> Vec<String> {
         let message = self.message(command);
-        let before = self.monitor_host.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
+        let before =
+            self.monitor_host.worker.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
         self.monitor_host.handle(&message).await.unwrap();
-        let commits = self.monitor_host.shell.store().read(&self.stream(), before, 10).await.unwrap();
+        let commits = self.monitor_host.worker.shell.store().read(&self.stream(), before, 10).await.unwrap();
         commits.into_iter().flat_map(|commit| commit.events).map(|event| event.event_type).collect()
     }
 

@@ -12,14 +12,14 @@ use fire_timers::FireTimers;
 use hostler_domain::views::{VIEWED, VIEWS_QUEUE};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
-    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+    Applied, ApplyRole, CallbackKey, Configuration, ControlState, Deregistered, DriverError, FirstSample,
+    Monitoring, Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::{HostPolicy, Image, ProvisioningPolicy, SOURCE};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::{
     Backpressure, Batch, Breakers, Clock, Control, EventStore, Handler, Ids, Lanes, Once, Queues, Shell,
-    Triage, Views,
+    StepWorker, Triage, Views,
 };
 use hostler_testkit::{SeededIds, TestClock};
 use monitor_host::MonitorHost;
@@ -119,6 +119,7 @@ pub fn wire(ports: Ports) -> Functions {
     let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
     let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
     let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
+    let worker = || StepWorker { shell: shell.clone(), once: once.clone(), breakers: breakers() };
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let accept_commands = Arc::new(AcceptCommands {
         shell: shell.clone(),
@@ -129,25 +130,17 @@ pub fn wire(ports: Ports) -> Functions {
         host_policy: HostPolicy::default(),
     });
     let deploy_host = DeployHost {
-        shell: shell.clone(),
+        worker: worker(),
         views: views.clone(),
-        once: once.clone(),
-        breakers: breakers(),
         bmcs: Arc::new(bmcs),
         settings: settings(callback_key),
     };
-    let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
+    let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
-    let configure_host = ConfigureHost {
-        shell: shell.clone(),
-        once: once.clone(),
-        breakers: breakers(),
-        configuration: Arc::new(configuration),
-    };
-    let monitoring = PlainMonitoring::new(monitor_host::ControlState(control.clone()));
+    let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
+    let monitoring = PlainMonitoring::new(ControlState(control.clone()));
     let monitoring = Flaky { inner: monitoring, switch };
-    let monitor_host =
-        MonitorHost { shell: shell.clone(), once, breakers: breakers(), monitoring: Arc::new(monitoring) };
+    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
     let triage = triage(shell.clone(), queues.clone(), control.clone());
     let lanes = Lanes::new(control);
     let handlers: [Arc<dyn Handler>; 8] = [

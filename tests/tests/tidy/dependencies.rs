@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("hostler-bench", &["hostler-core", "hostler-runtime"]),
     ("hostler-events", &["hostler-core"]),
     ("hostler-domain", &["hostler-core", "hostler-events"]),
-    ("hostler-drivers", &["hostler-core", "hostler-events"]),
+    ("hostler-drivers", &["hostler-core", "hostler-runtime", "hostler-events"]),
     ("hostler-localstack", &[]),
     ("hostler-cli", MEETING_PLACE),
     ("hostler-tests", MEETING_PLACE),
