@@ -8,6 +8,7 @@ pub mod commit;
 pub mod contract;
 pub mod data;
 pub mod decider;
+pub mod effect;
 pub mod envelope;
 pub mod failure;
 pub mod flow;

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use hostler_core::Category;
+use hostler_core::failure::error_chain;
+use hostler_runtime::StepError;
+
 use crate::bmc::{PowerGoal, PowerState};
 
 /// Any error of an adapter that is not ours to name.
@@ -240,6 +244,14 @@ pub enum DriverError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl From<DriverError> for StepError {
+    /// A step may have made several calls, so that the earlier ones may have done something.
+    fn from(error: DriverError) -> Self {
+        let category = if error.is_transient() { Category::Transient } else { Category::Business };
+        Self { category, reason: error_chain(&error), uncertain: true, outage: error.is_outage() }
+    }
 }
 
 impl DriverError {

@@ -25,5 +25,5 @@ pub use error::{At, BoxError, DriverError};
 pub use image::{BootImage, ImageUrlError};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
-pub use state::StateStore;
+pub use state::{ControlState, StateStore};
 pub use token::{CallbackKey, WeakKey};

@@ -1,6 +1,9 @@
 //! The small memory of drivers that have no system of their own behind them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use hostler_runtime::Control;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,13 +27,35 @@ pub trait StateStore: Send + Sync {
 }
 
 #[async_trait]
-impl<S: StateStore + ?Sized> StateStore for std::sync::Arc<S> {
+impl<S: StateStore + ?Sized> StateStore for Arc<S> {
     async fn get(&self, key: &str) -> Result<Option<Value>, BoxError> {
         (**self).get(key).await
     }
 
     async fn put(&self, key: &str, value: Value) -> Result<(), BoxError> {
         (**self).put(key, value).await
+    }
+}
+
+/// The shared control state, as the drivers' memory.
+#[derive(Clone)]
+pub struct ControlState(pub Arc<dyn Control>);
+
+#[async_trait]
+impl StateStore for ControlState {
+    async fn get(&self, key: &str) -> Result<Option<Value>, BoxError> {
+        Ok(self.0.get(key).await?.map(|entry| entry.value))
+    }
+
+    async fn put(&self, key: &str, value: Value) -> Result<(), BoxError> {
+        let expected = self.0.get(key).await?.map_or(0, |entry| entry.revision);
+        match self.0.put(key, &value, expected).await? {
+            true => Ok(()),
+            false => {
+                Err(format!("{key} in the control table was changed by another writer at the same time")
+                    .into())
+            }
+        }
     }
 }
 

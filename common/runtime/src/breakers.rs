@@ -113,10 +113,32 @@ impl Breakers {
         is_outage: impl Fn(&E) -> bool,
         call: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, Called<E>> {
-        let permit = self.admit(dependency).await.map_err(Called::Open)?;
+        self.call_through(&[dependency], is_outage, call).await
+    }
+
+    /// Makes one call that needs several dependencies, such as all BMCs and this one, the most general one first. That one
+    /// of them is left alone says nothing of the others. A failure counts for each of them.
+    ///
+    /// # Errors
+    /// [`Called`].
+    pub async fn call_through<T, E: std::fmt::Display>(
+        &self,
+        dependencies: &[impl AsRef<str>],
+        is_outage: impl Fn(&E) -> bool,
+        call: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, Called<E>> {
+        let mut permits = Vec::with_capacity(dependencies.len());
+        for dependency in dependencies {
+            permits.push(self.admit(dependency.as_ref()).await.map_err(Called::Open)?);
+        }
         let result = call().await;
         let outage = result.as_ref().err().filter(|error| is_outage(error)).map(ToString::to_string);
-        match self.tell(permit, outage.as_deref()).await {
+        let mut opened = None;
+        for permit in permits.into_iter().rev() {
+            // The most general one has the last word.
+            opened = self.tell(permit, outage.as_deref()).await.or(opened);
+        }
+        match opened {
             // Whoever finds the dependency away waits for it like all the others.
             Some(open) => Err(Called::Open(open)),
             None => result.map_err(Called::Failed),

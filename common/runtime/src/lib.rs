@@ -21,10 +21,11 @@ pub mod replay;
 pub mod sagas;
 pub mod serve;
 pub mod shell;
+pub mod steps;
 pub mod telemetry;
 pub mod timers;
 pub mod triage;
-mod turns;
+mod under_lease;
 pub mod vault;
 
 pub use batch::{Batch, Handler};
@@ -44,5 +45,6 @@ pub use ports::{
 pub use register::{Application, Entities, Register};
 pub use sagas::Sagas;
 pub use shell::{Cause, ExecuteError, Executed, Outcome, Shell};
+pub use steps::{Begin, Call, Effect, EffectCommand, NoUndo, Step, StepError, StepWorker, Target, Wanted};
 pub use triage::Triage;
-pub use turns::{Settled, Turn};
+pub use under_lease::{Lease, Recorded};

@@ -39,7 +39,7 @@ pub struct Fence(pub u64);
 impl Fence {
     /// A lease is taken over only when it ran out by the taker's clock, which was later than when it was taken; so the
     /// moments of taking ascend, whosever clock they were read on.
-    fn at(now: Timestamp) -> Self {
+    pub(crate) fn at(now: Timestamp) -> Self {
         Self(u64::try_from(now.as_millisecond()).unwrap_or(0))
     }
 }

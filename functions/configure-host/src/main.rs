@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use configure_host::{ConfigureHost, ControlState};
+use configure_host::ConfigureHost;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::PlainConfiguration;
+use hostler_drivers::{ControlState, PlainConfiguration};
+use hostler_runtime::StepWorker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = start("configure-host").await?;
     let configuration = PlainConfiguration::new(ControlState(function.control()?));
-    let handler = ConfigureHost {
-        shell: function.shell()?,
-        once: function.once()?,
-        breakers: function.breakers()?,
-        configuration: Arc::new(configuration),
-    };
+    let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
+    let worker = StepWorker { shell, once, breakers };
+    let handler = ConfigureHost { worker, configuration: Arc::new(configuration) };
     function.serve_queue("configure-host", handler).await
 }

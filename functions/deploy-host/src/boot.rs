@@ -1,157 +1,217 @@
 //! Booting a host from an image, and putting it back to rest. The host's own callback ends a boot, not this
 //! function, so that no invocation waits for a machine to install itself.
 
-use hostler_core::{Category, Failure};
+use hostler_core::Category;
+use hostler_core::saga::SagaRef;
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::{Called, Cause, Executed, Fold, Settled};
+use hostler_runtime::{Begin, Fence, Open, Step, StepError, Target, Wanted};
 
 use crate::inspect::power_state;
-use crate::{DeployHost, DriverFailure, host_stream, part};
+use crate::{ALL_BMCS, DeployHost, worked_on_through_bmc};
+
+/// The power states that a host went through.
+type PowerStates = Vec<hostler_events::host::PowerState>;
+
+/// Boots the image of a deployment. The host counts as dirty before it is touched.
+impl Step<DeployImage> for DeployHost {
+    type Entity = HostDecider;
+    type Output = PowerStates;
+
+    fn target(&self, command: &DeployImage) -> Target {
+        worked_on_through_bmc(&command.host)
+    }
+
+    fn begin(&self, command: &DeployImage, _: &HostState) -> Option<Begin<HostInput>> {
+        let DeployImage { saga, step, image, .. } = command.clone();
+        Some(Begin::once(HostInput::StartDeploy { saga, step, image }))
+    }
+
+    /// A host that has called back is not booted again, however often this comes.
+    fn is_wanted(&self, command: &DeployImage, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(is_deploying(host, &command.step) && !host.has_booted(&command.step))
+    }
+
+    async fn perform(
+        &self,
+        command: &DeployImage,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<PowerStates, StepError> {
+        self.boot(&command.host, host, &command.step, &command.image).await
+    }
+
+    /// The callback answers the saga.
+    fn succeeded(&self, command: &DeployImage, power_states: PowerStates) -> Vec<HostInput> {
+        vec![HostInput::RecordPower { step: command.step.clone(), power_states }]
+    }
+
+    fn failed(&self, command: &DeployImage, error: &StepError) -> Option<HostInput> {
+        Some(failed(&command.saga, &command.step, error))
+    }
+
+    fn deferred(&self, command: &DeployImage, open: &Open) -> Option<HostInput> {
+        deferred(&command.saga, &command.step, open)
+    }
+}
+
+/// Takes the image out of a host that has called back from it.
+impl Step<FinishDeploy> for DeployHost {
+    type Entity = HostDecider;
+    type Output = ();
+
+    fn target(&self, command: &FinishDeploy) -> Target {
+        worked_on_through_bmc(&command.host)
+    }
+
+    fn is_wanted(&self, command: &FinishDeploy, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(is_deploying(host, &command.step) && host.has_booted(&command.step))
+    }
+
+    async fn perform(&self, command: &FinishDeploy, host: &HostState, _: Fence) -> Result<(), StepError> {
+        let bmc = self.bmc(&command.host, host)?;
+        bmc.restore_boot().await?;
+        bmc.eject_media().await?;
+        Ok(())
+    }
+
+    fn succeeded(&self, command: &FinishDeploy, (): ()) -> Vec<HostInput> {
+        let FinishDeploy { saga, step, .. } = command.clone();
+        vec![HostInput::RecordDeployed { saga, step }]
+    }
+
+    /// A BMC that is away for a while is tried again by the queue, for the host itself is well: to deploy it anew would be
+    /// a waste.
+    fn failed(&self, command: &FinishDeploy, error: &StepError) -> Option<HostInput> {
+        let is_lasting = error.category != Category::Transient;
+        is_lasting.then(|| failed(&command.saga, &command.step, error))
+    }
+
+    fn deferred(&self, command: &FinishDeploy, open: &Open) -> Option<HostInput> {
+        deferred(&command.saga, &command.step, open)
+    }
+}
+
+/// Boots the cleaning image.
+impl Step<CleanHost> for DeployHost {
+    type Entity = HostDecider;
+    type Output = PowerStates;
+
+    fn target(&self, command: &CleanHost) -> Target {
+        worked_on_through_bmc(&command.host)
+    }
+
+    fn is_wanted(&self, command: &CleanHost, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(is_cleaning(host, &command.step, false))
+    }
+
+    async fn perform(
+        &self,
+        command: &CleanHost,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<PowerStates, StepError> {
+        self.boot(&command.host, host, &command.step, &self.settings.cleaning_image).await
+    }
+
+    fn succeeded(&self, command: &CleanHost, power_states: PowerStates) -> Vec<HostInput> {
+        vec![HostInput::RecordPower { step: command.step.clone(), power_states }]
+    }
+
+    fn failed(&self, command: &CleanHost, error: &StepError) -> Option<HostInput> {
+        Some(cleaning_failed(&command.step, error))
+    }
+
+    /// The host's own deadline goes on: no saga waits for it.
+    fn deferred(&self, _: &CleanHost, _: &Open) -> Option<HostInput> {
+        None
+    }
+}
+
+/// Puts a host to rest whose cleaning image is done.
+impl Step<FinishCleaning> for DeployHost {
+    type Entity = HostDecider;
+    type Output = PowerStates;
+
+    fn target(&self, command: &FinishCleaning) -> Target {
+        worked_on_through_bmc(&command.host)
+    }
+
+    fn is_wanted(&self, command: &FinishCleaning, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(is_cleaning(host, &command.step, true))
+    }
+
+    async fn perform(
+        &self,
+        command: &FinishCleaning,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<PowerStates, StepError> {
+        self.rest(&command.host, host).await
+    }
+
+    fn succeeded(&self, command: &FinishCleaning, power_states: PowerStates) -> Vec<HostInput> {
+        let step = command.step.clone();
+        let powered = HostInput::RecordPower { step: step.clone(), power_states };
+        vec![powered, HostInput::RecordCleaned { step }]
+    }
+
+    fn failed(&self, command: &FinishCleaning, error: &StepError) -> Option<HostInput> {
+        Some(cleaning_failed(&command.step, error))
+    }
+
+    /// The host's own deadline goes on: no saga waits for it.
+    fn deferred(&self, _: &FinishCleaning, _: &Open) -> Option<HostInput> {
+        None
+    }
+}
+
+/// Undoes a deployment. From the first commit on, whatever the deployment still reports is late.
+impl Step<UndeployHost> for DeployHost {
+    type Entity = HostDecider;
+    type Output = PowerStates;
+
+    fn target(&self, command: &UndeployHost) -> Target {
+        worked_on_through_bmc(&command.host)
+    }
+
+    fn begin(&self, command: &UndeployHost, _: &HostState) -> Option<Begin<HostInput>> {
+        let UndeployHost { saga, step, .. } = command.clone();
+        Some(Begin::once(HostInput::StartUndeploy { saga, step }))
+    }
+
+    fn is_wanted(&self, command: &UndeployHost, host: &HostState) -> Wanted<HostInput> {
+        let is_undeploying = matches!(host.phase, HostPhase::Deprovisioning { .. });
+        Wanted::when(is_undeploying && host.waits_for(&command.step))
+    }
+
+    async fn perform(
+        &self,
+        command: &UndeployHost,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<PowerStates, StepError> {
+        self.rest(&command.host, host).await
+    }
+
+    fn succeeded(&self, command: &UndeployHost, power_states: PowerStates) -> Vec<HostInput> {
+        let UndeployHost { saga, step, .. } = command.clone();
+        let powered = HostInput::RecordPower { step: step.clone(), power_states };
+        vec![powered, HostInput::RecordUndeployed { saga, step }]
+    }
+
+    fn failed(&self, command: &UndeployHost, error: &StepError) -> Option<HostInput> {
+        Some(failed(&command.saga, &command.step, error))
+    }
+
+    fn deferred(&self, command: &UndeployHost, open: &Open) -> Option<HostInput> {
+        deferred(&command.saga, &command.step, open)
+    }
+}
 
 impl DeployHost {
-    /// Boots the image of a deployment. The host counts as dirty before it is touched.
-    pub(crate) async fn deploy(
-        &self,
-        cause: &Cause,
-        fold: Fold<HostDecider>,
-        done: Cause,
-        command: DeployImage,
-    ) -> Result<Settled, Failure> {
-        let DeployImage { provisioning, step, host, image } = command;
-        let start = HostInput::StartDeploy {
-            provisioning: provisioning.clone(),
-            step: step.clone(),
-            image: image.clone(),
-        };
-        let Some(Executed { fold, .. }) =
-            self.tell_from(&host, fold, &part(cause, "started")?, &start).await?
-        else {
-            return Ok(Settled::No);
-        };
-        // A host that has called back is not booted again, however often this comes.
-        if !is_deploying(&fold.state, &step) || fold.state.has_booted(&step) {
-            return Ok(Settled::No);
-        }
-        let outcome = match self.boot(&host, &fold.state, &step, &image).await {
-            Ok(power_states) => HostInput::RecordPower { step, power_states },
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                HostInput::FailStep { provisioning, step, category, reason }
-            }
-            Err(Called::Open(open)) => return self.wait(&host, cause, (provisioning, step), open).await,
-        };
-        self.settle(&host, fold, &done, &outcome).await
-    }
-
-    /// Takes the image out of a host that has called back from it. A BMC that is away for a while is tried again
-    /// by the queue, for the host itself is well: to deploy it anew would be a waste.
-    pub(crate) async fn finish_deploy(
-        &self,
-        cause: &Cause,
-        fold: Fold<HostDecider>,
-        done: Cause,
-        command: FinishDeploy,
-    ) -> Result<Settled, Failure> {
-        let FinishDeploy { provisioning, step, host } = command;
-        if !is_deploying(&fold.state, &step) || !fold.state.has_booted(&step) {
-            return Ok(Settled::No);
-        }
-        let outcome = match self.detach(&host, &fold.state).await {
-            Ok(()) => HostInput::RecordDeployed { provisioning, step },
-            Err(Called::Failed(DriverFailure { category: Category::Transient, reason, .. })) => {
-                return Err(Failure::retryable(reason));
-            }
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                HostInput::FailStep { provisioning, step, category, reason }
-            }
-            Err(Called::Open(open)) => return self.wait(&host, cause, (provisioning, step), open).await,
-        };
-        self.settle(&host, fold, &done, &outcome).await
-    }
-
-    /// Boots the cleaning image.
-    pub(crate) async fn clean(
-        &self,
-        fold: Fold<HostDecider>,
-        done: Cause,
-        command: CleanHost,
-    ) -> Result<Settled, Failure> {
-        let CleanHost { host, step } = command;
-        if !is_cleaning(&fold.state, &step, false) {
-            return Ok(Settled::No);
-        }
-        let image = self.settings.cleaning_image.clone();
-        let outcome = match self.boot(&host, &fold.state, &step, &image).await {
-            Ok(power_states) => HostInput::RecordPower { step, power_states },
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                HostInput::FailCleaning { step, category, reason }
-            }
-            Err(Called::Open(open)) => return Err(open.into()),
-        };
-        self.settle(&host, fold, &done, &outcome).await
-    }
-
-    /// Puts a host to rest whose cleaning image is done.
-    pub(crate) async fn finish_cleaning(
-        &self,
-        cause: &Cause,
-        fold: Fold<HostDecider>,
-        done: Cause,
-        command: FinishCleaning,
-    ) -> Result<Settled, Failure> {
-        let FinishCleaning { host, step } = command;
-        if !is_cleaning(&fold.state, &step, true) {
-            return Ok(Settled::No);
-        }
-        match self.rest(&host, &fold.state).await {
-            Ok(power_states) => {
-                let powered = HostInput::RecordPower { step: step.clone(), power_states };
-                let fold = self.record(&host, fold, &part(cause, "powered")?, &powered).await?;
-                self.settle(&host, fold, &done, &HostInput::RecordCleaned { step }).await
-            }
-            Err(Called::Open(open)) => Err(open.into()),
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                let failed = HostInput::FailCleaning { step, category, reason };
-                self.settle(&host, fold, &done, &failed).await
-            }
-        }
-    }
-
-    /// Undoes a deployment. From the first commit on, whatever the deployment still reports is late.
-    pub(crate) async fn undeploy(
-        &self,
-        cause: &Cause,
-        fold: Fold<HostDecider>,
-        done: Cause,
-        command: UndeployHost,
-    ) -> Result<Settled, Failure> {
-        let UndeployHost { provisioning, step, host } = command;
-        let start = HostInput::StartUndeploy { provisioning: provisioning.clone(), step: step.clone() };
-        let Some(Executed { fold, .. }) =
-            self.tell_from(&host, fold, &part(cause, "started")?, &start).await?
-        else {
-            return Ok(Settled::No);
-        };
-        if !matches!(fold.state.phase, HostPhase::Deprovisioning { .. }) || !fold.state.waits_for(&step) {
-            return Ok(Settled::No);
-        }
-        match self.rest(&host, &fold.state).await {
-            Ok(power_states) => {
-                let powered = HostInput::RecordPower { step: step.clone(), power_states };
-                let fold = self.record(&host, fold, &part(cause, "powered")?, &powered).await?;
-                let undeployed = HostInput::RecordUndeployed { provisioning, step };
-                self.settle(&host, fold, &done, &undeployed).await
-            }
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                let failed = HostInput::FailStep { provisioning, step, category, reason };
-                self.settle(&host, fold, &done, &failed).await
-            }
-            Err(Called::Open(open)) => self.wait(&host, cause, (provisioning, step), open).await,
-        }
-    }
-
     /// Boots an image that calls back for this step; says through which power states the host went.
     async fn boot(
         &self,
@@ -159,55 +219,21 @@ impl DeployHost {
         state: &HostState,
         step: &StepId,
         image: &Image,
-    ) -> Result<Vec<hostler_events::host::PowerState>, Called<DriverFailure>> {
-        let work = async || {
-            let url = self.image_url(host, step, image)?;
-            let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
-            Ok(changes(&booted.power_changes))
-        };
-        self.through_breakers(host, work).await
-    }
-
-    /// Records what happened on the way, as far as the host still wants to know; gives the host as it is then.
-    async fn record(
-        &self,
-        host: &HostId,
-        fold: Fold<HostDecider>,
-        cause: &Cause,
-        input: &HostInput,
-    ) -> Result<Fold<HostDecider>, Failure> {
-        match self.tell_from(host, fold, cause, input).await? {
-            Some(told) => Ok(told.fold),
-            None => Ok(self.shell.load::<HostDecider>(&host_stream(host)?).await?),
-        }
-    }
-
-    async fn detach(&self, host: &HostId, state: &HostState) -> Result<(), Called<DriverFailure>> {
-        let work = async || {
-            let bmc = self.bmc(host, state)?;
-            bmc.restore_boot().await?;
-            bmc.eject_media().await?;
-            Ok(())
-        };
-        self.through_breakers(host, work).await
+    ) -> Result<PowerStates, StepError> {
+        let url = self.image_url(host, step, image)?;
+        let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
+        Ok(changes(&booted.power_changes))
     }
 
     /// Brings a host to rest; says through which power states it went.
-    async fn rest(
-        &self,
-        host: &HostId,
-        state: &HostState,
-    ) -> Result<Vec<hostler_events::host::PowerState>, Called<DriverFailure>> {
-        let work = async || {
-            let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
-            Ok(changes(&rested.power_changes))
-        };
-        self.through_breakers(host, work).await
+    async fn rest(&self, host: &HostId, state: &HostState) -> Result<PowerStates, StepError> {
+        let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
+        Ok(changes(&rested.power_changes))
     }
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat
     /// recognises what is already done.
-    fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, DriverFailure> {
+    fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, StepError> {
         let token = self.settings.callback_key.token(host.as_str(), step.as_str());
         let image = BootImage {
             image: format!("{}/{image}", self.settings.image_url.trim_end_matches('/')),
@@ -216,11 +242,11 @@ impl DeployHost {
             host: host.to_string(),
             step: step.to_string(),
         };
-        image.url().map_err(|error| DriverFailure::business(error.to_string()))
+        image.url().map_err(|error| StepError::refused(error.to_string()))
     }
 }
 
-fn changes(states: &[PowerState]) -> Vec<hostler_events::host::PowerState> {
+fn changes(states: &[PowerState]) -> PowerStates {
     states.iter().map(power_state).collect()
 }
 
@@ -232,4 +258,22 @@ fn is_deploying(state: &HostState, step: &StepId) -> bool {
 /// Whether the host waits for this cleaning, before or after its image has reported.
 fn is_cleaning(state: &HostState, step: &StepId, after_boot: bool) -> bool {
     matches!(state.phase, HostPhase::Cleaning { booted, .. } if booted == after_boot) && state.waits_for(step)
+}
+
+fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
+    let (saga, step) = (saga.clone(), step.clone());
+    let StepError { category, reason, .. } = error.clone();
+    HostInput::FailStep { saga, step, category, reason }
+}
+
+fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
+    let (step, StepError { category, reason, .. }) = (step.clone(), error.clone());
+    HostInput::FailCleaning { step, category, reason }
+}
+
+/// When all BMCs are away the saga gives its step more time; one that is away is the saga's to judge.
+fn deferred(saga: &SagaRef, step: &StepId, open: &Open) -> Option<HostInput> {
+    let (saga, step) = (saga.clone(), step.clone());
+    let (until, reason) = (open.until, open.to_string());
+    (open.dependency == ALL_BMCS).then(|| HostInput::DeferStep { saga, step, until, reason })
 }

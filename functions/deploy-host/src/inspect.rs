@@ -1,37 +1,33 @@
 //! Verifying a host: its BMC answers, and tells what the hardware is.
 
-use hostler_core::Failure;
 use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::PowerState;
-use hostler_runtime::{Called, Cause};
+use hostler_runtime::{Fence, Open, Step, StepError, Target, Wanted};
 
-use crate::{DeployHost, DriverFailure, host_stream};
+use crate::{DeployHost, seen_through_bmc};
 
-impl DeployHost {
-    pub(crate) async fn verify(&self, cause: &Cause, command: VerifyHost) -> Result<(), Failure> {
-        let VerifyHost { host, step } = command;
-        let fold = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
-        if !matches!(fold.state.phase, HostPhase::Verifying { .. }) || !fold.state.waits_for(&step) {
-            return Ok(());
-        }
-        let look = async || self.look(&host, &fold.state).await;
-        let input = match self.through_breakers(&host, look).await {
-            Ok(facts) => HostInput::RecordFacts { step, facts },
-            Err(Called::Failed(DriverFailure { category, reason, .. })) => {
-                HostInput::FailVerification { step, category, reason }
-            }
-            Err(Called::Open(open)) => return Err(open.into()),
-        };
-        self.tell_from(&host, fold, cause, &input).await.map(drop)
+/// It changes nothing on the host, and needs no lease.
+impl Step<VerifyHost> for DeployHost {
+    type Entity = HostDecider;
+    type Output = HostFacts;
+
+    fn target(&self, command: &VerifyHost) -> Target {
+        seen_through_bmc(&command.host)
     }
 
-    async fn look(
+    fn is_wanted(&self, command: &VerifyHost, host: &HostState) -> Wanted<HostInput> {
+        let is_verifying = matches!(host.phase, HostPhase::Verifying { .. });
+        Wanted::when(is_verifying && host.waits_for(&command.step))
+    }
+
+    async fn perform(
         &self,
-        host: &hostler_events::HostId,
-        state: &HostState,
-    ) -> Result<HostFacts, DriverFailure> {
-        let bmc = self.bmc(host, state)?;
+        command: &VerifyHost,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<HostFacts, StepError> {
+        let bmc = self.bmc(&command.host, host)?;
         let power = bmc.settled_power_state(&self.settings.patience).await?;
         let facts = bmc.inspect().await?;
         Ok(HostFacts {
@@ -44,6 +40,20 @@ impl DeployHost {
                 memory_gib: facts.memory_gib,
             },
         })
+    }
+
+    fn succeeded(&self, command: &VerifyHost, facts: HostFacts) -> Vec<HostInput> {
+        vec![HostInput::RecordFacts { step: command.step.clone(), facts }]
+    }
+
+    fn failed(&self, command: &VerifyHost, error: &StepError) -> Option<HostInput> {
+        let (step, StepError { category, reason, .. }) = (command.step.clone(), error.clone());
+        Some(HostInput::FailVerification { step, category, reason })
+    }
+
+    /// The host's own deadline goes on: no saga waits for it.
+    fn deferred(&self, _: &VerifyHost, _: &Open) -> Option<HostInput> {
+        None
     }
 }
 

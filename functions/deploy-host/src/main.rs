@@ -6,15 +6,15 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::RedfishBmcs;
+use hostler_runtime::StepWorker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = start("deploy-host").await?;
+    let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let handler = DeployHost {
-        shell: function.shell()?,
+        worker: StepWorker { shell, once, breakers },
         views: function.views()?,
-        once: function.once()?,
-        breakers: function.breakers()?,
         bmcs: Arc::new(RedfishBmcs::default()),
         settings: DeploySettings::read(|name| std::env::var(name).ok())?,
     };

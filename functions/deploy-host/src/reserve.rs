@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Failure, StreamId};
 use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{
@@ -12,7 +13,7 @@ use hostler_domain::{
     ReservationState, candidate_order,
 };
 use hostler_events::commands::{ReleaseReservation, ReserveHost};
-use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningId};
+use hostler_events::{FaultDomain, HostId, PoolId};
 use hostler_runtime::{Cause, ExecuteError, Fold, Outcome, Row};
 use serde::Deserialize;
 
@@ -37,14 +38,14 @@ struct HostRow {
 impl DeployHost {
     /// Finds a free host and holds it.
     pub(crate) async fn reserve(&self, cause: &Cause, command: &ReserveHost) -> Result<(), Failure> {
-        let stream = reservation_stream(&command.provisioning)?;
-        let mut reservation = self.shell.load::<ReservationDecider>(&stream).await?;
+        let stream = reservation_stream(&command.saga)?;
+        let mut reservation = self.worker.shell.load::<ReservationDecider>(&stream).await?;
         if reservation.seen(&part(cause, "failed")?.id).is_some() {
             return Ok(());
         }
         // What an earlier try, or this one before a crash, has chosen comes first.
         if let Some(host) = reservation.state.chosen.clone() {
-            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
             match self.hold(cause, command, &host, reservation, candidate).await? {
                 Held::Done => return Ok(()),
                 Held::Lost(after) => reservation = *after,
@@ -57,7 +58,7 @@ impl DeployHost {
             if reservation.state.lost.contains(&host) {
                 continue;
             }
-            let candidate = self.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+            let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
             if !candidate.state.is_available() {
                 continue;
             }
@@ -78,38 +79,38 @@ impl DeployHost {
         reservation: Fold<ReservationDecider>,
         candidate: Fold<HostDecider>,
     ) -> Result<Held, Failure> {
-        let stream = reservation_stream(&command.provisioning)?;
+        let stream = reservation_stream(&command.saga)?;
         let choose = ReservationInput::Choose {
-            provisioning: command.provisioning.clone(),
+            saga: command.saga.clone(),
             step: command.step.clone(),
             host: host.clone(),
         };
         let cause_of_choice = part(cause, &format!("choose:{host}"))?;
-        let chosen = match self.shell.execute_from(&stream, reservation, &cause_of_choice, &choose).await {
-            Ok(done)
-                if done.outcome == Outcome::Repeated && is_overtaken(&done.fold.state, command, host) =>
-            {
-                tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
-                return Ok(Held::Done);
-            }
-            Ok(done) => done.fold.state.chosen.unwrap_or_else(|| host.clone()),
-            Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
-            Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
-                tracing::info!(%stream, "the saga wants no host any more");
-                return Ok(Held::Done);
-            }
-            Err(ExecuteError::Refused(refusal @ ReservationRefusal::TooManyTried { .. })) => {
-                self.fail(cause, command, refusal.to_string()).await?;
-                return Ok(Held::Done);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let ask =
-            HostInput::Reserve { provisioning: command.provisioning.clone(), step: command.step.clone() };
+        let chosen =
+            match self.worker.shell.execute_from(&stream, reservation, &cause_of_choice, &choose).await {
+                Ok(done)
+                    if done.outcome == Outcome::Repeated && is_overtaken(&done.fold.state, command, host) =>
+                {
+                    tracing::info!(%stream, %host, "a later try has taken over: nothing to do");
+                    return Ok(Held::Done);
+                }
+                Ok(done) => done.fold.state.chosen.unwrap_or_else(|| host.clone()),
+                Err(ExecuteError::Refused(ReservationRefusal::AlreadyChosen { chosen, .. })) => chosen,
+                Err(ExecuteError::Refused(ReservationRefusal::Closed { .. })) => {
+                    tracing::info!(%stream, "the saga wants no host any more");
+                    return Ok(Held::Done);
+                }
+                Err(ExecuteError::Refused(refusal @ ReservationRefusal::TooManyTried { .. })) => {
+                    self.fail(cause, command, refusal.to_string()).await?;
+                    return Ok(Held::Done);
+                }
+                Err(error) => return Err(error.into()),
+            };
+        let ask = HostInput::Reserve { saga: command.saga.clone(), step: command.step.clone() };
         let stream = host_stream(&chosen)?;
         let held = match chosen == *host {
-            true => self.shell.execute_from(&stream, candidate, cause, &ask).await,
-            false => self.shell.execute::<HostDecider>(&stream, cause, &ask).await,
+            true => self.worker.shell.execute_from(&stream, candidate, cause, &ask).await,
+            false => self.worker.shell.execute::<HostDecider>(&stream, cause, &ask).await,
         };
         match held {
             Ok(_) => self.undo_unless_chosen(cause, command, &chosen).await,
@@ -126,12 +127,12 @@ impl DeployHost {
         command: &ReserveHost,
         host: &HostId,
     ) -> Result<Held, Failure> {
-        let stream = reservation_stream(&command.provisioning)?;
-        let state = self.shell.load::<ReservationDecider>(&stream).await?.state;
+        let stream = reservation_stream(&command.saga)?;
+        let state = self.worker.shell.load::<ReservationDecider>(&stream).await?.state;
         if state.closed || state.chosen.as_ref() != Some(host) {
-            let undo =
-                HostInput::Release { provisioning: command.provisioning.clone(), step: command.step.clone() };
-            self.tell(host, &part(cause, "undone")?, &undo).await?;
+            let undo = HostInput::Release { saga: command.saga.clone(), step: command.step.clone() };
+            let (stream, cause) = (host_stream(host)?, part(cause, "undone")?);
+            self.worker.tell::<HostDecider>(&stream, &cause, &undo).await?;
         }
         Ok(Held::Done)
     }
@@ -145,38 +146,34 @@ impl DeployHost {
     ) -> Result<Held, Failure> {
         tracing::info!(%host, %refusal, "candidate lost");
         let cause = part(cause, &format!("lose:{host}"))?;
-        let lose = ReservationInput::Lose {
-            provisioning: command.provisioning.clone(),
-            step: command.step.clone(),
-            host,
-        };
-        let stream = reservation_stream(&command.provisioning)?;
-        let lost = self.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
+        let lose = ReservationInput::Lose { saga: command.saga.clone(), step: command.step.clone(), host };
+        let stream = reservation_stream(&command.saga)?;
+        let lost = self.worker.shell.execute::<ReservationDecider>(&stream, &cause, &lose).await?;
         Ok(Held::Lost(Box::new(lost.fold)))
     }
 
     async fn fail(&self, cause: &Cause, command: &ReserveHost, reason: String) -> Result<(), Failure> {
         let fail = ReservationInput::Fail {
-            provisioning: command.provisioning.clone(),
+            saga: command.saga.clone(),
             step: command.step.clone(),
             category: Category::Transient,
             reason,
         };
-        let stream = reservation_stream(&command.provisioning)?;
-        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
+        let stream = reservation_stream(&command.saga)?;
+        self.worker.shell.execute::<ReservationDecider>(&stream, &part(cause, "failed")?, &fail).await?;
         Ok(())
     }
 
     /// Gives back whatever is held for a saga, and lets nothing be held for it any more.
     pub(crate) async fn release(&self, cause: &Cause, command: &ReleaseReservation) -> Result<(), Failure> {
-        let ReleaseReservation { provisioning, step } = command;
-        let stream = reservation_stream(provisioning)?;
-        let close = ReservationInput::Close { provisioning: provisioning.clone(), step: step.clone() };
+        let ReleaseReservation { saga, step } = command;
+        let stream = reservation_stream(saga)?;
+        let close = ReservationInput::Close { saga: saga.clone(), step: step.clone() };
         let closed =
-            self.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
-        let release = HostInput::Release { provisioning: provisioning.clone(), step: step.clone() };
+            self.worker.shell.execute::<ReservationDecider>(&stream, &part(cause, "closed")?, &close).await?;
+        let release = HostInput::Release { saga: saga.clone(), step: step.clone() };
         for host in &closed.fold.state.tried {
-            match self.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
+            match self.worker.shell.execute::<HostDecider>(&host_stream(host)?, cause, &release).await {
                 Ok(_) => {}
                 Err(ExecuteError::Refused(refusal)) => {
                     // No answer: the saga tries again, and ends visibly stuck rather than forget a dirty host.
@@ -187,11 +184,14 @@ impl DeployHost {
             }
         }
         let released = ReservationInput::Released {
-            provisioning: provisioning.clone(),
+            saga: saga.clone(),
             step: step.clone(),
             host: closed.fold.state.chosen.clone(),
         };
-        self.shell.execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released).await?;
+        self.worker
+            .shell
+            .execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released)
+            .await?;
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl DeployHost {
             .into_iter()
             .map(|HostRow { host, sku, fault_domain }| Candidate { host, sku, fault_domain })
             .collect();
-        Ok(candidate_order(&command.provisioning, command.sku.as_ref(), candidates, &in_use))
+        Ok(candidate_order(&command.saga, command.sku.as_ref(), candidates, &in_use))
     }
 
     /// The rows of a phase that are wanted, up to the first full page of them: hosts of a rare model may lie behind
@@ -250,8 +250,8 @@ enum Held {
     Lost(Box<Fold<ReservationDecider>>),
 }
 
-fn reservation_stream(provisioning: &ProvisioningId) -> Result<StreamId, Failure> {
-    StreamId::new(ReservationDecider::CATEGORY, provisioning.as_str()).map_err(Failure::invalid)
+fn reservation_stream(saga: &SagaRef) -> Result<StreamId, Failure> {
+    StreamId::new(ReservationDecider::CATEGORY, saga.as_str()).map_err(Failure::invalid)
 }
 
 /// Whether a choice that this command made before does not stand any more, as a later try has decided since. To act

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamVersion,
 };
@@ -13,8 +14,8 @@ use hostler_drivers::memory::MemoryBmcs;
 use hostler_drivers::{CallbackKey, Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::{HostId, HostPolicy, Image, ProvisioningId, StepCommand, StepId};
-use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Row, Shell, Views};
+use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Row, Shell, StepWorker, Views};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
@@ -49,12 +50,13 @@ fn world() -> World {
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
-    let deploy_host = DeployHost { shell, views: Arc::new(views.clone()), once, breakers, bmcs, settings };
+    let worker = StepWorker { shell, once, breakers };
+    let deploy_host = DeployHost { worker, views: Arc::new(views.clone()), bmcs, settings };
     World { deploy_host, views, clock }
 }
 
-fn saga(name: &str) -> ProvisioningId {
-    ProvisioningId::new(name).unwrap()
+fn saga(name: &str) -> SagaRef {
+    SagaRef::new(name).unwrap()
 }
 
 fn step(name: &str) -> StepId {
@@ -63,7 +65,7 @@ fn step(name: &str) -> StepId {
 
 fn reserve_host(of: &str, at: &str, sku: Option<&str>) -> ReserveHost {
     ReserveHost {
-        provisioning: saga(of),
+        saga: saga(of),
         step: step(at),
         pool: hostler_events::PoolId::new("web").unwrap(),
         sku: sku.map(|sku| hostler_events::Sku::new(sku).unwrap()),
@@ -73,8 +75,8 @@ fn reserve_host(of: &str, at: &str, sku: Option<&str>) -> ReserveHost {
 impl World {
     fn cause(&self) -> Cause {
         Cause {
-            id: CommandId(self.deploy_host.shell.new_id()).into(),
-            correlation_id: CorrelationId(self.deploy_host.shell.new_id()),
+            id: CommandId(self.deploy_host.worker.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.deploy_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,
             actor: Actor("test".to_owned()),
@@ -82,7 +84,7 @@ impl World {
     }
 
     fn message(&self, cause: &Cause, command: ReserveHost) -> Incoming {
-        let command = StepCommand::ReserveHost(command);
+        let command = DeployCommand::ReserveHost(command);
         Incoming::Command(Box::new(CommandEnvelope {
             command_id: cause.id.as_str().parse().unwrap(),
             command_type: command.type_name().to_owned(),
@@ -104,6 +106,7 @@ impl World {
     async fn told(&self, host: &HostId, input: HostInput) -> HostState {
         let stream = host_stream(host).unwrap();
         self.deploy_host
+            .worker
             .shell
             .execute::<HostDecider>(&stream, &self.cause(), &input)
             .await
@@ -114,11 +117,11 @@ impl World {
 
     async fn reservation(&self, of: &str, cause: &Cause, input: ReservationInput) {
         let stream = hostler_core::StreamId::new(ReservationDecider::CATEGORY, of).unwrap();
-        self.deploy_host.shell.execute::<ReservationDecider>(&stream, cause, &input).await.unwrap();
+        self.deploy_host.worker.shell.execute::<ReservationDecider>(&stream, cause, &input).await.unwrap();
     }
 
     async fn state(&self, host: &HostId) -> HostState {
-        self.deploy_host.shell.load::<HostDecider>(&host_stream(host).unwrap()).await.unwrap().state
+        self.deploy_host.worker.shell.load::<HostDecider>(&host_stream(host).unwrap()).await.unwrap().state
     }
 
     async fn row(&self, host: &str, sku: &str) {
@@ -163,19 +166,19 @@ impl World {
 async fn a_try_that_was_overtaken_does_not_hold_what_the_reservation_has_lost() {
     let world = world();
     let host = world.available_host("h-1", "cpu").await;
-    world.told(&host, HostInput::Reserve { provisioning: saga("z"), step: step("z/1") }).await;
+    world.told(&host, HostInput::Reserve { saga: saga("z"), step: step("z/1") }).await;
 
     // The first try chooses the host, loses it to another saga, and dies before it says that it failed.
     let (first, late) = (world.cause(), reserve_host("p", "p/1", None));
-    let provisioning = saga("p");
-    let choose = ReservationInput::Choose { provisioning, step: step("p/1"), host: host.clone() };
+    let saga = saga("p");
+    let choose = ReservationInput::Choose { saga, step: step("p/1"), host: host.clone() };
     world.reservation("p", &first.part("choose:h-1").unwrap(), choose).await;
-    let lose = ReservationInput::Lose { provisioning: saga("p"), step: step("p/1"), host: host.clone() };
+    let lose = ReservationInput::Lose { saga: saga("p"), step: step("p/1"), host: host.clone() };
     world.reservation("p", &first.part("lose:h-1").unwrap(), lose).await;
     // The second one finds nothing, and then the host comes free again.
     let second = reserve_host("p", "p/2", None);
     world.deploy_host.handle(&world.message(&world.cause(), second)).await.unwrap();
-    world.told(&host, HostInput::Release { provisioning: saga("z"), step: step("z/2") }).await;
+    world.told(&host, HostInput::Release { saga: saga("z"), step: step("z/2") }).await;
 
     world.deploy_host.handle(&world.message(&first, late)).await.unwrap();
     assert!(world.state(&host).await.is_available(), "nobody would ever give it back");

@@ -1,175 +1,168 @@
 //! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten.
 
-mod state;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::failure::error_chain;
-use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
+use hostler_core::saga::SagaRef;
+use hostler_core::{Failure, Incoming};
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
-use hostler_drivers::{DriverError, Monitoring, RegisterHost};
-use hostler_events::{HostId, ProvisioningId, Role, StepCommand, StepId};
-use hostler_runtime::{
-    Breakers, Called, Cause, ExecuteError, Fold, Handler, Once, Open, Settled, Shell, Turn,
-};
-
-pub use state::ControlState;
+use hostler_drivers::{Monitoring, RegisterHost};
+use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
+use hostler_events::{HostId, MonitorCommand, StepId};
+use hostler_runtime::{Cause, Fence, Handler, Open, Step, StepError, StepWorker, Target, Wanted};
 
 /// Registers and deregisters hosts.
 pub struct MonitorHost {
-    /// Where hosts are loaded and appended.
-    pub shell: Shell,
-    /// What has each step registered at most once, and one at a time.
-    pub once: Once,
-    /// What leaves a sick monitoring system alone.
-    pub breakers: Breakers,
+    /// What carries out the steps.
+    pub worker: StepWorker,
     /// What watches hosts.
     pub monitoring: Arc<dyn Monitoring>,
-}
-
-/// What the monitoring system is called among the breakers.
-const DEPENDENCY: &str = "monitoring";
-
-/// One command, taken apart: the role is there when the host is to be registered.
-struct Step {
-    provisioning: ProvisioningId,
-    step: StepId,
-    host: HostId,
-    register: Option<Role>,
 }
 
 #[async_trait]
 impl Handler for MonitorHost {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
-        let step = read(message)?;
         let cause = Cause::of(message);
-        let stream = StreamId::new(HostDecider::CATEGORY, step.host.as_str()).map_err(Failure::invalid)?;
-        let key = format!("monitoring/{}", step.host);
-        let turn = Turn { key: &key, stream: &stream, settled_by: &cause.id };
-        let (host, registers) = (step.host.clone(), step.register.is_some());
-        let mut serves = false;
-        let work = async |fold| self.carry_out(&stream, &cause, fold, step, &mut serves).await;
-        self.once.in_turn(&self.shell, &turn, work).await?;
-        if registers && !serves {
-            let part = cause.part("forgotten").map_err(Failure::invalid)?;
-            let turn = Turn { settled_by: &part.id, ..turn };
-            self.once
-                .in_turn(&self.shell, &turn, async |fold| self.forget_unless_serving(&host, fold).await)
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-impl MonitorHost {
-    async fn carry_out(
-        &self,
-        stream: &StreamId,
-        cause: &Cause,
-        host: Fold<HostDecider>,
-        step: Step,
-        serves: &mut bool,
-    ) -> Result<Settled, Failure> {
-        if !is_wanted(&step, &host.state) {
-            tracing::info!(%stream, step = step.step.as_str(), "late command: nothing to do");
-            return Ok(Settled::No);
-        }
-        let outcome = match step.register {
-            None if serves_another(&step, &host.state) => {
-                HostInput::RecordDeregistered { provisioning: step.provisioning, step: step.step }
-            }
-            _ => {
-                let (provisioning, id) = (step.provisioning.clone(), step.step.clone());
-                match self.act(step, &host.state).await? {
-                    Ok(outcome) => outcome,
-                    Err(open) => return self.wait(stream, cause, (provisioning, id), open).await,
+        match message.command()? {
+            MonitorCommand::RegisterMonitoring(command) => {
+                let host = self.worker.run(self, &cause, &command).await?;
+                if host.is_some_and(|host| is_serving(&host)) {
+                    return Ok(());
                 }
+                let cause = cause.part("forgotten").map_err(Failure::invalid)?;
+                self.worker.run(self, &cause, &Forget(command.host)).await.map(drop)
             }
-        };
-        match self.shell.execute_from(stream, host, cause, &outcome).await {
-            Ok(done) => {
-                *serves = is_serving(&done.fold.state);
-                Ok(done.outcome.into())
+            MonitorCommand::DeregisterMonitoring(command) => {
+                self.worker.run(self, &cause, &command).await.map(drop)
             }
-            Err(ExecuteError::Refused(refusal)) => {
-                tracing::info!(%stream, %refusal, "the host has moved on meanwhile");
-                Ok(Settled::No)
-            }
-            Err(error) => Err(error.into()),
         }
-    }
-
-    /// A registration that met its own undoing is taken back: deregistering may have come between the driver's work
-    /// and the record of it, and nobody else would ever have the host forgotten. It is a piece of work of its own, for the
-    /// record of the registration has given that one's turn away; and a repeat of the command does it again.
-    async fn forget_unless_serving(&self, id: &HostId, host: Fold<HostDecider>) -> Result<Settled, Failure> {
-        if !is_serving(&host.state) {
-            self.monitoring.deregister(id.as_str()).await.map_err(Failure::retryable)?;
-        }
-        Ok(Settled::No)
-    }
-
-    /// Acts on monitoring, and says what the host's stream is told; or that monitoring is left alone.
-    async fn act(&self, step: Step, host: &HostState) -> Result<Result<HostInput, Open>, Failure> {
-        let Step { provisioning, step, host: id, register } = step;
-        let call = async || match &register {
-            Some(role) => self.register(&id, role, host).await,
-            None => self.monitoring.deregister(id.as_str()).await.map(|_| true),
-        };
-        let result = match self.breakers.call(DEPENDENCY, DriverError::is_outage, call).await {
-            Ok(healthy) => Ok(healthy),
-            Err(Called::Failed(error)) => Err(error),
-            Err(Called::Open(open)) => return Ok(Err(open)),
-        };
-        Ok(Ok(match (result, register) {
-            (Ok(true), Some(_)) => HostInput::RecordMonitoring { provisioning, step },
-            (Ok(true), None) => HostInput::RecordDeregistered { provisioning, step },
-            (Ok(false), _) => HostInput::FailStep {
-                provisioning,
-                step,
-                category: Category::Transient,
-                reason: "the host's first sample was not healthy: look at the host's own log".to_owned(),
-            },
-            (Err(error), _) => {
-                let category = if error.is_transient() { Category::Transient } else { Category::Business };
-                HostInput::FailStep { provisioning, step, category, reason: error_chain(&error) }
-            }
-        }))
-    }
-
-    /// Has the step wait, and the saga give it more time.
-    async fn wait(
-        &self,
-        stream: &StreamId,
-        cause: &Cause,
-        (provisioning, step): (ProvisioningId, StepId),
-        open: Open,
-    ) -> Result<Settled, Failure> {
-        let (until, reason) = (open.until, open.to_string());
-        let part = cause.part(&format!("waits-{}", until.as_second())).map_err(Failure::invalid)?;
-        let input = HostInput::DeferStep { provisioning, step, until, reason };
-        match self.shell.execute::<HostDecider>(stream, &part, &input).await {
-            Ok(_) | Err(ExecuteError::Refused(_)) => Err(open.into()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn register(&self, id: &HostId, role: &Role, host: &HostState) -> Result<bool, DriverError> {
-        let labels = host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default();
-        let request = RegisterHost { host: id.to_string(), role: role.to_string(), labels };
-        self.monitoring.register(&request).await?;
-        Ok(self.monitoring.first_sample(id.as_str()).await?.healthy)
     }
 }
 
-/// Whether the step is still to be done. A host is registered only while its saga brings it into service: an order
-/// that came late must not have monitoring watch a host that is being wiped. A saga that waits for its host to be
-/// forgotten always has its answer.
-fn is_wanted(step: &Step, host: &HostState) -> bool {
-    step.register.is_none() || (is_serving(host) && host.is_held_by(&step.provisioning))
+impl Step<RegisterMonitoring> for MonitorHost {
+    type Entity = HostDecider;
+    type Output = ();
+
+    fn target(&self, command: &RegisterMonitoring) -> Target {
+        target(&command.host).calling("monitoring")
+    }
+
+    /// A host is registered only while its saga brings it into service: an order that came late must not have monitoring
+    /// watch a host that is being wiped.
+    fn is_wanted(&self, command: &RegisterMonitoring, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(is_serving(host) && host.is_held_by(&command.saga))
+    }
+
+    async fn perform(
+        &self,
+        command: &RegisterMonitoring,
+        host: &HostState,
+        _: Fence,
+    ) -> Result<(), StepError> {
+        let labels = host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default();
+        let (id, role) = (command.host.to_string(), command.role.to_string());
+        self.monitoring.register(&RegisterHost { host: id.clone(), role, labels }).await?;
+        match self.monitoring.first_sample(&id).await?.healthy {
+            true => Ok(()),
+            false => Err(StepError::transient(
+                "the host's first sample was not healthy: look at the host's own log",
+            )),
+        }
+    }
+
+    fn succeeded(&self, command: &RegisterMonitoring, (): ()) -> Vec<HostInput> {
+        let RegisterMonitoring { saga, step, .. } = command.clone();
+        vec![HostInput::RecordMonitoring { saga, step }]
+    }
+
+    fn failed(&self, command: &RegisterMonitoring, error: &StepError) -> Option<HostInput> {
+        Some(failed(&command.saga, &command.step, error))
+    }
+
+    fn deferred(&self, command: &RegisterMonitoring, open: &Open) -> Option<HostInput> {
+        Some(deferred(&command.saga, &command.step, open))
+    }
+}
+
+impl Step<DeregisterMonitoring> for MonitorHost {
+    type Entity = HostDecider;
+    type Output = ();
+
+    fn target(&self, command: &DeregisterMonitoring) -> Target {
+        target(&command.host).calling("monitoring")
+    }
+
+    /// A saga that waits for its host to be forgotten always has its answer. A host that is another saga's by now stays
+    /// watched, whatever an earlier one asks.
+    fn is_wanted(&self, command: &DeregisterMonitoring, host: &HostState) -> Wanted<HostInput> {
+        match &host.reservation {
+            Some(holder) if *holder != command.saga => Wanted::Record(deregistered(command)),
+            _ => Wanted::Yes,
+        }
+    }
+
+    async fn perform(
+        &self,
+        command: &DeregisterMonitoring,
+        _: &HostState,
+        _: Fence,
+    ) -> Result<(), StepError> {
+        Ok(self.monitoring.deregister(command.host.as_str()).await.map(drop)?)
+    }
+
+    fn succeeded(&self, command: &DeregisterMonitoring, (): ()) -> Vec<HostInput> {
+        vec![deregistered(command)]
+    }
+
+    fn failed(&self, command: &DeregisterMonitoring, error: &StepError) -> Option<HostInput> {
+        Some(failed(&command.saga, &command.step, error))
+    }
+
+    fn deferred(&self, command: &DeregisterMonitoring, open: &Open) -> Option<HostInput> {
+        Some(deferred(&command.saga, &command.step, open))
+    }
+}
+
+/// Have a host forgotten that met its own undoing while it was registered: deregistering may have come between the
+/// driver's work and the record of it, and nobody else would ever have the host forgotten. It is a step of its own, for the
+/// record of the registration has given that one's lease away; and a repeat of the command does it again.
+struct Forget(HostId);
+
+impl Step<Forget> for MonitorHost {
+    type Entity = HostDecider;
+    type Output = ();
+
+    fn target(&self, Forget(host): &Forget) -> Target {
+        target(host)
+    }
+
+    fn is_wanted(&self, _: &Forget, host: &HostState) -> Wanted<HostInput> {
+        Wanted::when(!is_serving(host))
+    }
+
+    async fn perform(&self, Forget(host): &Forget, _: &HostState, _: Fence) -> Result<(), StepError> {
+        Ok(self.monitoring.deregister(host.as_str()).await.map(drop)?)
+    }
+
+    fn succeeded(&self, _: &Forget, (): ()) -> Vec<HostInput> {
+        Vec::new()
+    }
+
+    /// No saga waits for it: the queue tries again.
+    fn failed(&self, _: &Forget, _: &StepError) -> Option<HostInput> {
+        None
+    }
+
+    fn deferred(&self, _: &Forget, _: &Open) -> Option<HostInput> {
+        None
+    }
+}
+
+fn target(host: &HostId) -> Target {
+    Target::of(host.as_str()).leased(format!("monitoring/{host}"))
 }
 
 /// Whether a saga brings the host into service, or has done so.
@@ -177,25 +170,18 @@ fn is_serving(host: &HostState) -> bool {
     matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService) && !host.undone
 }
 
-/// Whether the host is another saga's by now: then it stays watched, whatever an earlier one asks.
-fn serves_another(step: &Step, host: &HostState) -> bool {
-    host.reservation.as_ref().is_some_and(|holder| *holder != step.provisioning)
+fn deregistered(command: &DeregisterMonitoring) -> HostInput {
+    let DeregisterMonitoring { saga, step, .. } = command.clone();
+    HostInput::RecordDeregistered { saga, step }
 }
 
-fn read(message: &Incoming) -> Result<Step, Failure> {
-    match message.command()? {
-        StepCommand::RegisterMonitoring(command) => Ok(Step {
-            provisioning: command.provisioning,
-            step: command.step,
-            host: command.host,
-            register: Some(command.role),
-        }),
-        StepCommand::DeregisterMonitoring(command) => Ok(Step {
-            provisioning: command.provisioning,
-            step: command.step,
-            host: command.host,
-            register: None,
-        }),
-        _ => Err(message.misplaced("register-monitoring or deregister-monitoring")),
-    }
+fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
+    let (saga, step) = (saga.clone(), step.clone());
+    let StepError { category, reason, .. } = error.clone();
+    HostInput::FailStep { saga, step, category, reason }
+}
+
+fn deferred(saga: &SagaRef, step: &StepId, open: &Open) -> HostInput {
+    let (saga, step) = (saga.clone(), step.clone());
+    HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() }
 }

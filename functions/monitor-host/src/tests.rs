@@ -7,17 +7,17 @@ use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
 };
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
-use hostler_drivers::{Monitoring, PlainMonitoring, RegisterHost};
+use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{
-    FaultDomain, HostId, HostPolicy, Image, PoolId, ProvisioningId, Role, Sku, StepCommand, StepId,
+    FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, SagaRef, Sku, StepId,
 };
-use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell};
+use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell, StepWorker};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 
-use crate::{ControlState, MonitorHost};
+use crate::MonitorHost;
 
 struct World {
     monitor_host: MonitorHost,
@@ -33,7 +33,10 @@ fn world() -> World {
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
-    let monitor_host = MonitorHost { shell, once, breakers, monitoring: Arc::new(monitoring.clone()) };
+    let monitor_host = MonitorHost {
+        worker: StepWorker { shell, once, breakers },
+        monitoring: Arc::new(monitoring.clone()),
+    };
     World { monitor_host, monitoring, clock }
 }
 
@@ -41,27 +44,27 @@ fn host() -> HostId {
     HostId::new("h-1").unwrap()
 }
 
-fn saga(name: &str) -> ProvisioningId {
-    ProvisioningId::new(name).unwrap()
+fn saga(name: &str) -> SagaRef {
+    SagaRef::new(name).unwrap()
 }
 
 fn step(name: &str) -> StepId {
     StepId::new(name).unwrap()
 }
 
-fn register(of: &str, at: &str) -> StepCommand {
+fn register(of: &str, at: &str) -> MonitorCommand {
     let role = Role::new("web").unwrap();
-    StepCommand::RegisterMonitoring(RegisterMonitoring {
-        provisioning: saga(of),
+    MonitorCommand::RegisterMonitoring(RegisterMonitoring {
+        saga: saga(of),
         step: step(at),
         host: host(),
         role,
     })
 }
 
-fn deregister(of: &str, at: &str) -> StepCommand {
-    let command = DeregisterMonitoring { provisioning: saga(of), step: step(at), host: host() };
-    StepCommand::DeregisterMonitoring(command)
+fn deregister(of: &str, at: &str) -> MonitorCommand {
+    let command = DeregisterMonitoring { saga: saga(of), step: step(at), host: host() };
+    MonitorCommand::DeregisterMonitoring(command)
 }
 
 impl World {
@@ -71,13 +74,14 @@ impl World {
 
     async fn told(&self, input: HostInput) -> HostState {
         let cause = Cause {
-            id: CommandId(self.monitor_host.shell.new_id()).into(),
-            correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+            id: CommandId(self.monitor_host.worker.shell.new_id()).into(),
+            correlation_id: CorrelationId(self.monitor_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,
             actor: Actor("test".to_owned()),
         };
-        let done = self.monitor_host.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
+        let done =
+            self.monitor_host.worker.shell.execute::<HostDecider>(&self.stream(), &cause, &input).await;
         done.unwrap().fold.state
     }
 
@@ -99,13 +103,13 @@ impl World {
         let booted = |step| HostInput::BootReported { step, outcome: BootOutcome::Succeeded, reason: None };
         self.told(booted(cleaning.clone())).await;
         self.told(HostInput::RecordCleaned { step: cleaning }).await;
-        self.told(HostInput::Reserve { provisioning: saga("p"), step: step("p/r") }).await;
+        self.told(HostInput::Reserve { saga: saga("p"), step: step("p/r") }).await;
         let image = Image::new("debian-12").unwrap();
-        self.told(HostInput::StartDeploy { provisioning: saga("p"), step: step("p/d"), image }).await;
+        self.told(HostInput::StartDeploy { saga: saga("p"), step: step("p/d"), image }).await;
         self.told(booted(step("p/d"))).await;
-        self.told(HostInput::RecordDeployed { provisioning: saga("p"), step: step("p/d") }).await;
+        self.told(HostInput::RecordDeployed { saga: saga("p"), step: step("p/d") }).await;
         self.told(HostInput::RecordConfiguration {
-            provisioning: saga("p"),
+            saga: saga("p"),
             step: step("p/a"),
             role: Role::new("web").unwrap(),
             revision: "1".to_owned(),
@@ -114,8 +118,8 @@ impl World {
         .await;
     }
 
-    fn message(&self, command: StepCommand) -> Incoming {
-        let id = CommandId(self.monitor_host.shell.new_id());
+    fn message(&self, command: MonitorCommand) -> Incoming {
+        let id = CommandId(self.monitor_host.worker.shell.new_id());
         Incoming::Command(Box::new(CommandEnvelope {
             command_id: id,
             command_type: command.type_name().to_owned(),
@@ -123,7 +127,7 @@ impl World {
             timestamp: self.clock.now(),
             source: "hostler".to_owned(),
             header: Header {
-                correlation_id: CorrelationId(self.monitor_host.shell.new_id()),
+                correlation_id: CorrelationId(self.monitor_host.worker.shell.new_id()),
                 causation_id: id.into(),
                 trace_context: None,
                 hops: 0,
@@ -134,11 +138,12 @@ impl World {
         }))
     }
 
-    async fn handle(&self, command: StepCommand) -> Vec<String> {
+    async fn handle(&self, command: MonitorCommand) -> Vec<String> {
         let message = self.message(command);
-        let before = self.monitor_host.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
+        let before =
+            self.monitor_host.worker.shell.load::<HostDecider>(&self.stream()).await.unwrap().version;
         self.monitor_host.handle(&message).await.unwrap();
-        let commits = self.monitor_host.shell.store().read(&self.stream(), before, 10).await.unwrap();
+        let commits = self.monitor_host.worker.shell.store().read(&self.stream(), before, 10).await.unwrap();
         commits.into_iter().flat_map(|commit| commit.events).map(|event| event.event_type).collect()
     }
 
@@ -151,7 +156,7 @@ impl World {
 async fn a_host_that_is_undone_meanwhile_is_not_registered() {
     let world = world();
     world.configured().await;
-    world.told(HostInput::StartUndeploy { provisioning: saga("p"), step: step("p/u") }).await;
+    world.told(HostInput::StartUndeploy { saga: saga("p"), step: step("p/u") }).await;
     assert!(world.handle(register("p", "p/m")).await.is_empty());
     assert!(!world.is_watched().await, "nobody would ever have it forgotten");
 }
@@ -173,7 +178,7 @@ async fn a_registration_that_meets_its_own_undoing_is_taken_back() {
     world.configured().await;
     // Another worker has registered the host, and the saga has had it deregistered before that was recorded.
     let request = RegisterHost { host: "h-1".to_owned(), role: "web".to_owned(), labels: Default::default() };
-    let deregistered = HostInput::RecordDeregistered { provisioning: saga("p"), step: step("p/n") };
+    let deregistered = HostInput::RecordDeregistered { saga: saga("p"), step: step("p/n") };
     world.told(deregistered).await;
     world.monitoring.register(&request).await.unwrap();
     assert!(world.handle(register("p", "p/m")).await.is_empty());
@@ -190,7 +195,7 @@ async fn a_repeat_takes_back_what_was_left() {
     world.monitor_host.handle(&message).await.unwrap();
     world.monitor_host.handle(&message).await.unwrap();
     assert!(world.is_watched().await, "a host that serves stays watched");
-    world.told(HostInput::RecordDeregistered { provisioning: saga("p"), step: step("p/n") }).await;
+    world.told(HostInput::RecordDeregistered { saga: saga("p"), step: step("p/n") }).await;
     world.monitor_host.handle(&message).await.unwrap();
     assert!(!world.is_watched().await, "nobody else would ever have it forgotten");
 }

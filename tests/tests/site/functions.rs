@@ -11,12 +11,12 @@ use hostler_app::{Hostler, Register, Settings};
 use hostler_core::saga::SAGAS_QUEUE;
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, CallbackKey, Configuration, Deregistered, DriverError, FirstSample, Monitoring,
-    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+    Applied, ApplyRole, CallbackKey, Configuration, ControlState, Deregistered, DriverError, FirstSample,
+    Monitoring, Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::Image;
 use hostler_runtime::register::Queue;
-use hostler_runtime::{Backpressure, Breakers, Control, Handler, Once, Views};
+use hostler_runtime::{Backpressure, Breakers, Control, Handler, Once, StepWorker, Views};
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock, world};
 use monitor_host::MonitorHost;
@@ -71,6 +71,7 @@ pub fn wire(ports: Ports) -> Functions {
     let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
     let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
     let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
+    let worker = || StepWorker { shell: shell.clone(), once: once.clone(), breakers: breakers() };
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let accept_commands = Arc::new(AcceptCommands::new(
         shell.clone(),
@@ -78,29 +79,18 @@ pub fn wire(ports: Ports) -> Functions {
         callback_key.clone(),
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
     ));
-    let deploy_host = DeployHost {
-        shell: shell.clone(),
-        views,
-        once: once.clone(),
-        breakers: breakers(),
-        bmcs: Arc::new(bmcs),
-        settings: settings(callback_key),
-    };
-    let configuration = PlainConfiguration::new(configure_host::ControlState(control.clone()));
+    let deploy_host =
+        DeployHost { worker: worker(), views, bmcs: Arc::new(bmcs), settings: settings(callback_key) };
+    let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
-    let configure_host = ConfigureHost {
-        shell: shell.clone(),
-        once: once.clone(),
-        breakers: breakers(),
-        configuration: Arc::new(configuration),
-    };
-    let monitoring = PlainMonitoring::new(monitor_host::ControlState(control.clone()));
+    let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
+    let monitoring = PlainMonitoring::new(ControlState(control.clone()));
     let monitoring = Flaky { inner: monitoring, switch };
-    let monitor_host =
-        MonitorHost { shell: shell.clone(), once, breakers: breakers(), monitoring: Arc::new(monitoring) };
+    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let sagas = Register::sagas(shell.clone()).unwrap();
     let own: Vec<(&str, Arc<dyn Handler>)> = vec![
         ("accept-commands", accept_commands.clone()),
-        (SAGAS_QUEUE, Arc::new(Register::sagas(shell).unwrap())),
+        (SAGAS_QUEUE, Arc::new(sagas)),
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),

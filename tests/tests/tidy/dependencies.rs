@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     // The register is where the two sides meet.
     ("hostler-app", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-events", "hostler-domain"]),
     ("hostler-domain", &["hostler-core", "hostler-events"]),
-    ("hostler-drivers", &["hostler-core", "hostler-events"]),
+    ("hostler-drivers", &["hostler-core", "hostler-runtime", "hostler-events"]),
     ("hostler-localstack", &[]),
     ("hostler-cli", MEETING_PLACE),
     ("hostler-tests", MEETING_PLACE),

@@ -9,34 +9,34 @@ use serde_json::Value;
 
 use crate::history::Fold;
 use crate::leases::{Claim, Claimed};
-use crate::once::{NotTried, Once, busy};
+use crate::once::{Fence, NotTried, Once, busy};
 use crate::shell::{Outcome, Shell};
 
 /// How many of a stream's newest causes a claim knows: an item's condition takes a hundred values at most.
-const SETTLED_MAX: usize = 30;
+const RECORDED_MAX: usize = 30;
 
-/// Work on something outside that a stream records.
+/// A lease on something outside, for work that a stream records.
 #[derive(Debug, Clone, Copy)]
-pub struct Turn<'a> {
+pub struct Lease<'a> {
     /// What is worked on by one at a time.
     pub key: &'a str,
     /// Where the work is recorded.
     pub stream: &'a StreamId,
     /// The cause of the work's last commit.
-    pub settled_by: &'a CausationId,
+    pub recorded_by: &'a CausationId,
 }
 
-/// Whether work has made the commit that settles its lease.
+/// Whether work has made the commit that records it and ends its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub enum Recorded {
     /// It has.
     Yes,
     /// It made none, and will make none.
     No,
 }
 
-impl From<Outcome> for Settled {
-    /// What an execution by the settling cause came to.
+impl From<Outcome> for Recorded {
+    /// What an execution by the recording cause came to.
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Committed | Outcome::Repeated => Self::Yes,
@@ -46,34 +46,34 @@ impl From<Outcome> for Settled {
 }
 
 impl Once {
-    /// Works on something outside while nobody else does, for a stream: the work's commit by `turn.settled_by` is its
+    /// Works on something outside while nobody else does, for a stream: the work's commit by `lease.recorded_by` is its
     /// record, and gives the lease back as well. Whoever comes next finds that cause on the stream, and takes over; so a
     /// piece of work costs one write to the leases. Work whose commit is there already is not done again.
     ///
     /// The work is given the stream as it is while nobody else works: nothing that was done under the lease is missing in
-    /// it. What it returns says whether it has made its commit. Without it the lease is given back; and when the worker
+    /// it. The fencing token is for whatever is worked on, where it can tell a late holder. What the work returns says whether it has made its commit. Without it the lease is given back; and when the worker
     /// dies, it runs out with the invocation.
     ///
     /// # Errors
     /// Those of the work, of the stream and of the leases; [`Failure::Deferred`] while somebody else is at it.
-    pub async fn in_turn<D: Decider>(
+    pub async fn under_lease<D: Decider>(
         &self,
         shell: &Shell,
-        turn: &Turn<'_>,
-        work: impl AsyncFnOnce(Fold<D>) -> Result<Settled, Failure>,
+        lease: &Lease<'_>,
+        work: impl AsyncFnOnce(Fold<D>, Fence) -> Result<Recorded, Failure>,
     ) -> Result<(), Failure> {
-        let mut fold = shell.load::<D>(turn.stream).await?;
+        let mut fold = shell.load::<D>(lease.stream).await?;
         let mut looked_again = false;
         let (claim, is_next) = loop {
-            if fold.seen(turn.settled_by).is_some() {
-                tracing::info!(stream = %turn.stream, "done before");
+            if fold.seen(lease.recorded_by).is_some() {
+                tracing::info!(stream = %lease.stream, "done before");
                 return Ok(());
             }
-            let newest = fold.seen.iter().rev().take(SETTLED_MAX);
+            let newest = fold.seen.iter().rev().take(RECORDED_MAX);
             let claim = Claim {
-                settled_by: Some(turn.settled_by.clone()),
+                settled_by: Some(lease.recorded_by.clone()),
                 settled: newest.map(|seen| seen.causation_id.clone()).collect(),
-                ..self.claim_of(turn.key, &Value::Null)?
+                ..self.claim_of(lease.key, &Value::Null)?
             };
             match self.leases.claim(&claim).await.map_err(NotTried::Port)? {
                 Claimed::Ours => break (claim, false),
@@ -81,7 +81,7 @@ impl Once {
                 // It may have been settled since the stream was read.
                 Claimed::Busy { settled_by: Some(cause), until, .. } if !looked_again => {
                     looked_again = true;
-                    fold = shell.load::<D>(turn.stream).await?;
+                    fold = shell.load::<D>(lease.stream).await?;
                     if fold.seen(&cause).is_none() {
                         return Err(busy(&claim, until).into());
                     }
@@ -93,15 +93,15 @@ impl Once {
         let done = async {
             if !is_next {
                 // Whoever had the lease before may have written since the stream was read, by a cause that nobody knows.
-                fold = shell.load::<D>(turn.stream).await?;
-                if fold.seen(turn.settled_by).is_some() {
-                    return Ok(Settled::No);
+                fold = shell.load::<D>(lease.stream).await?;
+                if fold.seen(lease.recorded_by).is_some() {
+                    return Ok(Recorded::No);
                 }
             }
-            work(fold).await
+            work(fold, Fence::at(claim.now)).await
         }
         .await;
-        if !matches!(done, Ok(Settled::Yes)) {
+        if !matches!(done, Ok(Recorded::Yes)) {
             self.give_back(&claim).await;
         }
         done.map(drop)

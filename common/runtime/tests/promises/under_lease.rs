@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::{Category, Failure, StreamVersion};
-use hostler_runtime::{Fold, Once, Settled, Turn};
+use hostler_runtime::{Fold, Lease, Once, Recorded};
 use hostler_testkit::SeededIds;
 use hostler_testkit::memory::MemoryLeases;
 
@@ -26,22 +26,22 @@ impl Ground {
         Self { tally, leases, once }
     }
 
-    async fn turn(
+    async fn leased(
         &self,
         cause: &str,
-        work: impl AsyncFnOnce(Fold<Tally<1>>) -> Result<Settled, Failure>,
+        work: impl AsyncFnOnce(Fold<Tally<1>>) -> Result<Recorded, Failure>,
     ) -> Result<(), Failure> {
         let (stream, cause) = (stream(), cause_of(cause));
-        let turn = Turn { key: KEY, stream: &stream, settled_by: &cause.id };
-        self.once.in_turn(&self.tally.shell, &turn, work).await
+        let lease = Lease { key: KEY, stream: &stream, recorded_by: &cause.id };
+        self.once.under_lease(&self.tally.shell, &lease, async |fold, _| work(fold).await).await
     }
 
     /// Work that adds one.
     async fn add(&self, cause: &str) -> Result<(), Failure> {
-        self.turn(cause, async |fold| self.commit(cause, fold).await).await
+        self.leased(cause, async |fold| self.commit(cause, fold).await).await
     }
 
-    async fn commit(&self, cause: &str, fold: Fold<Tally<1>>) -> Result<Settled, Failure> {
+    async fn commit(&self, cause: &str, fold: Fold<Tally<1>>) -> Result<Recorded, Failure> {
         let done = self.tally.shell.execute_from(&stream(), fold, &cause_of(cause), &Input::Add(1)).await?;
         Ok(done.outcome.into())
     }
@@ -59,8 +59,8 @@ fn is_deferred(result: &Result<(), Failure>) -> bool {
 #[tokio::test]
 async fn one_machine_is_worked_on_by_one_at_a_time() {
     let ground = Ground::new();
-    let work = ground.turn("one", async |fold| {
-        assert!(is_deferred(&ground.turn("two", async |_| unreachable!()).await));
+    let work = ground.leased("one", async |fold| {
+        assert!(is_deferred(&ground.leased("two", async |_| unreachable!()).await));
         ground.commit("one", fold).await
     });
     work.await.unwrap();
@@ -81,7 +81,7 @@ async fn the_commit_gives_the_lease_back() {
             assert_eq!(fold.version, StreamVersion(number - 1));
             ground.commit(&cause, fold).await
         };
-        ground.turn(&cause, work).await.unwrap();
+        ground.leased(&cause, work).await.unwrap();
     }
     assert_eq!(ground.leases.records().len(), 1);
     assert!(ground.leases.records()[KEY].result.is_none());
@@ -93,7 +93,7 @@ async fn work_that_was_recorded_is_not_done_again() {
     let ground = Ground::new();
     ground.add("once").await.unwrap();
     let before = ground.leases.records();
-    ground.turn("once", async |_| unreachable!()).await.unwrap();
+    ground.leased("once", async |_| unreachable!()).await.unwrap();
     assert_eq!((ground.total(), ground.leases.records()), (1, before));
 }
 
@@ -101,8 +101,8 @@ async fn work_that_was_recorded_is_not_done_again() {
 #[tokio::test]
 async fn work_without_a_commit_gives_its_lease_back() {
     let ground = Ground::new();
-    ground.turn("late", async |_| Ok(Settled::No)).await.unwrap();
-    let failed = ground.turn("fails", async |_| Err(Failure::terminal(Category::Business, "no"))).await;
+    ground.leased("late", async |_| Ok(Recorded::No)).await.unwrap();
+    let failed = ground.leased("fails", async |_| Err(Failure::terminal(Category::Business, "no"))).await;
     assert!(matches!(failed, Err(Failure::Terminal { .. })));
     ground.add("next").await.unwrap();
     assert_eq!(ground.total(), 1);
@@ -110,9 +110,9 @@ async fn work_without_a_commit_gives_its_lease_back() {
 
 /// Given a worker that dies before its commit, then its lease runs out, and the work is done by whoever comes then.
 #[tokio::test]
-async fn the_turn_of_a_dead_worker_runs_out() {
+async fn the_lease_of_a_dead_worker_runs_out() {
     let ground = Ground::new();
-    let dies = ground.turn("one", async |_| std::future::pending().await);
+    let dies = ground.leased("one", async |_| std::future::pending().await);
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
     assert!(is_deferred(&ground.add("one").await));
     ground.tally.clock.advance_seconds(36);
@@ -124,12 +124,12 @@ async fn the_turn_of_a_dead_worker_runs_out() {
 #[tokio::test]
 async fn nobody_waits_for_a_worker_that_died_after_its_commit() {
     let ground = Ground::new();
-    let dies = ground.turn("one", async |fold| {
+    let dies = ground.leased("one", async |fold| {
         ground.commit("one", fold).await.unwrap();
         std::future::pending().await
     });
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
-    ground.turn("one", async |_| unreachable!()).await.unwrap();
+    ground.leased("one", async |_| unreachable!()).await.unwrap();
     ground.add("two").await.unwrap();
     assert_eq!(ground.total(), 2);
 }
@@ -139,7 +139,7 @@ async fn nobody_waits_for_a_worker_that_died_after_its_commit() {
 #[tokio::test]
 async fn a_late_worker_decides_on_what_the_newer_one_left() {
     let ground = Ground::new();
-    let late = ground.turn("late", async |fold| {
+    let late = ground.leased("late", async |fold| {
         ground.tally.clock.advance_seconds(36);
         ground.add("newer").await.unwrap();
         let (shell, cause) = (&ground.tally.shell, cause_of("late"));

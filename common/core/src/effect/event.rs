@@ -1,0 +1,127 @@
+//! What happens to an effect.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::data::Data;
+use crate::failure::Category;
+use crate::ids::StepId;
+use crate::payload::{ContractError, Payload, tagged, untagged};
+
+/// Doing or undoing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// The effect.
+    Do,
+    /// Its compensation.
+    Undo,
+}
+
+/// What happened to an effect. Each names the attempt of the saga that it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum EffectEvent {
+    /// It is about to be done, or undone. From now on it may have been.
+    Begun {
+        /// The attempt.
+        step: StepId,
+        /// Which of the two.
+        work: Work,
+    },
+    /// It is done. It is never done again.
+    Finished {
+        /// The attempt.
+        step: StepId,
+        /// What came of it.
+        output: Value,
+    },
+    /// It is undone. It is never undone again.
+    Undone {
+        /// The attempt.
+        step: StepId,
+    },
+    /// It did not work.
+    Failed {
+        /// The attempt.
+        step: StepId,
+        /// Which of the two.
+        work: Work,
+        /// Transient failures are worth another attempt.
+        category: Category,
+        /// Why.
+        reason: String,
+        /// Whether this try may have done something all the same.
+        uncertain: bool,
+    },
+    /// It waits, for what it needs is away.
+    Deferred {
+        /// The attempt.
+        step: StepId,
+        /// Which of the two.
+        work: Work,
+        /// When it is looked at again.
+        until: Timestamp,
+        /// What is away.
+        reason: String,
+        /// Whether it was tried before that was known.
+        called: bool,
+    },
+    /// It was to be undone and had never been done: the tombstone. It is never done from now on.
+    Revoked {
+        /// The attempt.
+        step: StepId,
+    },
+    /// It was to be done after it was undone: it was not.
+    Refused {
+        /// The attempt.
+        step: StepId,
+    },
+    /// It was done, or undone, by an earlier attempt: this one has the recorded answer.
+    Answered {
+        /// The attempt.
+        step: StepId,
+        /// Which of the two.
+        work: Work,
+    },
+}
+
+/// The wire names of [`EffectEvent`].
+pub const EFFECT_EVENTS: [&str; 8] = [
+    "effect.begun",
+    "effect.finished",
+    "effect.undone",
+    "effect.failed",
+    "effect.deferred",
+    "effect.revoked",
+    "effect.refused",
+    "effect.answered",
+];
+
+impl Payload for EffectEvent {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Begun { .. } => "effect.begun",
+            Self::Finished { .. } => "effect.finished",
+            Self::Undone { .. } => "effect.undone",
+            Self::Failed { .. } => "effect.failed",
+            Self::Deferred { .. } => "effect.deferred",
+            Self::Revoked { .. } => "effect.revoked",
+            Self::Refused { .. } => "effect.refused",
+            Self::Answered { .. } => "effect.answered",
+        }
+    }
+
+    fn schema_version(&self) -> u32 {
+        1
+    }
+
+    fn to_data(&self) -> Data {
+        untagged(self)
+    }
+
+    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
+        tagged("effect.", &EFFECT_EVENTS, type_name, schema_version, data)
+    }
+}
