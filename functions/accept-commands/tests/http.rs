@@ -7,7 +7,7 @@ use accept_commands::AcceptCommands;
 use hostler_app::Settings;
 use hostler_core::{Failure, Incoming};
 use hostler_drivers::CallbackKey;
-use hostler_runtime::{Backpressure, Control, Handler, HttpHandler, Request, Response, Shell};
+use hostler_runtime::{Backpressure, Control, EventStore, Handler, HttpHandler, Request, Response, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};
@@ -299,7 +299,7 @@ async fn a_stream_that_cannot_be_read_is_500_and_not_worth_a_repeat() {
     let ground = Ground::new();
     let mut newer = hostler_testkit::sample::commit("host#h-1", 1);
     newer.events[0].event_type = "host.teleported".to_owned();
-    ground.function.shell.store().append(&newer).await.unwrap();
+    ground.store.append(&newer).await.unwrap();
     let answer = ground.enrol().await;
     assert_eq!(answer.status, 500);
     assert!(answer.body["message"].as_str().unwrap().contains("host.teleported"), "{answer:?}");
