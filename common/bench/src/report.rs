@@ -70,7 +70,7 @@ fn draw(bench: &str, figures: &Figures) -> Result<(), String> {
     groups.dedup();
     for name in groups {
         let curves: Vec<_> = curves.iter().filter(|(curve, _)| group(curve) == name).copied().collect();
-        let file = folder().join(format!("{bench}-{}.svg", name.replace(' ', "-")));
+        let file = workspace().join(FIGURES).join(format!("{bench}-{}.svg", name.replace(' ', "-")));
         plot(&file, name, &curves).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
