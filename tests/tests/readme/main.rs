@@ -73,7 +73,8 @@ fn every_command_of_the_readme_has_an_expectation() {
 #[test]
 fn every_command_of_the_readme_is_well_formed() {
     for command in commands(&std::fs::read_to_string(root().join("README.md")).unwrap()) {
-        let parsed = Command::new("bash").args(["-n", "-c", &command.replace("<", "")]).output().unwrap();
+        let parsed =
+            Command::new("bash").args(["-n", "-c", &command.replace(['<', '>'], "")]).output().unwrap();
         assert!(parsed.status.success(), "{command}: {}", String::from_utf8_lossy(&parsed.stderr));
     }
 }

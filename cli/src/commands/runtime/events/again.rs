@@ -105,7 +105,7 @@ fn report(telling: &Telling, told: &Told, audit: Option<&str>, out: Out) -> Resu
         let would = if how.dry_run { "Would send" } else { "Sent" };
         let whom = to.as_deref().map_or_else(|| "everybody".to_owned(), |to| format!("the queue {to}"));
         out.line(format!(
-            "{would} {whom} {} events, {commands} commands and {timers} timers of {} commits ({} read).",
+            "{would} {} events, {commands} commands and {timers} timers of {} commits ({} read) to {whom}.",
             told.events, told.commits, told.read
         ))?;
     }
