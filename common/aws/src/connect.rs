@@ -115,7 +115,7 @@ impl Aws {
         Ok(DynamoViews::new(self.dynamodb.clone(), self.settings.views_table()?))
     }
 
-    /// Small hot state, on `CONTROL_TABLE`.
+    /// Shared control state, on `CONTROL_TABLE`.
     ///
     /// # Errors
     /// [`SettingsError::Missing`].

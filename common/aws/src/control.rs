@@ -1,4 +1,4 @@
-//! Small hot state on DynamoDB, changed by conditional writes.
+//! Shared control state on DynamoDB, changed by conditional writes.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const TABLE: &str = "control";
 /// The largest value in bytes: DynamoDB takes 400 KB, keys and names included.
 const VALUE_BYTES_MAX: usize = 390_000;
 
-/// Small hot state in a DynamoDB table (names in [`crate::tables::control`]).
+/// Shared control state in a DynamoDB table (names in [`crate::tables::control`]).
 #[derive(Debug, Clone)]
 pub struct DynamoControl {
     client: Client,

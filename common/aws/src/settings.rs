@@ -141,7 +141,7 @@ impl Settings {
         self.value(env::VIEWS_TABLE)
     }
 
-    /// The table of small hot state.
+    /// The table of shared control state.
     ///
     /// # Errors
     /// [`SettingsError::Missing`].

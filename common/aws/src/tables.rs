@@ -6,7 +6,7 @@ pub mod env {
     pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
     /// The name of the table of read models.
     pub const VIEWS_TABLE: &str = "VIEWS_TABLE";
-    /// The name of the table of small hot state.
+    /// The name of the table of shared control state.
     pub const CONTROL_TABLE: &str = "CONTROL_TABLE";
     /// The name of the table of leases for effects on the outside world.
     pub const IDEMPOTENCY_TABLE: &str = "IDEMPOTENCY_TABLE";
@@ -51,7 +51,7 @@ pub mod views {
     pub const SHARDS: u64 = 8;
 }
 
-/// The table of small hot state: one item for each key.
+/// The table of shared control state: one item for each key.
 pub mod control {
     /// Partition key, text.
     pub const KEY: &str = "key";

@@ -34,7 +34,7 @@ pub struct Rates {
     pub fail_read_percent: u8,
 }
 
-/// The fault switch of a twin, shared by the twin's clones. Scripted faults come before seeded ones.
+/// The fault switch of an in-memory port, shared by its clones. Scripted faults come before seeded ones.
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan(Arc<Mutex<Inner>>);
 

@@ -244,7 +244,7 @@ async fn what_the_domain_refuses_has_the_status_of_its_reason() {
     assert!(!invalid.body.to_string().contains("secret"), "credentials are not repeated: {invalid:?}");
     let busy = ground.command("requalify-host", json!({ "host": "h-1" })).await;
     assert_eq!(busy.status, 409, "{busy:?}");
-    let none = ground.command("resume-provisioning", json!({ "provisioning": "p-1" })).await;
+    let none = ground.command("resume-saga", json!({ "saga": "provisioning#p-1", "reason": "test" })).await;
     assert_eq!(none.status, 404, "{none:?}");
 }
 

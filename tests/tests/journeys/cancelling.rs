@@ -1,7 +1,7 @@
 //! Operators cancel: whatever the saga is at, it is undone, and the host goes back to the pool clean.
 
-use hostler_domain::Waiting;
-use hostler_events::StepKind;
+use hostler_core::saga::{StepName, StepNames, Waiting};
+use hostler_events::ProvisioningStep;
 use serde_json::json;
 
 use crate::site::{Boot, Setup, Site};
@@ -15,8 +15,17 @@ async fn with_a_free_host() -> Site {
     site
 }
 
-fn at(site: &Site, kind: StepKind, waiting: Waiting) -> bool {
-    site.saga("r-1.1").current().is_some_and(|attempt| attempt.kind == kind && attempt.waiting == waiting)
+/// The steps of the way forward.
+const FORWARD: [ProvisioningStep; 4] = [
+    ProvisioningStep::ReserveHost,
+    ProvisioningStep::DeployImage,
+    ProvisioningStep::ApplyRole,
+    ProvisioningStep::RegisterMonitoring,
+];
+
+fn at(site: &Site, step: ProvisioningStep, waiting: Waiting) -> bool {
+    let running = site.saga("r-1.1").running;
+    running.get(&StepName::of(step, None)).is_some_and(|attempt| attempt.waiting == waiting)
 }
 
 async fn cancel_and_check(site: &mut Site) {
@@ -31,9 +40,9 @@ async fn cancel_and_check(site: &mut Site) {
 
 #[tokio::test]
 async fn a_saga_is_cancelled_at_any_of_its_steps() {
-    for kind in StepKind::FORWARD {
+    for kind in FORWARD {
         let mut site = with_a_free_host().await;
-        assert!(site.run_until(|site| at(site, kind, Waiting::Answer)).await, "{kind}");
+        assert!(site.run_until(|site| at(site, kind, Waiting::Answer)).await, "{}", kind.as_str());
         cancel_and_check(&mut site).await;
     }
 }
@@ -76,11 +85,11 @@ async fn a_cancellation_races_with_the_step_that_it_undoes() {
         }
         site.run().await;
         site.request("r-1", 1).await;
-        let kind = StepKind::FORWARD[usize::try_from(seed % 3).unwrap()];
+        let kind = FORWARD[usize::try_from(seed % 3).unwrap()];
         // Every other time the step's own order is on its queue still.
         let held =
             |site: &Site| site.host("h-1").reservation.is_some() || site.host("h-2").reservation.is_some();
-        let early = seed % 2 == 0 || kind != StepKind::ReserveHost;
+        let early = seed % 2 == 0 || kind != ProvisioningStep::ReserveHost;
         assert!(
             site.run_until(|site| if early { at(site, kind, Waiting::Answer) } else { held(site) }).await
         );
@@ -96,7 +105,7 @@ async fn a_cancellation_races_with_the_step_that_it_undoes() {
 async fn a_saga_is_cancelled_while_it_waits_for_its_next_try() {
     let mut site = with_a_free_host().await;
     site.fleet.deploys("h-1", [Boot::Fails]);
-    assert!(site.run_until(|site| at(site, StepKind::DeployImage, Waiting::Retry)).await);
+    assert!(site.run_until(|site| at(site, ProvisioningStep::DeployImage, Waiting::Retry)).await);
     cancel_and_check(&mut site).await;
     assert_eq!(site.count("host.deploy-started"), 1, "the next try never came");
 }
@@ -113,7 +122,7 @@ async fn a_host_that_is_silent_while_its_saga_is_cancelled_comes_back_clean() {
 async fn a_saga_is_cancelled_before_it_finds_a_host() {
     let mut site = Site::with(Setup { batch: 1, ..Setup::default() });
     site.request("r-1", 1).await;
-    assert!(site.run_until(|site| at(site, StepKind::ReserveHost, Waiting::Retry)).await);
+    assert!(site.run_until(|site| at(site, ProvisioningStep::ReserveHost, Waiting::Retry)).await);
     assert_eq!(site.cancel("r-1.1").await.status, 202);
     site.enrol("h-1", &[]).await;
     site.run().await;
@@ -127,32 +136,32 @@ async fn a_saga_is_cancelled_before_it_finds_a_host() {
 #[tokio::test]
 async fn cancelling_twice_or_too_late_or_the_unknown_is_refused_with_the_reason() {
     let mut site = with_a_free_host().await;
-    assert!(site.run_until(|site| at(site, StepKind::ApplyRole, Waiting::Answer)).await);
+    assert!(site.run_until(|site| at(site, ProvisioningStep::ApplyRole, Waiting::Answer)).await);
     assert_eq!(site.cancel("r-1.1").await.status, 202);
     let again = site.cancel("r-1.1").await;
     assert_eq!(again.status, 409, "{}", again.body);
     site.run().await;
     assert_eq!(site.cancel("r-1.1").await.status, 409);
     let unknown = site.cancel("no-such-saga").await;
-    assert_eq!((unknown.status, unknown.body["error"].as_str()), (404, Some("unknown-provisioning")));
+    assert_eq!((unknown.status, unknown.body["error"].as_str()), (404, Some("unknown")));
 
     site.request("r-2", 1).await;
     site.run().await;
     let completed = site.cancel("r-2.1").await;
     assert_eq!(completed.status, 409);
-    assert!(completed.body["message"].as_str().unwrap().contains("in service"), "{}", completed.body);
+    assert!(completed.body["message"].as_str().unwrap().contains("completed"), "{}", completed.body);
     site.check();
 }
 
 #[tokio::test]
 async fn a_host_of_a_cancelled_saga_serves_the_next_request() {
     let mut site = with_a_free_host().await;
-    assert!(site.run_until(|site| at(site, StepKind::RegisterMonitoring, Waiting::Answer)).await);
+    assert!(site.run_until(|site| at(site, ProvisioningStep::RegisterMonitoring, Waiting::Answer)).await);
     cancel_and_check(&mut site).await;
     site.request("r-2", 1).await;
     site.run().await;
     site.check();
     assert_eq!((site.status("r-2.1"), site.phase("h-1")), ("completed", "in-service"));
     let host = site.get("/hosts/h-1", &[]).await.body;
-    assert_eq!(host["provisioning"], json!("r-2.1"));
+    assert_eq!(host["saga"], json!("provisioning#r-2.1"));
 }

@@ -66,7 +66,7 @@ async fn writes_until_the_last_step() -> usize {
 fn in_service(site: &Site) {
     site.check();
     assert_eq!((site.status("r-1.1"), site.phase("h-1")), ("completed", "in-service"));
-    assert_eq!(site.count("provisioning.completed"), 1);
+    assert_eq!(site.count("saga.completed"), 1);
     assert_eq!(site.control_value("configuration/h-1")["applied"], 1, "the role was put on once");
     assert_eq!(site.control_value("monitoring/h-1")["registered"], 1, "it was registered once");
     assert_eq!(site.count("host.deploy-completed"), 1);
@@ -75,7 +75,7 @@ fn in_service(site: &Site) {
 fn compensated(site: &Site) {
     site.check();
     assert_eq!((site.status("r-1.1"), site.phase("h-1")), ("compensated", "available"));
-    assert_eq!(site.count("provisioning.compensation-completed"), 1);
+    assert_eq!(site.count("saga.compensated"), 1);
     assert_eq!(site.count("host.in-service"), 0);
     assert_eq!(site.control_value("configuration/h-1")["applied"], 1);
     assert_eq!(site.control_value("monitoring/h-1")["registered"].as_u64().unwrap_or_default(), 0);

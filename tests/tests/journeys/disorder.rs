@@ -1,5 +1,6 @@
 //! Messages that come late, twice and in any order, and functions that get in each other's way.
 
+use hostler_domain::provisioning::host_of;
 use crate::site::{Boot, Order, Setup, Site};
 
 /// Three good hosts and three bad ones, two requests and a cancellation, with failures on the way.
@@ -32,7 +33,7 @@ fn check_outcome(site: &Site) {
     assert_eq!(site.phase("h-6"), "quarantined");
     assert_eq!(site.sagas().len(), 5);
     assert_eq!(site.status("r-2.1"), "compensated");
-    let completed = site.sagas().iter().filter(|(_, saga)| saga.status_name() == "completed").count();
+    let completed = site.sagas().iter().filter(|(_, saga)| saga.status.name() == "completed").count();
     let serving = (1..=6).filter(|n| site.phase(&format!("h-{n}")) == "in-service").count();
     assert_eq!(serving, completed);
 }
@@ -100,7 +101,7 @@ async fn nothing_but_the_good_hosts_serves_when_everything_comes_twice() {
     site.check();
     assert_eq!((site.count("host.in-service"), site.count("host.deploy-completed")), (2, 2));
     for (saga, state) in site.sagas() {
-        let host = state.host.unwrap();
+        let host = host_of(&state).unwrap();
         assert_eq!(site.control_value(&format!("configuration/{host}"))["runs"], 1, "{saga}");
         assert_eq!(site.control_value(&format!("monitoring/{host}"))["runs"], 1, "{saga}");
         assert_eq!(site.fleet.bmc(host.as_str()).state().inserts, 2, "{saga}");
@@ -117,7 +118,7 @@ async fn what_an_earlier_try_is_told_late_is_not_taken_for_the_next_one() {
     site.request("r-1", 1).await;
     site.run().await;
     site.check();
-    assert_eq!((site.status("r-1.1"), site.count("provisioning.step-failed")), ("completed", 1));
+    assert_eq!((site.status("r-1.1"), site.count("saga.step-failed")), ("completed", 1));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn no_host_is_free_and_the_request_ends_with_the_reason() {
     let mut site = Site::new();
     request(&mut site).await;
     site.check();
-    assert_eq!((site.status("r-1.1"), site.count("provisioning.step-failed")), ("compensated", 4));
+    assert_eq!((site.status("r-1.1"), site.count("saga.step-failed")), ("compensated", 4));
     let saga = site.get("/provisionings/r-1.1", &[]).await;
     let reason = saga.body["reason"].as_str().unwrap();
     assert!(reason.contains("no host is free in pool web"), "{reason}");
@@ -56,7 +56,7 @@ async fn a_bmc_that_refuses_for_good_is_not_asked_again_and_everything_is_undone
     site.fleet.bmc("h-1").fail_next(refused());
     request(&mut site).await;
     check_undone(&site);
-    assert_eq!(site.count("provisioning.step-failed"), 1);
+    assert_eq!(site.count("saga.step-failed"), 1);
     assert_eq!(site.count("host.cleaned"), 2, "it may have been touched, so it is cleaned");
 }
 
@@ -75,7 +75,7 @@ async fn a_role_that_cannot_be_applied_is_undone() {
     let mut site = with_a_free_host(&[("simulate.configure", "fail")]).await;
     request(&mut site).await;
     check_undone(&site);
-    assert_eq!(site.count("provisioning.step-failed"), 1, "a failure for good is not tried again");
+    assert_eq!(site.count("saga.step-failed"), 1, "a failure for good is not tried again");
 }
 
 #[tokio::test]
@@ -87,8 +87,8 @@ async fn a_host_that_monitoring_refuses_is_undone_in_reverse_order() {
     let commits = timeline.body["commits"].as_array().unwrap();
     let events = commits.iter().flat_map(|commit| commit["events"].as_array().unwrap());
     let steps: Vec<&str> = events
-        .filter(|event| event["eventType"] == "provisioning.step-started")
-        .map(|event| event["data"]["kind"].as_str().unwrap())
+        .filter(|event| event["eventType"] == "saga.step-started")
+        .map(|event| event["data"]["step"].as_str().unwrap())
         .collect();
     let forward = ["reserve-host", "deploy-image", "apply-role", "register-monitoring"];
     let back = ["deregister-monitoring", "undeploy-host", "release-reservation"];
@@ -101,7 +101,7 @@ async fn failures_that_pass_are_tried_again() {
         let mut site = with_a_free_host(&[(label, "fail-once")]).await;
         request(&mut site).await;
         check_in_service(&site);
-        assert!(site.count("provisioning.step-failed") >= 1, "{label}");
+        assert!(site.count("saga.step-failed") >= 1, "{label}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn a_bmc_that_is_busy_for_a_moment_is_asked_again() {
     bmc(&site).fail_next(busy(&system_url("h-1")));
     request(&mut site).await;
     check_in_service(&site);
-    assert_eq!(site.count("provisioning.step-failed"), 1);
+    assert_eq!(site.count("saga.step-failed"), 1);
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_host_that_never_answers_is_given_up_at_its_deadlines() {
     let asked = hostler_runtime::Clock::now(&site.clock);
     request(&mut site).await;
     check_undone(&site);
-    assert_eq!(site.count("provisioning.state-sla-exceeded"), 5, "each breach of a deadline is an event");
+    assert_eq!(site.count("saga.deadline-exceeded"), 5, "each breach of a deadline is an event");
     let minutes = hostler_runtime::Clock::now(&site.clock).duration_since(asked).as_mins();
     assert!(minutes >= 150, "five deadlines of 30 minutes: {minutes} minutes");
 }
@@ -149,7 +149,7 @@ async fn a_host_that_answers_only_the_second_time_comes_into_service() {
     site.fleet.deploys("h-1", [Boot::Silent]);
     request(&mut site).await;
     check_in_service(&site);
-    assert_eq!(site.count("provisioning.state-sla-exceeded"), 1);
+    assert_eq!(site.count("saga.deadline-exceeded"), 1);
 }
 
 #[tokio::test]
@@ -168,14 +168,15 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
     assert!(saga.body["reason"].as_str().unwrap().contains("resume"), "it says what to do: {}", saga.body);
     assert_eq!(site.cancel("r-1.1").await.status, 409, "it is being undone already");
 
-    let skip = json!({ "provisioning": "r-1.1", "kind": "undeploy-host", "reason": "done by hand" });
-    let skipped = site.command("skip-compensation", skip).await;
+    let skip = json!({ "saga": "provisioning#r-1.1", "step": "undeploy-host", "reason": "done by hand" });
+    let skipped = site.command("skip-step", skip).await;
     assert_eq!(skipped.status, 409, "what gives the host back is not skipped: {}", skipped.body);
 
-    site.accepted("resume-provisioning", json!({ "provisioning": "r-1.1" })).await;
+    let resume = json!({ "saga": "provisioning#r-1.1", "reason": "the BMC was replaced" });
+    site.accepted("resume-saga", resume.clone()).await;
     site.run().await;
     check_undone(&site);
-    let again = site.command("resume-provisioning", json!({ "provisioning": "r-1.1" })).await;
+    let again = site.command("resume-saga", resume).await;
     assert_eq!(again.status, 409, "{}", again.body);
 }
 
@@ -202,7 +203,7 @@ async fn of_five_hosts_one_fails_and_the_other_sagas_do_not_notice() {
     site.request("r-1", 5).await;
     site.run().await;
     site.check();
-    let ended = |status| site.sagas().iter().filter(|(_, saga)| saga.status_name() == status).count();
+    let ended = |status| site.sagas().iter().filter(|(_, saga)| saga.status.name() == status).count();
     assert_eq!((ended("completed"), ended("compensated")), (4, 1));
     assert_eq!(site.phase("h-3"), "available");
 }

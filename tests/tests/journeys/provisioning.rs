@@ -1,5 +1,6 @@
 //! From a request to hosts in service.
 
+use hostler_domain::provisioning::host_of;
 use std::collections::BTreeSet;
 
 use crate::site::{Setup, Site};
@@ -28,8 +29,8 @@ async fn a_request_of_five_hosts_brings_five_into_service_with_each_effect_once(
     let mut serving = BTreeSet::new();
     for n in 1..=5 {
         let saga = site.saga(&format!("r-1.{n}"));
-        assert_eq!(saga.status_name(), "completed");
-        serving.insert(saga.host.unwrap().to_string());
+        assert_eq!(saga.status.name(), "completed");
+        serving.insert(host_of(&saga).unwrap().to_string());
     }
     assert_eq!(serving.len(), 5, "each saga has a host of its own");
     for host in &serving {
@@ -91,7 +92,7 @@ async fn many_sagas_race_for_few_hosts_and_every_host_is_used() {
         }
         site.run().await;
         site.check();
-        let completed = site.sagas().iter().filter(|(_, saga)| saga.status_name() == "completed").count();
+        let completed = site.sagas().iter().filter(|(_, saga)| saga.status.name() == "completed").count();
         assert_eq!((completed, site.count("host.in-service")), (6, 6), "ten sagas, six hosts; seed {seed}");
     }
 }

@@ -1,5 +1,6 @@
 //! What people see: lists, single rows, timelines, and how things were.
 
+use hostler_domain::provisioning::host_of;
 use hostler_runtime::Clock;
 use serde_json::{Value, json};
 
@@ -58,11 +59,11 @@ async fn lists_are_paged_without_gaps_or_repeats() {
 async fn one_host_is_shown_with_the_version_that_it_reflects() {
     let site = served().await;
     let saga = site.saga("r-1.1");
-    let host = saga.host.unwrap();
+    let host = host_of(&saga).unwrap();
     let shown = site.get(&format!("/hosts/{host}"), &[]).await;
     assert_eq!((shown.status, &shown.body["phase"]), (200, &json!("in-service")));
     assert_eq!(shown.body["labels"], json!({ "rack": "r1" }));
-    assert_eq!(shown.body["provisioning"], json!("r-1.1"));
+    assert_eq!(shown.body["saga"], json!("provisioning#r-1.1"));
     let stream = format!("host#{host}").parse().unwrap();
     assert_eq!(shown.body["version"], json!(site.store.commits(&stream).len()));
     assert!(shown.body["updatedAt"].is_string());
@@ -71,7 +72,7 @@ async fn one_host_is_shown_with_the_version_that_it_reflects() {
 #[tokio::test]
 async fn a_host_is_shown_as_it_was_at_every_version() {
     let site = served().await;
-    let host = site.saga("r-1.1").host.unwrap();
+    let host = host_of(&site.saga("r-1.1")).unwrap();
     let path = format!("/hosts/{host}");
     let commits = site.store.commits(&format!("host#{host}").parse().unwrap());
     let mut phases = Vec::new();
@@ -92,7 +93,7 @@ async fn a_host_is_shown_as_it_was_at_every_version() {
 #[tokio::test]
 async fn a_host_is_shown_as_it_was_at_an_instant() {
     let site = served().await;
-    let host = site.saga("r-1.1").host.unwrap();
+    let host = host_of(&site.saga("r-1.1")).unwrap();
     let path = format!("/hosts/{host}");
     for commit in site.store.commits(&format!("host#{host}").parse().unwrap()) {
         let was = site.get(&path, &[("at", &commit.recorded_at.to_string())]).await;
@@ -110,7 +111,7 @@ async fn a_timeline_tells_what_happened_and_who_did_it() {
     let timeline = site.get("/provisionings/r-1.1/timeline", &[]).await;
     assert_eq!(timeline.status, 200);
     let commits = timeline.body["commits"].as_array().unwrap();
-    let host = site.saga("r-1.1").host.unwrap();
+    let host = host_of(&site.saga("r-1.1")).unwrap();
     let mut actors: Vec<&str> = commits.iter().map(|commit| commit["actor"].as_str().unwrap()).collect();
     actors.dedup();
     assert_eq!(
@@ -122,7 +123,7 @@ async fn a_timeline_tells_what_happened_and_who_did_it() {
     assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>());
     let events = commits.iter().flat_map(|commit| commit["events"].as_array().unwrap());
     let types: Vec<&str> = events.map(|event| event["eventType"].as_str().unwrap()).collect();
-    assert_eq!((types[0], types[types.len() - 1]), ("provisioning.started", "provisioning.completed"));
+    assert_eq!((types[0], types[types.len() - 1]), ("saga.started", "saga.completed"));
 
     let page = site.get("/provisionings/r-1.1/timeline", &[("limit", "2")]).await.body;
     assert_eq!((page["commits"].as_array().unwrap().len(), &page["next"]), (2, &json!(2)));
@@ -135,7 +136,7 @@ async fn a_timeline_tells_what_happened_and_who_did_it() {
 async fn one_request_is_one_correlation_and_one_chain_through_all_streams() {
     let site = served().await;
     let request = site.store.commits(&"request#r-1".parse().unwrap()).remove(0);
-    let host = site.saga("r-1.1").host.unwrap();
+    let host = host_of(&site.saga("r-1.1")).unwrap();
     let of_host = site.store.commits(&format!("host#{host}").parse().unwrap());
     let reserved = of_host.iter().position(|commit| commit.events[0].event_type == "host.reserved").unwrap();
     let mut commits = of_host[reserved..].to_vec();

@@ -277,7 +277,7 @@ impl Chaos {
             ..Ended::default()
         };
         for (_, saga) in self.site.sagas() {
-            match saga.status_name() {
+            match saga.status.name() {
                 "completed" => ended.completed += 1,
                 "compensated" => ended.compensated += 1,
                 _ => ended.stuck += 1,

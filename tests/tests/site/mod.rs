@@ -384,7 +384,8 @@ impl Site {
     }
 
     pub async fn cancel(&mut self, saga: &str) -> Response {
-        self.command("cancel-provisioning", json!({ "provisioning": saga, "reason": "not needed" })).await
+        let saga = format!("provisioning#{saga}");
+        self.command("cancel-saga", json!({ "saga": saga, "reason": "not needed" })).await
     }
 
     /// Asks the read side.

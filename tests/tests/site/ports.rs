@@ -109,7 +109,7 @@ impl EventStore for Wired<MemoryStore> {
         let switch = &self.switch;
         let mut commit = commit.clone();
         if switch.shows(Bug::ForgetCommit, 40)
-            || (has("provisioning.completed") && switch.shows(Bug::ForgetEnd, 3))
+            || (has("saga.completed") && switch.shows(Bug::ForgetEnd, 3))
         {
             switch.acknowledge(&commit);
             return Ok(());
@@ -117,13 +117,13 @@ impl EventStore for Wired<MemoryStore> {
         if commit.version.0 > 1 && switch.shows(Bug::SkipVersion, 60) {
             commit.version.0 += 1;
         }
-        if has("provisioning.compensation-started") && switch.shows(Bug::CompensateForwards, 1) {
-            for event in &mut commit.events {
+        if has("saga.compensation-started") && switch.shows(Bug::CompensateForwards, 1) {
+            for event in commit.events.iter_mut().filter(|event| event.event_type == "saga.step-started") {
                 let mut data = event.data.to_value();
-                if let Some(plan) = data["plan"].as_array_mut() {
-                    plan.reverse();
-                    event.data = data.into();
-                }
+                let (first, last) = ("release-reservation", data["step"].as_str().unwrap().to_owned());
+                data["id"] = data["id"].as_str().unwrap().replace(&last, first).into();
+                data["step"] = first.into();
+                event.data = data.into();
             }
         }
         if commit.version.0 > 1 && switch.shows(Bug::Overwrite, 60) {

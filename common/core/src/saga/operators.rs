@@ -38,17 +38,17 @@ impl<D: SagaDefinition> Draft<D> {
         }
     }
 
-    /// Turns a saga back that is on its way forward. One that is on its way back already stays on it.
+    /// Turns a saga back that is on its way forward. Who cancels once more is told how far it is.
     fn cancel(&mut self, actor: &Actor, reason: &str) -> Done {
-        let forward = match &self.state.status {
-            SagaStatus::Running | SagaStatus::Stuck { compensating: None, .. } => true,
-            SagaStatus::Compensating { .. } | SagaStatus::Compensated { .. } => false,
-            SagaStatus::NotStarted | SagaStatus::Completed | SagaStatus::Stuck { .. } => {
+        match &self.state.status {
+            SagaStatus::Running | SagaStatus::Stuck { compensating: None, .. } => {}
+            SagaStatus::NotStarted
+            | SagaStatus::Compensating { .. }
+            | SagaStatus::Completed
+            | SagaStatus::Compensated { .. }
+            | SagaStatus::Stuck { .. } => {
                 return Err(SagaRefusal::NotRunning { status: self.state.status.name() });
             }
-        };
-        if !forward {
-            return Ok(());
         }
         if let Some(step) = self.pivot_passed() {
             return Err(SagaRefusal::PastPivot { step });

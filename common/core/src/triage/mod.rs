@@ -94,7 +94,7 @@ pub enum FailureInput {
 #[derive(Debug, thiserror::Error)]
 pub enum FailureRefusal {
     /// There is no such failure.
-    #[error("there is no such failure: list them with hostler failures list")]
+    #[error("there is no such failure: list the failures to find its id")]
     Unknown,
     /// It is dealt with.
     #[error("the failure is {status} already: nothing is left to do about it")]
@@ -113,7 +113,7 @@ pub enum FailureRefusal {
     },
     /// There is no queue to put it back on.
     #[error(
-        "{origin} is no queue that the message could go back to: publish its stream again with hostler events republish, then discard the failure"
+        "{origin} is no queue that the message could go back to: publish its stream again, then discard the failure"
     )]
     NoQueue {
         /// Where it failed.

@@ -1,4 +1,4 @@
-//! What small hot state does.
+//! The contract of shared control state.
 
 use futures::future::join_all;
 use hostler_runtime::{Control, Entry};

@@ -1,4 +1,4 @@
-//! Small hot state in memory.
+//! Shared control state in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::faults::{Fault, FaultPlan, injected};
 
-/// Small hot state in memory.
+/// Shared control state in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryControl {
     entries: Arc<Mutex<BTreeMap<String, Entry>>>,

@@ -1,4 +1,4 @@
-//! The ports' twins in memory: deterministic, shared by their clones, each with a fault switch.
+//! The in-memory ports: deterministic, shared by their clones, each with a fault switch.
 
 mod bus;
 mod control;
