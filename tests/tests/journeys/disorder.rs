@@ -1,7 +1,7 @@
 //! Messages that come late, twice and in any order, and functions that get in each other's way.
 
-use hostler_domain::provisioning::host_of;
 use crate::site::{Boot, Order, Setup, Site};
+use hostler_domain::provisioning::host_of;
 
 /// Three good hosts and three bad ones, two requests and a cancellation, with failures on the way.
 async fn busy_day(setup: Setup) -> Site {

@@ -108,9 +108,7 @@ impl EventStore for Wired<MemoryStore> {
         let has = |kind: &str| commit.events.iter().any(|event| event.event_type == kind);
         let switch = &self.switch;
         let mut commit = commit.clone();
-        if switch.shows(Bug::ForgetCommit, 40)
-            || (has("saga.completed") && switch.shows(Bug::ForgetEnd, 3))
-        {
+        if switch.shows(Bug::ForgetCommit, 40) || (has("saga.completed") && switch.shows(Bug::ForgetEnd, 3)) {
             switch.acknowledge(&commit);
             return Ok(());
         }

@@ -18,8 +18,11 @@ use crate::output::Out;
 use crate::target::Target;
 
 /// The dependencies whose calls have a breaker; each BMC has one of its own, `bmc/<host>`.
-pub(crate) fn dependencies() -> impl Iterator<Item = &'static str> {
-    Hostler::FUNCTIONS.iter().flat_map(|function| function.dependencies.iter().copied())
+pub(crate) fn dependencies<'a>() -> impl Iterator<Item = &'a str> {
+    Hostler::FUNCTIONS.iter().flat_map(|function| {
+        let names: &'a [&'a str] = function.dependencies;
+        names.iter().copied()
+    })
 }
 
 /// Whether a stack is the data centre's: no other application installs hosts.
