@@ -251,7 +251,7 @@ enum Held {
 }
 
 fn reservation_stream(saga: &SagaRef) -> Result<StreamId, Failure> {
-    StreamId::new(ReservationDecider::CATEGORY, saga.as_str()).map_err(Failure::invalid)
+    StreamId::new(ReservationDecider::CATEGORY, saga.id()).map_err(Failure::invalid)
 }
 
 /// Whether a choice that this command made before does not stand any more, as a later try has decided since. To act

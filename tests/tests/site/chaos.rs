@@ -11,7 +11,7 @@ use futures::future::LocalBoxFuture;
 use hostler_app::Register;
 use hostler_core::saga::{Direction, SagaDefinition, SagaEvent, StepName};
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
-use hostler_core::{Category, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
+use hostler_core::{Category, CommandId, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostPhase, HostState, Provisioning};
 use hostler_events::{HostEvent, ProvisioningOrder};
 use hostler_runtime::batch::BatchResponse;
@@ -495,19 +495,27 @@ impl Chaos {
     /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
     /// nothing, or the row that it is about.
     fn replay_some(&mut self, queue: &str, received: &[Received]) {
-        if self.calm || !["run-sagas", "project-views"].contains(&queue) || !self.random.percent(2) {
+        if self.calm || !["run-sagas", "project-views", "configure-host", "monitor-host"].contains(&queue) || !self.random.percent(2) {
             return;
         }
-        let event = received.iter().find_map(|message| match Incoming::decode(&message.body) {
-            Ok(Incoming::Event(event)) if !message.attributes.contains_key(REPLAY) => Some(event),
-            _ => None,
-        });
-        let Some(mut event) = event else { return };
+        let message = received.iter().find(|message| !message.attributes.contains_key(REPLAY));
+        let Some(message) = message.and_then(|message| Incoming::decode(&message.body).ok()) else { return };
         self.replayed += 1;
-        event.event_id = EventId(uuid::Uuid::from_u128(REPLAYED | u128::from(self.replayed)));
+        let id = uuid::Uuid::from_u128(REPLAYED | u128::from(self.replayed));
+        let body = match message {
+            Incoming::Event(mut event) => {
+                event.event_id = EventId(id);
+                serde_json::to_string(&event)
+            }
+            Incoming::Command(mut command) => {
+                command.command_id = CommandId(id);
+                serde_json::to_string(&command)
+            }
+            Incoming::Timer(_) => return,
+        };
         let mark = if self.site.switch.shows(Bug::ForgetReplay, 1) { "lost" } else { REPLAY };
         let copy = Outbound {
-            body: serde_json::to_string(&event).unwrap(),
+            body: body.unwrap(),
             delay_seconds: u16::try_from(self.random.below(900)).unwrap_or(0),
             attributes: [(mark.to_owned(), "true".to_owned())].into(),
         };

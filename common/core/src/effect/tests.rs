@@ -1,3 +1,4 @@
+//! What an effect says to its saga, told from what happened before.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use serde_json::json;
