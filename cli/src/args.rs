@@ -1,23 +1,25 @@
-//! The command line's grammar; each command's own arguments are in its file.
+//! The command line's grammar: a noun and a verb. Each noun's own arguments are in its folder.
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{
-    bench, breakers, completions, cost, doctor, emit, events, failures, fault, invoke, list, operate,
-    request, show, up, watch,
-};
+use crate::commands::datacentre::{faults, hosts, provisionings, requests, watch};
+use crate::commands::runtime::{breakers, events, failures, functions, sagas};
+use crate::commands::tools::{bench, completions, cost, doctor, up};
 use crate::error::EXIT_CODES;
 use crate::target::Global;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo hostler up --demo                                  the whole story in half a minute
-  cargo hostler up                                         a local cloud with 24 hosts, until Ctrl-C
-  cargo hostler request --pool web --role web --count 3 --wait
-  cargo hostler show saga web-x7q2.1                       what happened to one of them, step by step
-  cargo hostler --stack prod hosts --phase quarantined     the same against a stack on AWS";
+  hostler up --demo                                        the whole system on this machine, with a demonstration
+  hostler requests create --pool web --role web --count 3 --wait
+  hostler provisionings show web-x7q2.1                    what happened to one of them, step by step
+  hostler sagas list --status stuck -o json                sagas of every kind
+  hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
-/// Runs a data centre by events: requests hosts, follows their sagas, shows what happened, and brings the whole
+Nouns of the data centre:  hosts, requests, provisionings, faults
+Nouns of every application:  sagas, failures, breakers, events, functions";
+
+/// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
 /// system up on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "hostler", version, max_term_width = 110, after_help = EXAMPLES,
@@ -32,56 +34,40 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bring the local cloud up: endpoint, functions, a fleet of hosts; stays until Ctrl-C
+    /// Start the local cloud: endpoint, functions, and a fleet of hosts where the application has one
     Up(up::UpArgs),
     /// Stop the local cloud that runs in another terminal
     Down,
-    /// Print the environment by which other tools, such as the aws CLI, reach the local cloud
+    /// Follow provisionings and hosts as they change
+    Watch(watch::WatchArgs),
+    /// Hosts: list, show, label, enrol, requalify
+    Hosts(hosts::HostsArgs),
+    /// Requests for hosts: list, show, create, approve, reject
+    Requests(requests::RequestsArgs),
+    /// Provisionings, the sagas that bring hosts into service: list, show, cancel, resume, skip
+    Provisionings(provisionings::ProvisioningsArgs),
+    /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
+    Faults(faults::FaultsArgs),
+    /// Count events and effects, and check that they agree
+    Stats,
+    /// Sagas of every kind: list, show, cancel, resume, skip, edit, approve, reject
+    Sagas(sagas::SagasArgs),
+    /// Messages that could not be handled: list, show, retry, edit, discard, redrive
+    Failures(failures::FailuresArgs),
+    /// Circuit breakers of dependencies: list, open, close, auto
+    Breakers(breakers::BreakersArgs),
+    /// Events: list, emit, replay, republish
+    Events(events::EventsArgs),
+    /// Functions: list, invoke
+    Functions(functions::FunctionsArgs),
+    /// Print the environment by which other tools, such as the AWS CLI, reach the local cloud
     #[command(after_help = "Example:\n  eval \"$(cargo hostler env)\" && aws dynamodb list-tables")]
     Env,
-    /// Ask for hosts
-    Request(request::RequestArgs),
-    /// Follow sagas and hosts as they change
-    Watch(watch::WatchArgs),
-    /// Show a host, a saga or a request: its state and its timeline
-    Show(show::ShowArgs),
-    /// List hosts
-    Hosts(list::HostsArgs),
-    /// List provisioning sagas
-    Sagas(list::SagasArgs),
-    /// Set or remove labels of a host
-    Label(operate::LabelArgs),
-    /// Have a request carried out that waits for approval
-    Approve(operate::ApprovalArgs),
-    /// Have a request not carried out that waits for approval
-    Reject(operate::ApprovalArgs),
-    /// Undo a provisioning that is not done yet
-    Cancel(operate::CancelArgs),
-    /// Have a stuck saga try its compensation again
-    Resume(operate::ResumeArgs),
-    /// Have a stuck saga go on without the compensation that it is stuck at
-    EditSaga(operate::EditSagaArgs),
-    /// Send a quarantined host through checks and cleaning again
-    Requalify(operate::RequalifyArgs),
-    /// Make a simulated host or its BMC misbehave (local cloud only)
-    Fault(fault::FaultArgs),
-    /// Check an event or a command from a file against its schema, and send it
-    Emit(emit::EmitArgs),
-    /// Invoke one function with a sample or a file
-    Invoke(invoke::InvokeArgs),
-    /// List, retry, edit or discard messages that could not be handled
-    Failures(failures::FailuresArgs),
-    /// Show and override which dependencies are left alone
-    Breakers(breakers::BreakersArgs),
-    /// Tell again what happened: to one consumer's read models, or to everybody after an outage
-    Events(events::EventsArgs),
-    /// Count events and effects, and check that they add up
-    Stats,
     /// Tell what is missing on this machine and how to get it
     Doctor(doctor::DoctorArgs),
     /// Show what a million steps cost, here and elsewhere
     Cost(cost::CostArgs),
-    /// Measure, and write docs/performance.md anew
+    /// Run benchmarks; documents are changed only with --write-docs
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -92,14 +78,20 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;
+    use crate::output::Format;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn each(command: &clap::Command, check: &impl Fn(&clap::Command)) {
+        check(command);
+        command.get_subcommands().for_each(|below| each(below, check));
     }
 
     #[test]
@@ -109,40 +101,64 @@ mod tests {
 
     #[test]
     fn every_command_explains_itself() {
-        for command in Cli::command().get_subcommands() {
+        each(&Cli::command(), &|command| {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for arg in command.get_arguments() {
                 assert!(arg.get_help().is_some(), "{} of {}", arg.get_id(), command.get_name());
+            }
+        });
+    }
+
+    #[test]
+    fn one_word_for_one_thing() {
+        each(&Cli::command(), &|command| {
+            for arg in command.get_arguments() {
+                assert_ne!(arg.get_long(), Some("why"), "{} has --reason", command.get_name());
+            }
+            let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            if command.get_name().ends_with('s') && !verbs.is_empty() {
+                assert!(verbs.contains(&"list"), "{} has a list", command.get_name());
+            }
+        });
+    }
+
+    #[test]
+    fn every_list_can_be_filtered() {
+        for noun in Cli::command().get_subcommands() {
+            for list in noun.get_subcommands().filter(|verb| verb.get_name() == "list") {
+                let options = list.get_opts().count();
+                assert!(options > 0, "{} list has no filter", noun.get_name());
             }
         }
     }
 
     #[test]
     fn global_options_may_follow_the_command() {
-        let cli = parse("hostler hosts --pool web --json --stack prod --region eu-west-1").unwrap();
-        assert!(cli.global.json);
+        let cli = parse("hostler hosts list --pool web --json --stack prod --region eu-west-1").unwrap();
+        assert_eq!(cli.global.format(), Format::Json);
         assert_eq!(cli.global.stack.as_deref(), Some("prod"));
+        assert_eq!(parse("hostler -o ids hosts list").unwrap().global.format(), Format::Ids);
+        assert!(parse("hostler hosts list -o yaml").is_err());
     }
 
     #[test]
     fn a_request_needs_a_pool_and_a_role() {
-        let error = parse("hostler request --pool web").unwrap_err();
+        let error = parse("hostler requests create --pool web").unwrap_err();
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::MissingRequiredArgument, 2));
-        let cli = parse("hostler request --pool web --role web --count 10 --wait --timeout 2m").unwrap();
-        let Command::Request(args) = cli.command else { panic!("{cli:?}") };
-        assert_eq!((args.count, args.image.as_str(), args.wait), (10, "debian-12", true));
-        assert_eq!(args.timeout.as_secs(), 120);
-        assert!(parse("hostler request --pool web --role web --count 0").is_err());
-        assert!(parse("hostler request --pool web --role web --timeout soon").is_err());
+        assert!(
+            parse("hostler requests create --pool web --role web --count 10 --wait --timeout 2m").is_ok()
+        );
+        assert!(parse("hostler requests create --pool web --role web --count 0").is_err());
+        assert!(parse("hostler requests create --pool we%b --role web").is_err());
+        assert!(parse("hostler requests create --pool web --role web --timeout soon").is_err());
     }
 
     #[test]
-    fn labels_end_with_a_dash_to_go() {
-        let cli = parse("hostler label h-01 simulate.configure=fail rack-").unwrap();
-        let Command::Label(args) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(args.changes.len(), 2);
-        assert!(parse("hostler label h-01").is_err());
-        assert!(parse("hostler label h-01 nonsense").is_err());
+    fn labels_are_checked_before_anything_is_sent() {
+        assert!(parse("hostler hosts label h-01 simulate.configure=fail rack-").is_ok());
+        assert!(parse("hostler hosts label h-01").is_err());
+        assert!(parse("hostler hosts label h-01 nonsense").is_err());
+        assert!(parse("hostler hosts label h-01 simulate.configure=explode").is_err());
     }
 
     #[test]
@@ -152,26 +168,46 @@ mod tests {
         assert!(parse("hostler events replay --type host.enrolled --rate 0").is_err());
         assert!(parse("hostler events replay --type host.enrolled --dry-run").is_ok());
         assert!(parse("hostler events republish --since 2026-01-31T12:00:00Z --rate 20").is_ok());
+        assert!(parse("hostler events republish --since 15m").is_ok());
     }
 
     #[test]
-    fn what_is_done_to_failures_and_breakers_has_a_reason() {
-        assert!(parse("hostler failures").is_ok());
-        assert!(parse("hostler failures retry f-1").is_err());
-        assert!(parse("hostler failures retry f-1 f-2 --why known --rate 5").is_ok());
-        assert!(parse("hostler failures discard --everything --why known").is_ok());
-        assert!(parse("hostler failures edit f-1 --why known").is_err());
-        assert!(parse("hostler breakers").is_ok());
-        assert!(parse("hostler breakers open bmc").is_err());
-        assert!(parse("hostler breakers close bmc --for 5m --why back").is_ok());
-        assert!(parse("hostler approve web-q3").is_err());
+    fn what_an_operator_does_has_a_reason() {
+        assert!(parse("hostler failures list").is_ok());
+        assert!(parse("hostler failures").is_err());
+        for line in [
+            "failures retry f-1",
+            "failures discard --everything",
+            "failures edit f-1 --body-from x.json",
+            "breakers open bmc --for 5m",
+            "breakers auto bmc",
+            "requests approve web-q3",
+            "requests reject web-q3",
+            "provisionings cancel web.1",
+            "provisionings skip web.1 deregister-monitoring",
+            "sagas cancel order/o-1",
+            "sagas resume order/o-1",
+            "sagas skip order/o-1 refund",
+            "sagas approve order/o-1 charge",
+            "sagas reject order/o-1 charge",
+        ] {
+            assert!(parse(&format!("hostler {line}")).is_err(), "{line}");
+            assert!(parse(&format!("hostler {line} --reason known")).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn sagas_are_named_by_kind_and_id() {
+        assert!(parse("hostler sagas show provisioning/web.1").is_ok());
+        assert!(parse("hostler sagas show provisioning#web.1").is_ok());
+        let error = parse("hostler sagas show web.1").unwrap_err().to_string();
+        assert!(error.contains("<kind>/<id>"), "{error}");
     }
 
     #[test]
     fn version_and_time_exclude_each_other() {
-        assert!(parse("hostler show host h-01 --version 3").is_ok());
-        assert!(parse("hostler show saga web.1 --at 2026-01-31T12:00:00Z --timeline").is_ok());
-        assert!(parse("hostler show saga web.1 --at 2026-01-31T12:00:00Z --version 3").is_err());
-        assert!(parse("hostler show rack r-01").is_err());
+        assert!(parse("hostler hosts show h-01 --version 3").is_ok());
+        assert!(parse("hostler provisionings show web.1 --at 2026-01-31T12:00:00Z --timeline").is_ok());
+        assert!(parse("hostler provisionings show web.1 --at 2026-01-31T12:00:00Z --version 3").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Who did what by this program, recorded in the table of small hot state before it is done.
+//! Who did what by this program, recorded in the control table before it is done.
 
 use aws_credential_types::provider::ProvideCredentials;
 use hostler_aws::DynamoControl;
@@ -33,12 +33,12 @@ pub(crate) async fn record(target: &Target, action: &str, what: &Value) -> Resul
 /// Writes a record in place of its revision before.
 ///
 /// # Errors
-/// When it is not taken.
+/// When it is not accepted.
 pub(crate) async fn put(target: &Target, key: &str, record: &Value, revision: u64) -> Result<(), CliError> {
     let table = target.output("ControlTable")?;
     let control = DynamoControl::new(aws_sdk_dynamodb::Client::new(&target.config), table);
     let written = control.put(key, record, revision).await.map_err(CliError::failed(
-        "what is done is recorded first, and the table of small hot state did not take the record: check the credentials' dynamodb:PutItem",
+        "what is done is recorded first, and the control table did not accept the record: check the credentials' dynamodb:PutItem",
     ))?;
     if written {
         return Ok(());

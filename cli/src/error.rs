@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use serde_json::{Value, json};
 
 use crate::render::time;
 
@@ -17,7 +18,7 @@ Exit codes:
   1  failed: something went wrong, or a saga ended compensated or stuck
   2  the command line is wrong
   3  the cloud cannot be reached, or no local cloud is running
-  4  the orchestrator refused (an answer of 400 to 499)
+  4  what was asked for was refused, or something that was named does not exist
   5  waited for as long as allowed";
 
 /// Any source of an error.
@@ -29,9 +30,38 @@ pub(crate) enum CliError {
     /// The command line asks for something that does not make sense.
     #[error("{0}")]
     Usage(String),
+    /// There is no application here.
+    #[error("there is no template.yaml in {}{}: change to the folder of an application, or name it with --app",
+        place.display(), if *above { " or a folder above it" } else { "" })]
+    NoApplication {
+        /// Where it was looked for.
+        place: PathBuf,
+        /// Whether also above.
+        above: bool,
+    },
+    /// Something was named that does not exist.
+    #[error("there is no {what} {name:?}{hint}{}", list.as_ref().map(|list| format!("; `{list}` lists them")).unwrap_or_default())]
+    NotFound {
+        /// What sort of thing.
+        what: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The nearest one, or which there are.
+        hint: String,
+        /// The command that lists them.
+        list: Option<String>,
+    },
+    /// The deployed application does not know such things.
+    #[error(
+        "{action}: the application at this address has none of it; `hostler sagas list` and `hostler functions list` show what it has"
+    )]
+    NotServed {
+        /// What was asked.
+        action: String,
+    },
     /// There is no local cloud, and no stack was named.
     #[error(
-        "no local cloud is running{stale}: start one with `cargo hostler up`, or name a stack on AWS with --stack"
+        "no local cloud is running{stale}: start one with `hostler up`, or name a stack on AWS with --stack"
     )]
     NotRunning {
         /// What is known of an earlier one.
@@ -39,7 +69,7 @@ pub(crate) enum CliError {
     },
     /// The local cloud is there already.
     #[error(
-        "a local cloud is running already (process {pid}, since {since}): use it, or stop it with `cargo hostler down`"
+        "a local cloud is running already (process {pid}, since {since}): use it, or stop it with `hostler down`"
     )]
     AlreadyRunning {
         /// Its process.
@@ -59,7 +89,7 @@ pub(crate) enum CliError {
         source: Source,
     },
     /// The orchestrator said no.
-    #[error("{action} was refused ({status} {code}): {message}")]
+    #[error("{action} was refused: {message}")]
     Refused {
         /// What was asked.
         action: String,
@@ -81,7 +111,7 @@ pub(crate) enum CliError {
         message: String,
     },
     /// Waited long enough.
-    #[error("{what} after {}: look again with `cargo hostler watch`, or wait longer with --timeout", time::span(*waited))]
+    #[error("{what} after {}: look again with `hostler watch`, or wait longer with --timeout", time::span(*waited))]
     TimedOut {
         /// What is not done yet.
         what: String,
@@ -168,11 +198,14 @@ impl CliError {
         use hostler_localstack::Error as Cloud;
         match self {
             Self::OutputClosed => 0,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::NoApplication { .. } => 2,
             Self::NotRunning { .. }
             | Self::Unreachable { .. }
             | Self::Cloud(Cloud::Http { .. } | Cloud::Unreachable { .. }) => 3,
-            Self::Refused { .. } | Self::Cloud(Cloud::Refused { .. }) => 4,
+            Self::Refused { .. }
+            | Self::NotFound { .. }
+            | Self::NotServed { .. }
+            | Self::Cloud(Cloud::Refused { .. }) => 4,
             Self::TimedOut { .. } => 5,
             Self::AlreadyRunning { .. }
             | Self::Answer { .. }
@@ -184,13 +217,44 @@ impl CliError {
         }
     }
 
-    /// Tells it on standard error and gives the exit code.
-    pub(crate) fn report(&self) -> ExitCode {
-        if !matches!(self, Self::OutputClosed) {
+    /// The static label by which programs tell errors apart.
+    pub(crate) fn label(&self) -> &str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::NoApplication { .. } => "no-application",
+            Self::NotFound { .. } => "not-found",
+            Self::NotServed { .. } => "not-served",
+            Self::NotRunning { .. } => "not-running",
+            Self::AlreadyRunning { .. } => "already-running",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { code, .. } if code.is_empty() => "refused",
+            Self::Refused { code, .. } => code,
+            Self::Answer { .. } => "failed-there",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Outcome(_) => "outcome",
+            Self::Failed { .. } => "failed",
+            Self::Aws { .. } => "aws",
+            Self::File { .. } => "file",
+            Self::Cloud(_) => "local-cloud",
+            Self::OutputClosed => "output-closed",
+        }
+    }
+
+    /// Tells it on standard error, to people or to programs, and gives the exit code.
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
+        if matches!(self, Self::OutputClosed) {
+        } else if json {
+            eprintln!("{}", document(self.label(), &chain(self), self.code()));
+        } else {
             eprintln!("hostler: {}", chain(self));
         }
         ExitCode::from(self.code())
     }
+}
+
+/// An error as programs read it.
+pub(crate) fn document(code: &str, message: &str, exit_code: u8) -> Value {
+    json!({ "error": { "code": code, "message": message, "exitCode": exit_code } })
 }
 
 /// The text of the last error of a chain.
@@ -248,6 +312,19 @@ mod tests {
         for code in codes {
             assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
         }
+    }
+
+    #[test]
+    fn programs_get_a_code_and_a_message() {
+        let error = CliError::NotFound {
+            what: "host",
+            name: "h-9".to_owned(),
+            hint: "; did you mean h-09?".to_owned(),
+            list: Some("hostler hosts list".to_owned()),
+        };
+        let message = "there is no host \"h-9\"; did you mean h-09?; `hostler hosts list` lists them";
+        let wanted = json!({ "error": { "code": "not-found", "message": message, "exitCode": 4 } });
+        assert_eq!(document(error.label(), &chain(&error), error.code()), wanted);
     }
 
     #[test]

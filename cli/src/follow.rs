@@ -1,29 +1,29 @@
-//! Following sagas until nothing more happens to them.
+//! Following provisionings until nothing more happens to them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::api::{Api, SagaRow, sort_by_id};
+use crate::api::{Api, ProvisioningRow, sort_by_id};
 use crate::error::CliError;
 
 /// How often the views are asked.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// Follows a request's sagas to their ends; `seen` gets all rows at each look.
+/// Follows a request's provisionings to their ends; `seen` gets all rows at each look.
 ///
 /// # Errors
 /// [`CliError::TimedOut`] when some are not over in time; those of reaching the API.
-pub(crate) async fn sagas(
+pub(crate) async fn provisionings(
     api: &Api,
     request: &str,
     ids: &[String],
     timeout: Duration,
-    mut seen: impl FnMut(&[SagaRow]) -> Result<(), CliError>,
-) -> Result<Vec<SagaRow>, CliError> {
+    mut seen: impl FnMut(&[ProvisioningRow]) -> Result<(), CliError>,
+) -> Result<Vec<ProvisioningRow>, CliError> {
     let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     let started = Instant::now();
     loop {
-        let mut rows: Vec<SagaRow> = api.rows(Some(request)).await?;
+        let mut rows: Vec<ProvisioningRow> = api.rows(Some(request)).await?;
         rows.retain(|row| wanted.contains(row.provisioning.as_str()));
         sort_by_id(&mut rows, |row| &row.provisioning);
         seen(&rows)?;
@@ -34,7 +34,7 @@ pub(crate) async fn sagas(
         let waited = started.elapsed();
         if waited >= timeout {
             let what = format!(
-                "{} of {} sagas of request {request} are not over",
+                "{} of {} provisionings of request {request} are not over",
                 wanted.len() - over,
                 wanted.len()
             );

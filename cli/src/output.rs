@@ -1,17 +1,32 @@
-//! Where output goes: lines for people, JSON for programs.
+//! Where output goes: tables for people, JSON and ids for programs.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::error::CliError;
+
+/// In which form a command answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables and lines for people
+    #[default]
+    Table,
+    /// JSON: one document, or one a line where something is followed; errors, too
+    Json,
+    /// Only the ids, one a line; for lists
+    Ids,
+}
 
 /// The command's standard output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Out {
     /// Programs read it: JSON only.
     pub(crate) json: bool,
+    /// Only ids.
+    pub(crate) ids: bool,
     /// People look at it as it is written.
     pub(crate) terminal: bool,
     /// Colours are welcome.
@@ -20,10 +35,11 @@ pub(crate) struct Out {
 
 impl Out {
     /// What standard output is.
-    pub(crate) fn new(json: bool) -> Self {
-        let terminal = io::stdout().is_terminal() && !json;
+    pub(crate) fn new(format: Format) -> Self {
+        let (json, ids) = (format == Format::Json, format == Format::Ids);
+        let terminal = io::stdout().is_terminal() && format == Format::Table;
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { json, terminal, colour }
+        Self { json, ids, terminal, colour }
     }
 
     /// Writes a line.
@@ -34,6 +50,29 @@ impl Out {
     /// Writes a line for people; programs don't get it.
     pub(crate) fn say(&self, text: impl Display) -> Result<(), CliError> {
         if self.json { Ok(()) } else { self.line(text) }
+    }
+
+    /// Writes a list: as JSON, as ids, or as a table with a line that sums it up; `none` where it is empty.
+    pub(crate) fn list<T: Serialize>(
+        &self,
+        rows: &[T],
+        id: impl Fn(&T) -> &str,
+        none: &str,
+        table: impl FnOnce(&[T]) -> String,
+        sum: impl FnOnce(&[T]) -> String,
+    ) -> Result<(), CliError> {
+        if self.json {
+            return self.document(&rows);
+        }
+        if self.ids {
+            return rows.iter().try_for_each(|row| self.line(id(row)));
+        }
+        if rows.is_empty() {
+            return self.line(none);
+        }
+        self.line(table(rows))?;
+        let sum = sum(rows);
+        if sum.is_empty() { Ok(()) } else { self.line(format!("\n{}", self.faint(sum))) }
     }
 
     /// Writes a JSON document on one line.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::application::Application;
 use crate::error::CliError;
 use crate::render::time;
-use crate::workspace::Workspace;
 
 /// How often a taken lock is tried.
 const LOCK_TRIES: u32 = 5;
@@ -52,7 +52,7 @@ pub(crate) struct LocalStack {
 /// The right to run the local cloud; held by one process at a time, and gone with it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    workspace: Workspace,
+    application: Application,
     _file: File,
 }
 
@@ -61,16 +61,16 @@ impl Lock {
     ///
     /// # Errors
     /// [`CliError::AlreadyRunning`] when another process has it.
-    pub(crate) fn take(workspace: &Workspace) -> Result<Self, CliError> {
-        let dir = workspace.state_dir();
+    pub(crate) fn take(application: &Application) -> Result<Self, CliError> {
+        let dir = application.state_dir();
         fs::create_dir_all(&dir).map_err(CliError::file("create", dir))?;
-        let path = workspace.lock_file();
+        let path = application.lock_file();
         let file = File::create(&path).map_err(CliError::file("open", &path))?;
         match try_lock(&file) {
-            Ok(()) => Ok(Self { workspace: workspace.clone(), _file: file }),
+            Ok(()) => Ok(Self { application: application.clone(), _file: file }),
             Err(TryLockError::Error(error)) => Err(CliError::file("lock", path)(error)),
             Err(TryLockError::WouldBlock) => {
-                let state = read(workspace).ok().flatten();
+                let state = read(application).ok().flatten();
                 Err(CliError::AlreadyRunning {
                     pid: state.as_ref().map_or("unknown".to_owned(), |state| state.pid.to_string()),
                     since: state.map_or("just now".to_owned(), |state| time::moment(state.started_at)),
@@ -81,7 +81,7 @@ impl Lock {
 
     /// Writes the state for other commands to find.
     pub(crate) fn publish(&self, state: &LocalState) -> Result<(), CliError> {
-        let path = self.workspace.state_file();
+        let path = self.application.state_file();
         let new = path.with_extension("new");
         let text = serde_json::to_string_pretty(state)
             .map_err(CliError::failed("the state of the local cloud cannot be written as JSON"))?;
@@ -93,7 +93,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // What is left behind without a lock is known to be stale.
-        let _ = fs::remove_file(self.workspace.state_file());
+        let _ = fs::remove_file(self.application.state_file());
     }
 }
 
@@ -109,8 +109,8 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
 }
 
 /// Whether a process runs the local cloud.
-pub(crate) fn is_running(workspace: &Workspace) -> Result<bool, CliError> {
-    let path = workspace.lock_file();
+pub(crate) fn is_running(application: &Application) -> Result<bool, CliError> {
+    let path = application.lock_file();
     if !path.exists() {
         return Ok(false);
     }
@@ -126,9 +126,9 @@ pub(crate) fn is_running(workspace: &Workspace) -> Result<bool, CliError> {
 ///
 /// # Errors
 /// [`CliError::NotRunning`]; it says so when one ended without cleaning up.
-pub(crate) fn running(workspace: &Workspace) -> Result<LocalState, CliError> {
-    let state = read(workspace)?;
-    match (is_running(workspace)?, state) {
+pub(crate) fn running(application: &Application) -> Result<LocalState, CliError> {
+    let state = read(application)?;
+    match (is_running(application)?, state) {
         (true, Some(state)) => Ok(state),
         (true, None) => {
             Err(CliError::NotRunning { stale: " yet (one is just starting or stopping)".to_owned() })
@@ -142,8 +142,8 @@ pub(crate) fn running(workspace: &Workspace) -> Result<LocalState, CliError> {
     }
 }
 
-fn read(workspace: &Workspace) -> Result<Option<LocalState>, CliError> {
-    let path = workspace.state_file();
+fn read(application: &Application) -> Result<Option<LocalState>, CliError> {
+    let path = application.state_file();
     match fs::read_to_string(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CliError::file("read", path)(error)),
@@ -171,25 +171,25 @@ mod tests {
     #[test]
     fn one_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Workspace::at(dir.path());
-        let lock = Lock::take(&workspace).unwrap();
+        let application = Application::at(dir.path());
+        let lock = Lock::take(&application).unwrap();
         lock.publish(&state()).unwrap();
-        let second = Lock::take(&workspace).unwrap_err().to_string();
+        let second = Lock::take(&application).unwrap_err().to_string();
         assert!(second.contains("process 42") && second.contains("hostler down"), "{second}");
-        assert_eq!(running(&workspace).unwrap(), state());
+        assert_eq!(running(&application).unwrap(), state());
         drop(lock);
-        assert!(!is_running(&workspace).unwrap());
-        assert!(matches!(running(&workspace), Err(CliError::NotRunning { stale }) if stale.is_empty()));
-        Lock::take(&workspace).unwrap();
+        assert!(!is_running(&application).unwrap());
+        assert!(matches!(running(&application), Err(CliError::NotRunning { stale }) if stale.is_empty()));
+        Lock::take(&application).unwrap();
     }
 
     #[test]
     fn what_a_killed_process_left_is_stale() {
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Workspace::at(dir.path());
-        fs::create_dir_all(workspace.state_dir()).unwrap();
-        fs::write(workspace.state_file(), serde_json::to_string(&state()).unwrap()).unwrap();
-        let error = running(&workspace).unwrap_err();
+        let application = Application::at(dir.path());
+        fs::create_dir_all(application.state_dir()).unwrap();
+        fs::write(application.state_file(), serde_json::to_string(&state()).unwrap()).unwrap();
+        let error = running(&application).unwrap_err();
         assert_eq!(error.code(), 3);
         assert!(error.to_string().contains("process 42"), "{error}");
     }

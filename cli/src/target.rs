@@ -1,6 +1,7 @@
 //! What the commands talk to: the local cloud, or a stack on AWS.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -9,16 +10,31 @@ use hostler_localstack::{Account, HttpApi};
 use hostler_runtime::{Integrity, SigningKeys};
 
 use crate::api::Api;
+use crate::application::Application;
 use crate::error::CliError;
+use crate::output::Format;
 use crate::state::{self, LocalState};
-use crate::workspace::Workspace;
 
 /// Options that all commands know.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Global {
-    /// Print JSON for programs: one document, or one per line where things are followed
+    /// In which form to answer
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table",
+        help_heading = "Global options"
+    )]
+    pub(crate) output: Format,
+    /// The same as --output json
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
+    /// The application's folder [default: the nearest one with a template.yaml, from here upwards]
+    #[arg(long, global = true, env = "HOSTLER_APP", value_name = "FOLDER", help_heading = "Global options")]
+    pub(crate) app: Option<PathBuf>,
     /// Talk to the stack of this name on AWS instead of the local cloud
     #[arg(long, global = true, env = "HOSTLER_STACK", value_name = "NAME", help_heading = "Global options")]
     pub(crate) stack: Option<String>,
@@ -38,9 +54,21 @@ pub(crate) struct Global {
     pub(crate) signing_keys: Option<Arc<Integrity>>,
 }
 
+impl Global {
+    /// In which form to answer.
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+
+    /// The application that is worked on.
+    pub(crate) fn application(&self) -> Result<Application, CliError> {
+        Application::find(self.app.as_deref())
+    }
+}
+
 fn signing_keys(text: &str) -> Result<Arc<Integrity>, String> {
     let keys: SigningKeys = serde_json::from_str(text)
-        .map_err(|error| format!("it is no JSON object of keys, sign and require: {error}"))?;
+        .map_err(|_| "give the JSON object that the parameter SigningKeys has: keys, sign and require")?;
     Integrity::new(&keys).map(Arc::new).map_err(|error| error.to_string())
 }
 
@@ -68,7 +96,7 @@ impl Target {
             None if global.region.is_some() => {
                 Err(CliError::Usage("--region goes with --stack; the local cloud has but one".to_owned()))
             }
-            None => Self::open_local(state::running(&Workspace::find()?)?),
+            None => Self::open_local(state::running(&global.application()?)?),
         }?;
         target.integrity = global.signing_keys.clone().unwrap_or_default();
         Ok(target)
@@ -171,7 +199,7 @@ fn wanted<'a>(outputs: &'a BTreeMap<String, String>, name: &str) -> Result<&'a s
     outputs.get(name).map(String::as_str).ok_or_else(|| {
         let has = outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         CliError::Usage(format!(
-            "the stack has no output {name}, so it is none of Hostler's or an old one: deploy template.yaml anew (its outputs: {has})"
+            "the stack has no output {name}, so it is not built on this runtime, or on an old one: deploy its template anew (its outputs: {has})"
         ))
     })
 }

@@ -1,21 +1,25 @@
 //! The orchestrator's HTTP API: signed requests, typed answers, clear errors.
 
 mod rows;
+mod sagas;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub(crate) use rows::{
-    Accepted, CommitShown, Entity, FailureRow, HostRow, Rows, SagaRow, Timeline, View, host_group, sort_by_id,
+    Accepted, CommitShown, Entity, FailureRow, HostRow, ProvisioningRow, RequestRow, Rows, Timeline, View,
+    sort_by_id,
 };
+pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb, kinds};
 
 use crate::error::CliError;
 
@@ -31,8 +35,7 @@ const CONNECT_SECONDS_MAX: u64 = 5;
 /// How many pages of a list or a timeline are read; a page has 500 entries.
 pub(crate) const PAGES_MAX: usize = 100;
 
-const LOCAL_ADVICE: &str =
-    "see whether it is running with `cargo hostler doctor`, and its log in .hostler/logs";
+const LOCAL_ADVICE: &str = "see whether it runs with `hostler doctor`, and its log in .hostler/logs";
 const AWS_ADVICE: &str = "check the network, --stack and --region";
 
 /// A client of the orchestrator's API.
@@ -44,6 +47,10 @@ pub(crate) struct Api {
     credentials: SharedCredentialsProvider,
     local: bool,
 }
+
+/// The command of this program that is being carried out, such as `hosts label`; errors begin with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a>(pub(crate) &'a str);
 
 /// A request, before it is signed.
 struct Request<'a> {
@@ -80,9 +87,14 @@ impl Api {
     ///
     /// # Errors
     /// [`CliError::Refused`] with the orchestrator's reason, and those of reaching it.
-    pub(crate) async fn command(&self, name: &str, data: &Value) -> Result<Accepted, CliError> {
+    pub(crate) async fn command(
+        &self,
+        said: Said<'_>,
+        name: &str,
+        data: &Value,
+    ) -> Result<Accepted, CliError> {
         let request = Request {
-            action: name,
+            action: said.0,
             method: Method::POST,
             url: self.url(&["commands", name], &[]),
             body: data.to_string(),
@@ -104,8 +116,61 @@ impl Api {
         id: &str,
         query: &[(&str, &str)],
     ) -> Result<T, CliError> {
-        let action = format!("showing {id} of {}", view.path());
-        self.get(&action, &[view.path(), id], query).await
+        let action = format!("{} show", view.path());
+        match self.get(&action, &[view.path(), id], query).await {
+            Err(CliError::Refused { status: 404, message, .. }) if !query.is_empty() => {
+                // It may be there now and not have been then.
+                let now = self.get::<Value>(&action, &[view.path(), id], &[]).await;
+                self.or_nearest(view, id, now).await?;
+                Err(CliError::Refused { action, status: 404, code: "not-yet".to_owned(), message })
+            }
+            answered => self.or_nearest(view, id, answered).await,
+        }
+    }
+
+    /// An answer; where it says that there is no such thing, the nearest id is looked for.
+    async fn or_nearest<T>(
+        &self,
+        view: View,
+        id: &str,
+        answered: Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let Err(CliError::Refused { status: 404, .. }) = answered else { return answered };
+        Err(self.not_found(view, id).await)
+    }
+
+    /// That there is no such thing, with the nearest id that there is.
+    pub(crate) async fn not_found(&self, view: View, id: &str) -> CliError {
+        // Without the list there is no nearest id, and the error is the same.
+        let ids = self.ids(view).await.unwrap_or_default();
+        let hint = crate::near::nearest(id, ids.iter().map(String::as_str));
+        CliError::NotFound {
+            what: view.one(),
+            name: id.to_owned(),
+            hint: hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
+            list: Some(format!("hostler {} list", view.path())),
+        }
+    }
+
+    /// The ids of a view.
+    async fn ids(&self, view: View) -> Result<Vec<String>, CliError> {
+        let rows: Vec<Map<String, Value>> = self.pages(view, None).await?;
+        Ok(rows.iter().filter_map(|row| row[view.id()].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Sends a command about a thing; where there is none of that id, the error says which is near.
+    ///
+    /// # Errors
+    /// As [`Api::command`], and [`CliError::NotFound`].
+    pub(crate) async fn command_on(
+        &self,
+        said: Said<'_>,
+        on: (View, &str),
+        name: &str,
+        data: &Value,
+    ) -> Result<Accepted, CliError> {
+        let answered = self.command(said, name, data).await;
+        self.or_nearest(on.0, on.1, answered).await
     }
 
     /// All rows of a view, or of one of its groups, page by page.
@@ -113,7 +178,11 @@ impl Api {
     /// # Errors
     /// Those of reaching the API.
     pub(crate) async fn rows<T: Entity>(&self, group: Option<&str>) -> Result<Vec<T>, CliError> {
-        let action = format!("listing {}", T::VIEW.path());
+        self.pages(T::VIEW, group).await
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, view: View, group: Option<&str>) -> Result<Vec<T>, CliError> {
+        let action = format!("{} list", view.path());
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -122,7 +191,7 @@ impl Api {
                 .into_iter()
                 .chain(after.as_deref().map(|after| ("after", after)))
                 .collect();
-            let page: Rows<T> = self.get(&action, &[T::VIEW.path()], &query).await?;
+            let page: Rows<T> = self.get(&action, &[view.path()], &query).await?;
             rows.extend(page.rows);
             after = page.next;
             if after.is_none() {
@@ -142,7 +211,7 @@ impl Api {
         id: &str,
         query: &[(&str, &str)],
     ) -> Result<Timeline, CliError> {
-        let action = format!("reading the timeline of {id}");
+        let action = format!("{} show", view.path());
         let mut whole: Option<Timeline> = None;
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
@@ -150,7 +219,8 @@ impl Api {
             if !after.is_empty() {
                 query.push(("after", &after));
             }
-            let page: Timeline = self.get(&action, &[view.path(), id, "timeline"], &query).await?;
+            let page = self.get(&action, &[view.path(), id, "timeline"], &query).await;
+            let page: Timeline = self.or_nearest(view, id, page).await?;
             let next = page.next;
             match &mut whole {
                 None => whole = Some(page),
@@ -256,7 +326,7 @@ async fn read<T: DeserializeOwned>(action: &str, answer: Response) -> Result<T, 
         .map_err(CliError::failed(format!("the answer to {action} broke off: try again")))?;
     if status.is_success() {
         return serde_json::from_str(&text).map_err(CliError::failed(format!(
-            "the answer to {action} does not read, so this program and the orchestrator differ in age: build both anew"
+            "the answer to {action} is not understood, so this program and the application differ in age: build both anew"
         )));
     }
     Err(failure(action, status.as_u16(), &text))
@@ -269,8 +339,11 @@ fn failure(action: &str, status: u16, text: &str) -> CliError {
     let action = action.to_owned();
     if (400..500).contains(&status) {
         let code = field("error");
+        if code.as_deref() == Some("no-such-route") {
+            return CliError::NotServed { action };
+        }
         let message = match (&code, field("message").or_else(|| field("Message"))) {
-            (Some(_), Some(message)) => message,
+            (Some(_), Some(message)) => words::in_our_words(&message),
             // The gateway's own words: it has not come to the orchestrator.
             (None, _) if status == 403 => {
                 "the credentials may not call this API: sign in as somebody with execute-api:Invoke on it"

@@ -2,34 +2,57 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
+use hostler_app::{Hosts, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
+use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What can be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     /// A host.
     Host,
-    /// A provisioning saga.
-    Saga,
+    /// A provisioning.
+    Provisioning,
     /// A request for hosts.
     Request,
     /// A message that could not be handled.
     Failure,
+    /// A saga: its kind, and the view of its kind.
+    Saga(&'static str, &'static str),
 }
 
 impl View {
-    /// Its name in the API's paths.
+    /// One of them, in words.
+    pub(crate) fn one(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Provisioning => "provisioning",
+            Self::Request => "request",
+            Self::Failure => "failure",
+            Self::Saga(kind, _) => kind,
+        }
+    }
+
+    /// The field of a row that has its id.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Host | Self::Provisioning | Self::Request | Self::Saga(..) => self.one(),
+            Self::Failure => "id",
+        }
+    }
+
+    /// Its name in the API's paths, and on the command line.
     pub(crate) fn path(self) -> &'static str {
         match self {
-            Self::Host => "hosts",
-            Self::Saga => "provisionings",
-            Self::Request => "requests",
-            Self::Failure => "failures",
+            Self::Host => Hosts::VIEW,
+            Self::Provisioning => Provisionings::VIEW,
+            Self::Request => Requests::VIEW,
+            Self::Failure => Failures::VIEW,
+            Self::Saga(_, view) => view,
         }
     }
 }
@@ -54,7 +77,7 @@ pub(crate) struct HostRow {
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) provisioning: Option<String>,
+    pub(crate) saga: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,10 +92,10 @@ impl Entity for HostRow {
     const VIEW: View = View::Host;
 }
 
-/// A provisioning saga.
+/// A provisioning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SagaRow {
+pub(crate) struct ProvisioningRow {
     pub(crate) provisioning: String,
     pub(crate) request: String,
     pub(crate) pool: String,
@@ -96,15 +119,39 @@ pub(crate) struct SagaRow {
     pub(crate) rest: Map<String, Value>,
 }
 
-impl Entity for SagaRow {
-    const VIEW: View = View::Saga;
+impl Entity for ProvisioningRow {
+    const VIEW: View = View::Provisioning;
 }
 
-impl SagaRow {
+impl ProvisioningRow {
     /// Whether nothing more happens by itself.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.status.as_str(), "completed" | "compensated" | "stuck")
     }
+}
+
+/// A request for hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RequestRow {
+    pub(crate) request: String,
+    pub(crate) pool: String,
+    pub(crate) role: String,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) provisionings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval_due_at: Option<Timestamp>,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+impl Entity for RequestRow {
+    const VIEW: View = View::Request;
 }
 
 /// A message that could not be handled.
@@ -112,7 +159,7 @@ impl SagaRow {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FailureRow {
     pub(crate) id: String,
-    pub(crate) letter: LetterShown,
+    pub(crate) letter: DeadLetter,
     pub(crate) status: String,
     pub(crate) category: String,
     pub(crate) deadline_at: Timestamp,
@@ -127,7 +174,7 @@ pub(crate) struct FailureRow {
 /// The message itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LetterShown {
+pub(crate) struct DeadLetter {
     pub(crate) queue: String,
     pub(crate) body: String,
     pub(crate) message_type: String,
@@ -190,12 +237,12 @@ pub(crate) struct CommitShown {
     pub(crate) timers: Vec<RecordedTimer>,
 }
 
-/// The answer to a command that was taken.
+/// The answer to a command that was accepted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) stream: String,
     pub(crate) version: u64,
-    /// Whether it was taken before; then nothing has changed.
+    /// Whether it was accepted before; then nothing has changed.
     #[serde(default)]
     pub(crate) repeated: bool,
     /// The sagas of a request.
@@ -203,11 +250,6 @@ pub(crate) struct Accepted {
     pub(crate) provisionings: Vec<String>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
-}
-
-/// The group that holds the hosts of a pool in a phase.
-pub(crate) fn host_group(pool: &str, phase: &str) -> String {
-    format!("{pool}/{phase}")
 }
 
 /// Puts `web.10` behind `web.9`.

@@ -84,12 +84,31 @@ fn paths_follow_the_address() {
 
 #[test]
 fn a_refusal_is_told_as_it_came() {
-    let error = failure("label-host", 404, r#"{"error":"refused","message":"nobody enrolled h-99"}"#);
-    assert_eq!(error.code(), 4);
-    assert_eq!(error.to_string(), "label-host was refused (404 refused): nobody enrolled h-99");
-    let error = failure("label-host", 403, r#"{"message":"Forbidden"}"#);
+    let error = failure("hosts label", 409, r#"{"error":"full","message":"use enrol-host or GET /hosts"}"#);
+    assert_eq!((error.code(), error.label()), (4, "full"));
+    let wanted = "hosts label was refused: use `hostler hosts enrol` or `hostler hosts list`";
+    assert_eq!(error.to_string(), wanted);
+    let error = failure("hosts label", 403, r#"{"message":"Forbidden"}"#);
     assert!(error.to_string().contains("execute-api:Invoke"), "{error}");
-    assert_eq!(failure("label-host", 500, "oops").code(), 1);
+    assert_eq!(failure("hosts label", 500, "oops").code(), 1);
+    let error =
+        failure("hosts list", 404, r#"{"error":"no-such-route","message":"GET /hosts is not served"}"#);
+    assert_eq!((error.code(), error.label()), (4, "not-served"));
+    assert!(!error.to_string().contains("GET"), "{error}");
+}
+
+#[tokio::test]
+async fn a_misspelt_id_is_told_the_nearest_one() {
+    let unknown = || (404, "", json!({ "error": "unknown", "message": "list them with GET /hosts" }));
+    let host = |id: &str| json!({ "host": id, "pool": "web", "phase": "available", "version": 1, "updatedAt": "2026-01-31T12:00:00Z" });
+    let rows = || (200, "", json!({ "rows": [host("h-01"), host("h-02")], "next": null }));
+    let (client, _came) = serve(vec![unknown(), rows(), unknown(), rows()]);
+    let error = client.document::<Value>(View::Host, "h-1", &[]).await.unwrap_err();
+    let wanted = "there is no host \"h-1\"; did you mean h-01?; `hostler hosts list` lists them";
+    assert_eq!((error.code(), error.to_string().as_str()), (4, wanted));
+    let on = (View::Host, "x");
+    let error = client.command_on(Said("hosts label"), on, "label-host", &json!({})).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no host \"x\"; `hostler hosts list` lists them");
 }
 
 #[tokio::test]
@@ -109,7 +128,7 @@ async fn a_command_is_sent_again_under_the_same_key() {
         (503, "retry-after: 0\r\n", json!({ "error": "unavailable", "message": "later" })),
         (202, "", accepted),
     ]);
-    let accepted = api.command("label-host", &json!({ "host": "h-01" })).await.unwrap();
+    let accepted = api.command(Said("hosts label"), "label-host", &json!({ "host": "h-01" })).await.unwrap();
     assert_eq!((accepted.version, accepted.rest["host"].as_str()), (2, Some("h-01")));
     let (first, second) = (came.recv().unwrap(), came.recv().unwrap());
     assert_eq!(first.line, "POST /stage/commands/label-host HTTP/1.1");
@@ -125,7 +144,7 @@ async fn lists_and_timelines_are_read_to_their_ends() {
         (200, "", json!({ "rows": [saga("web.1", "running")], "next": "web.1" })),
         (200, "", json!({ "rows": [saga("web.2", "running")], "next": null })),
     ]);
-    let rows: Vec<SagaRow> = client.rows(Some("web")).await.unwrap();
+    let rows: Vec<ProvisioningRow> = client.rows(Some("web")).await.unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!(came.recv().unwrap().line, "GET /stage/provisionings?group=web HTTP/1.1");
     assert_eq!(came.recv().unwrap().line, "GET /stage/provisionings?group=web&after=web.1 HTTP/1.1");
@@ -151,15 +170,15 @@ async fn a_saga_is_followed_to_its_end_or_until_time_is_up() {
     let ids = ["web.1".to_owned()];
     let (client, _came) = serve(vec![page("running"), page("completed")]);
     let mut looks = 0;
-    let seen = |_: &[SagaRow]| {
+    let seen = |_: &[ProvisioningRow]| {
         looks += 1;
         Ok(())
     };
-    let rows = follow::sagas(&client, "web", &ids, Duration::from_secs(10), seen).await.unwrap();
+    let rows = follow::provisionings(&client, "web", &ids, Duration::from_secs(10), seen).await.unwrap();
     assert_eq!((rows[0].status.as_str(), looks), ("completed", 2));
 
     let (client, _came) = serve(vec![page("running")]);
-    let error = follow::sagas(&client, "web", &ids, Duration::ZERO, |_| Ok(())).await.unwrap_err();
+    let error = follow::provisionings(&client, "web", &ids, Duration::ZERO, |_| Ok(())).await.unwrap_err();
     assert_eq!(error.code(), 5);
-    assert!(error.to_string().contains("1 of 1 sagas of request web"), "{error}");
+    assert!(error.to_string().contains("1 of 1 provisionings of request web"), "{error}");
 }

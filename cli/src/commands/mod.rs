@@ -1,21 +1,7 @@
-//! One file per command: its arguments, and what it does.
+//! The commands: the data centre's nouns, the runtime's nouns, and tools for working on an application.
+//!
+//! A noun is a folder: `args.rs` has its verbs and their arguments, and each verb's behaviour is a file of its own.
 
-pub(crate) mod bench;
-pub(crate) mod breakers;
-pub(crate) mod completions;
-pub(crate) mod cost;
-pub(crate) mod doctor;
-pub(crate) mod down;
-pub(crate) mod emit;
-pub(crate) mod env;
-pub(crate) mod events;
-pub(crate) mod failures;
-pub(crate) mod fault;
-pub(crate) mod invoke;
-pub(crate) mod list;
-pub(crate) mod operate;
-pub(crate) mod request;
-pub(crate) mod show;
-pub(crate) mod stats;
-pub(crate) mod up;
-pub(crate) mod watch;
+pub(crate) mod datacentre;
+pub(crate) mod runtime;
+pub(crate) mod tools;

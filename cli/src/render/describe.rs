@@ -2,11 +2,13 @@
 
 use hostler_core::Payload;
 use hostler_core::commit::RecordedEvent;
+use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
-use hostler_events::{CapacityEvent, HostEvent, ProvisioningEvent, ReservationEvent};
+use hostler_events::{CapacityEvent, HostEvent, ReservationEvent};
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::render::{describe_failure, describe_host, describe_saga};
+use crate::render::{describe_failure, describe_host, describe_request, describe_saga};
 
 /// What sort of thing happened; shown by a mark before the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,17 +64,17 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     fn read<P: Payload>(event: &RecordedEvent) -> Option<P> {
         P::from_data(&event.event_type, event.schema_version, &event.data).ok()
     }
-    if let Some(event) = read::<ProvisioningEvent>(event) {
-        return describe_saga::provisioning(&event, recorded_at);
+    if let Some(event) = read::<SagaEvent<Value>>(event) {
+        return describe_saga::saga(&event, recorded_at);
     }
     if let Some(event) = read::<HostEvent>(event) {
         return describe_host::host(&event);
     }
     if let Some(event) = read::<CapacityEvent>(event) {
-        return describe_saga::capacity(&event);
+        return describe_request::capacity(&event);
     }
     if let Some(event) = read::<ReservationEvent>(event) {
-        return describe_saga::reservation(&event);
+        return describe_request::reservation(&event);
     }
     if let Some(event) = read::<FailureEvent>(event) {
         return describe_failure::failure(&event, recorded_at);

@@ -36,10 +36,8 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Failed, format!("cleaning failed in attempt {}: {}", it.attempt, it.reason))
         }
         HostEvent::Cleaned(_) => Line::new(Mark::Done, "clean and at rest"),
-        HostEvent::Reserved(it) => Line::new(Mark::Begun, format!("reserved for {}", it.provisioning)),
-        HostEvent::Released(it) => {
-            Line::new(Mark::Undone, format!("given back by {}; free again", it.provisioning))
-        }
+        HostEvent::Reserved(it) => Line::new(Mark::Begun, format!("reserved for {}", it.saga)),
+        HostEvent::Released(it) => Line::new(Mark::Undone, format!("released by {}, and available", it.saga)),
         HostEvent::DeployStarted(it) => Line::new(Mark::Begun, format!("booting from image {}", it.image)),
         HostEvent::PowerStateChanged(it) => {
             Line::new(Mark::Other, format!("power went {}", power(it.power_state)))
@@ -65,7 +63,7 @@ pub(super) fn host(event: &HostEvent) -> Line {
         }
         HostEvent::MonitoringDeregistered(_) => Line::new(Mark::Undone, "monitoring no longer knows it"),
         HostEvent::UndeployStarted(it) => {
-            Line::new(Mark::Undone, format!("undoing the deployment of {}", it.provisioning))
+            Line::new(Mark::Undone, format!("undoing the deployment of {}", it.saga))
         }
         HostEvent::Undeployed(_) => {
             Line::new(Mark::Undone, "off, its media ejected and its boot target restored")

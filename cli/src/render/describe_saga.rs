@@ -1,84 +1,118 @@
-//! What happens to requests, reservations and provisioning sagas, in words.
+//! What happens to sagas of every kind, in words.
 
 use std::time::Duration;
 
-use hostler_events::{CapacityEvent, ProvisioningEvent, ReservationEvent};
+use hostler_core::saga::{Direction, SagaEvent, Wait};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::render::describe::{Line, Mark};
 use crate::render::time;
 
+/// How many fields of an order or an output are shown.
+const FIELDS_MAX: usize = 6;
+
 /// What a saga decided.
-pub(super) fn provisioning(event: &ProvisioningEvent, recorded_at: Timestamp) -> Line {
+pub(super) fn saga(event: &SagaEvent<Value>, recorded_at: Timestamp) -> Line {
+    let within = |at: &Timestamp| whole(time::between(recorded_at, *at));
     match event {
-        ProvisioningEvent::Started(it) => {
-            let sku = it.sku.as_ref().map(|sku| format!(", SKU {sku}")).unwrap_or_default();
-            let text = format!(
-                "started for request {}: pool {}, role {}, image {}{sku}",
-                it.request, it.pool, it.role, it.image
-            );
-            Line::new(Mark::Other, text)
+        SagaEvent::Started { order, parent, .. } => {
+            let parent = parent.as_ref().map(|parent| format!(" by {}", parent.saga)).unwrap_or_default();
+            Line::new(Mark::Begun, format!("started{parent}{}", after(": ", &brief(order))))
         }
-        ProvisioningEvent::StepStarted(it) => {
-            let attempt = if it.attempt > 1 { format!(", attempt {}", it.attempt) } else { String::new() };
-            let due = whole(time::between(recorded_at, it.deadline_at));
-            Line::new(Mark::Begun, format!("{} asked for{attempt}, answer due in {due}", it.kind))
+        SagaEvent::StepStarted { step, direction, attempt, deadline_at, .. } => {
+            let attempt = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let mark = match direction {
+                Direction::Forward => Mark::Begun,
+                Direction::Back => Mark::Undone,
+            };
+            Line::new(mark, format!("{step} started{attempt}, due in {}", within(deadline_at)))
         }
-        ProvisioningEvent::StepSucceeded(it) => {
-            let host = it.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-            let kept = if it.host_quarantined { "; the host was quarantined" } else { "" };
-            Line::new(Mark::Done, format!("{} done{host}{kept}", it.kind))
+        SagaEvent::StepDeferred { step, deadline_at, reason, .. } => {
+            Line::new(Mark::Other, format!("{step} waits, due in {} now: {reason}", within(deadline_at)))
         }
-        ProvisioningEvent::StepFailed(it) => {
-            let next = match it.retry_at {
-                Some(at) => {
-                    format!("tried again in {}", whole(time::between(recorded_at, at)))
-                }
+        SagaEvent::HeartbeatHeard { step, due_at, .. } => {
+            Line::new(Mark::Other, format!("{step} goes on, next sign of life due in {}", within(due_at)))
+        }
+        SagaEvent::DeadlineExceeded { step, wait, .. } => {
+            let what = match wait {
+                Wait::Answer => "no answer",
+                Wait::Heartbeat => "no sign of life",
+            };
+            Line::new(Mark::Failed, format!("{step}: {what} by its deadline"))
+        }
+        SagaEvent::StepFailed { step, attempt, category, reason, retry_at, .. } => {
+            let next = match retry_at {
+                Some(at) => format!("tried again in {}", within(at)),
                 None => "not tried again".to_owned(),
             };
-            let text = format!(
-                "{} failed in attempt {} ({}), {next}: {}",
-                it.kind,
-                it.attempt,
-                it.category.as_str(),
-                it.reason
-            );
+            let category = category.as_str();
+            let text = format!("{step} failed in attempt {attempt} ({category}), {next}: {reason}");
             Line::new(Mark::Failed, text)
         }
-        ProvisioningEvent::StepDeferred(it) => {
-            let due = whole(time::between(recorded_at, it.deadline_at));
-            Line::new(Mark::Other, format!("{} waits, answer due in {due} now: {}", it.kind, it.reason))
+        SagaEvent::StepCompleted { step, output, approved_by, .. } => {
+            let by = approved_by.as_ref().map(|by| format!(", approved by {by}")).unwrap_or_default();
+            Line::new(Mark::Done, format!("{step} completed{by}{}", after(": ", &brief(output))))
         }
-        ProvisioningEvent::SlaExceeded(it) => {
-            Line::new(Mark::Failed, format!("{}: no answer within {} s", it.kind, it.deadline_seconds))
+        SagaEvent::StepPassedOver { step, reason } => {
+            Line::new(Mark::Failed, format!("the saga goes on without {step}, which is best effort"))
+                .because(reason)
         }
-        ProvisioningEvent::CancelRequested(it) => {
-            Line::new(Mark::Other, format!("an operator cancelled it: {}", it.reason))
+        SagaEvent::StepStopped { step, uncertain } => {
+            let undone = if *uncertain { "; it is undone, for something may have been done" } else { "" };
+            Line::new(Mark::Other, format!("{step} is no longer waited for{undone}"))
         }
-        ProvisioningEvent::CompensationStarted(it) => {
-            let plan: Vec<&str> = it.plan.iter().map(|kind| kind.as_str()).collect();
-            let plan = if plan.is_empty() { "nothing to undo".to_owned() } else { plan.join(", then ") };
-            Line::new(Mark::Undone, format!("undoing: {plan}")).because(&it.reason)
+        SagaEvent::ParentChanged { parent } => {
+            Line::new(Mark::Other, format!("{} waits for it by {}", parent.saga, parent.step))
         }
-        ProvisioningEvent::CompensationCompleted(it) => {
-            let host = match (&it.host, it.host_quarantined) {
-                (Some(host), true) => format!("; {host} could not be cleaned and is quarantined"),
-                (Some(host), false) => format!("; {host} is back in its pool"),
-                (None, _) => String::new(),
+        SagaEvent::CompensationStarted { reason, category, actor, .. } => {
+            let text = match (actor, category) {
+                (Some(actor), _) => format!("cancelled by {actor}; compensating"),
+                (None, Some(category)) => format!("compensating ({})", category.as_str()),
+                (None, None) => "compensating".to_owned(),
             };
-            Line::new(Mark::Undone, format!("everything is undone{host}"))
+            Line::new(Mark::Undone, text).because(reason)
         }
-        ProvisioningEvent::Completed(it) => {
-            Line::new(Mark::Done, format!("completed: {} is in service", it.host))
+        SagaEvent::CompensationRefused { reason, .. } => {
+            Line::new(Mark::Failed, "cannot be compensated any more").because(reason)
         }
-        ProvisioningEvent::Stuck(it) => {
-            Line::new(Mark::Failed, format!("stuck in {}: {}", it.kind, it.reason))
+        SagaEvent::StepCompensated { step, output, .. } => {
+            Line::new(Mark::Undone, format!("{step} completed{}", after(": ", &brief(output))))
         }
-        ProvisioningEvent::Resumed(_) => Line::new(Mark::Other, "an operator had it try again"),
-        ProvisioningEvent::CompensationSkipped(it) => {
-            Line::new(Mark::Other, format!("an operator had it go on without {}: {}", it.kind, it.reason))
+        SagaEvent::Completed { output } => {
+            Line::new(Mark::Done, format!("completed{}", after(": ", &brief(output))))
+        }
+        SagaEvent::Compensated { .. } => Line::new(Mark::Undone, "compensated: everything is undone"),
+        SagaEvent::Stuck { step, reason, category, .. } => {
+            Line::new(Mark::Failed, format!("stuck at {step} ({}): {reason}", category.as_str()))
+        }
+        SagaEvent::Resumed { actor, reason } => {
+            Line::new(Mark::Other, format!("resumed by {actor}: {reason}"))
+        }
+        SagaEvent::StepSkipped { step, actor, reason } => {
+            Line::new(Mark::Other, format!("{step} skipped by {actor}: {reason}"))
+        }
+        SagaEvent::StepEdited { step, input, actor, reason } => {
+            let input = after(", now ", &brief(input));
+            Line::new(Mark::Other, format!("input of {step} edited by {actor}{input}: {reason}"))
         }
     }
+}
+
+fn after(before: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{text}") }
+}
+
+/// The plain fields of a value, such as `host h-25, quarantined`.
+fn brief(value: &Value) -> String {
+    let shown = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => Some(format!("{name} {text}")),
+        Value::Number(number) => Some(format!("{name} {number}")),
+        Value::Bool(true) => Some(name.clone()),
+        Value::Bool(false) | Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let fields = value.as_object().into_iter().flatten();
+    fields.filter_map(shown).take(FIELDS_MAX).collect::<Vec<_>>().join(", ")
 }
 
 /// A length of time that is mostly whole, such as `60 s` or `4 min`.
@@ -90,46 +124,16 @@ fn whole(span: Duration) -> String {
     }
 }
 
-/// What happened to a request.
-pub(super) fn capacity(event: &CapacityEvent) -> Line {
-    match event {
-        CapacityEvent::Requested(it) => {
-            let sku = it.sku.as_ref().map(|sku| format!(" of SKU {sku}")).unwrap_or_default();
-            let count = it.provisionings.len();
-            let hosts = if count == 1 { "host" } else { "hosts" };
-            let text = format!(
-                "{count} {hosts}{sku} asked for: pool {}, role {}, image {}",
-                it.pool, it.role, it.image
-            );
-            Line::new(Mark::Begun, text)
-        }
-        CapacityEvent::ApprovalRequested(it) => {
-            let (count, most) = (it.order.provisionings.len(), it.approval_above);
-            let text = format!("{count} hosts asked for, more than the {most} that need no approval");
-            Line::new(Mark::Other, text)
-        }
-        CapacityEvent::Approved(it) => Line::new(Mark::Done, "approved").because(&it.reason),
-        CapacityEvent::Rejected(it) => Line::new(Mark::Failed, "rejected").because(&it.reason),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// How a saga found its host.
-pub(super) fn reservation(event: &ReservationEvent) -> Line {
-    match event {
-        ReservationEvent::CandidateChosen(it) => Line::new(Mark::Begun, format!("{} will be tried", it.host)),
-        ReservationEvent::CandidateLost(it) => {
-            Line::new(Mark::Other, format!("{} went to somebody else", it.host))
-        }
-        ReservationEvent::Failed(it) => {
-            Line::new(Mark::Failed, format!("no host could be had ({}): {}", it.category.as_str(), it.reason))
-        }
-        ReservationEvent::Closed(_) => Line::new(Mark::Undone, "no host will be held any more"),
-        ReservationEvent::Released(it) => {
-            let text = match &it.host {
-                Some(host) => format!("{host} was given back"),
-                None => "there was no host to give back".to_owned(),
-            };
-            Line::new(Mark::Undone, text)
-        }
+    use super::*;
+
+    #[test]
+    fn plain_fields_are_shown() {
+        let returned = json!({ "host": "h-25", "quarantined": true, "policy": { "a": 1 }, "none": null });
+        assert_eq!(brief(&returned), "host h-25, quarantined");
+        assert_eq!(brief(&Value::Null), "");
     }
 }

@@ -7,4 +7,5 @@ pub(crate) mod timeline;
 
 mod describe_failure;
 mod describe_host;
+mod describe_request;
 mod describe_saga;

@@ -1,11 +1,11 @@
-//! Tables of hosts and sagas.
+//! Tables of hosts, requests, provisionings and sagas.
 
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
-use crate::api::{HostRow, SagaRow};
+use crate::api::{HostRow, ProvisioningRow, RequestRow, SagaRow};
 use crate::render::time;
 
 /// The longest reason that a table shows; `show` has the whole.
@@ -39,7 +39,7 @@ pub(crate) fn hosts(rows: &[HostRow]) -> String {
             Cell::new(&row.sku),
             Cell::new(&row.fault_domain),
             Cell::new(row.role.as_deref().unwrap_or("-")),
-            Cell::new(row.provisioning.as_deref().unwrap_or("-")),
+            Cell::new(row.saga.as_deref().map_or("-".to_owned(), |saga| saga.replacen('#', "/", 1))),
             Cell::new(labels.join(" ")),
             Cell::new(short(row.reason.as_deref().unwrap_or_default())),
         ]);
@@ -47,30 +47,64 @@ pub(crate) fn hosts(rows: &[HostRow]) -> String {
     text(&table)
 }
 
-/// A table of sagas; the time of one that still runs is counted up to `now`.
-pub(crate) fn sagas(rows: &[SagaRow], now: Timestamp) -> String {
-    // An orchestrator that does not tell when a saga began tells when it changed last.
-    let timed = rows.iter().any(|row| row.started_at.is_some());
-    let mut table =
-        plain(["SAGA", "STATUS", "STEP", "TRY", "HOST", if timed { "TIME" } else { "CHANGED" }, "REASON"]);
+/// A table of requests.
+pub(crate) fn requests(rows: &[RequestRow]) -> String {
+    let mut table = plain(["REQUEST", "STATUS", "POOL", "ROLE", "HOSTS", "REASON"]);
+    for row in rows {
+        table.add_row([
+            Cell::new(&row.request),
+            Cell::new(&row.status).fg(colour(&row.status)),
+            Cell::new(&row.pool),
+            Cell::new(&row.role),
+            Cell::new(row.provisionings.len()),
+            Cell::new(short(row.reason.as_deref().unwrap_or_default())),
+        ]);
+    }
+    text(&table)
+}
+
+/// A table of provisionings; the time of one that still runs is counted up to `now`.
+pub(crate) fn provisionings(rows: &[ProvisioningRow], now: Timestamp) -> String {
+    let mut table = plain(["PROVISIONING", "STATUS", "STEP", "TRY", "HOST", "TIME", "REASON"]);
     for row in rows {
         let until = if row.is_over() { row.updated_at } else { now };
-        let time = match row.started_at {
-            Some(started) => time::span(time::between(started, until)),
-            None if timed => String::new(),
-            None => format!("{} ago", time::rough(time::between(row.updated_at, now))),
-        };
         table.add_row([
             Cell::new(&row.provisioning),
             Cell::new(&row.status).fg(colour(&row.status)),
             Cell::new(row.step.as_deref().unwrap_or("-")),
             Cell::new(row.attempt.map_or("-".to_owned(), |attempt| attempt.to_string())),
             Cell::new(row.host.as_deref().unwrap_or("-")),
-            Cell::new(time),
+            Cell::new(age(row.started_at, row.updated_at, until, now)),
             Cell::new(short(row.reason.as_deref().unwrap_or_default())),
         ]);
     }
     text(&table)
+}
+
+/// A table of sagas of every kind.
+pub(crate) fn sagas(rows: &[SagaRow], now: Timestamp) -> String {
+    let mut table = plain(["SAGA", "STATUS", "STEP", "TRY", "TIME", "REASON"]);
+    for SagaRow { saga, state: row, .. } in rows {
+        let running = matches!(row.status.as_str(), "running" | "compensating");
+        let until = if running { now } else { row.updated_at };
+        table.add_row([
+            Cell::new(saga),
+            Cell::new(&row.status).fg(colour(&row.status)),
+            Cell::new(row.step.as_deref().unwrap_or("-")),
+            Cell::new(row.attempt.map_or("-".to_owned(), |attempt| attempt.to_string())),
+            Cell::new(age(row.started_at, row.updated_at, until, now)),
+            Cell::new(short(row.reason.as_deref().unwrap_or_default())),
+        ]);
+    }
+    text(&table)
+}
+
+/// How long it takes or took; how long ago it changed, where nobody tells when it began.
+fn age(started_at: Option<Timestamp>, updated_at: Timestamp, until: Timestamp, now: Timestamp) -> String {
+    match started_at {
+        Some(started) => time::span(time::between(started, until)),
+        None => format!("changed {} ago", time::rough(time::between(updated_at, now))),
+    }
 }
 
 /// How many there are of each, such as `14 available · 10 in-service`.
@@ -88,8 +122,8 @@ pub(crate) fn tally<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(" · ")
 }
 
-/// The states in the order in which they are passed through.
-const ORDER: [&str; 15] = [
+/// The phases of a host, in the order in which they are passed through.
+pub(crate) const PHASES: [&str; 10] = [
     "verifying",
     "cleaning",
     "available",
@@ -100,21 +134,19 @@ const ORDER: [&str; 15] = [
     "in-service",
     "deprovisioning",
     "quarantined",
-    "running",
-    "compensating",
-    "completed",
-    "compensated",
-    "stuck",
 ];
+/// Where a saga stands.
+pub(crate) const STATUSES: [&str; 5] = ["running", "compensating", "completed", "compensated", "stuck"];
 
 fn rank(name: &str) -> usize {
-    ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len())
+    let known = || PHASES.iter().chain(&STATUSES);
+    known().position(|known| *known == name).unwrap_or(known().count())
 }
 
 fn colour(state: &str) -> Color {
     match state {
-        "in-service" | "completed" => Color::Green,
-        "quarantined" | "stuck" => Color::Red,
+        "in-service" | "completed" | "approved" => Color::Green,
+        "quarantined" | "stuck" | "rejected" => Color::Red,
         "compensating" | "compensated" | "deprovisioning" => Color::Magenta,
         "available" => Color::Reset,
         _ => Color::Yellow,
@@ -145,19 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn sagas_are_aligned() {
+    fn provisionings_are_aligned() {
         let row = json!({
             "provisioning": "lab.1", "request": "lab", "pool": "lab", "role": "web", "status": "compensated",
             "host": "h-25", "reason": "x".repeat(200), "startedAt": "2026-01-31T12:00:00Z", "version": 9,
             "updatedAt": "2026-01-31T12:00:04.5Z",
         });
-        let mut rows: [SagaRow; 1] = [serde_json::from_value(row).unwrap()];
+        let mut rows: [ProvisioningRow; 1] = [serde_json::from_value(row).unwrap()];
         let now = "2026-01-31T13:00:00Z".parse().unwrap();
-        let text = sagas(&rows, now);
+        let text = provisionings(&rows, now);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].find("STATUS"), lines[1].find("compensated"), "{text}");
         assert!(lines[1].contains("4.50 s") && lines[1].ends_with('…'), "{text}");
         rows[0].started_at = None;
-        assert!(sagas(&rows, now).contains("59 min ago"), "{text}");
+        assert!(provisionings(&rows, now).contains("59 min ago"), "{text}");
     }
 }

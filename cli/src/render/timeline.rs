@@ -82,8 +82,6 @@ mod tests {
         let events: Vec<Value> = events
             .iter()
             .map(|(name, data)| {
-                let mut data = data.clone();
-                data["provisioning"] = json!("lab.1");
                 json!({
                     "eventId": "01890a5d-ac96-774b-bcce-b302099a8057", "eventType": name, "schemaVersion": 1,
                     "data": data,
@@ -102,38 +100,39 @@ mod tests {
     }
 
     fn failing_saga() -> Timeline {
-        let step = |kind: &str, attempt: u32| {
-            json!({
-                "step": format!("lab.1/{kind}/{attempt}"), "kind": kind, "attempt": attempt,
-                "deadlineAt": "2026-01-31T12:01:00Z",
-            })
-        };
-        let mut failed = step("apply-role", 1);
-        failed["category"] = json!("business");
-        failed["reason"] = json!("the label asks for it");
-        let undone = json!({
-            "reason": "apply-role failed: the label asks for it", "plan": ["undeploy-host", "release-reservation"], "host": "h-25",
+        let id = |step: &str| format!("lab.1/{step}/1");
+        let began = json!({
+            "step": "reserve-host", "direction": "forward", "id": id("reserve-host"), "attempt": 1,
+            "deadlineAt": "2026-01-31T12:01:00Z",
         });
+        let failed = json!({
+            "step": "apply-role", "direction": "forward", "id": id("apply-role"), "attempt": 1,
+            "category": "business", "reason": "the label asks for it", "uncertain": false,
+        });
+        let reason = "apply-role failed: the label asks for it";
         let started = json!({
-            "request": "lab", "pool": "lab", "role": "web", "image": "debian-12", "policy": {},
+            "saga": "provisioning#lab.1", "version": 1,
+            "order": { "request": "lab", "pool": "lab", "role": "web", "image": "debian-12", "policy": {} },
         });
-        let succeeded = json!({"step": "lab.1/reserve-host/1", "kind": "reserve-host", "host": "h-25"});
+        let host = |step: &str, output: Value| json!({ "step": step, "id": id(step), "output": output });
+        let reserved = host("reserve-host", json!({ "host": "h-25" }));
+        let returned = host("undeploy-host", json!({ "host": "h-25", "quarantined": false }));
         let commits = [
-            commit(
-                1,
-                "00",
-                &[("provisioning.started", started), ("provisioning.step-started", step("reserve-host", 1))],
-            ),
-            commit(2, "00.4", &[("provisioning.step-succeeded", succeeded)]),
+            commit(1, "00", &[("saga.started", started), ("saga.step-started", began)]),
+            commit(2, "00.4", &[("saga.step-completed", reserved)]),
             commit(
                 3,
                 "03.25",
                 &[
-                    ("provisioning.step-failed", failed),
-                    ("provisioning.compensation-started", undone.clone()),
+                    ("saga.step-failed", failed),
+                    ("saga.compensation-started", json!({ "reason": reason, "category": "business" })),
                 ],
             ),
-            commit(4, "05", &[("provisioning.compensation-completed", undone)]),
+            commit(
+                4,
+                "05",
+                &[("saga.step-compensated", returned), ("saga.compensated", json!({ "reason": reason }))],
+            ),
         ];
         serde_json::from_value(json!({"stream": "provisioning#lab.1", "commits": commits, "next": null}))
             .unwrap()
@@ -144,16 +143,17 @@ mod tests {
         let text = timeline(&failing_saga(), false);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let line = |n: usize| lines[n].join(" ");
-        assert_eq!(line(1), "+0.00 s 1 · started for request lab: pool lab, role web, image debian-12");
-        assert_eq!(line(2), "→ reserve-host asked for, answer due in 60 s");
-        assert_eq!(line(3), "+0.40 s 2 ✓ reserve-host done on h-25");
+        assert_eq!(line(1), "+0.00 s 1 → started: image debian-12, pool lab, request lab, role web");
+        assert_eq!(line(2), "→ reserve-host started, due in 60 s");
+        assert_eq!(line(3), "+0.40 s 2 ✓ reserve-host completed: host h-25");
         assert_eq!(
             line(4),
             "+3.25 s 3 ✗ apply-role failed in attempt 1 (business), not tried again: the label asks for it"
         );
-        assert_eq!(line(5), "↩ undoing: undeploy-host, then release-reservation");
-        assert_eq!(line(6), "+5.00 s 4 ↩ everything is undone; h-25 is back in its pool");
-        assert_eq!(lines.len(), 7, "{text}");
+        assert_eq!(line(5), "↩ compensating (business)");
+        assert_eq!(line(6), "+5.00 s 4 ↩ undeploy-host completed: host h-25");
+        assert_eq!(line(7), "↩ compensated: everything is undone");
+        assert_eq!(lines.len(), 8, "{text}");
     }
 
     #[test]

@@ -78,14 +78,21 @@ impl Figures {
     }
 }
 
-/// Where figures lie: `docs/figures/` of the workspace that the program is run in. Where checkouts share a target folder,
-/// another one of them may have built it.
+/// Where figures are written: the folder that `HOSTLER_FIGURES` names, else `target/figures/` of the workspace that the
+/// program is run in. Nothing is written into the documents unless somebody asks for it.
 #[must_use]
 pub fn folder() -> PathBuf {
+    let named = std::env::var_os("HOSTLER_FIGURES").filter(|folder| !folder.is_empty());
+    named.map_or_else(|| workspace().join("target/figures"), PathBuf::from)
+}
+
+/// The workspace that the program is run in. Where checkouts share a target folder, another one of them may have built
+/// it.
+pub(crate) fn workspace() -> PathBuf {
     let run_in = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let package = run_in.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     let workspace = package.ancestors().find(|folder| folder.join("Cargo.lock").exists());
-    workspace.unwrap_or(&package).join("docs/figures")
+    workspace.unwrap_or(&package).to_owned()
 }
 
 /// The processor and how many of it there are.

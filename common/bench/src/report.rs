@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-use crate::{Figures, folder};
+use crate::{Figures, workspace};
 
+/// Where the figures lie that stand in the document.
+const FIGURES: &str = "docs/figures";
 /// What begins and ends a block of figures: `<!-- figures: pipeline -->` and `<!-- end -->`.
 const BEGIN: &str = "<!-- figures: ";
 const END: &str = "<!-- end -->";
@@ -26,11 +28,11 @@ pub fn write() -> Result<(), String> {
 }
 
 fn document() -> PathBuf {
-    folder().join("../performance.md")
+    workspace().join("docs/performance.md")
 }
 
 fn read(bench: &str) -> Result<String, String> {
-    let file = folder().join(format!("{bench}.json"));
+    let file = workspace().join(FIGURES).join(format!("{bench}.json"));
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let figures: Figures =
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -68,7 +70,7 @@ fn draw(bench: &str, figures: &Figures) -> Result<(), String> {
     groups.dedup();
     for name in groups {
         let curves: Vec<_> = curves.iter().filter(|(curve, _)| group(curve) == name).copied().collect();
-        let file = folder().join(format!("{bench}-{}.svg", name.replace(' ', "-")));
+        let file = workspace().join(FIGURES).join(format!("{bench}-{}.svg", name.replace(' ', "-")));
         plot(&file, name, &curves).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
@@ -135,7 +137,7 @@ mod tests {
         let text = std::fs::read_to_string(document()).unwrap();
         assert_eq!(
             filled(&text, |bench| {
-                let file = folder().join(format!("{bench}.json"));
+                let file = workspace().join(FIGURES).join(format!("{bench}.json"));
                 Ok(table(&serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()))
             })
             .unwrap(),

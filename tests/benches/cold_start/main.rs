@@ -29,7 +29,7 @@ const FIRST: [(&str, &str); 11] = [
     ("fire-timers", "fire-timers.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
     ("project-views", "project-views.sqs.json"),
-    ("run-sagas", "run-sagas.start.sqs.json"),
+    ("run-sagas", "run-sagas.start-saga.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),
     ("triage-failures", "triage-failures.letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),

@@ -120,7 +120,7 @@ async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operat
             World::signed(command(
                 "apply-role",
                 1,
-                json!({ "provisioning": "p", "step": "s", "host": "h-01", "role": "web" }),
+                json!({ "saga": "provisioning#p", "step": "s", "host": "h-01", "role": "web" }),
             )),
             "came where",
             "validation",

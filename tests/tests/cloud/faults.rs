@@ -168,7 +168,8 @@ async fn a_bmc_that_never_recovers_ends_in_compensation_or_quarantine() {
     assert!(["compensated", "stuck"].contains(&status), "{sagas:#?}");
     if status == "stuck" {
         // Stuck is visible and can be resumed once the BMC is back.
-        world.accepted("resume-provisioning", &json!({ "provisioning": "r-1.1" })).await;
+        let resume = json!({ "saga": "provisioning#r-1.1", "reason": "the BMC is back" });
+        world.accepted("resume-saga", &resume).await;
         world
             .until("the saga is undone", async || {
                 let rows = world.rows("/provisionings?group=r-1").await;
@@ -201,7 +202,7 @@ async fn a_host_that_never_answers_is_given_up_and_goes_back() {
         })
         .await;
     let ledger = Ledger::read(&world).await;
-    assert_eq!(ledger.count("provisioning.state-sla-exceeded"), 2, "{ledger:#?}");
+    assert_eq!(ledger.count("saga.deadline-exceeded"), 2, "{ledger:#?}");
     ledger.check_settled();
 }
 
@@ -216,11 +217,11 @@ async fn an_operator_can_cancel_and_the_host_goes_back() {
     world
         .until("the host boots", async || (world.hosts_in("web", "deploying").await.len() == 1).then_some(()))
         .await;
-    let cancel = json!({ "provisioning": "r-1.1", "reason": "not needed any more" });
-    world.accepted("cancel-provisioning", &cancel).await;
+    let cancel = json!({ "saga": "provisioning#r-1.1", "reason": "not needed any more" });
+    world.accepted("cancel-saga", &cancel).await;
     let sagas = world.settled("r-1", 1).await;
     assert_eq!(sagas[0]["status"], "compensated", "{sagas:#?}");
     assert!(sagas[0]["reason"].as_str().unwrap().contains("not needed any more"), "{sagas:#?}");
-    let (status, answer) = world.command("cancel-provisioning", &cancel).await;
+    let (status, answer) = world.command("cancel-saga", &cancel).await;
     assert_eq!(status, 409, "{answer}");
 }

@@ -59,10 +59,10 @@ impl Ledger {
 
     /// Everything that must hold of a site at rest, whatever was wrong on the way.
     pub fn check_settled(&self) {
-        let started = self.count("provisioning.started");
-        let ended = self.count("provisioning.completed") + self.count("provisioning.compensation-completed");
+        let started = self.count("saga.started");
+        let ended = self.count("saga.completed") + self.count("saga.compensated");
         assert_eq!(started, ended, "every saga that started has ended: {self:#?}");
-        assert!(self.count("host.in-service") >= self.count("provisioning.completed"), "{self:#?}");
+        assert!(self.count("host.in-service") >= self.count("saga.completed"), "{self:#?}");
         assert!(self.dead.values().all(|count| *count == 0), "dead letters: {:#?}", self.dead);
     }
 

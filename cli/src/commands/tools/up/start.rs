@@ -1,0 +1,204 @@
+//! Starting everything, step by step.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hostler_localstack::fleet::FleetHost;
+use hostler_localstack::template::Template;
+use hostler_localstack::{
+    Build, Cloud, CloudOptions, DeployOptions, EndpointKind, Fleet, FleetOptions, Progress, Site,
+    SiteOptions, Stack, build_functions, site_parameters,
+};
+use jiff::Timestamp;
+
+use super::UpArgs;
+use super::enrol::{self, Placed};
+use crate::application::Application;
+use crate::error::CliError;
+use crate::state::{LocalStack, LocalState, Lock};
+use crate::steps::Steps;
+use crate::target::Target;
+
+/// The pool of the fleet.
+pub(crate) const POOL: &str = "web";
+/// The pool of the host that is there to be broken.
+pub(crate) const LAB: &str = "lab";
+
+/// What runs. Dropping it ends everything.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// Where it is.
+    pub(crate) state: LocalState,
+    /// How it is reached.
+    pub(crate) target: Target,
+    fleet: Option<Fleet>,
+    cloud: Cloud,
+}
+
+impl Running {
+    /// Ends everything and waits for it.
+    pub(crate) async fn stop(self) {
+        if let Some(fleet) = self.fleet {
+            fleet.stop().await;
+        }
+        self.cloud.stop().await;
+    }
+}
+
+/// Starts everything; afterwards all hosts, if there are any, are available.
+pub(crate) async fn start(
+    args: &UpArgs,
+    application: &Application,
+    lock: &Lock,
+    steps: &Steps,
+) -> Result<Running, CliError> {
+    let mut state = LocalState {
+        pid: std::process::id(),
+        started_at: Timestamp::now(),
+        endpoint: None,
+        stack: None,
+        fleet_admin_url: None,
+        log_dir: application.log_dir().display().to_string(),
+    };
+    lock.publish(&state)?;
+    let functions = build(application, steps).await?;
+    let cloud = endpoint(args, application, steps).await?;
+    state.endpoint = Some(cloud.url().to_owned());
+
+    let (stack, fleet) = match application.has_fleet()? {
+        true => {
+            let Site { stack, fleet, .. } = site(args, &cloud, application, functions, steps).await?;
+            (stack, Some(fleet))
+        }
+        false => (deploy(&cloud, application, functions, steps).await?, None),
+    };
+    state.fleet_admin_url = fleet.as_ref().map(Fleet::admin_url);
+    state.stack = Some(LocalStack {
+        name: stack.name.clone(),
+        account: stack.account.id().to_owned(),
+        api_url: stack.api_url()?,
+        outputs: stack.outputs.clone(),
+    });
+    lock.publish(&state)?;
+    let target = Target::open_local(state.clone())?;
+    if let Some(fleet) = &fleet {
+        enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
+    }
+    Ok(Running { state, target, fleet, cloud })
+}
+
+/// Deploys an application that has no hosts.
+async fn deploy(
+    cloud: &Cloud,
+    application: &Application,
+    functions: BTreeMap<String, PathBuf>,
+    steps: &Steps,
+) -> Result<Stack, CliError> {
+    let step = steps.begin("deploying template.yaml");
+    let account = cloud.new_account();
+    let folder = application.root().file_name().unwrap_or_default().to_string_lossy();
+    let options = DeployOptions {
+        template: application.template_file(),
+        stack_name: folder.into_owned(),
+        functions,
+        parameters: parameters(application)?,
+        progress: progress(steps),
+        ..DeployOptions::default()
+    };
+    let stack = cloud.deploy(&account, options).await?;
+    let resources = stack.resources.len();
+    step.done("deployed template.yaml", &format!("{resources} resources, account {}", account.id()))?;
+    Ok(stack)
+}
+
+/// What the local cloud says of a template's parameters: those of `infra/sites/local.json` where there is one, and the
+/// architecture of this machine where the template asks for it.
+fn parameters(application: &Application) -> Result<BTreeMap<String, String>, CliError> {
+    let mut parameters = match application.root().join("infra/sites/local.json").is_file() {
+        true => site_parameters(application.root(), "local")?,
+        false => BTreeMap::new(),
+    };
+    let template = Template::load(application.template_file())?;
+    if template.body["Parameters"].get("Architecture").is_some() {
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        parameters.insert("Architecture".to_owned(), architecture.to_owned());
+    }
+    Ok(parameters)
+}
+
+/// Who goes where: all into one pool, but for the last one, which is there to be broken. The demo breaks it.
+fn place(hosts: &[FleetHost], demo: bool) -> Vec<Placed> {
+    let last = hosts.len().saturating_sub(1);
+    let placed = |(index, host): (usize, &FleetHost)| {
+        if index == last {
+            let broken = demo.then(|| ("simulate.configure".to_owned(), "fail".to_owned()));
+            Placed { host: host.clone(), pool: LAB, labels: broken.into_iter().collect() }
+        } else {
+            Placed { host: host.clone(), pool: POOL, labels: BTreeMap::new() }
+        }
+    };
+    hosts.iter().enumerate().map(placed).collect()
+}
+
+async fn build(application: &Application, steps: &Steps) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let step = steps.begin("building the functions");
+    let functions = build_functions(application.root(), Build::Dev, &progress(steps)).await?;
+    step.done(&format!("built {} functions", functions.len()), "")?;
+    Ok(functions)
+}
+
+async fn endpoint(args: &UpArgs, application: &Application, steps: &Steps) -> Result<Cloud, CliError> {
+    let step = steps.begin("starting the AWS endpoint");
+    if let Some(port) = args.port {
+        // Bound and let go at once, to say early and plainly when somebody else has it.
+        std::net::TcpListener::bind(("127.0.0.1", port)).map_err(CliError::failed(format!(
+            "port {port} cannot be used: choose another with --port, or leave it away for a free one"
+        )))?;
+    }
+    let cloud = Cloud::start(CloudOptions {
+        kind: EndpointKind::from_env()?,
+        enforce_iam: args.iam,
+        port: args.port,
+        log_dir: Some(application.log_dir()),
+        progress: progress(steps),
+        ..CloudOptions::default()
+    })
+    .await?;
+    let iam = if args.iam { ", IAM policies enforced" } else { "" };
+    step.done("started the AWS endpoint", &format!("{}{iam}", cloud.url()))?;
+    Ok(cloud)
+}
+
+async fn site(
+    args: &UpArgs,
+    cloud: &Cloud,
+    application: &Application,
+    functions: BTreeMap<String, PathBuf>,
+    steps: &Steps,
+) -> Result<Site, CliError> {
+    let step = steps.begin("deploying template.yaml");
+    let fleet = FleetOptions {
+        // The lab's host comes on top.
+        hosts: usize::from(args.hosts) + 1,
+        log_dir: Some(application.log_dir()),
+        ..FleetOptions::default()
+    };
+    let options = SiteOptions {
+        root: application.root().to_owned(),
+        functions,
+        fleet,
+        progress: progress(steps),
+        ..SiteOptions::default()
+    };
+    let site = Site::start(cloud, options).await?;
+    let (resources, account) = (site.stack.resources.len(), site.account.id());
+    step.done("deployed template.yaml", &format!("{resources} resources, account {account}"))?;
+    let hosts = site.fleet.hosts().len();
+    steps.begin("starting the fleet").done(&format!("started {hosts} hosts with BMCs"), site.fleet.url())?;
+    Ok(site)
+}
+
+fn progress(steps: &Steps) -> Progress {
+    let steps = steps.clone();
+    Progress::new(move |text| steps.show(text))
+}

@@ -1,0 +1,148 @@
+//! One thing of a view: its state, now or in the past, and what happened to it.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::api::{SagaName, Timeline, View};
+use crate::error::CliError;
+use crate::output::Out;
+use crate::render::{time, timeline};
+use crate::target::Target;
+use crate::values::{count, moment};
+
+/// Fields that are shown first; the others follow by name.
+const FIRST: [&str; 9] =
+    ["phase", "status", "reason", "step", "attempt", "host", "provisioning", "saga", "request"];
+
+/// How much of it is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Shown {
+    /// How it was at this moment, such as 2026-01-31T12:00:00Z or 15m (ago)
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "version")]
+    at: Option<Timestamp>,
+    /// How it was after this commit
+    #[arg(long, value_name = "N", value_parser = count(1..=u64::MAX))]
+    version: Option<u64>,
+    /// Only the timeline, not the state
+    #[arg(long)]
+    timeline: bool,
+    /// In the timeline also commands, timers and causes
+    #[arg(long)]
+    all: bool,
+}
+
+/// What is shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Thing<'a> {
+    /// A row of a view.
+    Of(View, &'a str),
+    /// A saga of any kind.
+    Saga(&'a SagaName),
+}
+
+/// Shows it.
+pub(crate) async fn show(thing: Thing<'_>, shown: &Shown, target: &Target, out: Out) -> Result<(), CliError> {
+    let at = shown.at.map(|at| at.to_string());
+    let version = shown.version.map(|version| version.to_string());
+    let query: Vec<(&str, &str)> = [("at", at.as_deref()), ("version", version.as_deref())]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let api = &target.api;
+    let state: Option<Map<String, Value>> = match &thing {
+        _ if shown.timeline => None,
+        Thing::Of(view, id) => Some(api.document(*view, id, &query).await?),
+        Thing::Saga(saga) => Some(api.saga(saga, &query).await?),
+    };
+    let (id, happened) = match &thing {
+        Thing::Of(view, id) => ((*id).to_owned(), api.timeline(*view, id, &query).await?),
+        Thing::Saga(saga) => (saga.to_string(), api.saga_timeline(saga, &query).await?),
+    };
+    if out.json {
+        return out.document(&document(state, &happened));
+    }
+    if let Some(state) = &state {
+        for (name, value) in lines(state) {
+            out.line(format!("{}  {value}", out.faint(format!("{name:>16}"))))?;
+        }
+        out.line("")?;
+    }
+    if let Some(first) = happened.commits.first() {
+        out.line(out.bold(format!("{id} since {}", time::moment(first.recorded_at))))?;
+    }
+    out.line(timeline::timeline(&happened, shown.all))
+}
+
+fn document(state: Option<Map<String, Value>>, happened: &Timeline) -> Value {
+    match state {
+        Some(state) => json!({ "state": state, "timeline": happened }),
+        None => json!({ "timeline": happened }),
+    }
+}
+
+/// A state's fields as lines, small objects on one line.
+fn lines(state: &Map<String, Value>) -> Vec<(String, String)> {
+    let shown = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+            items.join(" ")
+        }
+        Value::Object(fields) => {
+            let pairs: Vec<String> = fields
+                .iter()
+                .map(|(key, value)| {
+                    format!("{key}={}", value.as_str().map_or(value.to_string(), str::to_owned))
+                })
+                .collect();
+            pairs.join(" ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    };
+    let mut fields: Vec<(&String, &Value)> = state.iter().collect();
+    fields.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (spaced(name), shown(value)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+/// `faultDomain` as `fault domain`.
+fn spaced(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            text.push(' ');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_state_is_shown_line_by_line() {
+        let state = json!({
+            "host": "h-01", "faultDomain": "r-01", "labels": {"a": "b"}, "reason": null, "version": 4,
+            "empty": {}, "provisionings": ["web.1", "web.2"],
+        });
+        let mut shown = lines(state.as_object().unwrap());
+        shown.sort();
+        let wanted = [
+            ("fault domain", "r-01"),
+            ("host", "h-01"),
+            ("labels", "a=b"),
+            ("provisionings", "web.1 web.2"),
+            ("version", "4"),
+        ];
+        assert_eq!(shown, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

@@ -1,0 +1,126 @@
+//! What each command of the README ends with.
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    /// It runs before the local cloud is left running, and says this.
+    Before { says: &'static str },
+    /// It runs beside the local cloud, ends with this exit code, and says this.
+    Ends { code: i32, says: &'static str },
+    /// It cannot run here, for this reason.
+    NotRun(&'static str),
+}
+
+/// The README's commands in order.
+pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
+    ("cargo hostler up --demo", Outcome::Before { says: "events and effects agree" }),
+    ("cargo test", Outcome::NotRun("this test is a part of it")),
+    ("cargo hostler hosts list", Outcome::Ends { code: 0, says: "25 available" }),
+    (
+        "cargo hostler requests create --pool web --role web --count 3 --id first --wait",
+        Outcome::Ends { code: 0, says: "first.1" },
+    ),
+    ("cargo hostler provisionings list", Outcome::Ends { code: 0, says: "3 completed" }),
+    ("cargo hostler provisionings show first.1", Outcome::Ends { code: 0, says: "completed: h-" }),
+    ("cargo hostler hosts show h-07", Outcome::Ends { code: 0, says: "h-07" }),
+    ("cargo hostler hosts show h-07 --version 3", Outcome::Ends { code: 0, says: "h-07" }),
+    ("cargo hostler hosts label h-25 simulate.configure=fail", Outcome::Ends { code: 0, says: "Accepted" }),
+    (
+        "cargo hostler requests create --pool lab --role web --id broken --wait",
+        Outcome::Ends { code: 1, says: "did not complete" },
+    ),
+    ("cargo hostler provisionings show broken.1", Outcome::Ends { code: 0, says: "everything is undone" }),
+    ("cargo hostler hosts label h-25 simulate.configure-", Outcome::Ends { code: 0, says: "Accepted" }),
+    ("cargo hostler faults set h-25 busy --times 3", Outcome::Ends { code: 0, says: "503" }),
+    (
+        "cargo hostler requests create --pool lab --role web --id busy --wait",
+        Outcome::Ends { code: 0, says: "completed" },
+    ),
+    ("cargo hostler watch --request busy --until-done", Outcome::Ends { code: 0, says: "busy.1" }),
+    ("cargo hostler stats", Outcome::Ends { code: 0, says: "" }),
+    (
+        "cargo hostler functions invoke triage-failures --sample letter.sqs",
+        Outcome::Ends { code: 0, says: "" },
+    ),
+    ("cargo hostler failures list --wait", Outcome::Ends { code: 0, says: "quarantined" }),
+    (
+        "cargo hostler failures show $(cargo hostler failures list -o ids | head -1)",
+        Outcome::Ends { code: 0, says: "status" },
+    ),
+    (
+        "cargo hostler failures retry --queue commands --reason \"h-01 is enrolled now\"",
+        Outcome::Ends { code: 0, says: "Put back 1 of 1" },
+    ),
+    (
+        "cargo hostler breakers open configuration --for 30s --reason \"maintenance\"",
+        Outcome::Ends { code: 0, says: "is not called until" },
+    ),
+    ("cargo hostler breakers list", Outcome::Ends { code: 0, says: "held-open" }),
+    (
+        "cargo hostler requests create --pool web --role web --id patient --wait",
+        Outcome::Ends { code: 0, says: "completed" },
+    ),
+    ("cargo hostler provisionings show patient.1 --timeline", Outcome::Ends { code: 0, says: "waits" }),
+    ("cargo hostler events list --since 15m --limit 5", Outcome::Ends { code: 0, says: "host." }),
+    (
+        "cargo hostler events replay --stream host#h-07 --dry-run",
+        Outcome::Ends { code: 0, says: "Would send" },
+    ),
+    ("cargo hostler events republish --since 15m --dry-run", Outcome::Ends { code: 0, says: "Would send" }),
+    ("cargo hostler sagas list --status stuck", Outcome::Ends { code: 0, says: "There are no such sagas." }),
+    (
+        "cargo hostler sagas show provisioning/broken.1 --timeline",
+        Outcome::Ends { code: 0, says: "everything is undone" },
+    ),
+    ("cargo hostler sagas skip --help", Outcome::Ends { code: 0, says: "--reason" }),
+    ("cargo hostler functions list", Outcome::Ends { code: 0, says: "relay-outbox" }),
+    ("cargo hostler functions invoke answer-queries --sample http", Outcome::Ends { code: 0, says: "200" }),
+    ("eval \"$(cargo hostler env)\"", Outcome::Ends { code: 0, says: "" }),
+    (
+        "export EVENTS_TABLE=$HOSTLER_EVENTS_TABLE VIEWS_TABLE=$HOSTLER_VIEWS_TABLE",
+        Outcome::Ends { code: 0, says: "" },
+    ),
+    (
+        "cargo lambda watch --package answer-queries",
+        Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
+    ),
+    (
+        "cargo lambda invoke answer-queries --data-file events/samples/lambda/answer-queries.http.json",
+        Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
+    ),
+    (
+        "cargo hostler events emit events/samples/host.cleaned.v1.json --dry-run",
+        Outcome::Ends { code: 0, says: "would go to" },
+    ),
+    (
+        "echo '{\"type\": \"label-host\", \"data\": {\"host\": \"h-03\", \"set\": {\"owner\": \"infra\"}}}' | cargo hostler events emit -",
+        Outcome::Ends { code: 0, says: "accepted" },
+    ),
+    ("cargo lambda build --release --x86-64", Outcome::NotRun("needs cargo-lambda, sam or an AWS account")),
+    (
+        "sam deploy --stack-name hostler --resolve-s3 --capabilities CAPABILITY_IAM --parameter-overrides Architecture=x86_64 CallbackKey=$(openssl rand -hex 32) BmcUsername=admin BmcPassword=<secret> ImageUrl=https://images.example.org/images",
+        Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
+    ),
+    (
+        "cargo hostler --stack hostler --region eu-central-1 hosts list",
+        Outcome::NotRun("needs an AWS account"),
+    ),
+    (
+        "cargo lambda deploy --binary-name deploy-host <the output DeployHostFunction of the stack>",
+        Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
+    ),
+    (
+        "cargo test --package hostler-tests --test contracts",
+        Outcome::NotRun("a test target of its own, which cargo test runs"),
+    ),
+    (
+        "HOSTLER_TEST_CLOUD=localstack cargo test --package hostler-tests --test contracts",
+        Outcome::NotRun("needs Docker, or an endpoint that runs already"),
+    ),
+    (
+        "HOSTLER_TEST_CLOUD=http://127.0.0.1:4566 cargo test --package hostler-tests --test contracts",
+        Outcome::NotRun("needs Docker, or an endpoint that runs already"),
+    ),
+    ("cargo hostler bench pipeline", Outcome::NotRun("takes minutes and measures this machine")),
+    ("cargo hostler cost", Outcome::Ends { code: 0, says: "" }),
+];
