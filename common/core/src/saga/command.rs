@@ -181,23 +181,6 @@ impl SagaCommand {
     }
 }
 
-macro_rules! into_command {
-    ($($payload:ident as $variant:ident),+) => {$(
-        impl From<$payload> for SagaCommand {
-            fn from(payload: $payload) -> Self {
-                Self::$variant(payload)
-            }
-        }
-    )+};
-}
-
-into_command!(
-    StartSaga as Start,
-    StepReply as Answer,
-    AnswerChild as AnswerChild,
-    CompensateSaga as Compensate
-);
-
 crate::contracts! {
     /// What operators of any application may ask of a saga, whatever its kind.
     pub enum SagaOperation as Command {
@@ -281,25 +264,6 @@ pub struct RejectStep {
     /// Why.
     pub reason: String,
 }
-
-macro_rules! into_operation {
-    ($($payload:ident as $variant:ident),+) => {$(
-        impl From<$payload> for SagaOperation {
-            fn from(payload: $payload) -> Self {
-                Self::$variant(payload)
-            }
-        }
-    )+};
-}
-
-into_operation!(
-    CancelSaga as Cancel,
-    ResumeSaga as Resume,
-    SkipStep as Skip,
-    EditStep as Edit,
-    ApproveStep as Approve,
-    RejectStep as Reject
-);
 
 impl SagaOperation {
     /// The saga that it is for.

@@ -117,8 +117,7 @@ impl Shop {
         let answer = |command: hostler_core::RecordedCommand| {
             assert_eq!(command.queue, "run-sagas");
             let read = SagaCommand::from_data(&command.command_type, 1, &command.data).unwrap();
-            let SagaCommand::Answer(StepReply { answers: Answers::Attempt(step), outcome, .. }) = read
-            else {
+            let SagaCommand::Answer(StepReply { answers: Answers::Attempt(step), outcome, .. }) = read else {
                 panic!("{}", command.command_type)
             };
             (step.to_string(), outcome)
