@@ -28,6 +28,14 @@ impl Function {
         Ok(Self::start(A::SOURCE, name).await?)
     }
 
+    /// A variable of the environment that is the application's own, such as a key.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`] where it is absent or empty.
+    pub fn variable(&self, name: &'static str) -> Result<String, SettingsError> {
+        std::env::var(name).ok().filter(|text| !text.is_empty()).ok_or(SettingsError::Missing { name })
+    }
+
     /// What carries out steps.
     ///
     /// # Errors

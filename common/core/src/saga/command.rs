@@ -88,6 +88,14 @@ impl StepReply {
         Self { saga, answers: Answers::Attempt(step), outcome }
     }
 
+    /// The attempt was refused, and it is certain that nothing was done. Another attempt is of no use.
+    #[must_use]
+    pub fn refused(saga: SagaRef, step: StepId, reason: impl Into<String>) -> Self {
+        let (category, reason) = (Category::Business, reason.into());
+        let outcome = StepOutcome::Failed { category, reason, uncertain: false };
+        Self { saga, answers: Answers::Attempt(step), outcome }
+    }
+
     /// The attempt waits until then.
     #[must_use]
     pub fn deferred(saga: SagaRef, step: StepId, until: Timestamp, reason: impl Into<String>) -> Self {

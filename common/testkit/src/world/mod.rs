@@ -115,7 +115,7 @@ impl<A: Application> World<A> {
         let mut own = own(&ports);
         if let Some(function) = Register::<A>::that(Does::Sagas) {
             let sagas = Register::<A>::sagas(ports.shell::<A>());
-            let sagas = sagas.unwrap_or_else(|wrong| panic!("a saga cannot be run: {wrong}"));
+            let sagas = sagas.unwrap_or_else(|wrong| panic!("{wrong}"));
             own.push((function.name, Arc::new(sagas)));
         }
         let edge = Register::<A>::that(Does::Commands).map(|function| {
