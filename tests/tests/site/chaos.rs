@@ -11,7 +11,9 @@ use futures::future::LocalBoxFuture;
 use hostler_app::Register;
 use hostler_core::saga::{Direction, SagaDefinition, SagaEvent, StepName};
 use hostler_core::triage::{FAILURES_QUEUE, FailureDecider, FailureEvent, FailureState};
-use hostler_core::{Category, CommandId, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion};
+use hostler_core::{
+    Category, CommandId, Commit, Decider, EventId, Incoming, Payload, StreamId, StreamVersion,
+};
 use hostler_domain::{HostDecider, HostPhase, HostState, Provisioning};
 use hostler_events::{HostEvent, ProvisioningOrder};
 use hostler_runtime::batch::BatchResponse;
@@ -495,7 +497,10 @@ impl Chaos {
     /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
     /// nothing, or the row that it is about.
     fn replay_some(&mut self, queue: &str, received: &[Received]) {
-        if self.calm || !["run-sagas", "project-views", "configure-host", "monitor-host"].contains(&queue) || !self.random.percent(2) {
+        if self.calm
+            || !["run-sagas", "project-views", "configure-host", "monitor-host"].contains(&queue)
+            || !self.random.percent(2)
+        {
             return;
         }
         let message = received.iter().find(|message| !message.attributes.contains_key(REPLAY));
