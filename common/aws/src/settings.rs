@@ -1,6 +1,7 @@
 //! What a function's environment tells it, checked at cold start.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use hostler_runtime::telemetry::NoShare;
@@ -10,7 +11,7 @@ use crate::meter::Meter;
 use crate::tables::env;
 
 /// Why a function cannot start as it is configured.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum SettingsError {
     /// A variable is absent or empty.
     #[error(
@@ -37,6 +38,13 @@ pub enum SettingsError {
     /// A signing key cannot be used.
     #[error("the environment variable SIGNING_KEYS cannot be used: {0}")]
     Keys(#[from] KeyError),
+}
+
+/// A `main` that returns an error prints it this way: as a sentence.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Where things are. Each function is told only of what it uses; asking for anything else is an error that

@@ -199,6 +199,12 @@ macro_rules! contracts {
                     $crate::contracts!(@about self $($subject)?)
                 }
             }
+
+            impl From<$payload> for $set {
+                fn from(command: $payload) -> Self {
+                    Self::$variant(command)
+                }
+            }
         )+
     };
     (@about $command:ident) => { None };
@@ -278,6 +284,83 @@ macro_rules! contracts {
                 }
             }
         }
+    };
+}
+
+/// Joins sets of commands, one for each function, to what a saga or a decider may send.
+///
+/// ```
+/// use hostler_core::saga::{SagaCommand, SagaOperation, SagaRef};
+/// use hostler_core::{Addressed, command_sets};
+///
+/// command_sets! {
+///     /// What is sent.
+///     pub enum Sent {
+///         /// To a saga.
+///         Saga(SagaCommand),
+///         /// To the commands' queue.
+///         Operation(SagaOperation),
+///     }
+/// }
+///
+/// let saga = SagaRef::new("order", "o-1").unwrap();
+/// let cancel = hostler_core::saga::CancelSaga { saga, reason: "not needed".to_owned() };
+/// assert_eq!(Sent::from(SagaOperation::from(cancel)).queue(), "commands");
+/// ```
+#[macro_export]
+macro_rules! command_sets {
+    (
+        $(#[$doc:meta])*
+        pub enum $joined:ident { $( $(#[$set_doc:meta])* $variant:ident($set:ty) ),+ $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum $joined { $( $(#[$set_doc])* $variant($set) ),+ }
+
+        impl $crate::Addressed for $joined {
+            fn queue(&self) -> &'static str {
+                match self { $( Self::$variant(set) => $crate::Addressed::queue(set) ),+ }
+            }
+        }
+
+        impl $crate::Payload for $joined {
+            fn type_name(&self) -> &'static str {
+                match self { $( Self::$variant(set) => $crate::Payload::type_name(set) ),+ }
+            }
+
+            fn schema_version(&self) -> u32 {
+                match self { $( Self::$variant(set) => $crate::Payload::schema_version(set) ),+ }
+            }
+
+            fn to_data(&self) -> $crate::Data {
+                match self { $( Self::$variant(set) => $crate::Payload::to_data(set) ),+ }
+            }
+
+            fn from_data(
+                type_name: &str,
+                schema_version: u32,
+                data: &$crate::Data,
+            ) -> Result<Self, $crate::ContractError> {
+                $(
+                    if <$set as $crate::Contracts>::NAMES.contains(&type_name) {
+                        let read = <$set as $crate::Payload>::from_data(type_name, schema_version, data);
+                        return read.map(Self::$variant);
+                    }
+                )+
+                Err($crate::ContractError::UnknownType {
+                    type_name: type_name.to_owned(),
+                    known: [$( <$set as $crate::Contracts>::NAMES ),+].concat().join(", "),
+                })
+            }
+        }
+
+        $(
+            impl From<$set> for $joined {
+                fn from(set: $set) -> Self {
+                    Self::$variant(set)
+                }
+            }
+        )+
     };
 }
 

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod breakers;
+pub mod callback;
 pub mod catch_up;
 pub mod control;
 mod deadline;
@@ -30,6 +31,7 @@ pub mod vault;
 
 pub use batch::{Batch, Handler};
 pub use breakers::{Breakers, Called, Open, Permit};
+pub use callback::{CallbackKey, WeakKey};
 pub use deadline::{Deadline, Elapsed, time_left};
 pub use flow::Backpressure;
 pub use history::{Fold, HistoryError};

@@ -20,3 +20,4 @@ pub use clock::{SeededIds, TestClock};
 pub use faults::FaultPlan;
 pub use given::given;
 pub use saga_run::SagaRun;
+pub use world::World;

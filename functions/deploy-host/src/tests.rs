@@ -56,7 +56,7 @@ fn world() -> World {
 }
 
 fn saga(name: &str) -> SagaRef {
-    SagaRef::new(name).unwrap()
+    SagaRef::new("provisioning", name).unwrap()
 }
 
 fn step(name: &str) -> StepId {
@@ -170,8 +170,8 @@ async fn a_try_that_was_overtaken_does_not_hold_what_the_reservation_has_lost() 
 
     // The first try chooses the host, loses it to another saga, and dies before it says that it failed.
     let (first, late) = (world.cause(), reserve_host("p", "p/1", None));
-    let saga = saga("p");
-    let choose = ReservationInput::Choose { saga, step: step("p/1"), host: host.clone() };
+    let holder = saga("p");
+    let choose = ReservationInput::Choose { saga: holder, step: step("p/1"), host: host.clone() };
     world.reservation("p", &first.part("choose:h-1").unwrap(), choose).await;
     let lose = ReservationInput::Lose { saga: saga("p"), step: step("p/1"), host: host.clone() };
     world.reservation("p", &first.part("lose:h-1").unwrap(), lose).await;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
 };
@@ -10,9 +11,7 @@ use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
 use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::{
-    FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, SagaRef, Sku, StepId,
-};
+use hostler_events::{FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, Sku, StepId};
 use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell, StepWorker};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
@@ -45,7 +44,7 @@ fn host() -> HostId {
 }
 
 fn saga(name: &str) -> SagaRef {
-    SagaRef::new(name).unwrap()
+    SagaRef::new("provisioning", name).unwrap()
 }
 
 fn step(name: &str) -> StepId {

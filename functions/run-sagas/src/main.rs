@@ -2,11 +2,10 @@
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_core::saga::SAGAS_QUEUE;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = start(SAGAS_QUEUE).await?;
+    let function = start("run-sagas").await?;
     let sagas = run_sagas::sagas(function.shell()?)?;
-    function.serve_queue(SAGAS_QUEUE, sagas).await
+    function.serve_queue("run-sagas", sagas).await
 }

@@ -16,7 +16,7 @@ use hostler_drivers::{
 };
 use hostler_events::Image;
 use hostler_runtime::register::Queue;
-use hostler_runtime::{Backpressure, Breakers, Control, Handler, Once, StepWorker, Views};
+use hostler_runtime::{Backpressure, Breakers, Control, Handler, Leases, Once, StepWorker, Views};
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock, world};
 use monitor_host::MonitorHost;
@@ -58,17 +58,20 @@ pub fn wire(ports: Ports) -> Functions {
     let switch = bus.switch.clone();
     let views: Arc<dyn Views> = Arc::new(views);
     let control: Arc<dyn Control> = Arc::new(control);
+    let leases: Arc<dyn Leases> = Arc::new(leases);
     let ports = world::Ports {
         store: Arc::new(store),
         bus: Arc::new(bus),
         queues: Arc::new(queues),
         views: views.clone(),
         control: control.clone(),
+        leases: leases.clone(),
+        outages: world::Outages::new(Arc::new(clock.clone())),
         clock: Arc::new(Skewed { clock, switch: switch.clone() }),
         ids: Arc::new(ids),
     };
     let (clock, ids, shell) = (ports.clock.clone(), ports.ids.clone(), ports.shell::<Hostler>());
-    let once = Once::new(Arc::new(leases), clock.clone(), ids.clone());
+    let once = Once::new(leases, clock.clone(), ids.clone());
     let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
     let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
     let worker = || StepWorker { shell: shell.clone(), once: once.clone(), breakers: breakers() };

@@ -1,6 +1,7 @@
 //! The start of a Lambda function: logging, configuration, clients, and the loop over invocations.
 
 mod http;
+mod own;
 mod serve;
 
 use std::sync::Arc;

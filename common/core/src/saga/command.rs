@@ -88,6 +88,14 @@ impl StepReply {
         Self { saga, answers: Answers::Attempt(step), outcome }
     }
 
+    /// The attempt was refused, and it is certain that nothing was done. Another attempt is of no use.
+    #[must_use]
+    pub fn refused(saga: SagaRef, step: StepId, reason: impl Into<String>) -> Self {
+        let (category, reason) = (Category::Business, reason.into());
+        let outcome = StepOutcome::Failed { category, reason, uncertain: false };
+        Self { saga, answers: Answers::Attempt(step), outcome }
+    }
+
     /// The attempt waits until then.
     #[must_use]
     pub fn deferred(saga: SagaRef, step: StepId, until: Timestamp, reason: impl Into<String>) -> Self {
@@ -181,23 +189,6 @@ impl SagaCommand {
     }
 }
 
-macro_rules! into_command {
-    ($($payload:ident as $variant:ident),+) => {$(
-        impl From<$payload> for SagaCommand {
-            fn from(payload: $payload) -> Self {
-                Self::$variant(payload)
-            }
-        }
-    )+};
-}
-
-into_command!(
-    StartSaga as Start,
-    StepReply as Answer,
-    AnswerChild as AnswerChild,
-    CompensateSaga as Compensate
-);
-
 crate::contracts! {
     /// What operators of any application may ask of a saga, whatever its kind.
     pub enum SagaOperation as Command {
@@ -281,25 +272,6 @@ pub struct RejectStep {
     /// Why.
     pub reason: String,
 }
-
-macro_rules! into_operation {
-    ($($payload:ident as $variant:ident),+) => {$(
-        impl From<$payload> for SagaOperation {
-            fn from(payload: $payload) -> Self {
-                Self::$variant(payload)
-            }
-        }
-    )+};
-}
-
-into_operation!(
-    CancelSaga as Cancel,
-    ResumeSaga as Resume,
-    SkipStep as Skip,
-    EditStep as Edit,
-    ApproveStep as Approve,
-    RejectStep as Reject
-);
 
 impl SagaOperation {
     /// The saga that it is for.

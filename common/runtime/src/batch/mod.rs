@@ -18,7 +18,7 @@ use crate::ordering::OrderingKeys;
 use crate::ports::{Clock, Ids, Queues};
 
 pub use layer::{Delivery, Disposition, Handled, Invocation, Layer, Next};
-pub(crate) use layers::dead_letter_queue;
+pub use layers::dead_letter_queue;
 use layers::{Parts, stack};
 use record::groups;
 pub(crate) use record::{

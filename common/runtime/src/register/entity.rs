@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use hostler_core::saga::{SAGAS_QUEUE, Saga, SagaDefinition, SagaState};
+use hostler_core::saga::{Attempt, SAGAS_QUEUE, Saga, SagaDefinition, SagaState, StepName};
 use hostler_core::{Decider, StreamId};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::history::Fold;
 use crate::ports::Row;
@@ -81,8 +81,35 @@ pub trait SagaEntry: 'static {
     /// Its view.
     const VIEW: &'static str;
 
-    /// What is shown of it; none before it is started.
-    fn show(state: &SagaState<<Self::Definition as SagaDefinition>::Order>) -> Option<Shown>;
+    /// What is shown of it; none before it is started. Unless it says otherwise, sagas are listed by their status.
+    fn show(state: &SagaState<<Self::Definition as SagaDefinition>::Order>) -> Option<Shown> {
+        shown_saga(state)
+    }
+}
+
+/// What there is to say of a saga of any kind.
+fn shown_saga<O: Serialize>(state: &SagaState<O>) -> Option<Shown> {
+    let begun = state.begun.as_ref()?;
+    let attempt = |(step, attempt): (&StepName, &Attempt)| {
+        json!({
+            "step": step,
+            "attempt": attempt.attempt,
+            "waiting": attempt.waiting,
+            "deadlineAt": attempt.deadline_at,
+        })
+    };
+    let body = json!({
+        "saga": begun.saga,
+        "version": begun.version,
+        "status": state.status.name(),
+        "reason": state.status.reason(),
+        "category": state.status.category(),
+        "order": begun.order,
+        "running": state.running.iter().map(attempt).collect::<Vec<_>>(),
+        "done": state.done,
+        "outputs": state.outputs,
+    });
+    Some(Shown { group: state.status.name().to_owned(), body })
 }
 
 /// The entity that a saga is.

@@ -55,13 +55,15 @@ pub struct Function {
     pub queue: Option<Queue>,
     /// What it depends on in the outside world, each behind a breaker of this name.
     pub dependencies: &'static [&'static str],
+    /// The types of events that the bus brings to its queue.
+    pub events: &'static [&'static str],
     /// How often it is woken, where it is: as a schedule says it.
     pub schedule: Option<&'static str>,
 }
 
 impl Function {
     const fn new(name: &'static str, does: Does) -> Self {
-        Self { name, does, queue: None, dependencies: &[], schedule: None }
+        Self { name, does, queue: None, dependencies: &[], events: &[], schedule: None }
     }
 
     const fn reading(mut self, queue: &'static str) -> Self {
@@ -141,6 +143,13 @@ impl Function {
         if let Some(queue) = &mut self.queue {
             queue.consumers = consumers;
         }
+        self
+    }
+
+    /// Hears events of these types, from the bus by its queue.
+    #[must_use]
+    pub const fn hears(mut self, events: &'static [&'static str]) -> Self {
+        self.events = events;
         self
     }
 

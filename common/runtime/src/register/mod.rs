@@ -28,6 +28,7 @@ pub use entity::{Entity, Operated, Refused, SagaEntity, SagaEntry, Shown, Viewed
 pub use function::{Does, Function, Queue};
 pub use operations::{Accept, Accepted, Asked, Operations, Rejected, operate};
 pub use own::{Failures, Flows};
+pub use sagas::CallBack;
 
 /// The queue for operators' commands.
 pub const COMMANDS_QUEUE: &str = "commands";

@@ -10,6 +10,7 @@ use hostler_core::{
 };
 use serde_json::{Map, Value, json};
 
+use super::sagas::Callbacks;
 use super::{Entity, Operated, Refused};
 use crate::http::Response;
 use crate::shell::{Cause, ExecuteError, Executed, Outcome, Shell};
@@ -116,6 +117,7 @@ pub trait Accept<C>: Send + Sync {
 pub struct Operations {
     commands: BTreeMap<&'static str, Box<dyn AcceptData>>,
     timers: BTreeMap<&'static str, Box<dyn AcceptTimer>>,
+    pub(super) callbacks: Option<Callbacks>,
 }
 
 impl Default for Operations {
@@ -126,7 +128,7 @@ impl Default for Operations {
 
 impl Operations {
     pub(super) fn empty() -> Self {
-        Self { commands: BTreeMap::new(), timers: BTreeMap::new() }
+        Self { commands: BTreeMap::new(), timers: BTreeMap::new(), callbacks: None }
     }
 
     /// A command for an entity: what it tells the decider.

@@ -1,20 +1,21 @@
-//! What operators may ask of any saga, whatever its kind.
+//! What operators may ask of any saga, whatever its kind, and outsiders' callbacks.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::CommandType;
 use hostler_core::saga::{
-    ApproveStep, CancelSaga, EditStep, RejectStep, ResumeSaga, SagaDefinition, SagaInput, SagaOperation,
-    SagaRefusal, SkipStep,
+    Answers, ApproveStep, CancelSaga, EditStep, RejectStep, ResumeSaga, SagaDefinition, SagaInput,
+    SagaOperation, SagaRef, SagaRefusal, SkipStep, StepOutcome,
 };
+use hostler_core::{CommandType, Failure, StepId};
 
 use super::{
     Accept, Accepted, Application, Asked, Entities, Entity, Operated, Operations, Refused, Rejected,
     SagaEntity, SagaEntry, Viewed, operate,
 };
+use crate::callback::CallbackKey;
 use crate::shell::{Cause, Shell};
 
 impl Operations {
@@ -31,6 +32,64 @@ impl Operations {
             .special::<ApproveStep>(OperateSagas(Arc::clone(&kinds)))
             .special::<RejectStep>(OperateSagas(kinds))
     }
+}
+
+impl Operations {
+    /// The callbacks of outsiders who were given a URL by [`CallbackKey::url`]: they answer a step of any saga of the
+    /// application, over `POST /callbacks`.
+    #[must_use]
+    pub fn callbacks<A: Application>(mut self, key: CallbackKey) -> Self {
+        let mut kinds = Kinds(BTreeMap::new());
+        A::entities(&mut kinds);
+        self.callbacks = Some(Callbacks { key, kinds });
+        self
+    }
+
+    /// Takes an outsider's answer.
+    ///
+    /// # Errors
+    /// [`Rejected`] says why it was not accepted, and what to do.
+    pub async fn call_back(
+        &self,
+        shell: &Shell,
+        cause: &Cause,
+        call: CallBack,
+    ) -> Result<Accepted, Rejected> {
+        let refused = |status, code, reason: String| Rejected::Refused { status, code, reason };
+        let Some(Callbacks { key, kinds }) = &self.callbacks else {
+            return Err(refused(404, "no-such-route", "no callbacks are served here".to_owned()));
+        };
+        let CallBack { saga, step, token, outcome } = call;
+        if !key.verify(&saga, &step, &token) {
+            let reason = format!(
+                "the token is not the one of {step} of {saga}: call back with the URL that was given"
+            );
+            return Err(refused(403, "wrong-token", reason));
+        }
+        match kinds.0.get(saga.kind()) {
+            Some(kind) => kind.answer(shell, cause, &saga, step, outcome).await,
+            None => Err(refused(404, "unknown", format!("there are no sagas of kind {}", saga.kind()))),
+        }
+    }
+}
+
+/// An outsider's answer for a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallBack {
+    /// The saga.
+    pub saga: SagaRef,
+    /// Its attempt.
+    pub step: StepId,
+    /// What shows that the outsider may answer for it.
+    pub token: String,
+    /// The answer.
+    pub outcome: StepOutcome,
+}
+
+/// Who may answer for steps.
+pub(super) struct Callbacks {
+    key: CallbackKey,
+    kinds: Kinds,
 }
 
 /// The sagas of an application by their kinds.
@@ -75,6 +134,15 @@ trait OperatesSaga: Send + Sync {
         cause: &Cause,
         operation: SagaOperation,
     ) -> Result<Accepted, Rejected>;
+
+    async fn answer(
+        &self,
+        shell: &Shell,
+        cause: &Cause,
+        saga: &SagaRef,
+        step: StepId,
+        outcome: StepOutcome,
+    ) -> Result<Accepted, Rejected>;
 }
 
 struct Of<S>(PhantomData<fn() -> S>);
@@ -91,6 +159,30 @@ impl<S: SagaEntry> OperatesSaga for Of<S> {
         let input = SagaInput::Operate { operation, actor: cause.actor.clone(), reason };
         let asked = Asked::new(input).telling("saga", saga.as_str());
         operate::<SagaEntity<S>>(shell, cause, saga.id(), asked).await
+    }
+
+    async fn answer(
+        &self,
+        shell: &Shell,
+        cause: &Cause,
+        saga: &SagaRef,
+        step: StepId,
+        outcome: StepOutcome,
+    ) -> Result<Accepted, Rejected> {
+        // An outsider does not know what its call belongs to. The saga's last commit does.
+        let commits = shell.store().load(saga.stream()).await.map_err(Failure::from)?;
+        let cause = match commits.last() {
+            Some(last) => Cause {
+                correlation_id: last.correlation_id,
+                trace_context: last.trace_context.clone(),
+                hops: last.hops,
+                ..cause.clone()
+            },
+            None => cause.clone(),
+        };
+        let input = SagaInput::Answer { answers: Answers::Attempt(step), outcome };
+        let asked = Asked::new(input).telling("saga", saga.as_str());
+        operate::<SagaEntity<S>>(shell, &cause, saga.id(), asked).await
     }
 }
 

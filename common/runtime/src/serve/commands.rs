@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use hostler_core::{
-    Actor, Category, CausationId, CommandId, CorrelationId, Data, Failure, Incoming, TraceContext,
+    Actor, Category, CausationId, CommandId, CorrelationId, Data, Failure, Incoming, StepId, TraceContext,
 };
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::batch::Handler;
 use crate::flow::{Backpressure, Overload};
 use crate::http::{BODY_BYTES_MAX, HttpHandler, Request, Response};
 use crate::once::payload_hash;
-use crate::register::{Accepted, Operations, Rejected};
+use crate::register::{Accepted, CallBack, Operations, Rejected};
 use crate::shell::{Cause, Shell};
 
 /// How much of a hash is enough to keep callers apart.
@@ -61,6 +61,15 @@ impl HttpHandler for CommandEdge {
             response.headers.insert("retry-after".to_owned(), seconds);
             return response;
         }
+        if let ["callbacks"] = request.segments()[..] {
+            return match self.read_callback(request) {
+                Ok((cause, call)) => match self.operations.call_back(&self.shell, &cause, call).await {
+                    Ok(accepted) => accepted.into(),
+                    Err(rejected) => rejected.into(),
+                },
+                Err(response) => response,
+            };
+        }
         match self.read(request) {
             Ok((cause, command_type, version, data)) => {
                 match self.accept(&cause, command_type, version, &data).await {
@@ -98,6 +107,33 @@ impl CommandEdge {
                 format!("{} {} is not served here: POST /commands/<type>", request.method, request.path),
             )),
         }
+    }
+
+    /// The outsider's identity and token are in the URL that it was given; the body is its answer.
+    fn read_callback(&self, request: &Request) -> Result<(Cause, CallBack), Response> {
+        body_fits(request)?;
+        let outcome = serde_json::from_str(&request.body).map_err(|error| {
+            let message = format!(
+                "the callback's body does not read: {error}; send {{\"result\":\"succeeded\"}}, with an output if there is one"
+            );
+            Response::error(400, "malformed", message)
+        })?;
+        let query = |name: &str| {
+            request.query.get(name).map(String::as_str).ok_or_else(|| {
+                let message =
+                    format!("the callback's URL has no {name}: call back with the URL that was given");
+                Response::error(400, "invalid", message)
+            })
+        };
+        let invalid = |error: hostler_core::InvalidId| Response::error(400, "invalid", error.to_string());
+        let call = CallBack {
+            saga: query("saga")?.parse().map_err(invalid)?,
+            step: StepId::new(query("step")?).map_err(invalid)?,
+            token: query("token")?.to_owned(),
+            outcome,
+        };
+        let actor = Actor(format!("callback:{}", call.saga));
+        Ok((cause_of(request, &self.shell, actor)?, call))
     }
 
     fn command<'a>(

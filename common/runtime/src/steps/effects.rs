@@ -21,6 +21,33 @@ pub trait EffectCommand: Send + Sync {
     fn step(&self) -> &StepId;
 }
 
+/// Says of commands with the fields `saga` and `step` that they ask for effects.
+///
+/// ```
+/// # use hostler_core::{StepId, saga::SagaRef};
+/// pub struct ChargeCard {
+///     pub saga: SagaRef,
+///     pub step: StepId,
+///     pub card: String,
+/// }
+///
+/// hostler_runtime::effect_commands!(ChargeCard);
+/// ```
+#[macro_export]
+macro_rules! effect_commands {
+    ($($command:ty),+ $(,)?) => {$(
+        impl $crate::EffectCommand for $command {
+            fn saga(&self) -> &$crate::steps::SagaRef {
+                &self.saga
+            }
+
+            fn step(&self) -> &$crate::steps::StepId {
+                &self.step
+            }
+        }
+    )+};
+}
+
 /// An effect on the outside world, such as a payment, and how it is undone.
 ///
 /// Each is done once for a saga and step, however many attempts ask for it, and never after it was undone. What no record
@@ -33,6 +60,10 @@ pub trait Effect: Send + Sync {
     type Undo: EffectCommand;
     /// What comes of it, for later steps and for the undoing.
     type Output: Serialize + DeserializeOwned + Send + Sync;
+
+    /// The name of the effect in its key, the same for doing and undoing. Without it the effect is named after its step, and
+    /// the compensation of `charge` must be called `undo-charge`: else a `do` that comes late is not known to be undone.
+    const NAME: Option<&'static str> = None;
 
     /// Whether an outsider's callback answers the step, and not the end of [`Self::perform`].
     const ENDS_BY_CALLBACK: bool = false;
@@ -91,7 +122,8 @@ impl StepWorker {
         cause: &Cause,
         command: &E::Do,
     ) -> Result<(), Failure> {
-        self.run(&Doing { effect, key: key_of(command)? }, cause, command).await.map(drop)
+        let key = key_of(command, E::NAME, Work::Do)?;
+        self.run(&Doing { effect, key }, cause, command).await.map(drop)
     }
 
     /// Has an effect undone, if it may have been done, and its saga answered.
@@ -99,12 +131,28 @@ impl StepWorker {
     /// # Errors
     /// As [`Self::perform`].
     pub async fn undo<E: Effect>(&self, effect: &E, cause: &Cause, command: &E::Undo) -> Result<(), Failure> {
-        self.run(&Undoing { effect, key: key_of(command)? }, cause, command).await.map(drop)
+        let key = key_of(command, E::NAME, Work::Undo)?;
+        self.run(&Undoing { effect, key }, cause, command).await.map(drop)
     }
 }
 
-fn key_of(command: &impl EffectCommand) -> Result<String, Failure> {
-    effect_key(command.saga(), command.step()).map_err(Failure::invalid)
+fn key_of(command: &impl EffectCommand, name: Option<&'static str>, work: Work) -> Result<String, Failure> {
+    let (saga, step) = (command.saga(), command.step());
+    let key = effect_key(saga, step).map_err(Failure::invalid)?;
+    let prefix = format!("{}/{}/", saga.kind(), saga.id());
+    let step_name = key.strip_prefix(&prefix).unwrap_or(&key);
+    let Some(name) = name else {
+        if work == Work::Undo && !step.as_str().contains(&format!("/undo-{step_name}/")) {
+            let why = format!(
+                "{step} undoes a step that its name does not tell: call the compensation undo-<step>, or give the effect a NAME"
+            );
+            return Err(Failure::invalid(why));
+        }
+        return Ok(key);
+    };
+    // What is done for a line of the order keeps the line.
+    let line = step_name.split_once('.').map_or(String::new(), |(_, line)| format!(".{line}"));
+    Ok(format!("{prefix}{name}{line}"))
 }
 
 struct Doing<'a, E> {

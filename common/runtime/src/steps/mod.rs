@@ -21,6 +21,10 @@ use crate::once::{Fence, Once};
 use crate::shell::{Cause, ExecuteError, Executed, Shell};
 use crate::under_lease::{Lease, Recorded};
 
+// For the macro.
+#[doc(hidden)]
+pub use hostler_core::{StepId, saga::SagaRef};
+
 pub use effects::{Call, Effect, EffectCommand, NoUndo};
 pub use error::StepError;
 

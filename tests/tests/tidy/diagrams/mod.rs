@@ -7,6 +7,7 @@ use std::fs;
 
 use hostler_core::saga::SagaDefinition;
 use hostler_core::{Payload, saga};
+use hostler_domain::Provisioning;
 use hostler_events::samples;
 use hostler_testkit::sample_saga::OrderSaga;
 use serde_json::Value;
@@ -45,8 +46,13 @@ fn sample<E: Payload>(event_type: &str, changes: &[(&str, &str)]) -> E {
     E::from_data(event_type, 1, &data.into()).unwrap()
 }
 
+/// The plan of a definition's newest version, for its first example.
+fn plan_of<D: SagaDefinition>() -> String {
+    saga::mermaid(&D::plan(D::VERSION, &D::examples()[0]).unwrap())
+}
+
 fn document() -> String {
-    let order = saga::mermaid(&OrderSaga::plan(OrderSaga::VERSION, &OrderSaga::examples()[0]).unwrap());
+    let (provisioning, order) = (plan_of::<Provisioning>(), plan_of::<OrderSaga>());
     format!(
         "# Sagas\n\n\
          Drawn from the code by running it; do not edit. `{COMMAND}` draws it anew.\n\n\

@@ -105,6 +105,7 @@ impl DeadLetters {
 }
 
 /// The logical name of a queue's dead-letter queue.
-pub(crate) fn dead_letter_queue(queue: &str) -> String {
+#[must_use]
+pub fn dead_letter_queue(queue: &str) -> String {
     format!("{queue}-dlq")
 }

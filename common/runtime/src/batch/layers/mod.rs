@@ -19,7 +19,7 @@ use crate::integrity::Integrity;
 use crate::ordering::OrderingKeys;
 use crate::ports::{Clock, Ids, Queues};
 
-pub(crate) use dead_letter::dead_letter_queue;
+pub use dead_letter::dead_letter_queue;
 
 /// What the layers of a batch are made of.
 #[derive(Clone)]

@@ -7,9 +7,11 @@ use hostler_runtime::register::{COMMANDS_QUEUE, Does, Function, Queue};
 use hostler_runtime::relay::Relay;
 use hostler_runtime::serve::{AnswerQueries, FireTimers, ProjectViews};
 use hostler_runtime::{
-    Application, Batch, Clock, Control, EventBus, EventStore, Handler, Ids, OrderingKeys, Queues, Register,
-    Shell, Triage, Views,
+    Application, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, Ids, Leases, Once,
+    OrderingKeys, Queues, Register, Shell, StepWorker, Triage, Views,
 };
+
+use super::Outages;
 
 /// What functions are wired to.
 #[derive(Clone)]
@@ -24,6 +26,10 @@ pub struct Ports {
     pub views: Arc<dyn Views>,
     /// Shared control state.
     pub control: Arc<dyn Control>,
+    /// What has effects done once.
+    pub leases: Arc<dyn Leases>,
+    /// What is away, for stand-ins of what steps call.
+    pub outages: Outages,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What identifiers are made from.
@@ -35,6 +41,14 @@ impl Ports {
     #[must_use]
     pub fn shell<A: Application>(&self) -> Shell {
         Shell::new(self.store.clone(), self.clock.clone(), self.ids.clone(), A::SOURCE)
+    }
+
+    /// What carries out steps, with breakers of its own, as each function has.
+    #[must_use]
+    pub fn worker<A: Application>(&self) -> StepWorker {
+        let once = Once::new(self.leases.clone(), self.clock.clone(), self.ids.clone());
+        let breakers = Breakers::new(self.control.clone(), self.clock.clone(), self.ids.clone());
+        StepWorker { shell: self.shell::<A>(), once, breakers }
     }
 }
 
@@ -69,9 +83,8 @@ impl Functions {
     /// # Panics
     /// When a function is in the register and not given, or given and not in the register.
     #[must_use]
-    #[expect(clippy::panic, reason = "a panic is how a test fails")]
     pub fn of<A: Application>(ports: &Ports, own: Vec<(&'static str, Arc<dyn Handler>)>) -> Self {
-        let Ports { store, bus, queues, views, control, clock, ids } = ports.clone();
+        let Ports { store, bus, queues, views, control, clock, ids, .. } = ports.clone();
         let mut own: BTreeMap<_, _> = own.into_iter().collect();
         let triage = Register::<A>::triage(ports.shell::<A>(), queues.clone(), control.clone());
         let (store_of_views, views_of_views) = (store.clone(), views.clone());
