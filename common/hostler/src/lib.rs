@@ -1,3 +1,5 @@
+//! The whole runtime under one name.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # Where things are

@@ -275,5 +275,5 @@ fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
 fn deferred(saga: &SagaRef, step: &StepId, open: &Open) -> Option<HostInput> {
     let (saga, step) = (saga.clone(), step.clone());
     let (until, reason) = (open.until, open.to_string());
-    (open.dependency == ALL_BMCS).then(|| HostInput::DeferStep { saga, step, until, reason })
+    (open.dependency == ALL_BMCS).then_some(HostInput::DeferStep { saga, step, until, reason })
 }

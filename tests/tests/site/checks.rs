@@ -112,7 +112,7 @@ impl Site {
                     assert!(reservation.closed && reservation.released, "{saga}: {reservation:?}");
                 }
                 SagaStatus::Stuck { .. } => {}
-                SagaStatus::NotStarted | SagaStatus::Running { .. } | SagaStatus::Compensating { .. } => {
+                SagaStatus::NotStarted | SagaStatus::Running | SagaStatus::Compensating { .. } => {
                     panic!("{saga} waits for ever: {state:#?}")
                 }
             }

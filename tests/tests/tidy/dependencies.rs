@@ -1,5 +1,6 @@
 //! Directions of dependencies: the runtime's side and the application's side meet only where they are wired.
 
+use std::fs;
 use std::sync::OnceLock;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
@@ -7,12 +8,15 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use crate::repository::{Findings, folders, function_library, root, sources};
 
 /// What each crate of `common/` and beside it may import of the workspace.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("hostler-core", &[]),
     ("hostler-runtime", &["hostler-core"]),
     ("hostler-aws", &["hostler-core", "hostler-runtime"]),
     ("hostler-testkit", &["hostler-core", "hostler-runtime"]),
     ("hostler-bench", &["hostler-core", "hostler-runtime"]),
+    // The facade: what strangers depend on, and the example that is written as they write.
+    ("hostler", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-testkit", "hostler"]),
+    ("hostler-example-orders", &["hostler"]),
     ("hostler-events", &["hostler-core"]),
     // The register is where the two sides meet.
     ("hostler-app", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-events", "hostler-domain"]),
@@ -95,11 +99,13 @@ fn functions_do_not_import_each_other() {
 
 #[test]
 fn the_testkit_is_only_for_tests() {
-    let mut findings = Findings::of("hostler-testkit is only ever a dev-dependency, and knows no domain");
+    let mut findings = Findings::of(
+        "hostler-testkit is only ever a dev-dependency, or a feature of the facade, and knows no domain",
+    );
     for package in &workspace().packages {
         for (import, in_tests) in imports(package) {
             findings.unless(
-                import != "hostler-testkit" || in_tests,
+                import != "hostler-testkit" || in_tests || package.name.as_str() == "hostler",
                 &package.name,
                 "imports it into production code",
             );
@@ -181,7 +187,10 @@ fn what_is_imported_is_used() {
             // The one package here whose library has another name.
             let name =
                 if dependency.name == "md-5" { "md5".to_owned() } else { dependency.name.replace('-', "_") };
-            let used = sources().iter().any(|file| file.path.starts_with(&part) && names(&file.text, &name));
+            // The examples of a README are tests as well.
+            let readme = fs::read_to_string(root().join(&part).join("README.md")).unwrap_or_default();
+            let used = names(&readme, &name)
+                || sources().iter().any(|file| file.path.starts_with(&part) && names(&file.text, &name));
             findings.unless(used, format!("{folder}/Cargo.toml"), format!("{} is not used", dependency.name));
         }
     }
