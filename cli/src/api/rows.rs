@@ -159,7 +159,8 @@ impl Entity for RequestRow {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FailureRow {
     pub(crate) id: String,
-    pub(crate) letter: DeadLetter,
+    #[serde(rename = "letter")]
+    pub(crate) dead_letter: DeadLetter,
     pub(crate) status: String,
     pub(crate) category: String,
     pub(crate) deadline_at: Timestamp,

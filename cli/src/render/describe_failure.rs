@@ -47,7 +47,7 @@ pub(super) fn failure(event: &FailureEvent, recorded_at: Timestamp) -> Line {
             Line::new(Mark::Other, format!("{follower} of the same key waits behind it"))
         }
         FailureEvent::Released { follower, .. } => {
-            Line::new(Mark::Begun, format!("it is the turn of {follower}"))
+            Line::new(Mark::Begun, format!("{follower} is released: it is handled next"))
         }
         FailureEvent::FollowerEnded { follower, .. } => {
             Line::new(Mark::Done, format!("{follower} is dealt with"))

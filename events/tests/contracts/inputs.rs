@@ -26,7 +26,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("fire-timers.sqs.json", sqs("timers", &[saga_timer(), host_timer()])),
         ("project-views.sqs.json", sqs("project-views", &bus_events_of_the_views())),
         ("relay-outbox.stream.json", stream()),
-        ("triage-failures.letter.sqs.json", dead_letter()),
+        ("triage-failures.dead-letter.sqs.json", dead_letter()),
         ("watch-flow.schedule.json", tick()),
         ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
         ("answer-queries.past.http.json", {

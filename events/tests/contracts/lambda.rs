@@ -68,7 +68,7 @@ fn every_queue_input_is_a_batch_of_messages_that_decode() {
                     let contract = hostler_events::find(&command.command_type).unwrap();
                     (contract.check)(&command.data).unwrap();
                     let reader = inputs::reader(contract.queue.unwrap());
-                    let dead_letter = name.starts_with("letter");
+                    let dead_letter = name.starts_with("dead-letter");
                     assert!(dead_letter || reader == function, "{name} is on the queue of another function");
                     seen.push(command.command_type.clone());
                 }

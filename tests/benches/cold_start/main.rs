@@ -31,7 +31,7 @@ const FIRST: [(&str, &str); 11] = [
     ("project-views", "project-views.sqs.json"),
     ("run-sagas", "run-sagas.start-saga.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),
-    ("triage-failures", "triage-failures.letter.sqs.json"),
+    ("triage-failures", "triage-failures.dead-letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),
 ];
 

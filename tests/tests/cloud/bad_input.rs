@@ -122,7 +122,7 @@ async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operat
                 1,
                 json!({ "saga": "provisioning#p", "step": "s", "host": "h-01", "role": "web" }),
             )),
-            "came where",
+            "is not known here",
             "validation",
         ),
     ];

@@ -21,7 +21,10 @@ pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
         Outcome::Ends { code: 0, says: "first.1" },
     ),
     ("cargo hostler provisionings list", Outcome::Ends { code: 0, says: "3 completed" }),
-    ("cargo hostler provisionings show first.1", Outcome::Ends { code: 0, says: "completed: h-" }),
+    (
+        "cargo hostler provisionings show first.1",
+        Outcome::Ends { code: 0, says: "reserve-host completed: host h-" },
+    ),
     ("cargo hostler hosts show h-07", Outcome::Ends { code: 0, says: "h-07" }),
     ("cargo hostler hosts show h-07 --version 3", Outcome::Ends { code: 0, says: "h-07" }),
     ("cargo hostler hosts label h-25 simulate.configure=fail", Outcome::Ends { code: 0, says: "Accepted" }),
@@ -39,7 +42,7 @@ pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
     ("cargo hostler watch --request busy --until-done", Outcome::Ends { code: 0, says: "busy.1" }),
     ("cargo hostler stats", Outcome::Ends { code: 0, says: "" }),
     (
-        "cargo hostler functions invoke triage-failures --sample letter.sqs",
+        "cargo hostler functions invoke triage-failures --sample dead-letter.sqs",
         Outcome::Ends { code: 0, says: "" },
     ),
     ("cargo hostler failures list --wait", Outcome::Ends { code: 0, says: "quarantined" }),

@@ -25,9 +25,9 @@ pub(super) async fn rows(target: &Target, which: &Which, all: bool) -> Result<Ve
     let mut rows: Vec<FailureRow> = target.api.rows(if all { None } else { Some(OPEN) }).await?;
     let fits = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
     rows.retain(|row| {
-        fits(&which.queue, &row.letter.queue)
+        fits(&which.queue, &row.dead_letter.queue)
             && fits(&which.category, &row.category)
-            && fits(&which.message_type, &row.letter.message_type)
+            && fits(&which.message_type, &row.dead_letter.message_type)
             && fits(&which.status, &row.status)
     });
     rows.sort_by_key(|row| row.deadline_at);
@@ -65,7 +65,7 @@ pub(super) async fn list(args: &ListArgs, target: &Target, out: Out) -> Result<(
         drawn,
         |rows| {
             let group = |row: &FailureRow| {
-                format!("{}/{}/{}", row.letter.queue, row.category, row.letter.message_type)
+                format!("{}/{}/{}", row.dead_letter.queue, row.category, row.dead_letter.message_type)
             };
             let groups: Vec<String> = rows.iter().map(group).collect();
             table::tally(groups.iter().map(String::as_str))
@@ -95,13 +95,13 @@ fn drawn(rows: &[FailureRow]) -> String {
         });
         shown.add_row([
             Cell::new(&row.id),
-            Cell::new(&row.letter.queue),
-            Cell::new(&row.letter.message_type),
+            Cell::new(&row.dead_letter.queue),
+            Cell::new(&row.dead_letter.message_type),
             Cell::new(&row.category),
             status,
             Cell::new(row.resends.to_string()),
             Cell::new(due(row, now)).fg(if late { Color::Red } else { Color::Reset }),
-            Cell::new(table::short(&row.letter.reason)),
+            Cell::new(table::short(&row.dead_letter.reason)),
         ]);
     }
     table::text(&shown)

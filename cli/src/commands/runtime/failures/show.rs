@@ -15,31 +15,31 @@ use crate::target::Target;
 pub(super) async fn show(args: &ShowArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let row: FailureRow = target.api.document(View::Failure, &args.id, &[]).await?;
     if args.body {
-        return out.line(pretty(&row.letter.body));
+        return out.line(pretty(&row.dead_letter.body));
     }
     let happened = target.api.timeline(View::Failure, &args.id, &[]).await?;
     if out.json {
         return out.document(&json!({ "state": row, "timeline": happened }));
     }
-    let letter = &row.letter;
+    let message = &row.dead_letter;
     let lines = [
         ("status", row.status.clone()),
-        ("reason", letter.reason.clone()),
+        ("reason", message.reason.clone()),
         ("category", row.category.clone()),
         ("due", due(&row, Timestamp::now())),
-        ("queue", letter.queue.clone()),
-        ("message", letter.message_type.clone()),
-        ("function", letter.function.clone().unwrap_or_default()),
-        ("tries", format!("{} on its queue, {} sent again", letter.attempts, row.resends)),
-        ("correlation id", letter.correlation_id.clone().unwrap_or_default()),
-        ("key", letter.key.clone().unwrap_or_default()),
-        ("waits behind", letter.behind.clone().unwrap_or_default()),
+        ("queue", message.queue.clone()),
+        ("message", message.message_type.clone()),
+        ("function", message.function.clone().unwrap_or_default()),
+        ("tries", format!("{} on its queue, {} sent again", message.attempts, row.resends)),
+        ("correlation id", message.correlation_id.clone().unwrap_or_default()),
+        ("key", message.key.clone().unwrap_or_default()),
+        ("waits behind", message.behind.clone().unwrap_or_default()),
         ("ahead of", row.followers.join(" ")),
     ];
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
         out.line(format!("{}  {value}", out.faint(format!("{name:>16}"))))?;
     }
-    out.line(format!("\n{}\n", pretty(&letter.body)))?;
+    out.line(format!("\n{}\n", pretty(&message.body)))?;
     out.line(timeline::timeline(&happened, true))
 }
 
