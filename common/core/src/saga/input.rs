@@ -54,7 +54,9 @@ impl StepName {
 
     pub(super) fn is_sound(name: &str) -> bool {
         let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=STEP_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(letters)
+        (1..=STEP_NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(letters)
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
     }
 }
 

@@ -14,7 +14,7 @@ pub trait StepNames: Copy + Eq + Debug + Send + Sync + 'static {
     /// All of them.
     const ALL: &'static [Self];
 
-    /// The name in ids, views and timelines: 1 to 40 of `a-z`, `0-9` and `-`.
+    /// The name in ids, views and timelines: 1 to 40 of `a-z`, `0-9` and `-`, with a letter first.
     fn as_str(self) -> &'static str;
 }
 
@@ -309,7 +309,7 @@ pub enum BadPlan {
     #[error("the definition has no example of an order: let its `examples` give one of each shape")]
     NoExample,
     /// The name cannot be part of a step id.
-    #[error("the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -")]
+    #[error("the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -, with a letter first")]
     Name {
         /// The name.
         step: StepName,
