@@ -9,7 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::error::Error;
+use crate::package::folder_of;
 use crate::progress::Progress;
+use crate::template::Template;
 
 /// What cargo says of one artefact it has built.
 #[derive(Debug, Deserialize)]
@@ -36,7 +38,7 @@ pub enum Build {
     Release,
 }
 
-/// Builds every function below `functions/` of the workspace at `root`, and says where each one's binary is.
+/// Builds every function of the application at `root`, and says where each one's binary is.
 ///
 /// # Errors
 /// [`Error::File`] when the folder cannot be read, [`Error::Build`] with what cargo said.
@@ -109,9 +111,14 @@ fn is_of_the_running_package(name: &str) -> bool {
         || ["CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"].contains(&name)
 }
 
-/// The folders below `functions/`.
+/// The folders below `functions/`; where there are none, what the template has in `target/lambda/`.
 fn function_names(root: &Path) -> Result<Vec<String>, Error> {
     let folder = root.join("functions");
+    if !folder.is_dir() {
+        let template = Template::load(root.join("template.yaml"))?;
+        let functions = template.resources("AWS::Serverless::Function");
+        return Ok(functions.filter_map(|(_, function)| folder_of(function)).collect());
+    }
     let entries = std::fs::read_dir(&folder).map_err(Error::file("read", &folder))?;
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)

@@ -88,7 +88,7 @@ fn check_binaries(template: &Template, binaries: &BTreeMap<String, PathBuf>) -> 
 }
 
 /// The last part of a local CodeUri, as `relay-outbox` of `target/lambda/relay-outbox/`.
-fn folder_of(function: &Value) -> Option<String> {
+pub(crate) fn folder_of(function: &Value) -> Option<String> {
     let uri = function.get("Properties")?.get("CodeUri")?.as_str()?;
     if uri.starts_with("s3://") {
         return None;

@@ -1,0 +1,261 @@
+//! The SAM template of an application, written from its register: a test compares it with the committed one.
+//!
+//! Each function may do what it is there for, and nothing else. Flow control is not part of it yet.
+
+use std::fmt::Write;
+
+use hostler_runtime::batch::dead_letter_queue;
+use hostler_runtime::register::{Does, Function, Queue};
+use hostler_runtime::{Application, Register};
+
+/// How often a message is received before it is a dead letter.
+const RECEIVES_MAX: u32 = 30;
+const TABLES: &str = include_str!("template/tables.yaml");
+const API: &str = include_str!("template/api.yaml");
+
+/// What a template says beside the register.
+#[derive(Debug, Clone, Copy)]
+pub struct Sam {
+    /// What the stack is.
+    pub description: &'static str,
+    /// What the names of binaries begin with, before the function's name.
+    pub binaries: &'static str,
+    /// The parameters, in YAML.
+    pub parameters: &'static str,
+    /// Variables that are the application's own: the function's name, the variable's, and its value in YAML.
+    pub variables: &'static [(&'static str, &'static str, &'static str)],
+}
+
+impl Sam {
+    /// The template of the application `A`.
+    #[must_use]
+    pub fn template<A: Application>(&self) -> String {
+        let mut text = format!(
+            "# Written from the register; a test says when it is old, and writes it anew.\n\
+             AWSTemplateFormatVersion: \"2010-09-09\"\nTransform: AWS::Serverless-2016-10-31\n\
+             Description: {}\n\nParameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n    \
+             AllowedValues: [x86_64, arm64]\n{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \
+             Handler: bootstrap\n    Architectures:\n      - !Ref Architecture\n\nResources:\n{TABLES}\n",
+            self.description, self.parameters
+        );
+        for (queue, function) in Register::<A>::queues() {
+            text += &queues(queue, function);
+        }
+        if Register::<A>::that(Does::Relay).is_some() {
+            text += &dead_letters(&Register::<A>::relay_failures());
+        }
+        for function in A::FUNCTIONS.iter().filter(|function| function.does != Does::Flow) {
+            text += &self.function::<A>(function);
+        }
+        text + API + &outputs::<A>()
+    }
+
+    fn function<A: Application>(&self, function: &Function) -> String {
+        let Function { name, does, queue, .. } = *function;
+        let (reads, sends) = (reads(function), sends::<A>(function));
+        let timeout = queue.map_or(29, |queue| queue.visibility_seconds / 6).min(900);
+        let mut text = format!(
+            "  {}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+             CodeUri: target/lambda/{}{name}/\n      Timeout: {timeout}\n      MemorySize: 256\n      \
+             Environment:\n        Variables:\n",
+            logical(name),
+            self.binaries
+        );
+        for (table, _) in tables(does) {
+            let variable = table.trim_end_matches("Table").to_uppercase();
+            let _ = writeln!(text, "          {variable}_TABLE: !Ref {table}");
+        }
+        if does == Does::Relay {
+            text += "          EVENT_BUS: !Ref EventBus\n";
+        }
+        for (_, variable, value) in self.variables.iter().filter(|(of, _, _)| *of == name) {
+            let _ = writeln!(text, "          {variable}: {value}");
+        }
+        if !sends.is_empty() {
+            text += "          QUEUE_URLS: !Sub |-\n            {\n";
+            text += &urls(sends.iter().chain(reads.iter().filter(|queue| !sends.contains(queue))), 14);
+            text += "            }\n";
+        }
+        text += &events(function, &reads);
+        text += &policies(does, &reads, &sends);
+        text + "\n"
+    }
+}
+
+/// `take-payments` is `TakePayments`, and `take-payments-dlq` is the dead-letter queue `TakePaymentsDlq`.
+fn logical(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('-').map(capital).collect()
+}
+
+fn queue_resource(name: &str) -> String {
+    let logical = logical(name);
+    if name.ends_with("-dlq") { logical } else { logical + "Queue" }
+}
+
+fn queues(queue: &Queue, function: &Function) -> String {
+    let Queue { name, visibility_seconds, .. } = *queue;
+    let (resource, dead) = (queue_resource(name), dead_letter_queue(name));
+    let mut text = format!(
+        "  {resource}:\n    Type: AWS::SQS::Queue\n    Properties:\n      \
+         VisibilityTimeout: {visibility_seconds}\n      MessageRetentionPeriod: 86400\n      \
+         SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
+         deadLetterTargetArn: !GetAtt {}.Arn\n        maxReceiveCount: {RECEIVES_MAX}\n",
+        queue_resource(&dead)
+    );
+    text += &dead_letters(&dead);
+    if !function.events.is_empty() {
+        let types: String = function.events.iter().map(|event| format!("          - {event}\n")).collect();
+        let _ = write!(
+            text,
+            "  {0}Rule:\n    Type: AWS::Events::Rule\n    Properties:\n      EventBusName: !Ref EventBus\n      \
+             EventPattern:\n        detail-type:\n{types}      Targets:\n        - Id: queue\n          \
+             Arn: !GetAtt {resource}.Arn\n  {0}QueuePolicy:\n    Type: AWS::SQS::QueuePolicy\n    \
+             Properties:\n      Queues:\n        - !Ref {resource}\n      PolicyDocument:\n        \
+             Version: \"2012-10-17\"\n        Statement:\n          - Effect: Allow\n            Principal:\n              \
+             Service: events.amazonaws.com\n            Action: sqs:SendMessage\n            \
+             Resource: !GetAtt {resource}.Arn\n            Condition:\n              ArnEquals:\n                \
+             aws:SourceArn: !GetAtt {0}Rule.Arn\n",
+            logical(function.name)
+        );
+    }
+    text
+}
+
+fn dead_letters(name: &str) -> String {
+    format!(
+        "  {}:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 180\n      \
+         MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
+        queue_resource(name)
+    )
+}
+
+/// The tables that a function uses, and how.
+fn tables(does: Does) -> &'static [(&'static str, &'static [&'static str])] {
+    const READ: &[&str] = &["Query"];
+    const APPEND: &[&str] = &["Query", "PutItem"];
+    const STATE: &[&str] = &["GetItem", "PutItem"];
+    const LEASE: &[&str] = &["PutItem", "UpdateItem", "DeleteItem"];
+    match does {
+        Does::Commands | Does::Triage | Does::Flow => &[("EventsTable", APPEND), ("ControlTable", STATE)],
+        Does::Sagas => &[("EventsTable", APPEND)],
+        Does::Steps => &[("EventsTable", APPEND), ("ControlTable", STATE), ("IdempotencyTable", LEASE)],
+        Does::Views => &[("EventsTable", READ), ("ViewsTable", STATE)],
+        Does::Queries => &[("EventsTable", READ), ("ViewsTable", &["GetItem", "Query"])],
+        Does::Relay | Does::Timers => &[],
+    }
+}
+
+/// The queues that a function reads.
+fn reads(function: &Function) -> Vec<String> {
+    function.queue.iter().map(|queue| queue.name.to_owned()).collect()
+}
+
+/// The queues that a function sends to.
+fn sends<A: Application>(function: &Function) -> Vec<String> {
+    let failures = Register::<A>::that(Does::Triage).and_then(|triage| triage.queue);
+    let failures = failures.map(|queue| queue.name.to_owned());
+    let all = || Register::<A>::queues().map(|(queue, _)| queue.name.to_owned());
+    let own = function.queue.map(|queue| [queue.name.to_owned(), dead_letter_queue(queue.name)]);
+    let mut sends: Vec<String> = own.into_iter().flatten().collect();
+    match function.does {
+        Does::Queries => return Vec::new(),
+        Does::Relay => sends.extend(all().chain([Register::<A>::relay_failures()])),
+        Does::Triage => sends.extend(all()),
+        Does::Timers => sends
+            .extend(Register::<A>::categories().into_iter().filter_map(|of| of.timers_to.map(str::to_owned))),
+        Does::Commands | Does::Sagas | Does::Steps | Does::Views | Does::Flow => {}
+    }
+    sends.extend(failures);
+    let mut once: Vec<String> = Vec::new();
+    for queue in sends {
+        if !once.contains(&queue) {
+            once.push(queue);
+        }
+    }
+    // Triage is told the names of the queues that it reads.
+    if function.does == Does::Triage {
+        once.extend(Register::<A>::origins().map(dead_letter_queue));
+    }
+    once
+}
+
+fn urls<'a>(queues: impl Iterator<Item = &'a String>, indent: usize) -> String {
+    let url = |queue: &String| format!("{:indent$}\"{queue}\": \"${{{}}}\"", "", queue_resource(queue));
+    queues.map(url).collect::<Vec<_>>().join(",\n") + "\n"
+}
+
+/// What wakes a function.
+fn events(function: &Function, reads: &[String]) -> String {
+    let mapping = |name: &str, queue: &str, consumers: u16| {
+        format!(
+            "        {name}:\n          Type: SQS\n          Properties:\n            Queue: !GetAtt {}.Arn\n            \
+             BatchSize: 10\n            FunctionResponseTypes:\n              - ReportBatchItemFailures\n            \
+             ScalingConfig:\n              MaximumConcurrency: {consumers}\n",
+            queue_resource(queue)
+        )
+    };
+    let consumers = function.queue.map_or(20, |queue| queue.consumers);
+    match function.does {
+        Does::Queries | Does::Flow => String::new(),
+        Does::Relay => format!(
+            "      Events:\n        Outbox:\n          Type: DynamoDB\n          Properties:\n            \
+             Stream: !GetAtt EventsTable.StreamArn\n            StartingPosition: TRIM_HORIZON\n            \
+             BatchSize: 100\n            ParallelizationFactor: 10\n            MaximumRecordAgeInSeconds: 86400\n            \
+             BisectBatchOnFunctionError: true\n            DestinationConfig:\n              OnFailure:\n                \
+             Type: SQS\n                Destination: !GetAtt {}.Arn\n",
+            queue_resource(&dead_letter_queue(function.name))
+        ),
+        Does::Commands | Does::Sagas | Does::Steps | Does::Timers | Does::Views | Does::Triage => {
+            let mapped: String = reads.iter().map(|queue| mapping("Queue", queue, consumers)).collect();
+            format!("      Events:\n{mapped}")
+        }
+    }
+}
+
+fn policies(does: Does, reads: &[String], sends: &[String]) -> String {
+    let mut text = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();
+    let mut allow = |actions: &[String], resources: &[String]| {
+        text += "            - Effect: Allow\n              Action:\n";
+        for action in actions {
+            let _ = writeln!(text, "                - {action}");
+        }
+        text += "              Resource:\n";
+        for resource in resources {
+            let _ = writeln!(text, "                - {resource}");
+        }
+    };
+    for (table, actions) in tables(does) {
+        let actions: Vec<String> = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
+        let mut resources = vec![format!("!GetAtt {table}.Arn")];
+        if does == Does::Queries && *table == "ViewsTable" {
+            resources.push("!Sub ${ViewsTable.Arn}/index/by-group".to_owned());
+        }
+        allow(&actions, &resources);
+    }
+    if does == Does::Relay {
+        allow(&["events:PutEvents".to_owned()], &["!GetAtt EventBus.Arn".to_owned()]);
+    }
+    let arns = |queues: &[String]| -> Vec<String> {
+        queues.iter().map(|queue| format!("!GetAtt {}.Arn", queue_resource(queue))).collect()
+    };
+    if !reads.is_empty() {
+        allow(&["sqs:ChangeMessageVisibility".to_owned()], &arns(reads));
+    }
+    if !sends.is_empty() {
+        allow(&["sqs:SendMessage".to_owned()], &arns(sends));
+    }
+    text
+}
+
+fn outputs<A: Application>() -> String {
+    let queues =
+        Register::<A>::queues().flat_map(|(queue, _)| [queue.name.to_owned(), dead_letter_queue(queue.name)]);
+    let queues: Vec<String> = queues.chain([Register::<A>::relay_failures()]).collect();
+    let mut text =
+        format!("  QueueUrls:\n    Value: !Sub |-\n      {{\n{}      }}\n", urls(queues.iter(), 8));
+    for function in A::FUNCTIONS.iter().filter(|function| function.does != Does::Flow) {
+        let _ = write!(text, "  {0}Function:\n    Value: !Ref {0}Function\n", logical(function.name));
+    }
+    text
+}
