@@ -232,7 +232,7 @@ impl Breakers {
             },
             Ok(None) => (Breaker::default(), 0),
             Err(error) => {
-                tracing::warn!(dependency, error = %error, "the breaker is not to be seen, and is taken for closed");
+                tracing::warn!(dependency, error = %error, "the breaker cannot be read, and is taken for closed");
                 (Breaker::default(), 0)
             }
         };

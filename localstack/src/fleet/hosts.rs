@@ -28,7 +28,7 @@ pub enum Behaviour {
     /// Installs and says so.
     #[default]
     Succeeds,
-    /// Hangs: nothing is ever heard of it.
+    /// Hangs: it never calls back.
     NeverAnswers,
     /// Says that it failed.
     Fails {

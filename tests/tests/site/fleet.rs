@@ -26,7 +26,7 @@ pub enum Boot {
     Succeeds,
     /// The image reports a failure.
     Fails,
-    /// Nothing is ever heard of it.
+    /// It never calls back.
     Silent,
 }
 

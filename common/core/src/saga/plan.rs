@@ -309,7 +309,9 @@ pub enum BadPlan {
     #[error("the definition has no example of an order: let its `examples` give one of each shape")]
     NoExample,
     /// The name cannot be part of a step id.
-    #[error("the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -, with a letter first")]
+    #[error(
+        "the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -, with a letter first"
+    )]
     Name {
         /// The name.
         step: StepName,

@@ -12,7 +12,7 @@ pub const RETRIES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 const BACKOFF_SECONDS: u64 = 30;
 /// The longest wait before any retry.
 const BACKOFF_SECONDS_MAX: u64 = 900;
-/// A copy that nobody has heard of for this long is lost: its queue keeps messages for a day.
+/// A copy that gave no sign for this long is lost: its queue keeps messages for a day.
 pub(super) const UNHEARD: SignedDuration = SignedDuration::from_hours(25);
 
 /// How long the people, or the machines, in charge of a category have.

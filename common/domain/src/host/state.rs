@@ -39,7 +39,7 @@ pub enum HostPhase {
     Available,
     /// Clean, at rest, held by a saga.
     Reserved,
-    /// Booted from its image, and not yet heard of.
+    /// Booted from its image; it has not called back yet.
     Deploying {
         /// The deployment.
         step: StepId,

@@ -39,7 +39,7 @@ pub struct ReservationState {
     /// Every host that was ever chosen, each once. An attempt that was slow may hold one of them after it was
     /// lost to a later attempt, so the release goes through all of them.
     pub tried: Vec<HostId>,
-    /// The step that was heard of last.
+    /// The step that was recorded last.
     pub step: Option<StepId>,
     /// Whether no host may be chosen any more.
     pub closed: bool,

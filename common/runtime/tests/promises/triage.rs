@@ -371,7 +371,7 @@ async fn later_messages_of_a_key_wait_behind_the_failed_one_and_are_let_go_in_or
     assert_eq!(site.handled(), ["b1", "a2", "a4", "a5"]);
     site.send("a6", "work").await;
     site.settle().await;
-    assert_eq!(site.handled().last().map(String::as_str), Some("a6"), "the lane is open again");
+    assert_eq!(site.handled().last().map(String::as_str), Some("a6"), "the key is released");
     assert_eq!(site.count("failure.recorded"), 5, "a6 went straight through");
     assert!(site.failures().await.iter().all(|(_, state)| state.is_settled()));
 }
@@ -401,8 +401,8 @@ async fn a_message_that_held_its_key_and_then_waits_is_not_parked_behind_itself(
     site.send("a1", "wait").await;
     let held = OrderingKeys::new(Arc::new(site.control.clone()));
     let id = site.queues.receive("orders", 1)[0].message_id.clone();
-    let lane = hostler_core::triage::OrderingKey { queue: "orders".to_owned(), key: "a".to_owned() };
-    held.hold(&lane, &FailureId::new(id).unwrap()).await.unwrap();
+    let key = hostler_core::triage::OrderingKey { queue: "orders".to_owned(), key: "a".to_owned() };
+    held.hold(&key, &FailureId::new(id).unwrap()).await.unwrap();
     site.away(true);
     site.pass(SignedDuration::from_mins(2)).await;
     site.away(false);

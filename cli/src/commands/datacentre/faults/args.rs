@@ -20,7 +20,7 @@ pub(super) enum FaultsVerb {
     #[command(after_help = "Examples:\n  \
         hostler faults set h-03 busy --times 3        its BMC answers 503 three times\n  \
         hostler faults set h-03 lie-power             its BMC reports the wrong power state once\n  \
-        hostler faults set h-03 never-answers         it boots and is never heard of again\n  \
+        hostler faults set h-03 never-answers         it boots and never calls back\n  \
         hostler faults set h-03 slow --ms 5000        it takes 5 s longer to boot")]
     Set(SetArgs),
     /// Have a simulated host and its BMC work again

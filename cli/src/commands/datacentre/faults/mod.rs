@@ -70,7 +70,7 @@ fn describe(status: &HostStatus) -> String {
     let faults = if faults.is_empty() { "its BMC works".to_owned() } else { faults.join("; ") };
     let behaviour = match &status.behaviour {
         Behaviour::Succeeds => "it boots and calls back".to_owned(),
-        Behaviour::NeverAnswers => "it boots and is never heard of".to_owned(),
+        Behaviour::NeverAnswers => "it boots and never calls back".to_owned(),
         Behaviour::Fails { reason } => format!("it boots and reports {reason:?}"),
         Behaviour::Slow { ms } => format!("it boots {ms} ms slower"),
     };
