@@ -133,7 +133,7 @@ async fn a_courier_that_is_never_heard_of_again_is_called_off() {
     shop.order("o-1", 450).await;
     shop.deliver(json!({ "result": "alive" })).await;
     shop.world.advance(20 * HOUR).await;
-    assert_eq!(shop.status("o-1"), "running", "he was heard of");
+    assert_eq!(shop.status("o-1"), "running", "the courier gave a sign of life");
     shop.world.advance(30 * HOUR).await;
     assert_eq!(shop.status("o-1"), "compensated");
     assert_eq!(shop.outside.told(|told| (told.cancelled.len(), told.payments.len())), (1, 0));
