@@ -14,7 +14,6 @@ mod operations;
 pub mod redfish;
 pub mod simulate;
 pub mod state;
-pub mod token;
 
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState, Rested,
@@ -26,4 +25,3 @@ pub use image::{BootImage, ImageUrlError};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use state::{ControlState, StateStore};
-pub use token::{CallbackKey, WeakKey};

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use hostler_app::Hosts;
 use hostler_core::{Actor, Commit, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostInput};
-use hostler_drivers::CallbackKey;
 use hostler_events::commands::{BootOutcome, ReportBoot};
 use hostler_events::{HostId, StepId};
 use hostler_runtime::register::{Accept, Accepted, Rejected};
+use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{Request, Response};
 use hostler_runtime::serving::{body_fits, cause_of};
 use hostler_runtime::state::shell::{Cause, Shell};
@@ -64,7 +64,8 @@ pub(crate) struct Boots {
 impl Accept<ReportBoot> for Boots {
     async fn accept(&self, shell: &Shell, cause: &Cause, report: ReportBoot) -> Result<Accepted, Rejected> {
         let ReportBoot { host, step, token, outcome, reason } = report;
-        if !self.callback_key.verify(host.as_str(), step.as_str(), &token) {
+        let stream = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
+        if !self.callback_key.verify(&stream, &step, &token) {
             return Err(Rejected::Refused {
                 status: 403,
                 code: "wrong-token",
@@ -73,7 +74,6 @@ impl Accept<ReportBoot> for Boots {
                 ),
             });
         }
-        let stream = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
         let fold = shell.load::<HostDecider>(&stream).await.map_err(Failure::from)?;
         let cause = of_step(shell, cause, &stream, fold.version, &step).await?;
         let input = HostInput::BootReported { step, outcome, reason };

@@ -3,8 +3,8 @@
 use accept_commands::{AcceptCommands, setting};
 use hostler_app::{Settings, start};
 use hostler_aws::lambda::Error;
-use hostler_drivers::CallbackKey;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
+use hostler_runtime::serving::callback::CallbackKey;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

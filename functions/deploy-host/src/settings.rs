@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use hostler_drivers::{CallbackKey, Patience, TlsTrust, WeakKey};
+use hostler_drivers::{Patience, TlsTrust};
 use hostler_events::Image;
+use hostler_runtime::serving::callback::{CallbackKey, WeakKey};
 
 /// How long a host may take to change its power state.
 const POWER_DEADLINE: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use hostler_core::{
 use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState, ReservationDecider, ReservationInput};
 use hostler_drivers::memory::MemoryBmcs;
-use hostler_drivers::{CallbackKey, Patience, TlsTrust};
+use hostler_drivers::{Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
@@ -20,6 +20,7 @@ use hostler_runtime::effects::once::Once;
 use hostler_runtime::effects::steps::StepWorker;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::{Clock, Row, Views};
+use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};

@@ -11,8 +11,8 @@ use hostler_app::{Hostler, Register, Settings};
 use hostler_core::saga::SAGAS_QUEUE;
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, CallbackKey, Configuration, ControlState, Deregistered, DriverError, FirstSample,
-    Monitoring, Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+    Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
+    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::Image;
 use hostler_runtime::effects::breakers::Breakers;
@@ -23,6 +23,7 @@ use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::ports::{Control, Views};
 use hostler_runtime::register::Queue;
+use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock, world};
 use monitor_host::MonitorHost;

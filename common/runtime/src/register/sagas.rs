@@ -60,7 +60,7 @@ impl Operations {
             return Err(refused(404, "no-such-route", "no callbacks are served here".to_owned()));
         };
         let CallBack { saga, step, token, outcome } = call;
-        if !key.verify(&saga, &step, &token) {
+        if !key.verify(saga.stream(), &step, &token) {
             let reason = format!(
                 "the token is not the one of {step} of {saga}: call back with the URL that was given"
             );

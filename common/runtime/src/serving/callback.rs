@@ -1,10 +1,10 @@
-//! Outsiders' callbacks: the token that lets one answer for one step of a saga, and what comes of its call.
+//! The token that lets an outsider answer for one step: of a saga, or of an entity that waits on its own account.
 
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use hostler_core::StepId;
 use hostler_core::saga::SagaRef;
+use hostler_core::{StepId, StreamId};
 
 /// The least bytes that a key must have.
 pub const KEY_BYTES_MIN: usize = 16;
@@ -17,7 +17,8 @@ pub struct WeakKey {
     pub bytes: usize,
 }
 
-/// The secret that callback tokens are made with: HMAC-SHA256 of saga and step. One per deployment.
+/// The secret that callback tokens are made with: HMAC-SHA256 of the step and the stream that waits for it. One per
+/// deployment.
 #[derive(Clone)]
 pub struct CallbackKey(hmac::Key);
 
@@ -39,16 +40,16 @@ impl CallbackKey {
         }
     }
 
-    /// The token for one attempt of one saga: 64 hexadecimal digits.
+    /// The token for one step: 64 hexadecimal digits. `stream` is who waits, such as `order#o-1`.
     #[must_use]
-    pub fn token(&self, saga: &SagaRef, step: &StepId) -> String {
-        hex::encode(hmac::sign(&self.0, &signed(saga, step)))
+    pub fn token(&self, stream: &StreamId, step: &StepId) -> String {
+        hex::encode(hmac::sign(&self.0, &signed(stream, step)))
     }
 
-    /// Whether a token is the one of this attempt. Takes the same time wherever it differs.
+    /// Whether a token is the one of this step. Takes the same time wherever it differs.
     #[must_use]
-    pub fn verify(&self, saga: &SagaRef, step: &StepId, token: &str) -> bool {
-        hex::decode(token).is_ok_and(|token| hmac::verify(&self.0, &signed(saga, step), &token).is_ok())
+    pub fn verify(&self, stream: &StreamId, step: &StepId, token: &str) -> bool {
+        hex::decode(token).is_ok_and(|token| hmac::verify(&self.0, &signed(stream, step), &token).is_ok())
     }
 
     /// The URL that the outsider is given: `url` is where the application serves `POST /callbacks`.
@@ -56,13 +57,13 @@ impl CallbackKey {
     pub fn url(&self, url: &str, saga: &SagaRef, step: &StepId) -> String {
         // Ids have no characters that a query cannot hold, but for the one between kind and id.
         let named = saga.as_str().replace('#', "%23");
-        format!("{url}?saga={named}&step={step}&token={}", self.token(saga, step))
+        format!("{url}?saga={named}&step={step}&token={}", self.token(saga.stream(), step))
     }
 }
 
 /// Ids have no line breaks, so no two pairs are signed alike.
-fn signed(saga: &SagaRef, step: &StepId) -> Vec<u8> {
-    format!("{saga}\n{step}").into_bytes()
+fn signed(stream: &StreamId, step: &StepId) -> Vec<u8> {
+    format!("{stream}\n{step}").into_bytes()
 }
 
 #[cfg(test)]
@@ -73,14 +74,17 @@ mod tests {
     #[test]
     fn only_the_right_saga_step_and_key_verify() {
         let key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
-        let (saga, step) = ("order#o-1".parse().unwrap(), StepId::new("o-1/deliver/1").unwrap());
-        let token = key.token(&saga, &step);
-        assert!(key.verify(&saga, &step, &token));
+        let (saga, step): (SagaRef, _) =
+            ("order#o-1".parse().unwrap(), StepId::new("o-1/deliver/1").unwrap());
+        let order = saga.stream();
+        let token = key.token(order, &step);
+        assert!(key.verify(order, &step, &token));
         assert!(!key.verify(&"order#o-2".parse().unwrap(), &step, &token));
-        assert!(!key.verify(&saga, &StepId::new("o-1/deliver/2").unwrap(), &token));
-        assert!(!key.verify(&saga, &step, &token[2..]));
+        assert!(!key.verify(order, &StepId::new("o-1/deliver/2").unwrap(), &token));
+        assert!(!key.verify(order, &step, &token[2..]));
+        assert!(!key.verify(order, &step, ""));
         let other = CallbackKey::new(b"another key of 32 bytes or so...").unwrap();
-        assert!(!other.verify(&saga, &step, &token));
+        assert!(!other.verify(order, &step, &token));
         let url = key.url("https://shop.test/callbacks", &saga, &step);
         assert_eq!(
             url,
