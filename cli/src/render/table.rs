@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use hostler_core::saga::SagaStatus;
+use hostler_domain::Phase;
 use jiff::Timestamp;
 
 use crate::api::{HostRow, ProvisioningRow, RequestRow, SagaRow};
@@ -122,25 +124,9 @@ pub(crate) fn tally<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(" · ")
 }
 
-/// The phases of a host, in the order in which they are passed through.
-pub(crate) const PHASES: [&str; 10] = [
-    "verifying",
-    "cleaning",
-    "available",
-    "reserved",
-    "deploying",
-    "configuring",
-    "registering-monitoring",
-    "in-service",
-    "deprovisioning",
-    "quarantined",
-];
-/// Where a saga stands.
-pub(crate) const STATUSES: [&str; 5] = ["running", "compensating", "completed", "compensated", "stuck"];
-
 fn rank(name: &str) -> usize {
-    let known = || PHASES.iter().chain(&STATUSES);
-    known().position(|known| *known == name).unwrap_or(known().count())
+    let known = || Phase::shown().chain(SagaStatus::NAMES);
+    known().position(|known| known == name).unwrap_or(known().count())
 }
 
 fn colour(state: &str) -> Color {

@@ -22,6 +22,9 @@ pub enum Category {
 }
 
 impl Category {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Transient, Self::Validation, Self::Business, Self::Unknown];
+
     /// The name in metrics, attributes and views.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -36,9 +39,7 @@ impl Category {
     /// The category of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Transient, Self::Validation, Self::Business, Self::Unknown]
-            .into_iter()
-            .find(|category| category.as_str() == name)
+        Self::ALL.into_iter().find(|category| category.as_str() == name)
     }
 }
 

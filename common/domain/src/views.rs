@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::capacity::{Approval, CapacityState};
-use crate::host::{HostPhase, HostState};
+use crate::host::HostState;
 use crate::provisioning::{self, ProvisioningState};
 
 /// The view of all hosts, grouped by pool and phase.
@@ -66,19 +66,6 @@ pub fn host_group(pool: &PoolId, phase: &str) -> String {
 #[must_use]
 pub fn host(state: &HostState) -> Option<HostView> {
     let profile = state.profile.as_ref()?;
-    let reason = match &state.phase {
-        HostPhase::Quarantined { reason } => Some(reason.clone()),
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. } => None,
-    };
     Some(HostView {
         host: profile.host.clone(),
         pool: profile.pool.clone(),
@@ -91,7 +78,7 @@ pub fn host(state: &HostState) -> Option<HostView> {
         role: state.role.clone(),
         power: state.power,
         step: state.phase.step().cloned(),
-        reason,
+        reason: state.phase.reason().map(str::to_owned),
     })
 }
 

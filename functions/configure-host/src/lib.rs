@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
+use hostler_domain::{HostDecider, HostInput, HostState, Move};
 use hostler_drivers::{Applied, Configuration};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
@@ -40,7 +40,7 @@ impl Step<ApplyRole> for ConfigureHost {
 
     /// An order that came late must not change a host that is booted anew, wiped or in service.
     fn is_wanted(&self, command: &ApplyRole, host: &HostState) -> Wanted<HostInput> {
-        let configures = matches!(host.phase, HostPhase::Configuring | HostPhase::RegisteringMonitoring);
+        let configures = host.phase.allows(Move::Configure);
         Wanted::when(configures && !host.undone && host.is_held_by(&command.saga))
     }
 

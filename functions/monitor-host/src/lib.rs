@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
+use hostler_domain::{HostDecider, HostInput, HostState, Move};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
 use hostler_events::{HostId, MonitorCommand, StepId};
@@ -171,7 +171,7 @@ fn target(host: &HostId) -> Target {
 
 /// Whether a saga brings the host into service, or has done so.
 fn is_serving(host: &HostState) -> bool {
-    matches!(host.phase, HostPhase::RegisteringMonitoring | HostPhase::InService) && !host.undone
+    host.phase.allows(Move::Serve) && !host.undone
 }
 
 fn deregistered(command: &DeregisterMonitoring) -> HostInput {

@@ -116,17 +116,26 @@ pub enum SagaStatus {
     },
 }
 
+const RUNNING: &str = "running";
+const COMPENSATING: &str = "compensating";
+const COMPLETED: &str = "completed";
+const COMPENSATED: &str = "compensated";
+const STUCK: &str = "stuck";
+
 impl SagaStatus {
+    /// The names of the statuses that a view shows: those of sagas that have started.
+    pub const NAMES: [&'static str; 5] = [RUNNING, COMPENSATING, COMPLETED, COMPENSATED, STUCK];
+
     /// The name in views and errors.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::NotStarted => "not-started",
-            Self::Running => "running",
-            Self::Compensating { .. } => "compensating",
-            Self::Completed => "completed",
-            Self::Compensated { .. } => "compensated",
-            Self::Stuck { .. } => "stuck",
+            Self::Running => RUNNING,
+            Self::Compensating { .. } => COMPENSATING,
+            Self::Completed => COMPLETED,
+            Self::Compensated { .. } => COMPENSATED,
+            Self::Stuck { .. } => STUCK,
         }
     }
 

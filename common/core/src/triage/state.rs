@@ -27,6 +27,10 @@ pub enum FailureStatus {
 }
 
 impl FailureStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Resent, Self::Quarantined, Self::Parked, Self::Resolved, Self::Discarded];
+
     /// The name in views and messages.
     #[must_use]
     pub fn name(self) -> &'static str {

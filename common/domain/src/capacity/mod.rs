@@ -173,14 +173,21 @@ pub enum Approval {
     },
 }
 
+const APPROVED: &str = "approved";
+const AWAITS_APPROVAL: &str = "awaits-approval";
+const REJECTED: &str = "rejected";
+
 impl Approval {
+    /// The names in views and messages.
+    pub const NAMES: [&'static str; 3] = [APPROVED, AWAITS_APPROVAL, REJECTED];
+
     /// The name in views and messages.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Given => "approved",
-            Self::Awaited { .. } => "awaits-approval",
-            Self::Rejected { .. } => "rejected",
+            Self::Given => APPROVED,
+            Self::Awaited { .. } => AWAITS_APPROVAL,
+            Self::Rejected { .. } => REJECTED,
         }
     }
 }

@@ -6,7 +6,7 @@ use hostler_events::commands::{BootOutcome, FinishCleaning, FinishDeploy};
 use hostler_events::host::{CleaningBooted, DeployBooted, DeployCompleted};
 use hostler_events::{HostEvent, StepId};
 
-use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, cleaning, deploying, replies};
+use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, Move, cleaning, deploying, replies};
 
 pub(super) fn reported(
     known: Known<'_>,
@@ -18,30 +18,18 @@ pub(super) fn reported(
     if repeated {
         return Ok(Decision::nothing());
     }
-    match (&known.state.phase, &known.state.reservation) {
-        (HostPhase::Cleaning { step: current, booted: false, delayed: false, .. }, _) if current == step => {
-            of_cleaning(known, step, outcome, reason)
-        }
-        (HostPhase::Deploying { step: current }, Some(saga))
-            if current == step && !known.state.has_booted(step) =>
-        {
-            Ok(of_deployment(known, saga, step, outcome, reason))
-        }
-        (
-            HostPhase::Unknown
-            | HostPhase::Verifying { .. }
-            | HostPhase::Cleaning { .. }
-            | HostPhase::Available
-            | HostPhase::Reserved
-            | HostPhase::Deploying { .. }
-            | HostPhase::Configuring
-            | HostPhase::RegisteringMonitoring
-            | HostPhase::InService
-            | HostPhase::Deprovisioning { .. }
-            | HostPhase::Quarantined { .. },
-            _,
-        ) => Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() }),
+    let waits = known.state.waits_for(step);
+    if waits && let HostPhase::Cleaning { booted: false, delayed: false, .. } = known.state.phase {
+        return of_cleaning(known, step, outcome, reason);
     }
+    if waits
+        && known.state.phase.allows(Move::FinishDeploy)
+        && !known.state.has_booted(step)
+        && let Some(saga) = &known.state.reservation
+    {
+        return Ok(of_deployment(known, saga, step, outcome, reason));
+    }
+    Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() })
 }
 
 fn of_cleaning(known: Known<'_>, step: &StepId, outcome: BootOutcome, reason: Option<&str>) -> HostOutcome {
@@ -83,7 +71,7 @@ fn of_deployment(
 
 /// The image is out of the host that has called back from it: only now the deployment is done.
 pub(super) fn record_deployed(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
-    let deploying = matches!(known.state.phase, HostPhase::Deploying { .. }) && known.state.waits_for(step);
+    let deploying = known.state.phase.allows(Move::FinishDeploy) && known.state.waits_for(step);
     if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(saga) {
         return Decision::nothing();
     }

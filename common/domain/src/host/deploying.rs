@@ -6,7 +6,7 @@ use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDef
 use hostler_events::{HostEvent, Image, StepId};
 use jiff::Timestamp;
 
-use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move};
 use hostler_core::failure::clip;
 
 /// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
@@ -21,28 +21,16 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Ima
     if known.state.undone {
         return Err(HostRefusal::Undone { host: known.host(), saga: saga.clone() });
     }
-    match &known.state.phase {
-        HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring => {
-            Ok(Decision::events([HostEvent::DeployStarted(DeployStarted {
-                host: known.host(),
-                saga: saga.clone(),
-                step: step.clone(),
-                image: image.clone(),
-            })]))
-        }
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => {
-            Err(HostRefusal::WrongPhase { host: known.host(), phase: known.phase(), wanted: "deployed" })
-        }
+    if !known.state.phase.allows(Move::Deploy) {
+        let (host, phase) = (known.host(), known.phase());
+        return Err(HostRefusal::WrongPhase { host, phase, wanted: "deployed" });
     }
+    Ok(Decision::events([HostEvent::DeployStarted(DeployStarted {
+        host: known.host(),
+        saga: saga.clone(),
+        step: step.clone(),
+        image: image.clone(),
+    })]))
 }
 
 /// Records changes only: a state that is the same as the one before it is none.

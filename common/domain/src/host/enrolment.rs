@@ -7,7 +7,7 @@ use hostler_events::{HostEvent, HostId, HostPolicy, Labels};
 use jiff::Timestamp;
 
 use super::state::OwnWork;
-use super::{HostDecision, HostOutcome, HostPhase, HostProfile, HostRefusal, HostState, Known, verifying};
+use super::{HostDecision, HostOutcome, HostProfile, HostRefusal, HostState, Known, Move, verifying};
 use crate::support::OWNER_ID_BYTES_MAX;
 
 /// How many labels a host may have.
@@ -126,9 +126,9 @@ pub(super) fn label(known: Known<'_>, command: &LabelHost) -> HostOutcome {
 }
 
 pub(super) fn requalify(known: Known<'_>) -> HostOutcome {
-    let HostPhase::Quarantined { .. } = known.state.phase else {
+    if !known.state.phase.allows(Move::Requalify) {
         return Err(HostRefusal::NotQuarantined { host: known.host(), phase: known.phase() });
-    };
+    }
     let step = known.next_own_step(OwnWork::Verify)?;
     let requalified = HostRequalified { host: known.host(), step: step.clone() };
     let decision: HostDecision = Decision::events([HostEvent::Requalified(requalified)]);

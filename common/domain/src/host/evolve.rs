@@ -1,4 +1,5 @@
-//! How a host's events add up. Total: what does not fit the phase changes nothing.
+//! How a host's events add up. Total: an event is a fact, and leads to its phase whatever came before. That nothing else is
+//! recorded than what [`TRANSITIONS`](super::TRANSITIONS) allows is the decider's part.
 
 use hostler_core::saga::SagaRef;
 use hostler_events::HostEvent;

@@ -1,7 +1,7 @@
 //! One machine's whole life: the stream `host#<id>`, the only place where a host changes.
 //!
 //! Verification and cleaning are the host's own work, driven from here: decisions carry the orders to the
-//! function that talks to the BMC, and the timers by which a silent one is found out. What a saga saga
+//! function that talks to the BMC, and the timers by which a silent one is found out. What a saga
 //! does to a host is driven by the saga; here its answers are recorded, each under the step that asked.
 
 use hostler_core::saga::SagaRef;
@@ -16,6 +16,7 @@ mod cleaning;
 mod deploying;
 mod enrolment;
 mod evolve;
+mod phases;
 mod refusal;
 mod replies;
 mod reserving;
@@ -28,6 +29,7 @@ mod verifying;
 mod tests;
 
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
+pub use phases::{Move, Phase, TRANSITIONS, Transition};
 pub use refusal::HostRefusal;
 pub use state::{Hardware, HostPhase, HostProfile, HostState};
 
@@ -325,31 +327,19 @@ fn timer(known: Known<'_>, name: &str) -> HostOutcome {
         Some(step) => (true, step),
         None => (false, name),
     };
-    match &known.state.phase {
-        HostPhase::Verifying { step: current, .. } if current.as_str() == step => {
-            if retry {
-                Ok(verifying::retry(known, current))
-            } else {
-                verifying::overdue(known, current)
-            }
-        }
-        HostPhase::Cleaning { step: current, attempt, delayed, .. } if current.as_str() == step => {
-            match (retry, delayed) {
-                (true, true) => Ok(cleaning::start(known, current.clone(), *attempt, Decision::nothing())),
-                (false, false) => cleaning::overdue(known, current),
-                (true, false) | (false, true) => Ok(Decision::nothing()),
-            }
-        }
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => Ok(Decision::nothing()),
+    if !known.state.phase.step().is_some_and(|current| current.as_str() == step) {
+        return Ok(Decision::nothing());
     }
+    if let HostPhase::Verifying { step, .. } = &known.state.phase {
+        return if retry { Ok(verifying::retry(known, step)) } else { verifying::overdue(known, step) };
+    }
+    if let HostPhase::Cleaning { step, attempt, delayed, .. } = &known.state.phase {
+        return match (retry, delayed) {
+            (true, true) => Ok(cleaning::start(known, step.clone(), *attempt, Decision::nothing())),
+            (false, false) => cleaning::overdue(known, step),
+            (true, false) | (false, true) => Ok(Decision::nothing()),
+        };
+    }
+    // Deadlines of a saga's steps are the saga's.
+    Ok(Decision::nothing())
 }

@@ -5,7 +5,7 @@ use hostler_core::saga::SagaRef;
 use hostler_events::host::{HostReleased, HostReserved};
 use hostler_events::{HostEvent, StepId};
 
-use super::{HostOutcome, HostPhase, HostRefusal, Known, replies};
+use super::{HostOutcome, HostRefusal, Known, Move, replies};
 
 /// A saga that holds the host already is answered again when it asks by another step: the first answer was
 /// lost, or came too late. Once the host is past `Reserved` the saga has heard the answer to some step, and an
@@ -19,41 +19,18 @@ pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOu
         })])
         .command(replies::held(saga, step, known.host())))
     };
-    match &known.state.phase {
-        HostPhase::Available if known.state.released.contains(saga) => {
-            Err(HostRefusal::AlreadyReleased { host: known.host(), saga: saga.clone() })
-        }
-        HostPhase::Available => reserved(),
-        HostPhase::Reserved if known.state.is_held_by(saga) => {
-            if known.state.reserved_step.as_ref() == Some(step) {
-                Ok(Decision::nothing())
-            } else {
-                reserved()
-            }
-        }
-        HostPhase::Cleaning { .. }
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-            if known.state.is_held_by(saga) =>
-        {
-            Ok(Decision::nothing())
-        }
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => {
-            Err(HostRefusal::NotAvailable { host: known.host(), phase: known.phase() })
-        }
+    let can_be_reserved = known.state.phase.allows(Move::Reserve);
+    if known.state.is_held_by(saga) {
+        let answered = known.state.reserved_step.as_ref() == Some(step);
+        return if can_be_reserved && !answered { reserved() } else { Ok(Decision::nothing()) };
     }
+    if !can_be_reserved || known.state.reservation.is_some() {
+        return Err(HostRefusal::NotAvailable { host: known.host(), phase: known.phase() });
+    }
+    if known.state.released.contains(saga) {
+        return Err(HostRefusal::AlreadyReleased { host: known.host(), saga: saga.clone() });
+    }
+    reserved()
 }
 
 /// A release is remembered even when the saga does not hold the host, so that an attempt to reserve it that
@@ -69,19 +46,8 @@ pub(super) fn release(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOu
     if !known.state.is_held_by(saga) {
         return if known.state.released.contains(saga) { Ok(Decision::nothing()) } else { released() };
     }
-    match &known.state.phase {
-        HostPhase::Reserved => released(),
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => {
-            Err(HostRefusal::Dirty { host: known.host(), phase: known.phase() })
-        }
+    if known.state.phase.allows(Move::Release) {
+        return released();
     }
+    Err(HostRefusal::Dirty { host: known.host(), phase: known.phase() })
 }

@@ -7,7 +7,7 @@ use hostler_events::host::{
 };
 use hostler_events::{HostEvent, Role, StepId};
 
-use super::{HostDecision, HostPhase, Known, replies};
+use super::{HostDecision, Known, Move, replies};
 use hostler_core::failure::clip;
 
 pub(super) fn record_configuration(
@@ -18,31 +18,19 @@ pub(super) fn record_configuration(
     revision: &str,
     changed: bool,
 ) -> HostDecision {
-    if !known.state.is_held_by(saga) || known.state.undone {
+    let configures = known.state.phase.allows(Move::Configure);
+    if !configures || !known.state.is_held_by(saga) || known.state.undone {
         return Decision::nothing();
     }
-    match &known.state.phase {
-        HostPhase::Configuring | HostPhase::RegisteringMonitoring => {
-            Decision::events([HostEvent::ConfigurationApplied(ConfigurationApplied {
-                host: known.host(),
-                saga: saga.clone(),
-                step: step.clone(),
-                role: role.clone(),
-                revision: clip(revision),
-                changed,
-            })])
-            .command(replies::done(saga, step))
-        }
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => Decision::nothing(),
-    }
+    Decision::events([HostEvent::ConfigurationApplied(ConfigurationApplied {
+        host: known.host(),
+        saga: saga.clone(),
+        step: step.clone(),
+        role: role.clone(),
+        revision: clip(revision),
+        changed,
+    })])
+    .command(replies::done(saga, step))
 }
 
 /// A host in service says so again when it is asked by another step: the saga has not heard the first answer.
@@ -51,37 +39,20 @@ pub(super) fn record_monitoring(known: Known<'_>, saga: &SagaRef, step: &StepId)
     if !known.state.is_held_by(saga) || known.state.undone || told {
         return Decision::nothing();
     }
-    match (&known.state.phase, &known.state.role) {
-        (HostPhase::RegisteringMonitoring | HostPhase::InService, Some(role)) => Decision::events([
-            HostEvent::MonitoringRegistered(MonitoringRegistered {
-                host: known.host(),
-                saga: saga.clone(),
-                step: step.clone(),
-            }),
-            HostEvent::InService(HostInService {
-                host: known.host(),
-                saga: saga.clone(),
-                step: step.clone(),
-                pool: known.profile.pool.clone(),
-                role: role.clone(),
-            }),
-        ])
-        .command(replies::done(saga, step)),
-        (
-            HostPhase::Unknown
-            | HostPhase::Verifying { .. }
-            | HostPhase::Cleaning { .. }
-            | HostPhase::Available
-            | HostPhase::Reserved
-            | HostPhase::Deploying { .. }
-            | HostPhase::Configuring
-            | HostPhase::RegisteringMonitoring
-            | HostPhase::InService
-            | HostPhase::Deprovisioning { .. }
-            | HostPhase::Quarantined { .. },
-            _,
-        ) => Decision::nothing(),
+    if !known.state.phase.allows(Move::Serve) {
+        return Decision::nothing();
     }
+    let Some(role) = &known.state.role else { return Decision::nothing() };
+    let registered = MonitoringRegistered { host: known.host(), saga: saga.clone(), step: step.clone() };
+    let serves = HostInService {
+        host: known.host(),
+        saga: saga.clone(),
+        step: step.clone(),
+        pool: known.profile.pool.clone(),
+        role: role.clone(),
+    };
+    Decision::events([HostEvent::MonitoringRegistered(registered), HostEvent::InService(serves)])
+        .command(replies::done(saga, step))
 }
 
 /// Answered in every phase, and whether the saga still holds the host or not: a saga that waits for this hears

@@ -6,11 +6,13 @@ use hostler_events::host::{BmcAddress, HostInspected, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
 
+use super::phases::{Move, Phase};
+
 /// Where a host is in its life.
 ///
 /// Enrolled and inspecting are no phases of their own: a host is enrolled and its verification asked for in
-/// one commit, and verified, inspected and sent to cleaning in one commit. Draining, maintenance and retired
-/// come with the capabilities that need them.
+/// one commit, and verified, inspected and sent to cleaning in one commit. What leads from which phase to which is in
+/// [`TRANSITIONS`](super::TRANSITIONS).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum HostPhase {
@@ -63,22 +65,40 @@ pub enum HostPhase {
 }
 
 impl HostPhase {
+    /// The phase, without what the host knows in it.
+    #[must_use]
+    pub fn kind(&self) -> Phase {
+        match self {
+            Self::Unknown => Phase::Unknown,
+            Self::Verifying { .. } => Phase::Verifying,
+            Self::Cleaning { .. } => Phase::Cleaning,
+            Self::Available => Phase::Available,
+            Self::Reserved => Phase::Reserved,
+            Self::Deploying { .. } => Phase::Deploying,
+            Self::Configuring => Phase::Configuring,
+            Self::RegisteringMonitoring => Phase::RegisteringMonitoring,
+            Self::InService => Phase::InService,
+            Self::Deprovisioning { .. } => Phase::Deprovisioning,
+            Self::Quarantined { .. } => Phase::Quarantined,
+        }
+    }
+
     /// The name in views, such as `in-service`.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Verifying { .. } => "verifying",
-            Self::Cleaning { .. } => "cleaning",
-            Self::Available => "available",
-            Self::Reserved => "reserved",
-            Self::Deploying { .. } => "deploying",
-            Self::Configuring => "configuring",
-            Self::RegisteringMonitoring => "registering-monitoring",
-            Self::InService => "in-service",
-            Self::Deprovisioning { .. } => "deprovisioning",
-            Self::Quarantined { .. } => "quarantined",
-        }
+        self.kind().name()
+    }
+
+    /// Whether this may happen to a host in this phase.
+    #[must_use]
+    pub fn allows(&self, what: Move) -> bool {
+        self.kind().allows(what)
+    }
+
+    /// Why the host is out of use, where it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        if let Self::Quarantined { reason } = self { Some(reason) } else { None }
     }
 
     /// The step whose end the host waits for, where it waits for one.

@@ -6,7 +6,7 @@ use hostler_events::host::{HostCleaned, HostQuarantined, HostReleased, HostUndep
 use hostler_events::{HostEvent, StepId};
 
 use super::state::OwnWork;
-use super::{HostDecision, HostOutcome, HostPhase, Known, cleaning, replies};
+use super::{HostDecision, HostOutcome, HostPhase, Known, Move, Phase, cleaning, replies};
 
 /// Only in-flight work is undone: from `InService` this is asked by the saga that brought the host there and
 /// has not heard that it is in service; a saga that has heard it is completed and never asks.
@@ -15,48 +15,31 @@ use super::{HostDecision, HostOutcome, HostPhase, Known, cleaning, replies};
 /// a host that was never deployed or is clean again is `HostCleaned` at once; a quarantined one is
 /// `HostQuarantined` once more; one that the saga does not hold any more is `HostReleased`.
 pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
-    let (host, held) = (known.host(), known.state.is_held_by(saga));
+    let (state, host) = (known.state, known.host());
     let returned = |quarantined| replies::returned(Some(saga), Some(step), known.host(), quarantined);
-    let (saga, step) = (saga.clone(), step.clone());
-    let (event, reply) = match &known.state.phase {
-        HostPhase::Quarantined { reason } => {
-            let reason = reason.clone();
-            let event = HostEvent::Quarantined(HostQuarantined { host, saga: Some(saga.clone()), reason });
-            (event, returned(true))
-        }
-        HostPhase::Reserved if held => {
-            (HostEvent::Cleaned(HostCleaned { host, step, saga: Some(saga.clone()) }), returned(false))
-        }
-        HostPhase::Cleaning { .. } if held => return Decision::nothing(),
-        HostPhase::Deprovisioning { step: current } if held && *current == step => {
-            return Decision::nothing();
-        }
-        HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-            if held =>
-        {
-            (HostEvent::UndeployStarted(UndeployStarted { host, saga, step }), None)
-        }
-        HostPhase::Unknown
-        | HostPhase::Verifying { .. }
-        | HostPhase::Cleaning { .. }
-        | HostPhase::Available
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. } => {
-            let reply = returned(false);
-            (HostEvent::Released(HostReleased { host, saga, step }), reply)
-        }
+    let answer = |event, quarantined| {
+        let mut decision = Decision::events([event]);
+        decision.commands.extend(returned(quarantined));
+        decision
     };
-    let mut decision = Decision::events([event]);
-    decision.commands.extend(reply);
-    decision
+    let (saga, step) = (saga.clone(), step.clone());
+    if let Some(reason) = state.phase.reason() {
+        let (saga, reason) = (Some(saga), reason.to_owned());
+        return answer(HostEvent::Quarantined(HostQuarantined { host, saga, reason }), true);
+    }
+    let held = state.is_held_by(&saga);
+    let begun = state.phase.kind() == Phase::Deprovisioning && state.waits_for(&step);
+    if held && (begun || state.phase.allows(Move::FinishCleaning)) {
+        // The end of the cleaning answers.
+        return Decision::nothing();
+    }
+    if held && state.phase.allows(Move::ConfirmReturn) {
+        return answer(HostEvent::Cleaned(HostCleaned { host, step, saga: Some(saga) }), false);
+    }
+    if held && state.phase.allows(Move::Undeploy) {
+        return Decision::events([HostEvent::UndeployStarted(UndeployStarted { host, saga, step })]);
+    }
+    answer(HostEvent::Released(HostReleased { host, saga, step }), false)
 }
 
 /// The host is at rest and dirty: cleaning begins in the same commit, and the saga keeps it until it is clean.

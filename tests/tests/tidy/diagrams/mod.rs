@@ -1,6 +1,7 @@
-//! docs/sagas.md is drawn from the code: by running the deciders, and from the sample saga's plan.
+//! docs/sagas.md and docs/hosts.md are drawn from the code: by running the deciders, and from plans and tables.
 
 mod hosts;
+mod phases;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -75,11 +76,16 @@ fn document() -> String {
 
 #[test]
 fn the_sagas_are_drawn_as_they_run() {
-    let (path, drawn) = (root().join(DOCUMENT), document());
+    is_drawn_in(DOCUMENT, &document());
+}
+
+/// Fails where the document is not what was drawn; writes it where it is asked to.
+fn is_drawn_in(name: &str, drawn: &str) {
+    let path = root().join(name);
     if std::env::var_os("HOSTLER_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &drawn).unwrap();
+        fs::write(&path, drawn).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == drawn, "{DOCUMENT} does not show how the sagas run: draw it anew with {COMMAND}");
+    assert!(written == drawn, "{name} does not show what the code does: draw it anew with {COMMAND}");
 }

@@ -1,10 +1,11 @@
 //! The verbs of `hosts`, and their arguments.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use hostler_domain::Phase;
 use hostler_events::{FaultDomain, HostId, PoolId, Role, Sku};
 
 use crate::entity::Shown;
-use crate::render::table::PHASES;
 use crate::values::{Label, LabelChange};
 
 /// What `hosts` takes.
@@ -50,7 +51,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub(super) pool: Option<PoolId>,
     /// Only those in this phase
-    #[arg(long, value_parser = PHASES)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Phase::shown()))]
     pub(super) phase: Option<String>,
     /// Only those with this role
     #[arg(long)]

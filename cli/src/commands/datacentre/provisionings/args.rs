@@ -1,10 +1,10 @@
 //! The verbs of `provisionings`, and their arguments.
 
 use clap::{Args, Subcommand};
+use hostler_core::saga::SagaStatus;
 use hostler_events::{HostId, PoolId, ProvisioningId, RequestId, Role};
 
 use crate::entity::Shown;
-use crate::render::table::STATUSES;
 use crate::values::Reason;
 
 /// What `provisionings` takes.
@@ -44,7 +44,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub(super) request: Option<RequestId>,
     /// Only those in this status
-    #[arg(long, value_parser = STATUSES)]
+    #[arg(long, value_parser = SagaStatus::NAMES)]
     pub(super) status: Option<String>,
     /// Only those for this pool
     #[arg(long)]

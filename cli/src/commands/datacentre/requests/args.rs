@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use hostler_domain::Approval;
 use hostler_events::{Image, PoolId, RequestId, Role, Sku};
 
 use crate::entity::Shown;
@@ -10,8 +11,6 @@ use crate::values::{Reason, count, duration};
 
 /// The most hosts of one request.
 const COUNT_MAX: u32 = hostler_events::commands::HOSTS_PER_REQUEST_MAX;
-/// Where a request stands.
-const STATUSES: [&str; 3] = ["approved", "awaits-approval", "rejected"];
 
 /// What `requests` takes.
 #[derive(Debug, Args)]
@@ -46,7 +45,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub(super) pool: Option<PoolId>,
     /// Only those in this status
-    #[arg(long, value_parser = STATUSES)]
+    #[arg(long, value_parser = Approval::NAMES)]
     pub(super) status: Option<String>,
 }
 

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use hostler_core::Category;
+use hostler_core::triage::FailureStatus;
 
 use super::dead_letters::{DeadLettersArgs, RedriveArgs};
 use crate::values::{Reason, count};
-
-/// Why messages fail.
-const CATEGORIES: [&str; 4] = ["transient", "validation", "business", "unknown"];
-/// Where a failure stands.
-const STATUSES: [&str; 6] = ["waiting", "resent", "quarantined", "parked", "resolved", "discarded"];
 
 /// What `failures` takes.
 #[derive(Debug, Args)]
@@ -57,13 +54,13 @@ pub(crate) struct Which {
     #[arg(long)]
     pub(crate) queue: Option<String>,
     /// Only those of this category
-    #[arg(long, value_parser = CATEGORIES)]
+    #[arg(long, value_parser = Category::ALL.map(Category::as_str))]
     pub(crate) category: Option<String>,
     /// Only those of messages of this type, such as label-host
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) message_type: Option<String>,
     /// Only those in this status
-    #[arg(long, value_parser = STATUSES)]
+    #[arg(long, value_parser = FailureStatus::ALL.map(FailureStatus::name))]
     pub(crate) status: Option<String>,
 }
 

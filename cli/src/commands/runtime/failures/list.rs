@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color};
+use hostler_core::triage::FailureStatus;
 use hostler_runtime::operations::triage::OPEN;
 use jiff::Timestamp;
 
@@ -17,8 +18,6 @@ use crate::target::Target;
 /// How often the view is asked where it is waited for a failure, and for how long.
 const PAUSE: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_secs(60);
-/// The statuses of failures that are still to be dealt with.
-const OPEN_STATUSES: [&str; 4] = ["waiting", "resent", "quarantined", "parked"];
 
 /// The failures that are asked for, the most urgent first.
 pub(super) async fn rows(target: &Target, which: &Which, all: bool) -> Result<Vec<FailureRow>, CliError> {
@@ -34,6 +33,10 @@ pub(super) async fn rows(target: &Target, which: &Which, all: bool) -> Result<Ve
     Ok(rows)
 }
 
+fn is_open(status: &str) -> bool {
+    FailureStatus::ALL.into_iter().any(|known| known.is_open() && known.name() == status)
+}
+
 /// How many failures are still to be dealt with.
 ///
 /// # Errors
@@ -43,7 +46,7 @@ pub(crate) async fn open_count(target: &Target) -> Result<u64, CliError> {
 }
 
 pub(super) async fn list(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
-    let all = args.all || args.which.status.as_deref().is_some_and(|status| !OPEN_STATUSES.contains(&status));
+    let all = args.all || args.which.status.as_deref().is_some_and(|status| !is_open(status));
     check(&args.which, target)?;
     let started = Instant::now();
     let rows = loop {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use hostler_core::saga::SagaStatus;
 
 use crate::api::SagaName;
 use crate::entity::Shown;
-use crate::render::table::STATUSES;
 use crate::values::Reason;
 
 /// What `sagas` takes.
@@ -48,7 +48,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub(super) kind: Option<String>,
     /// Only those in this status
-    #[arg(long, value_parser = STATUSES)]
+    #[arg(long, value_parser = SagaStatus::NAMES)]
     pub(super) status: Option<String>,
 }
 

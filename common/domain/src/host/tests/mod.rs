@@ -12,6 +12,7 @@ use crate::testing::{Run, id, saga_ref};
 mod cleaning;
 mod deploying;
 mod enrolment;
+mod phases;
 mod properties;
 mod undeploying;
 mod verifying;
@@ -161,19 +162,8 @@ fn quarantine(host: &mut Host) {
 
 #[test]
 fn the_stations_are_where_they_say() {
-    for name in [
-        "unknown",
-        "verifying",
-        "cleaning",
-        "available",
-        "reserved",
-        "deploying",
-        "configuring",
-        "registering-monitoring",
-        "in-service",
-        "deprovisioning",
-        "quarantined",
-    ] {
+    for phase in Phase::ALL {
+        let name = phase.name();
         assert_eq!(at(name).state.phase.name(), name);
         assert_eq!(at(name).state.is_available(), name == "available");
     }

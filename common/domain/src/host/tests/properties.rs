@@ -131,10 +131,11 @@ proptest! {
         let mut host = at(phase);
         for (n, told) in story.iter().enumerate() {
             let input = input(&host, told, n);
-            let before = host.state.clone();
+            let (before, heard) = (host.state.clone(), host.events.len());
             if host.when(&input).is_err() {
                 prop_assert_eq!(&host.state, &before);
             }
+            super::phases::is_allowed(&before, &host.events[heard..]);
             check(&host);
         }
         let mut cleanings = BTreeSet::new();

@@ -1,0 +1,180 @@
+//! The phases of a host, and the one table that says what leads from which phase to which.
+//!
+//! Deciders and steps ask the table whether something may happen to a host ([`Phase::allows`]); none of them lists
+//! phases. `docs/hosts.md` is drawn from it.
+//!
+//! A new phase is a variant of [`HostPhase`](super::HostPhase) and its name here, and rows in [`TRANSITIONS`]. Draining, for
+//! example, would be the row `Move::Drain`, from `InService` to `Draining`, and `Draining` as one more phase from which
+//! `Move::Undeploy` leads away. No decider for other moves changes with it.
+
+/// Spells each phase once, with its name in views.
+macro_rules! phases {
+    ($($(#[$doc:meta])* $phase:ident = $name:literal,)+) => {
+        /// Where a host is in its life, without what it knows there.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Phase {
+            $($(#[$doc])* $phase,)+
+        }
+
+        impl Phase {
+            /// Every phase, in the order in which a host passes through them.
+            pub const ALL: &'static [Self] = &[$(Self::$phase),+];
+
+            /// The name in views, such as `in-service`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$phase => $name,)+
+                }
+            }
+        }
+    };
+}
+
+phases! {
+    /// Nobody has enrolled it.
+    Unknown = "unknown",
+    /// Its BMC is being reached and its hardware read.
+    Verifying = "verifying",
+    /// It is being wiped.
+    Cleaning = "cleaning",
+    /// Clean, at rest, free.
+    Available = "available",
+    /// Clean, at rest, held by a saga.
+    Reserved = "reserved",
+    /// Booted from its image; it has not called back yet.
+    Deploying = "deploying",
+    /// Its own system runs; its role is being applied.
+    Configuring = "configuring",
+    /// Configured; waiting for monitoring.
+    RegisteringMonitoring = "registering-monitoring",
+    /// Serves its pool.
+    InService = "in-service",
+    /// Its deployment is being undone; cleaning follows.
+    Deprovisioning = "deprovisioning",
+    /// Out of use until an operator has looked at it.
+    Quarantined = "quarantined",
+}
+
+/// What may happen to a host. Deciders ask for it by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// It is made known, and verified.
+    Enrol,
+    /// A verification failed, and is tried again.
+    RetryVerification,
+    /// A try at cleaning begins.
+    Clean,
+    /// A cleaning failed, and is tried again.
+    RetryCleaning,
+    /// It is clean and at rest.
+    FinishCleaning,
+    /// A saga holds it.
+    Reserve,
+    /// Its saga gives it back without having touched it.
+    Release,
+    /// It is booted from its image.
+    Deploy,
+    /// Its own system runs, and the image is out.
+    FinishDeploy,
+    /// Its role is applied.
+    Configure,
+    /// Monitoring knows it, and it serves its pool.
+    Serve,
+    /// Its deployment is undone.
+    Undeploy,
+    /// A saga wants its deployment undone, and there is nothing to undo: the host says so.
+    ConfirmReturn,
+    /// It is taken out of use.
+    Quarantine,
+    /// An operator gives it another chance.
+    Requalify,
+}
+
+impl Move {
+    /// Every move.
+    pub const ALL: &'static [Self] = &[
+        Self::Enrol,
+        Self::RetryVerification,
+        Self::Clean,
+        Self::RetryCleaning,
+        Self::FinishCleaning,
+        Self::Reserve,
+        Self::Release,
+        Self::Deploy,
+        Self::FinishDeploy,
+        Self::Configure,
+        Self::Serve,
+        Self::Undeploy,
+        Self::ConfirmReturn,
+        Self::Quarantine,
+        Self::Requalify,
+    ];
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Transition {
+    /// What happens.
+    pub what: Move,
+    /// In which phases it may happen.
+    pub from: &'static [Phase],
+    /// Where it leads.
+    pub to: Phase,
+    /// The type of the event that records it; a test compares it with what the decider records.
+    pub event: &'static str,
+    /// What it takes, as the diagram says it.
+    pub when: &'static str,
+}
+
+const fn row(
+    what: Move,
+    from: &'static [Phase],
+    to: Phase,
+    event: &'static str,
+    when: &'static str,
+) -> Transition {
+    Transition { what, from, to, event, when }
+}
+
+use Phase::{
+    Available, Cleaning, Configuring, Deploying, Deprovisioning, InService, Quarantined,
+    RegisteringMonitoring, Reserved, Unknown, Verifying,
+};
+
+/// Every change of phase. What is not here does not happen.
+#[rustfmt::skip]
+pub const TRANSITIONS: &[Transition] = &[
+    row(Move::Enrol, &[Unknown], Verifying, "host.enrolled", "enrol-host"),
+    row(Move::RetryVerification, &[Verifying], Verifying, "host.verification-failed", "failed, attempts left"),
+    row(Move::Clean, &[Verifying], Cleaning, "host.cleaning-started", "verified, inspected"),
+    row(Move::Clean, &[Cleaning], Cleaning, "host.cleaning-started", "the delay is over"),
+    row(Move::Clean, &[Deprovisioning], Cleaning, "host.cleaning-started", "at rest"),
+    row(Move::RetryCleaning, &[Cleaning], Cleaning, "host.cleaning-failed", "failed, attempts left"),
+    row(Move::FinishCleaning, &[Cleaning], Available, "host.cleaned", "cleaned, nobody holds it"),
+    row(Move::FinishCleaning, &[Cleaning], Reserved, "host.cleaned", "cleaned, a saga holds it"),
+    row(Move::Reserve, &[Available, Reserved], Reserved, "host.reserved", "reserve-host"),
+    row(Move::Release, &[Reserved], Available, "host.released", "release-reservation"),
+    row(Move::Deploy, &[Reserved, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.deploy-started", "deploy-image"),
+    row(Move::FinishDeploy, &[Deploying], Configuring, "host.deploy-completed", "called back, its image is out"),
+    row(Move::Configure, &[Configuring, RegisteringMonitoring], RegisteringMonitoring, "host.configuration-applied", "role applied"),
+    row(Move::Serve, &[RegisteringMonitoring, InService], InService, "host.in-service", "first healthy sample"),
+    row(Move::Undeploy, &[Deploying, Configuring, RegisteringMonitoring, InService, Deprovisioning], Deprovisioning, "host.undeploy-started", "undeploy-host"),
+    row(Move::ConfirmReturn, &[Reserved], Reserved, "host.cleaned", "undeploy-host, never deployed"),
+    row(Move::ConfirmReturn, &[Quarantined], Quarantined, "host.quarantined", "undeploy-host"),
+    row(Move::Quarantine, &[Verifying, Cleaning], Quarantined, "host.quarantined", "attempts used up"),
+    row(Move::Requalify, &[Quarantined], Verifying, "host.requalified", "requalify-host"),
+];
+
+impl Phase {
+    /// Whether this may happen to a host in this phase.
+    #[must_use]
+    pub fn allows(self, what: Move) -> bool {
+        TRANSITIONS.iter().any(|row| row.what == what && row.from.contains(&self))
+    }
+
+    /// The names of the phases of hosts that are enrolled: those that a view shows.
+    pub fn shown() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().filter(|phase| **phase != Unknown).map(|phase| phase.name())
+    }
+}

@@ -1,0 +1,129 @@
+//! The table of phases is what the decider does: each move is tried in each phase, whether the table has it or not.
+
+use hostler_core::Payload;
+
+use super::*;
+
+/// How often a host is told something, so that a move that takes several inputs happens: a quarantine takes all tries.
+const TOLD: usize = 12;
+
+/// What a host is told for the `n`th time so that the move happens, where it can happen.
+fn told(host: &Host, what: Move, n: usize) -> HostInput {
+    let step = host.state.phase.step().map_or_else(|| "none/1".to_owned(), ToString::to_string);
+    let (category, reason) = (Category::Transient, "x".to_owned());
+    let retry = timer(&format!("retry:{step}"));
+    match what {
+        Move::Enrol => enrol(),
+        Move::RetryVerification => HostInput::FailVerification { step: id(&step), category, reason },
+        Move::Clean => vec![facts(&step), undeployed("p-1", &step), retry].swap_remove(n % 3),
+        Move::RetryCleaning => HostInput::FailCleaning { step: id(&step), category, reason },
+        Move::FinishCleaning => vec![booted(&step), cleaned(&step)].swap_remove(n % 2),
+        Move::Reserve => reserve("p-1", "new/1"),
+        Move::Release => release("p-1", "new/1"),
+        Move::Deploy => deploy("p-1", "new/1"),
+        Move::FinishDeploy => vec![booted(&step), deployed(&step)].swap_remove(n % 2),
+        Move::Configure => configured("p-1", "new/1"),
+        Move::Serve => monitored("p-1", "new/1"),
+        Move::Undeploy | Move::ConfirmReturn => undeploy("p-1", "new/1"),
+        Move::Quarantine => vec![timer(&step), retry].swap_remove(n % 2),
+        Move::Requalify => HostInput::Requalify,
+    }
+}
+
+/// The transitions that were recorded: each event that has a row, with the phases before and after it.
+fn recorded(before: &HostState, events: &[HostEvent]) -> Vec<(Phase, &'static str, Phase)> {
+    let mut state = before.clone();
+    let mut found = Vec::new();
+    for event in events {
+        let from = state.phase.kind();
+        state = HostDecider::evolve(state, event);
+        found.push((from, event.type_name(), state.phase.kind()));
+    }
+    found
+}
+
+/// A saga that does not hold the host may give it back, in any phase: that is only remembered.
+fn is_remembered((from, event, to): (Phase, &str, Phase)) -> bool {
+    from == to && event == "host.released"
+}
+
+/// Fails where an event changes the phase in a way that the table does not have, or has rows of which none fits.
+pub(super) fn is_allowed(before: &HostState, events: &[HostEvent]) {
+    for (from, event, to) in recorded(before, events) {
+        let mut rows = TRANSITIONS.iter().filter(|row| row.event == event);
+        let unmoved = is_remembered((from, event, to)) || (from == to && rows.clone().next().is_none());
+        let known = rows.any(|row| row.from.contains(&from) && row.to == to);
+        assert!(known || unmoved, "{event} leads from {} to {}: no such row", from.name(), to.name());
+    }
+}
+
+/// Hosts in this phase. One that is being cleaned may be held by a saga, and may wait for the delay before a try.
+fn hosts_in(phase: Phase) -> Vec<Host> {
+    if phase != Phase::Cleaning {
+        return vec![at(phase.name())];
+    }
+    let mut delayed = at("cleaning");
+    let step = delayed.state.phase.step().unwrap().to_string();
+    delayed.when(&timer(&step)).unwrap();
+    vec![at("cleaning"), at("cleaning-held"), delayed]
+}
+
+/// To which phases the move leads from this one.
+fn happens(phase: Phase, what: Move) -> Vec<Phase> {
+    let mut led_to = Vec::new();
+    for mut host in hosts_in(phase) {
+        for n in 0..TOLD {
+            let (before, heard) = (host.state.clone(), host.events.len());
+            let input = told(&host, what, n);
+            let _refused = host.when(&input);
+            for (from, event, to) in recorded(&before, &host.events[heard..]) {
+                let of_the_move = TRANSITIONS.iter().any(|row| row.what == what && row.event == event);
+                if from == phase && of_the_move && !is_remembered((from, event, to)) {
+                    led_to.push(to);
+                }
+            }
+        }
+    }
+    led_to.sort();
+    led_to.dedup();
+    led_to
+}
+
+#[test]
+fn every_move_happens_in_the_phases_that_the_table_allows_and_in_no_other() {
+    for phase in Phase::ALL {
+        for what in Move::ALL {
+            let mut allowed: Vec<Phase> = TRANSITIONS
+                .iter()
+                .filter(|row| row.what == *what && row.from.contains(phase))
+                .map(|row| row.to)
+                .collect();
+            allowed.sort();
+            assert_eq!(phase.allows(*what), !allowed.is_empty());
+            assert_eq!(happens(*phase, *what), allowed, "{what:?} while {}", phase.name());
+        }
+    }
+}
+
+#[test]
+fn every_row_is_of_an_event_that_exists_and_every_phase_can_be_reached_and_left() {
+    for row in TRANSITIONS {
+        assert!(HostEvent::NAMES.contains(&row.event), "{}", row.event);
+    }
+    for phase in Phase::ALL {
+        let reached =
+            TRANSITIONS.iter().any(|row| row.to == *phase && row.from.iter().any(|from| from != phase));
+        let left = TRANSITIONS.iter().any(|row| row.to != *phase && row.from.contains(phase));
+        assert!(reached || *phase == Phase::Unknown, "{} is never reached", phase.name());
+        assert!(left, "{} is never left", phase.name());
+    }
+}
+
+#[test]
+fn the_names_of_phases_are_those_of_the_states() {
+    for phase in Phase::ALL {
+        assert_eq!(at(phase.name()).state.phase.kind(), *phase);
+    }
+    assert!(Phase::shown().all(|name| name != "unknown"));
+    assert_eq!(Phase::shown().count() + 1, Phase::ALL.len());
+}
