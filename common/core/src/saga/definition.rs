@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::command::{Parent, SagaCommand};
 use super::input::{SagaRef, StepName};
-use super::plan::{BadPlan, Plan, StepKind, StepNames};
+use super::plan::{Plan, StepNames};
 use super::refusal::SagaRefusal;
 use crate::data::Data;
 use crate::ids::StepId;
@@ -34,17 +34,22 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
     /// plan.
     fn plan(version: u32, order: &Self::Order) -> Option<Plan<Self::Step>>;
 
-    /// Whether a step with a [`super::Step::condition`] is part of this saga, asked when its stage begins.
-    fn applies(step: Self::Step, facts: &Facts<'_, Self>) -> bool {
-        let (_, _) = (step, facts);
+    /// Whether a step with a [`super::Step::condition`] is part of this saga, asked when its stage begins. The line is that
+    /// of the order, where the plan has a step for each.
+    fn applies(step: Self::Step, line: Option<u32>, facts: &Facts<'_, Self>) -> bool {
+        let (_, _, _) = (step, line, facts);
         true
     }
 
     /// The command by which a step, or a compensation, is asked of its consumer. Approvals may do without: people learn of
     /// them from the event. Children are started by the engine.
     ///
+    /// It may rely on the outputs of earlier stages, except of steps with a condition, of best effort, or that an operator
+    /// may skip. A compensation may not rely on the output of the step that it undoes, which may be given up before it
+    /// answers. Where an output may be missing, [`Facts::output`] can be read with `.ok()`.
+    ///
     /// # Errors
-    /// Where an earlier step's output is missing or has another form; see [`Facts::output`].
+    /// Where an earlier step's output is missing or has another form.
     fn command(ask: &Ask<'_, Self>) -> Result<Option<Self::Command>, SagaRefusal>;
 
     /// What the child saga of a step is started with.
@@ -60,9 +65,16 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// What is wrong with it.
-    fn check_output(step: Self::Step, output: &Value) -> Result<(), serde_json::Error> {
-        let (_, _) = (step, output);
+    fn check_output(step: Self::Step, line: Option<u32>, output: &Value) -> Result<(), serde_json::Error> {
+        let (_, _, _) = (step, line, output);
         Ok(())
+    }
+
+    /// What a step answers, for example. [`check`](super::check) asks for commands with it; without it, a command that reads
+    /// the output of this step is checked up to there only.
+    fn example_output(step: Self::Step) -> Option<Value> {
+        let _ = step;
+        None
     }
 
     /// What a completed saga gives to its parent.
@@ -73,44 +85,6 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
 
     /// Orders of all shapes. The definition is checked with them before it runs, and drawn from them in the docs.
     fn examples() -> Vec<Self::Order>;
-}
-
-/// Checks a definition with its examples, as is done at every cold start.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn check<D: SagaDefinition>() -> Result<(), SagaRefusal> {
-    let version = D::VERSION;
-    let saga = SagaRef::new(D::KIND, "example")?;
-    let examples = D::examples();
-    if examples.is_empty() {
-        return Err(BadPlan::NoExample.into());
-    }
-    for order in examples {
-        let plan = D::plan(version, &order).ok_or(SagaRefusal::UnknownVersion {
-            kind: D::KIND,
-            version,
-            newest: version,
-        })?;
-        plan.check()?;
-        let outputs = BTreeMap::new();
-        let facts = Facts { saga: &saga, version, order: &order, outputs: &outputs };
-        let asked =
-            plan.steps().filter(|step| matches!(step.kind, StepKind::Ask | StepKind::Callback { .. }));
-        for step in asked {
-            let compensation = step.compensation.map(|compensation| compensation.name);
-            for name in [Some(step.name), compensation].into_iter().flatten() {
-                let full_name = StepName::of(name, step.line);
-                let id = StepId::new(format!("example/{full_name}/1"))?;
-                let ask =
-                    Ask { facts, step: name, line: step.line, action: Action::Do, id: &id, edited: None };
-                if let Ok(None) = D::command(&ask) {
-                    return Err(BadPlan::NoCommand { step: full_name }.into());
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What is to be done about a step.

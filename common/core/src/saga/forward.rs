@@ -58,7 +58,7 @@ pub(super) fn start<D: SagaDefinition>(
     let version = D::VERSION;
     let unknown = SagaRefusal::UnknownVersion { kind: D::KIND, version, newest: version };
     let plan = D::plan(version, order).ok_or(unknown)?;
-    plan.check()?;
+    plan.check().map_err(|bad| bad.of(D::KIND))?;
     for step in plan.steps() {
         if let StepKind::Child { kind } = step.kind {
             check_saga_id(&child_of(saga, &step.full_name(), kind)?)?;
@@ -144,7 +144,8 @@ impl<D: SagaDefinition> Draft<D> {
         if !self.state.running.is_empty() {
             return Ok(());
         }
-        let part = |step: &&Step<D::Step>| step.condition.is_none() || D::applies(step.name, &facts);
+        let part =
+            |step: &&Step<D::Step>| step.condition.is_none() || D::applies(step.name, step.line, &facts);
         let stages = self.plan.stages.iter().skip(reached.map_or(0, |stage| stage + 1));
         let next: Option<Vec<Step<D::Step>>> = stages
             .map(|stage| stage.steps.iter().filter(part).cloned().collect::<Vec<_>>())
@@ -202,7 +203,7 @@ impl<D: SagaDefinition> Draft<D> {
         if work.compensation.is_some() {
             return self.compensated(work, &attempt.id, output);
         }
-        match D::check_output(work.step.name, output) {
+        match D::check_output(work.step.name, work.step.line, output) {
             Ok(()) => self.complete(work, &attempt.id, output, None),
             Err(error) => {
                 let reason = format!("its output has another form than the saga reads: {error}");

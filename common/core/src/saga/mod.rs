@@ -5,6 +5,8 @@
 //! id and ignored; what was done, or may have been done, is undone in reverse order; and every saga that started ends
 //! completed, compensated or visibly stuck, for each wait ends by a timer and attempts are counted.
 
+mod bad_plan;
+mod check;
 mod command;
 mod compensate;
 mod definition;
@@ -25,15 +27,17 @@ use jiff::Timestamp;
 use crate::decider::{Decider, Decision};
 use crate::ids::StepId;
 
+pub use bad_plan::BadPlan;
+pub use check::check;
 pub use command::{
     AnswerChild, Answers, ApproveStep, CancelSaga, CompensateSaga, EditStep, Parent, RejectStep, ResumeSaga,
     SAGAS_QUEUE, SagaCommand, SagaOperation, SkipStep, StartSaga, StepOutcome, StepReply,
 };
-pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition, check};
+pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition};
 pub use diagram::mermaid;
 pub use event::{Direction, SagaEvent, Wait};
 pub use input::{ChildEnd, Operation, SagaInput, SagaRef, StepName};
-pub use plan::{BadPlan, Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
+pub use plan::{Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
 pub use refusal::SagaRefusal;
 pub use state::{Attempt, Begun, SagaState, SagaStatus, Waiting};
 

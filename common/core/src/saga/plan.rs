@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use super::bad_plan::BadPlan;
 use super::input::StepName;
 
 /// The most steps that a plan may have.
-const STEPS_MAX: usize = 100;
+pub(super) const STEPS_MAX: usize = 100;
 
 /// The names of a definition's steps and compensations: a closed set, so that a misspelt name does not compile.
 /// [`step_names!`](crate::step_names) declares one.
@@ -276,76 +277,6 @@ impl<N> Default for Plan<N> {
     fn default() -> Self {
         Self { stages: Vec::new() }
     }
-}
-
-/// Why a plan cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadPlan {
-    /// None at all, or too many.
-    #[error("the plan has {found} steps: give it 1 to {STEPS_MAX}")]
-    Steps {
-        /// How many.
-        found: usize,
-    },
-    /// Two steps of one name: answers could not be told apart.
-    #[error("two steps or compensations of the plan are called {step}: names are unique in a plan")]
-    Twice {
-        /// The name.
-        step: StepName,
-    },
-    /// Two steps share a compensation, and want it done in two ways.
-    #[error("the compensation {step} is declared in two ways: give it the same policy wherever it is named")]
-    Compensation {
-        /// The name.
-        step: StepName,
-    },
-    /// A child saga and something else share a compensation: one command cannot undo both.
-    #[error("the compensation {step} undoes a child saga and something else: give the child one of its own")]
-    ChildCompensation {
-        /// The name.
-        step: StepName,
-    },
-    /// Nothing would be checked.
-    #[error("the definition has no example of an order: let its `examples` give one of each shape")]
-    NoExample,
-    /// The name cannot be part of a step id.
-    #[error(
-        "the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -, with a letter first"
-    )]
-    Name {
-        /// The name.
-        step: StepName,
-    },
-    /// A wait without an end, or a step that is never tried.
-    #[error(
-        "step {step} needs at least one attempt, a deadline of a second or more, and a heartbeat likewise"
-    )]
-    Policy {
-        /// The step.
-        step: StepName,
-    },
-    /// A child that would be started again by its parent.
-    #[error(
-        "step {step} has several attempts, and is a child saga or an approval: let the child retry inside itself"
-    )]
-    Attempts {
-        /// The step.
-        step: StepName,
-    },
-    /// A point of no return that others run beside, or that need not be reached.
-    #[error(
-        "step {step} is the point of no return: give it a stage of its own, and make it neither best effort nor an approval"
-    )]
-    Pivot {
-        /// The step.
-        step: StepName,
-    },
-    /// Nobody would be asked.
-    #[error("step {step} has no command: let the definition's `command` give one")]
-    NoCommand {
-        /// The step.
-        step: StepName,
-    },
 }
 
 impl<N: StepNames> Plan<N> {

@@ -1,7 +1,7 @@
 //! Why a saga says no.
 
+use super::bad_plan::BadPlan;
 use super::input::{SagaRef, StepName};
-use super::plan::BadPlan;
 use crate::ids::InvalidId;
 
 /// Why a saga says no; each says what to do.
@@ -23,8 +23,13 @@ pub enum SagaRefusal {
         newest: u32,
     },
     /// The definition itself is wrong. A fault of the deployment: the message must come again.
-    #[error("the definition cannot be run: {0}")]
-    Plan(#[from] BadPlan),
+    #[error("sagas of kind {kind} cannot be run: {bad}")]
+    Plan {
+        /// The definition.
+        kind: &'static str,
+        /// What is wrong with it.
+        bad: BadPlan,
+    },
     /// An earlier step's output is needed and not there. A fault of the definition: the message must come again.
     #[error("the output of step {step} cannot be read: {why}")]
     Output {
@@ -103,7 +108,7 @@ impl SagaRefusal {
     #[must_use]
     pub fn is_fault(&self) -> bool {
         match self {
-            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => true,
+            Self::UnknownVersion { .. } | Self::Plan { .. } | Self::Output { .. } => true,
             Self::Unknown
             | Self::Id(_)
             | Self::OtherOrder { .. }
@@ -131,7 +136,7 @@ impl SagaRefusal {
             | Self::NotStuck { .. }
             | Self::NotAt { .. }
             | Self::NeverSkipped { .. } => 409,
-            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => 503,
+            Self::UnknownVersion { .. } | Self::Plan { .. } | Self::Output { .. } => 503,
         }
     }
 
@@ -141,7 +146,7 @@ impl SagaRefusal {
         match self {
             Self::Unknown => "unknown",
             Self::UnknownVersion { .. } => "unknown-version",
-            Self::Plan(_) => "bad-plan",
+            Self::Plan { .. } => "bad-plan",
             Self::Output { .. } => "output-missing",
             Self::Id(_) => "bad-id",
             Self::OtherOrder { .. } => "other-order",

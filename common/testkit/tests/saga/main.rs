@@ -11,6 +11,7 @@ mod lines;
 mod operators;
 mod outputs;
 mod pivot;
+mod reads;
 mod relatives;
 mod siblings;
 mod undoing;
