@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::command::{AnswerChild, Parent};
+use super::covered;
 use super::definition::{Action, SagaDefinition};
 use super::draft::{Done, Draft, Work};
 use super::event::SagaEvent;
-use super::input::ChildEnd;
+use super::input::{ChildEnd, StepName};
 use super::plan::{OnCancel, StepKind};
 use super::state::{SagaStatus, Waiting};
 use crate::envelope::Actor;
@@ -69,8 +70,16 @@ impl<D: SagaDefinition> Draft<D> {
 
     /// A compensation is done.
     pub(super) fn compensated(&mut self, work: &Work<D::Step>, id: &StepId, output: &Value) -> Done {
-        self.record(SagaEvent::StepCompensated { step: work.name(), id: id.clone(), output: output.clone() });
+        let (step, id, output) = (work.name(), id.clone(), output.clone());
+        let undoes = self.undoes(&step);
+        self.record(SagaEvent::StepCompensated { step, id, undoes, output });
         self.advance()
+    }
+
+    /// The steps that a compensation undoes now: of all that name it, those that took effect or may have.
+    pub(super) fn undoes(&self, compensation: &StepName) -> Vec<StepName> {
+        let covered = covered(&self.plan, compensation);
+        self.state.effects.iter().filter(|effect| covered.contains(effect)).cloned().collect()
     }
 
     /// The parent wants it undone, and waits for the end: where that is reached already, it is told again.

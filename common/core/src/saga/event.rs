@@ -175,6 +175,10 @@ pub enum SagaEvent<O> {
         step: StepName,
         /// The attempt.
         id: StepId,
+        /// The steps that are undone by it: those that had taken effect, or may have. Absent in events from before it was
+        /// recorded.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undoes: Vec<StepName>,
         /// What came of it.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         output: Value,
@@ -216,6 +220,9 @@ pub enum SagaEvent<O> {
     StepSkipped {
         /// The step.
         step: StepName,
+        /// The steps that count as undone, where it is a compensation.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undoes: Vec<StepName>,
         /// Who.
         actor: Actor,
         /// Why.

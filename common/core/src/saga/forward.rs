@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::SagaDecision;
-use super::command::{Answers, Parent, StepOutcome};
+use super::command::{Answers, CompensateSaga, Parent, StepOutcome};
 use super::definition::{SagaDefinition, child_of};
 use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent, Wait};
@@ -301,8 +301,28 @@ impl<D: SagaDefinition> Draft<D> {
         self.record(SagaEvent::DeadlineExceeded { step: work.name(), id: attempt.id.clone(), wait });
         // What nobody approved took no effect; everything else may have, though its answer is lost.
         let uncertain = work.step.kind != StepKind::Approval || work.compensation.is_some();
-        let (category, reason) = (Category::Transient, reason.as_str());
-        self.failed(&work, &attempt, &Failed { category, reason, uncertain, again: true })
+        let (category, goes_forward) = (Category::Transient, self.state.goes_forward());
+        self.failed(&work, &attempt, &Failed { category, reason: &reason, uncertain, again: true })?;
+        if matches!(work.step.kind, StepKind::Child { .. }) && goes_forward {
+            self.call_child_back(&work, &reason)?;
+        }
+        Ok(())
+    }
+
+    /// A child whose parent has gone on, or turned back, without its answer is undone: nobody would hear of its end. Where
+    /// the step has a compensation of its own, that one undoes it and waits; where the parent is stuck at it, an operator
+    /// decides, and the child goes on meanwhile.
+    fn call_child_back(&mut self, work: &Work<D::Step>, reason: &str) -> Done {
+        let StepKind::Child { kind } = work.step.kind else { return Ok(()) };
+        let waits_for_operator = matches!(self.state.status, SagaStatus::Stuck { .. });
+        let is_undone = !self.state.goes_forward() && work.step.compensation.is_some();
+        let Some(begun) = self.state.begun.as_ref().filter(|_| !waits_for_operator && !is_undone) else {
+            return Ok(());
+        };
+        let saga = child_of(&begun.saga, &work.step.full_name(), kind)?;
+        let reason = clip(&format!("its parent {} gave it up: {reason}", begun.saga));
+        self.tell(CompensateSaga { saga, parent: None, reason });
+        Ok(())
     }
 
     /// An attempt failed: another one follows, or the saga goes on without the step, or what was done is undone, or an

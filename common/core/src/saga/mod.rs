@@ -2,8 +2,9 @@
 //!
 //! A [`SagaDefinition`] says what there is to do, as a [`Plan`] of stages; [`Saga`] is the [`Decider`] that does
 //! it. Its promises: every wait has a deadline of its own; an answer that is late or repeated is known by its step
-//! id and ignored; what was done, or may have been done, is undone in reverse order; and every saga that started ends
-//! completed, compensated or visibly stuck, for each wait ends by a timer and attempts are counted.
+//! id and ignored; what was done, or may have been done, is undone in reverse order; a child is undone when its parent no
+//! longer waits for it; and every saga that started ends completed, compensated or visibly stuck, for each wait ends by a
+//! timer and attempts are counted.
 
 mod bad_plan;
 mod check;

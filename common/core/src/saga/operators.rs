@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::definition::SagaDefinition;
+use super::definition::{SagaDefinition, child_of};
 use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent};
 use super::forward::Failed;
@@ -72,13 +72,18 @@ impl<D: SagaDefinition> Draft<D> {
             return Err(SagaRefusal::NeverSkipped { step: step.clone(), why });
         }
         let (step, actor, reason) = (step.clone(), actor.clone(), reason.to_owned());
-        self.record(SagaEvent::StepSkipped { step, actor, reason });
+        let undoes = self.undoes(&step);
+        self.record(SagaEvent::StepSkipped { step, undoes, actor, reason });
         self.advance()
     }
 
     /// Tries again with another input.
     fn edit(&mut self, step: &StepName, input: &Value, actor: &Actor, reason: &str) -> Done {
         let work = self.held_up(step)?;
+        if let (StepKind::Child { kind }, Some(begun)) = (work.step.kind, &self.state.begun) {
+            let child = child_of(&begun.saga, &work.step.full_name(), kind)?;
+            return Err(SagaRefusal::ChildEdited { step: step.clone(), child });
+        }
         let retries = self.state.running.contains_key(step);
         self.record(SagaEvent::StepEdited {
             step: step.clone(),

@@ -89,6 +89,16 @@ pub enum SagaRefusal {
         /// Why not.
         why: &'static str,
     },
+    /// A child keeps the order that it was started with.
+    #[error(
+        "{step} is the child saga {child}, which keeps what it was started with: edit the step that holds up {child}, or resume this saga"
+    )]
+    ChildEdited {
+        /// The step, or its compensation.
+        step: StepName,
+        /// The child.
+        child: SagaRef,
+    },
     /// Operators say why.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
@@ -118,6 +128,7 @@ impl SagaRefusal {
             | Self::NotStuck { .. }
             | Self::NotAt { .. }
             | Self::NeverSkipped { .. }
+            | Self::ChildEdited { .. }
             | Self::NoReason
             | Self::ReasonTooLong { .. } => false,
         }
@@ -135,7 +146,8 @@ impl SagaRefusal {
             | Self::PastPivot { .. }
             | Self::NotStuck { .. }
             | Self::NotAt { .. }
-            | Self::NeverSkipped { .. } => 409,
+            | Self::NeverSkipped { .. }
+            | Self::ChildEdited { .. } => 409,
             Self::UnknownVersion { .. } | Self::Plan { .. } | Self::Output { .. } => 503,
         }
     }
@@ -156,6 +168,7 @@ impl SagaRefusal {
             Self::NotStuck { .. } => "not-stuck",
             Self::NotAt { .. } => "not-at-step",
             Self::NeverSkipped { .. } => "never-skipped",
+            Self::ChildEdited { .. } => "child-edited",
             Self::NoReason => "no-reason",
             Self::ReasonTooLong { .. } => "reason-too-long",
         }
