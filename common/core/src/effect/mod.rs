@@ -17,7 +17,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-pub use event::{EFFECT_EVENTS, EffectEvent, Work};
+pub use event::{EffectEvent, Work};
 
 /// The key of the effect that an attempt is about: the attempt's id is `<saga id>/<step>/<attempt>`, or
 /// `<saga id>/undo-<step>/<attempt>`.
