@@ -152,7 +152,10 @@ mod tests {
             "+3.25 s 3 ✗ apply-role failed in attempt 1 (business), not tried again: the label asks for it"
         );
         assert_eq!(line(5), "↩ compensating (business)");
-        assert_eq!(line(6), "+5.00 s 4 ↩ undeploy-host completed, which undoes deploy-image, apply-role: host h-25");
+        assert_eq!(
+            line(6),
+            "+5.00 s 4 ↩ undeploy-host completed, which undoes deploy-image, apply-role: host h-25"
+        );
         assert_eq!(line(7), "↩ compensated: everything is undone");
         assert_eq!(lines.len(), 8, "{text}");
     }

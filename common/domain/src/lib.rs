@@ -17,6 +17,7 @@ pub use capacity::{
 };
 pub use host::{
     Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
+    StepFailure,
 };
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{

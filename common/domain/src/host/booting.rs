@@ -6,7 +6,9 @@ use hostler_events::commands::{BootOutcome, FinishCleaning, FinishDeploy};
 use hostler_events::host::{CleaningBooted, DeployBooted, DeployCompleted};
 use hostler_events::{HostEvent, StepId};
 
-use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, Move, cleaning, deploying, replies};
+use super::{
+    HostDecision, HostOutcome, HostPhase, HostRefusal, Known, Move, StepFailure, cleaning, deploying, replies,
+};
 
 pub(super) fn reported(
     known: Known<'_>,
@@ -64,7 +66,8 @@ fn of_deployment(
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
             let reason = format!("the image reported a failure: {said}");
-            deploying::fail_step(known, saga, step, Category::Transient, &reason)
+            let failure = StepFailure { category: Category::Transient, reason, uncertain: true };
+            deploying::fail_step(known, saga, step, &failure)
         }
     }
 }

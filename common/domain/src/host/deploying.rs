@@ -1,12 +1,12 @@
 //! Booting a host from its image, and what goes wrong in a saga's steps.
 
-use hostler_core::saga::{SagaRef, StepReply};
-use hostler_core::{Category, Decision};
+use hostler_core::Decision;
+use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
 use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDeferred, StepFailed};
 use hostler_events::{HostEvent, Image, StepId};
 use jiff::Timestamp;
 
-use super::{HostDecision, HostOutcome, HostRefusal, Known, Move};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure};
 use hostler_core::failure::clip;
 
 /// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
@@ -51,25 +51,25 @@ pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[Powe
     decision
 }
 
-/// The saga hears of it, and decides whether to try again.
+/// The saga hears of it, and decides whether to try again. A deployment that has begun counts as one that may have been
+/// done whatever its step says: the host is dirty from its beginning on, and the saga must have it undone.
 pub(super) fn fail_step(
     known: Known<'_>,
     saga: &SagaRef,
     step: &StepId,
-    category: Category,
-    reason: &str,
+    failure: &StepFailure,
 ) -> HostDecision {
     if !known.state.is_held_by(saga) {
         return Decision::nothing();
     }
-    Decision::events([HostEvent::StepFailed(StepFailed {
-        host: known.host(),
-        saga: saga.clone(),
-        step: step.clone(),
-        category,
-        reason: clip(reason),
-    })])
-    .command(StepReply::failed(saga.clone(), step.clone(), category, clip(reason)).into())
+    let (category, reason) = (failure.category, clip(&failure.reason));
+    let uncertain = failure.uncertain || known.state.deploy_steps.contains(step);
+    let told = StepOutcome::Failed { category, reason: reason.clone(), uncertain };
+    let answers = Answers::Attempt(step.clone());
+    let (host, saga, step) = (known.host(), saga.clone(), step.clone());
+    let reply = StepReply { saga: saga.clone(), answers, outcome: told };
+    let failed = StepFailed { host, saga, step, category, reason, uncertain };
+    Decision::events([HostEvent::StepFailed(failed)]).command(reply.into())
 }
 
 /// The saga hears of it, and gives the step more time.

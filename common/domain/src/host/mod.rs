@@ -51,6 +51,17 @@ pub struct HostFacts {
     pub hardware: Hardware,
 }
 
+/// How a saga's step on a host failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepFailure {
+    /// Transient failures are worth another try.
+    pub category: Category,
+    /// What happened, and what to do.
+    pub reason: String,
+    /// Whether something may have been done all the same.
+    pub uncertain: bool,
+}
+
 /// What a host's stream is asked or told. Answers that come late or twice change nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostInput {
@@ -170,10 +181,8 @@ pub enum HostInput {
         saga: SagaRef,
         /// The step.
         step: StepId,
-        /// Transient failures are worth another try.
-        category: Category,
-        /// What happened, and what to do.
-        reason: String,
+        /// How.
+        failure: StepFailure,
     },
     /// A saga's step on it waits, for what it needs is away.
     DeferStep {
@@ -257,8 +266,8 @@ impl Decider for HostDecider {
             HostInput::RecordMonitoring { saga, step } => {
                 Ok(serving::record_monitoring(known()?, saga, step))
             }
-            HostInput::FailStep { saga, step, category, reason } => {
-                Ok(deploying::fail_step(known()?, saga, step, *category, reason))
+            HostInput::FailStep { saga, step, failure } => {
+                Ok(deploying::fail_step(known()?, saga, step, failure))
             }
             HostInput::DeferStep { saga, step, until, reason } => {
                 Ok(deploying::defer_step(known()?, saga, step, *until, reason))
