@@ -23,7 +23,7 @@ pub enum Work {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum EffectEvent {
-    /// It is about to be done, or undone. From now on it may have been.
+    /// It is about to be done, or undone. From now on that may have happened.
     Begun {
         /// The attempt.
         step: StepId,
@@ -42,7 +42,7 @@ pub enum EffectEvent {
         /// The attempt.
         step: StepId,
     },
-    /// It did not work.
+    /// It failed.
     Failed {
         /// The attempt.
         step: StepId,
@@ -52,10 +52,10 @@ pub enum EffectEvent {
         category: Category,
         /// Why.
         reason: String,
-        /// Whether this try may have done something all the same.
+        /// Whether this attempt may have done something all the same.
         uncertain: bool,
     },
-    /// It waits, for what it needs is away.
+    /// It waits, because a dependency is away.
     Deferred {
         /// The attempt.
         step: StepId,
@@ -63,22 +63,22 @@ pub enum EffectEvent {
         work: Work,
         /// When it is looked at again.
         until: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
-        /// Whether it was tried before that was known.
+        /// Whether the call was made before that was known.
         called: bool,
     },
-    /// It was to be undone and had never been done: the tombstone. It is never done from now on.
+    /// It was to be undone before it was ever done. This is a tombstone: it is never done from now on.
     Revoked {
         /// The attempt.
         step: StepId,
     },
-    /// It was to be done after it was undone: it was not.
+    /// It was to be done after it was undone. It was not done.
     Refused {
         /// The attempt.
         step: StepId,
     },
-    /// It was done, or undone, by an earlier attempt: this one has the recorded answer.
+    /// An earlier attempt has done or undone it already. This attempt gets the recorded answer.
     Answered {
         /// The attempt.
         step: StepId,

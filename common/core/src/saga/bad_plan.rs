@@ -7,7 +7,7 @@ use super::refusal::SagaRefusal;
 /// Why a plan cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPlan {
-    /// None at all, or too many.
+    /// It has no steps, or too many.
     #[error("the plan has {found} steps: give it 1 to {STEPS_MAX}")]
     Steps {
         /// How many.
@@ -31,7 +31,7 @@ pub enum BadPlan {
         /// The name.
         step: StepName,
     },
-    /// Nothing would be checked.
+    /// There is no example to check the definition with.
     #[error("the definition has no example of an order: let its `examples` give one of each shape")]
     NoExample,
     /// The name cannot be part of a step id.
@@ -42,7 +42,7 @@ pub enum BadPlan {
         /// The name.
         step: StepName,
     },
-    /// A wait without an end, or a step that is never tried.
+    /// A wait that never ends, or a step that is never tried.
     #[error(
         "step {step} needs at least one attempt, a deadline of a second or more, and a heartbeat likewise"
     )]
@@ -58,7 +58,7 @@ pub enum BadPlan {
         /// The step.
         step: StepName,
     },
-    /// A point of no return that others run beside, or that need not be reached.
+    /// A point of no return that has steps beside it, or that the saga may go on without.
     #[error(
         "step {step} is the point of no return: give it a stage of its own, and make it neither best effort nor an approval"
     )]
@@ -66,7 +66,7 @@ pub enum BadPlan {
         /// The step.
         step: StepName,
     },
-    /// A command that would refuse, and hold its saga up for ever.
+    /// The command would refuse, and its saga would never go on.
     #[error(
         "the command of {step} reads the output of {read}, which {why}: have {read} done for certain before {step}, or let the command do without that output"
     )]
@@ -78,7 +78,7 @@ pub enum BadPlan {
         /// Why the output may not be there.
         why: &'static str,
     },
-    /// A command that would refuse what the step before it answers.
+    /// The command would refuse what the earlier step answers.
     #[error(
         "the command of {step} cannot read the example of an output of {read}: {why}; let `example_output` and the command agree"
     )]
@@ -90,7 +90,7 @@ pub enum BadPlan {
         /// Why it cannot be read.
         why: String,
     },
-    /// An example that a step could not answer.
+    /// The step itself could not answer the example.
     #[error(
         "`check_output` refuses the example of an output of {step}: {why}; let `example_output` give what {step} answers"
     )]
@@ -100,7 +100,7 @@ pub enum BadPlan {
         /// Why not.
         why: String,
     },
-    /// Nobody would be asked.
+    /// The step asks nobody.
     #[error("step {step} has no command: let the definition's `command` give one")]
     NoCommand {
         /// The step.

@@ -1,8 +1,8 @@
 //! A definition is checked with its examples before it runs.
 //!
-//! What a command reads is seen by asking for it: with the outputs that are there for certain when its step begins, and no
-//! others. A command that then refuses because an output is missing would refuse in a real saga as well, and that saga would
-//! stand still. A command that can do without an output refuses nothing, so there is no false alarm.
+//! The check calls `command` with the outputs that are certain to be there when the step begins, and with no others.
+//! A command that then refuses because an output is missing would do so in a running saga as well, and that saga
+//! would never go on. A command that does without an output refuses nothing, so that there are no false alarms.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -36,10 +36,10 @@ pub fn check<D: SagaDefinition>() -> Result<(), SagaRefusal> {
     Ok(())
 }
 
-/// The outputs that are there for certain; without a value where the definition gives no example of one.
+/// The outputs that are certain to be there. One has no value where the definition gives no example of it.
 type Certain = BTreeMap<StepName, Option<Value>>;
 
-/// An order, and what comes of it.
+/// An order, and the plan for it.
 struct Example<'a, D: SagaDefinition> {
     saga: &'a SagaRef,
     order: &'a D::Order,
@@ -69,8 +69,8 @@ impl<D: SagaDefinition> Example<'_, D> {
         Ok(())
     }
 
-    /// The commands of a step and of its compensation. A compensation may run when only the first of its steps was given
-    /// up, and then there is no more than when that one began.
+    /// Checks the commands of a step and of its compensation. A compensation may run after only the first of its
+    /// steps was given up. Then it has the same outputs as that step had.
     fn check_step(&self, step: &Step<D::Step>, certain: &Certain) -> Result<(), SagaRefusal> {
         let forward = Asked { name: step.name, step, certain };
         if let StepKind::Child { .. } = step.kind {
@@ -115,7 +115,7 @@ impl<D: SagaDefinition> Example<'_, D> {
         ask_for(&Ask { facts, step: asked.name, line, action, id: &id, edited: None })
     }
 
-    /// Only a missing output is judged: other refusals may be about the example.
+    /// Judges a missing output only: other refusals may be about the example.
     fn judge<T>(
         &self,
         asked: &Asked<'_, D::Step>,
@@ -124,7 +124,7 @@ impl<D: SagaDefinition> Example<'_, D> {
         let Err(SagaRefusal::Output { step: read, why }) = answer else { return Ok(()) };
         let step = StepName::of(asked.name, asked.step.line);
         match asked.certain.get(&read) {
-            // It is there, and what it is like is not known: nothing can be said of the command.
+            // It is certain to be there, and its form is not known: the command cannot be judged.
             Some(None) => Ok(()),
             Some(Some(_)) => Err(BadPlan::OutputForm { step, read, why }.of(D::KIND)),
             None => {
@@ -160,7 +160,7 @@ impl<D: SagaDefinition> Example<'_, D> {
         }
     }
 
-    /// What the definition says a step answers. It must be what the step may answer.
+    /// The example that the definition gives of a step's output, which the step's own check must accept.
     fn example_output(&self, step: &Step<D::Step>) -> Result<Option<Value>, SagaRefusal> {
         if step.kind == StepKind::Approval {
             return Ok(Some(Value::Null));
@@ -176,8 +176,9 @@ impl<D: SagaDefinition> Example<'_, D> {
     }
 }
 
-/// Why a step may leave no output although the saga goes on after it. An operator can skip what waits for another attempt
-/// or is stuck; a step of one attempt waits for none, and is stuck only past the point of no return.
+/// Why a step may leave no output although the saga goes on after it. An operator can skip a step that waits for
+/// another attempt or is stuck. A step with one attempt never waits for another, and is stuck only past the point of
+/// no return.
 fn may_have_no_output<N>(step: &Step<N>, past_pivot: bool) -> Option<&'static str> {
     let held_up = step.policy.attempts > 1 || past_pivot;
     if step.condition.is_some() {

@@ -29,24 +29,25 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
     /// What it asks others to do.
     type Command: Payload + Addressed;
 
-    /// The plan of a version for an order: none where the version is not known. A version stays for as long as one
-    /// saga of it may still run, and is never changed: history was made by it. The same order must always give the same
-    /// plan.
+    /// The plan of a version for an order; none where the version is not known. A version is kept for as long as a
+    /// saga of it may run, and is never changed, because its history was made by it. The same order must always give
+    /// the same plan.
     fn plan(version: u32, order: &Self::Order) -> Option<Plan<Self::Step>>;
 
-    /// Whether a step with a [`super::Step::condition`] is part of this saga, asked when its stage begins. The line is that
-    /// of the order, where the plan has a step for each.
+    /// Whether a step with a [`super::Step::condition`] is part of this saga. It is asked when the step's stage
+    /// begins. `line` is the line of the order, where the plan has a step for each line.
     fn applies(step: Self::Step, line: Option<u32>, facts: &Facts<'_, Self>) -> bool {
         let (_, _, _) = (step, line, facts);
         true
     }
 
-    /// The command by which a step, or a compensation, is asked of its consumer. Approvals may do without: people learn of
-    /// them from the event. Children are started by the engine.
+    /// The command by which a step or a compensation is asked for. An approval may have none, because people learn of
+    /// it from the event. The engine starts children itself.
     ///
-    /// It may rely on the outputs of earlier stages, except of steps with a condition, of best effort, or that an operator
-    /// may skip. A compensation may not rely on the output of the step that it undoes, which may be given up before it
-    /// answers. Where an output may be missing, [`Facts::output`] can be read with `.ok()`.
+    /// A command may rely on the outputs of earlier stages, except of steps that have a condition, are best effort,
+    /// or may be skipped by an operator. A compensation may not rely on the output of the step that it undoes,
+    /// because that step may be given up before it answers. Where an output may be missing, read [`Facts::output`]
+    /// with `.ok()`.
     ///
     /// # Errors
     /// Where an earlier step's output is missing or has another form.
@@ -61,7 +62,7 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
         Ok(Value::Null)
     }
 
-    /// Whether a step's output has the form that later steps read. One that has not is a failure of its step.
+    /// Whether a step's output has the form that later steps read. If not, the step has failed.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -70,8 +71,8 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// What a step answers, for example. [`check`](super::check) asks for commands with it; without it, a command that reads
-    /// the output of this step is checked up to there only.
+    /// An example of a step's output. [`check`](super::check) calls `command` with it. Without it, a command that
+    /// reads the output of this step is checked up to that point only.
     fn example_output(step: Self::Step) -> Option<Value> {
         let _ = step;
         None
@@ -83,16 +84,16 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
         Value::Null
     }
 
-    /// Orders of all shapes. The definition is checked with them before it runs, and drawn from them in the docs.
+    /// Orders of every shape. The definition is checked with them before it runs, and its plan is drawn from them.
     fn examples() -> Vec<Self::Order>;
 }
 
 /// What is to be done about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Do it. Compensations are done as well: they have names of their own.
+    /// Do it. A compensation is also done: it has a name of its own.
     Do,
-    /// Stop it: the saga turns back. Whether its answer is awaited is the plan's business.
+    /// Stop it, because the saga turns back. The plan says whether its answer is awaited.
     Stop,
 }
 
@@ -141,7 +142,7 @@ impl<D: SagaDefinition> Facts<'_, D> {
     }
 }
 
-/// Everything that a command may be made of.
+/// Everything from which a command can be made.
 #[derive(Debug)]
 pub struct Ask<'a, D: SagaDefinition> {
     /// What is known of the saga.
@@ -152,10 +153,10 @@ pub struct Ask<'a, D: SagaDefinition> {
     pub line: Option<u32>,
     /// What to do about it.
     pub action: Action,
-    /// The attempt that the answer must name. For callbacks, the edge makes the outsider's token of it, by a keyed
-    /// hash, and lets only answers with the right token in: no secret is kept in the stream.
+    /// The attempt that the answer must name. For a callback, the edge derives the outsider's token from it by a
+    /// keyed hash, and accepts only answers with the right token. No secret is kept in the stream.
     pub id: &'a StepId,
-    /// What an operator put in place of the step's input.
+    /// The input that an operator has given instead of the step's own.
     pub edited: Option<&'a Value>,
 }
 
@@ -217,7 +218,7 @@ impl<C: Payload> Payload for Outgoing<C> {
     }
 }
 
-/// The child saga of a step: one for each step, so that starting, stopping and undoing are about the same child.
+/// The child saga of a step. A step has one child, so that starting, stopping and undoing are about the same saga.
 ///
 /// # Errors
 /// Where the id would be too long.

@@ -39,13 +39,13 @@ fn node<N: StepNames>(step: &Step<N>) -> String {
     id(step.full_name().as_str())
 }
 
-/// A node's id. Mermaid knows words such as `end`, and the drawing has nodes of its own: no step is called like them. Names
-/// have neither capitals nor underscores, so that no two of them are drawn as one.
+/// A node's id. The prefix keeps steps apart from Mermaid's own words, such as `end`, and from the nodes `start` and
+/// `done`. Names have neither capitals nor underscores, so that different names give different ids.
 fn id(name: &str) -> String {
     format!("step_{}", name.replace('-', "_").replace('.', "_L"))
 }
 
-/// Text in a label, which ends at a quotation mark.
+/// Text for a label, which would end at a quotation mark.
 fn quoted(text: &str) -> String {
     text.replace('"', "#quot;")
 }

@@ -9,7 +9,8 @@ use super::input::StepName;
 /// The most steps that a plan may have.
 pub(super) const STEPS_MAX: usize = 100;
 
-/// The names of a definition's steps and compensations: a closed set, so that a misspelt name does not compile.
+/// The names of a definition's steps and compensations. They are a closed set, so that a misspelt name does not
+/// compile.
 /// [`step_names!`](crate::step_names) declares one.
 pub trait StepNames: Copy + Eq + Debug + Send + Sync + 'static {
     /// All of them.
@@ -57,7 +58,7 @@ macro_rules! step_names {
 /// How often something is tried, and how long each attempt may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Seconds from asking until the answer is given up for lost.
+    /// Seconds from asking until the attempt's deadline.
     pub deadline_seconds: u32,
     /// Attempts in all, the first one included.
     pub attempts: u32,
@@ -87,7 +88,7 @@ impl RetryPolicy {
         self.backoff_seconds.saturating_mul(1 << doublings).min(self.backoff_seconds_max)
     }
 
-    /// Whether it lets a wait go on for ever, or nothing be tried.
+    /// Whether it allows a wait without end, or no attempt at all.
     fn is_endless(&self) -> bool {
         self.attempts == 0 || self.deadline_seconds == 0
     }
@@ -108,27 +109,27 @@ pub enum StepKind {
         /// How long the outsider may be silent.
         heartbeat_seconds: u32,
     },
-    /// A person's. What nobody approves in time is not approved.
+    /// A person's. An approval that is not given in time has failed.
     Approval,
 }
 
-/// What becomes of a step that is under way when the saga turns back.
+/// What happens to a running step when the saga turns back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
-    /// Its answer is awaited, for only that tells what there is to undo.
+    /// Its answer is awaited, because only the answer tells what there is to undo.
     Await,
-    /// It is left alone at once, and undone as if it had been done. Whoever does it must refuse to do it after it
+    /// It is not awaited, and is undone as if it had been done. Whoever does the step must refuse to do it after it
     /// was undone.
     Stop,
 }
 
-/// How a step is undone. Several steps may name the same compensation: it runs once, after everything that was built
-/// on the first of them is undone.
+/// How a step is undone. Several steps may name the same compensation. It then runs once, after everything that was
+/// built on the first of them is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compensation<N> {
     /// Its name, unique among steps and compensations.
     pub name: N,
-    /// How it is tried. It is tried again whatever the reason of a failure: there is no other way.
+    /// How it is tried. It is retried whatever the reason of a failure, because there is no alternative.
     pub policy: RetryPolicy,
     /// Why no operator may skip it, where that is so.
     pub never_skipped: Option<&'static str>,
@@ -137,9 +138,9 @@ pub struct Compensation<N> {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step<N> {
-    /// What is done; with `line` unique in the plan.
+    /// Its name. Name and `line` together are unique in the plan.
     pub name: N,
-    /// For which line of the order, counted from 0, where a plan has a step for each.
+    /// The line of the order, counted from 0, where the plan has a step for each line.
     pub line: Option<u32>,
     /// Whose answer it waits for.
     pub kind: StepKind,
@@ -147,13 +148,13 @@ pub struct Step<N> {
     pub policy: RetryPolicy,
     /// How it is undone; none where there is nothing to undo.
     pub compensation: Option<Compensation<N>>,
-    /// When it is part of the saga, in words, where not always; [`super::SagaDefinition::applies`] decides.
+    /// Its condition in words, where it has one. [`super::SagaDefinition::applies`] decides.
     pub condition: Option<&'static str>,
-    /// What becomes of it when the saga turns back.
+    /// What happens to it when the saga turns back, while it is running.
     pub on_cancel: OnCancel,
     /// Whether the saga goes on without it when it fails.
     pub best_effort: bool,
-    /// Whether it is the point of no return: from its beginning on the saga goes forward only.
+    /// Whether it is the point of no return: once it has begun, the saga only goes forward.
     pub pivot: bool,
     /// Why no operator may skip it, where that is so.
     pub never_skipped: Option<&'static str>,
@@ -222,7 +223,7 @@ impl<N: StepNames> Step<N> {
         Self { condition: Some(condition), ..self }
     }
 
-    /// Left alone at once when the saga turns back, and undone.
+    /// Not awaited when the saga turns back, and undone.
     #[must_use]
     pub fn stopped_on_cancel(self) -> Self {
         Self { on_cancel: OnCancel::Stop, ..self }

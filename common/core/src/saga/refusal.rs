@@ -1,10 +1,10 @@
-//! Why a saga says no.
+//! Why a saga refuses.
 
 use super::bad_plan::BadPlan;
 use super::input::{SagaRef, StepName};
 use crate::ids::InvalidId;
 
-/// Why a saga says no; each says what to do.
+/// Why a saga refuses; each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SagaRefusal {
     /// There is no such saga.
@@ -30,7 +30,7 @@ pub enum SagaRefusal {
         /// What is wrong with it.
         bad: BadPlan,
     },
-    /// An earlier step's output is needed and not there. A fault of the definition: the message must come again.
+    /// An earlier step's output is needed and missing. A fault of the definition: the message must come again.
     #[error("the output of step {step} cannot be read: {why}")]
     Output {
         /// The step.
@@ -38,7 +38,7 @@ pub enum SagaRefusal {
         /// Why not.
         why: String,
     },
-    /// An id that the engine makes would be too long, or has characters that ids have not.
+    /// An id that the engine makes would be too long, or would have characters that are not allowed.
     #[error("the saga's id leaves no room for the ids of its steps: {0}")]
     Id(#[from] InvalidId),
     /// The id was used before for another order.
@@ -47,10 +47,10 @@ pub enum SagaRefusal {
         /// The saga.
         saga: SagaRef,
     },
-    /// The decision comes too late, or is about something else.
+    /// The approval comes too late, or is about another step.
     #[error("{what} waits for an approval: look at the saga's timeline")]
     NotWaiting {
-        /// Nothing (any more), or not this step, or several.
+        /// What does not wait: nothing (any more), not this step, or more than one.
         what: String,
     },
     /// There is nothing left to cancel.
@@ -59,7 +59,7 @@ pub enum SagaRefusal {
         /// Where it is.
         status: &'static str,
     },
-    /// It has gone too far.
+    /// It is past its point of no return.
     #[error("the saga is past its point of no return, {step}: it can only go forward")]
     PastPivot {
         /// The step.
@@ -99,7 +99,7 @@ pub enum SagaRefusal {
         /// The child.
         child: SagaRef,
     },
-    /// Operators say why.
+    /// Operators give a reason.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
     /// The reason is too long. Shorten it.
@@ -113,7 +113,7 @@ pub enum SagaRefusal {
 }
 
 impl SagaRefusal {
-    /// Whether it is a fault of what is deployed and not of what was asked: the message must come again, and is never
+    /// Whether the deployment is at fault, and not the request. Then the message must come again, and is never
     /// acknowledged.
     #[must_use]
     pub fn is_fault(&self) -> bool {

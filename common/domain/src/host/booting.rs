@@ -1,4 +1,4 @@
-//! The callback: what the image that a host was booted from says of itself.
+//! The callback of the image that a host was booted from.
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decision};
@@ -72,7 +72,7 @@ fn of_deployment(
     }
 }
 
-/// The image is out of the host that has called back from it: only now the deployment is done.
+/// Only when the image is out of the host that has called back from it, the deployment is done.
 pub(super) fn record_deployed(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     let deploying = known.state.phase.allows(Move::FinishDeploy) && known.state.waits_for(step);
     if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(saga) {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure};
 use hostler_core::failure::clip;
 
-/// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
-/// is not begun again; whether it is still to be done tells [`super::HostState::waits_for`].
+/// Records that the host is dirty, before the hardware is touched. A step that has begun is not begun again;
+/// [`super::HostState::waits_for`] tells whether it is still to be done.
 pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Image) -> HostOutcome {
     if !known.state.is_held_by(saga) {
         return Err(known.not_held(saga));
@@ -33,7 +33,7 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Ima
     })]))
 }
 
-/// Records changes only: a state that is the same as the one before it is none.
+/// Records changes only: a repeated state is left out.
 pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[PowerState]) -> HostDecision {
     let mut decision = Decision::nothing();
     let mut last = known.state.power;
@@ -51,8 +51,8 @@ pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[Powe
     decision
 }
 
-/// The saga hears of it, and decides whether to try again. A deployment that has begun counts as one that may have been
-/// done whatever its step says: the host is dirty from its beginning on, and the saga must have it undone.
+/// Tells the saga, which decides whether to try again. A deployment that has begun may always have done something,
+/// whatever its step says: the host is dirty from its beginning on, and the saga must have it undone.
 pub(super) fn fail_step(
     known: Known<'_>,
     saga: &SagaRef,
@@ -72,7 +72,7 @@ pub(super) fn fail_step(
     Decision::events([HostEvent::StepFailed(failed)]).command(reply.into())
 }
 
-/// The saga hears of it, and gives the step more time.
+/// Tells the saga, which gives the step more time.
 pub(super) fn defer_step(
     known: Known<'_>,
     saga: &SagaRef,

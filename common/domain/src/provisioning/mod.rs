@@ -42,9 +42,9 @@ impl SagaDefinition for Provisioning {
     type Step = ProvisioningStep;
     type Command = StepCommand;
 
-    /// A fresh host has no last good role to go back to, so its configuration is undone with its deployment. A step that
-    /// outlived its deadline and its undoing never meet on a machine, for both need its lease: so steps are not awaited
-    /// when the saga turns back.
+    /// A fresh host has no earlier role to go back to, so that undeploying undoes its configuration as well. Steps
+    /// are not awaited when the saga turns back: a step that outlives its deadline, and its undoing, both need the
+    /// host's lease and never work on it at the same time.
     fn plan(version: u32, order: &ProvisioningOrder) -> Option<Plan<ProvisioningStep>> {
         use ProvisioningStep::{
             ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation,
