@@ -336,7 +336,7 @@ fn timer(known: Known<'_>, name: &str) -> HostOutcome {
         Some(step) => (true, step),
         None => (false, name),
     };
-    if !known.state.phase.step().is_some_and(|current| current.as_str() == step) {
+    if known.state.phase.step().is_none_or(|current| current.as_str() != step) {
         return Ok(Decision::nothing());
     }
     if let HostPhase::Verifying { step, .. } = &known.state.phase {
