@@ -15,9 +15,12 @@ use hostler_drivers::{CallbackKey, Patience, TlsTrust};
 use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost, UndeployHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
-use hostler_runtime::{
-    Breakers, Cause, Clock, Handler, Once, Row, Shell, Step, StepError, StepWorker, Views,
-};
+use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::ports::{Clock, Row, Views};
+use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
