@@ -1,5 +1,6 @@
 //! The list of all contracts, for schemas, samples, checks and the command line.
 
+use hostler_core::effect::EffectEvent;
 use hostler_core::flow::FlowEvent;
 use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
@@ -19,6 +20,7 @@ pub fn catalogue() -> Vec<Contract> {
         ReservationEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
+        EffectEvent::contracts(),
         FailureEvent::contracts(),
         FlowEvent::contracts(),
         OperatorCommand::contracts(),

@@ -328,6 +328,13 @@ pub struct StepFailed {
     pub category: Category,
     /// What happened, and what to do.
     pub reason: String,
+    /// Whether something may have been done all the same. Events from before it was recorded mean that it may.
+    #[serde(default = "yes")]
+    pub uncertain: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A step on the host waits, for what it needs is away. The saga gives it more time.

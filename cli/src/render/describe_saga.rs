@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostler_core::saga::{Direction, SagaEvent, Wait};
+use hostler_core::saga::{Direction, SagaEvent, StepName, Wait};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -76,8 +76,10 @@ pub(super) fn saga(event: &SagaEvent<Value>, recorded_at: Timestamp) -> Line {
         SagaEvent::CompensationRefused { reason, .. } => {
             Line::new(Mark::Failed, "cannot be compensated any more").because(reason)
         }
-        SagaEvent::StepCompensated { step, output, .. } => {
-            Line::new(Mark::Undone, format!("{step} completed{}", after(": ", &brief(output))))
+        SagaEvent::StepCompensated { step, undoes, output, .. } => {
+            let shared = if let [_, _, ..] = &undoes[..] { listed(undoes) } else { String::new() };
+            let undoes = after(", which undoes ", &shared);
+            Line::new(Mark::Undone, format!("{step} completed{undoes}{}", after(": ", &brief(output))))
         }
         SagaEvent::Completed { output } => {
             Line::new(Mark::Done, format!("completed{}", after(": ", &brief(output))))
@@ -89,7 +91,7 @@ pub(super) fn saga(event: &SagaEvent<Value>, recorded_at: Timestamp) -> Line {
         SagaEvent::Resumed { actor, reason } => {
             Line::new(Mark::Other, format!("resumed by {actor}: {reason}"))
         }
-        SagaEvent::StepSkipped { step, actor, reason } => {
+        SagaEvent::StepSkipped { step, actor, reason, .. } => {
             Line::new(Mark::Other, format!("{step} skipped by {actor}: {reason}"))
         }
         SagaEvent::StepEdited { step, input, actor, reason } => {
@@ -97,6 +99,11 @@ pub(super) fn saga(event: &SagaEvent<Value>, recorded_at: Timestamp) -> Line {
             Line::new(Mark::Other, format!("input of {step} edited by {actor}{input}: {reason}"))
         }
     }
+}
+
+/// Names, such as `charge, ship`.
+fn listed(names: &[StepName]) -> String {
+    names.iter().map(StepName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn after(before: &str, text: &str) -> String {

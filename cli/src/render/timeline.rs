@@ -116,7 +116,8 @@ mod tests {
         });
         let host = |step: &str, output: Value| json!({ "step": step, "id": id(step), "output": output });
         let reserved = host("reserve-host", json!({ "host": "h-25" }));
-        let returned = host("undeploy-host", json!({ "host": "h-25", "quarantined": false }));
+        let mut returned = host("undeploy-host", json!({ "host": "h-25", "quarantined": false }));
+        returned["undoes"] = json!(["deploy-image", "apply-role"]);
         let commits = [
             commit(1, "00", &[("saga.started", started), ("saga.step-started", began)]),
             commit(2, "00.4", &[("saga.step-completed", reserved)]),
@@ -151,7 +152,10 @@ mod tests {
             "+3.25 s 3 ✗ apply-role failed in attempt 1 (business), not tried again: the label asks for it"
         );
         assert_eq!(line(5), "↩ compensating (business)");
-        assert_eq!(line(6), "+5.00 s 4 ↩ undeploy-host completed: host h-25");
+        assert_eq!(
+            line(6),
+            "+5.00 s 4 ↩ undeploy-host completed, which undoes deploy-image, apply-role: host h-25"
+        );
         assert_eq!(line(7), "↩ compensated: everything is undone");
         assert_eq!(lines.len(), 8, "{text}");
     }

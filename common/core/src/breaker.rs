@@ -1,9 +1,9 @@
-//! Circuit breakers: whether a dependency is called, as pure decisions.
+//! Circuit breakers: pure decisions whether a dependency is called.
 //!
-//! A breaker opens when calls fail clearly more often than this dependency's calls are known to fail, judged over a sliding
-//! [`Window`]. While it is [`BreakerState::Open`] nobody calls; then one elected caller probes, and its call decides.
-//! What the whole fleet shares is one small [`Breaker`]; windows are each process's own, so that nothing is written while
-//! all is well.
+//! A breaker opens when calls fail clearly more often than is normal for this dependency, measured over a sliding
+//! [`Window`]. While it is [`BreakerState::Open`] nobody calls. Then one elected caller probes, and its call decides.
+//! The fleet shares one small [`Breaker`]; each process has windows of its own, so that nothing is written while all
+//! is well.
 
 use std::collections::VecDeque;
 
@@ -12,61 +12,61 @@ use serde::{Deserialize, Serialize};
 
 /// The length of a slot of the window.
 const SLOT_SECONDS: i64 = 30;
-/// How many slots are looked at: five minutes.
+/// How many slots the window has: five minutes.
 const SLOTS: usize = 10;
-/// The fewest calls in the window that say anything of a dependency that many things go through.
+/// The fewest calls in the window by which a dependency that carries a lot of traffic is judged.
 pub const CALLS_MIN: u32 = 5;
-/// The fewest calls in the window that say anything of one target among many, such as one machine.
+/// The fewest calls in the window by which one target among many is judged, such as one machine.
 pub const TARGET_CALLS_MIN: u32 = 3;
-/// How often calls are taken to fail before anything is known.
+/// The failure rate that is assumed before anything is known.
 const BASELINE: f64 = 0.05;
 /// The highest rate that is learned as normal.
 const BASELINE_MAX: f64 = 0.4;
-/// How much of a new window the baseline takes on.
+/// The weight of a new window in the baseline.
 const LEARNED: f64 = 0.1;
-/// How far above its baseline a rate must be in any case.
+/// How far above its baseline a rate must be at least.
 const MARGIN: f64 = 0.4;
 /// How many standard deviations above its baseline a rate must be.
 const DEVIATIONS: f64 = 4.0;
-/// The rate that standard deviations are taken of at least: of a few calls that never failed so far little is known.
+/// The lowest rate that standard deviations are computed from: a few calls without a failure say little.
 const DEVIATIONS_OF: f64 = 0.2;
-/// For how long a breaker is open the first time; doubled each further time.
+/// How long a breaker is open the first time; doubled each further time.
 const OPEN_SECONDS: u64 = 30;
 /// The longest that a breaker is open before the next probe.
 const OPEN_SECONDS_MAX: u64 = 300;
-/// How long a probe may take before somebody else may try.
+/// How long a probe may take before another caller may try.
 const PROBE: SignedDuration = SignedDuration::from_secs(60);
-/// How long to wait when a breaker was opened by hand, before looking again.
+/// How long callers wait before they look again, when an operator has opened the breaker.
 const FORCED_WAIT: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether calls are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum BreakerState {
-    /// They are.
+    /// Calls are made.
     #[default]
     Closed,
-    /// They are not.
+    /// No calls are made.
     Open {
         /// Until when.
         until: Timestamp,
         /// How often in a row it was opened.
         times: u32,
     },
-    /// One caller tries.
+    /// One caller probes.
     Probing {
-        /// When somebody else may.
+        /// When another caller may probe.
         until: Timestamp,
         /// How often in a row it was opened.
         times: u32,
     },
 }
 
-/// What an operator wants of a breaker, whatever its calls say.
+/// What an operator wants of a breaker, whatever its calls show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Override {
-    /// No calls where true, all of them where false.
+    /// No calls are made where true, all of them where false.
     pub open: bool,
     /// Until when.
     pub until: Timestamp,
@@ -139,7 +139,7 @@ impl Breaker {
     pub fn opened(&self, now: Timestamp, baseline: f64, reason: &str, random: u64) -> Self {
         let times = self.times() + 1;
         let span = (OPEN_SECONDS << (times - 1).min(16)).min(OPEN_SECONDS_MAX);
-        // Half of it for certain, so that it is worth its name.
+        // At least half of it, so that the pause is long enough to help.
         let seconds = span / 2 + random % (span / 2 + 1);
         let until = after(now, SignedDuration::from_secs(seconds.cast_signed()));
         Self {
@@ -175,7 +175,7 @@ fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
     now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }
 
-/// What one process has seen of a dependency's calls in the last five minutes, and what it has learned of them.
+/// What one process has seen of a dependency's calls in the last five minutes, and its baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     /// Slots of half a minute, oldest first: the slot's number, calls, failures.
@@ -185,7 +185,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window of which this many calls say something, and that begins with what others have learned.
+    /// A window that judges from this many calls on, and begins with the baseline that others have learned.
     #[must_use]
     pub fn new(calls_min: u32, baseline: Option<f64>) -> Self {
         Self { slots: VecDeque::new(), calls_min, baseline }
@@ -197,7 +197,7 @@ impl Window {
         self.baseline.unwrap_or(BASELINE)
     }
 
-    /// Notes how a call ended; says whether calls fail clearly more often than they are known to.
+    /// Notes how a call ended. True when calls fail clearly more often than is normal.
     pub fn record(&mut self, now: Timestamp, failed: bool) -> bool {
         let slot = now.as_second().div_euclid(SLOT_SECONDS);
         if self.slots.back().is_none_or(|(last, ..)| *last < slot) {
@@ -214,7 +214,7 @@ impl Window {
         failed && self.is_sick()
     }
 
-    /// Forgets the calls, and keeps what was learned.
+    /// Forgets the calls, and keeps the baseline.
     pub fn clear(&mut self) {
         self.slots.clear();
     }
@@ -225,7 +225,7 @@ impl Window {
         self.slots.iter().fold((0, 0), |(calls, failures), (_, c, f)| (calls + c, failures + f))
     }
 
-    /// The share of failures from which on a window of so many calls is no accident.
+    /// The failure rate from which on a window of so many calls is no coincidence.
     #[must_use]
     pub fn threshold(&self, calls: u32) -> f64 {
         let usual = self.baseline();
@@ -239,7 +239,7 @@ impl Window {
         calls >= self.calls_min && f64::from(failures) / f64::from(calls) > self.threshold(calls)
     }
 
-    /// A window that is over, and was not sick, is part of what is normal.
+    /// A window that is over and in which the dependency was well becomes part of the baseline.
     fn learn(&mut self) {
         let (calls, failures) = self.totals();
         if calls >= self.calls_min && !self.is_sick() {

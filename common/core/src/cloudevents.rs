@@ -17,7 +17,7 @@ pub struct CloudEvent {
     pub specversion: String,
     /// The event id.
     pub id: EventId,
-    /// The system that says so.
+    /// The system that recorded it.
     pub source: String,
     /// The event type.
     #[serde(rename = "type")]
@@ -34,11 +34,11 @@ pub struct CloudEvent {
     pub streamversion: StreamVersion,
     /// The request it belongs to.
     pub correlationid: CorrelationId,
-    /// What made it happen.
+    /// The cause.
     pub causationid: CausationId,
     /// The length of the causal chain.
     pub hops: u16,
-    /// Who set it in motion.
+    /// Who started it.
     pub actor: Actor,
     /// W3C trace parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

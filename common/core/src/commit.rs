@@ -11,16 +11,16 @@ use crate::ids::{
 use crate::message::TimerFired;
 use crate::trace::TraceContext;
 
-/// The largest commit in bytes, as this crate counts them: DynamoDB's limit is 400 KB per item, and some of
-/// that is left for attribute names and keys.
+/// The largest commit in bytes, as this crate counts them. DynamoDB's limit is 400 KB for an item, and attribute
+/// names and keys need some of it.
 pub const COMMIT_BYTES_MAX: usize = 390_000;
-/// The largest event in bytes: 256 KB is what a PutEvents entry and the SQS message behind it may have in
-/// every partition and emulator, less what EventBridge wraps around it.
+/// The largest event in bytes. A PutEvents entry, and the SQS message made of it, may have 256 KB in every partition
+/// and emulator; EventBridge's wrapping needs some of it.
 pub const EVENT_BYTES_MAX: usize = 250_000;
 /// The largest command in bytes, for the same reason.
 pub const COMMAND_BYTES_MAX: usize = 250_000;
 
-/// One event inside its commit; what the events of a commit share is said once, by the commit.
+/// One event inside its commit. The commit holds what all its events share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedEvent {
@@ -82,7 +82,7 @@ pub struct SeenCause {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    /// The form of `state`; another form than the reader's is passed over.
+    /// The version of the form of `state`. A reader of another form ignores the snapshot.
     pub state_version: u32,
     /// The state.
     pub state: Data,
@@ -99,7 +99,7 @@ pub struct Commit {
     pub version: StreamVersion,
     /// Names this attempt.
     pub commit_id: CommitId,
-    /// What made it happen.
+    /// The cause.
     pub causation_id: CausationId,
     /// The request it belongs to.
     pub correlation_id: CorrelationId,
@@ -107,7 +107,7 @@ pub struct Commit {
     pub trace_context: Option<TraceContext>,
     /// The length of the causal chain up to and including this commit.
     pub hops: u16,
-    /// Who set it in motion.
+    /// Who started it.
     pub actor: Actor,
     /// The system that records it.
     pub source: String,
@@ -123,7 +123,7 @@ pub struct Commit {
     pub snapshot: Option<Snapshot>,
 }
 
-/// A commit that must not be written: it could not be stored, or not be published once stored.
+/// A commit that must not be written: it is too large to be stored, or to be published once stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// Some part is over its limit.
@@ -201,7 +201,7 @@ impl Commit {
         })
     }
 
-    /// What no part of it can be larger than, and all of it together neither; found without writing anything.
+    /// An upper bound for every part and for all of them together, found without writing anything.
     fn bytes_at_most(&self) -> usize {
         /// Fields of a fixed length, names and punctuation of an envelope.
         const ENVELOPE: usize = 700;
@@ -229,7 +229,7 @@ impl Commit {
         events.chain(commands).chain(timers).map(|bytes| shared + bytes).sum::<usize>() + shared + snapshot
     }
 
-    /// Checks that what would be stored can be stored, and can be published afterwards.
+    /// Checks that what is to be stored can be stored, and can be published afterwards.
     ///
     /// # Errors
     /// [`CommitError::TooLarge`] with the part, its size and the limit.
@@ -284,7 +284,7 @@ fn json_bytes(value: &impl Serialize) -> usize {
     let mut counter = Counter(0);
     match serde_json::to_writer(&mut counter, value) {
         Ok(()) => counter.0,
-        // A value that does not serialise cannot be stored either; the largest size refuses it.
+        // A value that cannot be serialised cannot be stored either: the largest size makes it refused.
         Err(_) => usize::MAX / 4,
     }
 }

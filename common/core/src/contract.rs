@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::data::Data;
 use crate::payload::{ContractError, Payload};
 
-/// Whether a contract tells or asks.
+/// Whether a contract is an event or a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Something that happened; travels on the bus.
+    /// Something that happened. It travels on the bus.
     Event,
-    /// Something to do; travels on a queue.
+    /// Something to do. It travels on a queue.
     Command,
 }
 
@@ -81,15 +81,15 @@ pub trait CommandType: DeserializeOwned + Send + Sync + 'static {
 /// # Errors
 /// When the data does not have the type's form.
 pub fn read<T: DeserializeOwned>(data: &Data) -> Result<T, serde_json::Error> {
-    // To keep the path takes time, and what is wrong can wait.
+    // Keeping the path takes time, so it is found only after something was wrong.
     data.read().or_else(|_| {
         let mut text = serde_json::Deserializer::from_str(data.text());
         serde_path_to_error::deserialize(&mut text).map_err(serde_json::Error::custom)
     })
 }
 
-/// The schema of one variant of an enum that serde tags with the field `event`, without that field: what the payload of
-/// a set declared by `tagged_contracts!` looks like.
+/// The schema of one variant of an enum that serde tags with the field `event`, without that field. This is the form
+/// of a payload of a set that `tagged_contracts!` declares.
 #[must_use]
 pub fn variant_schema<T: JsonSchema>(tag: &str) -> Schema {
     let whole = schemars::schema_for!(T).to_value();
@@ -112,7 +112,7 @@ pub fn variant_schema<T: JsonSchema>(tag: &str) -> Schema {
     Schema::try_from(variant).unwrap_or_default()
 }
 
-/// The definitions that a schema refers to, directly or through others.
+/// The definitions that a schema refers to, directly or through other definitions.
 fn used_definitions(schema: &Value, all: &Value) -> Map<String, Value> {
     let mut used = Map::new();
     let mut text = schema.to_string();

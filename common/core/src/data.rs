@@ -1,4 +1,4 @@
-//! A payload as JSON text: written once, carried as it is, and read once by whoever knows its form.
+//! A payload as JSON text. It is written once, carried as it is, and read once by the code that knows its form.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// JSON of a form that is not known here. Two are equal when they mean the same, however they are spelt.
+/// JSON whose form is not known here. Two values are equal when they mean the same, however they are written.
 #[derive(Clone)]
 pub struct Data(Box<RawValue>);
 
 impl Data {
     /// A record as JSON.
     ///
-    /// What cannot be written as JSON, such as a map with keys that are no text, becomes `null`: payloads are plain
-    /// records, and the tests of their contracts write every one of them.
+    /// A value that cannot be written as JSON, such as a map whose keys are no text, becomes `null`. Payloads are
+    /// plain records, and the tests of their contracts write every one of them.
     #[must_use]
     pub fn of<T: Serialize>(record: &T) -> Self {
         Self::write(record).unwrap_or_default()
@@ -44,8 +44,8 @@ impl Data {
         serde_json::from_str(self.text())
     }
 
-    /// The same in the one spelling that signatures are made over: members sorted by name, no spaces, as few escapes as
-    /// JSON allows.
+    /// The same data in the one form that is signed: members sorted by name, no spaces, and as few escapes as JSON
+    /// allows.
     #[must_use]
     pub fn canonical(&self) -> Self {
         let mut value = self.to_value();
@@ -53,15 +53,16 @@ impl Data {
         value.into()
     }
 
-    /// It as a tree, for whoever looks into data without knowing its form.
+    /// The data as a tree, for code that looks into data without knowing its form.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        // The text was JSON when it was taken in; only nesting deeper than a reader follows is refused.
+        // The text was JSON when it was accepted; only text that is nested too deeply for a reader is refused.
         self.read().unwrap_or_default()
     }
 }
 
-/// A record as JSON text, written into room for `bytes` from the start: text that grows is copied again and again.
+/// A record as JSON text. Room for `bytes` is reserved from the start, because text that grows is copied again and
+/// again.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -9,12 +9,12 @@ use crate::payload::{Addressed, ContractError, Payload};
 
 /// A pure state machine with a stream of its own. A saga is one whose decisions ask others to do things.
 ///
-/// `decide` may refuse; `evolve` may not: it is total, for history cannot be argued with.
+/// `decide` may refuse. `evolve` may not: it is total, because history is a fact.
 pub trait Decider {
     /// The category of its streams, such as `host`.
     const CATEGORY: &'static str;
-    /// The version of `State`'s form. Raise it when `State` changes: older snapshots are then passed over and
-    /// the state is folded from the events.
+    /// The version of `State`'s form. Raise it when `State` changes: older snapshots are then ignored and the state
+    /// is folded from the events.
     const STATE_VERSION: u32;
     /// What the events so far add up to; `Default` is the state before the first.
     type State: Default + Clone + Serialize + DeserializeOwned + Send + Sync;
@@ -27,11 +27,11 @@ pub trait Decider {
     /// Why it says no.
     type Refusal: std::error::Error + Send + Sync + 'static;
 
-    /// Decides. `now` is the only clock there is. An empty decision means that nothing changes, which is the
-    /// right answer to anything late or repeated.
+    /// Decides. `now` is the only clock. An empty decision means that nothing changes, which is the right answer to
+    /// an input that is late or repeated.
     ///
     /// # Errors
-    /// The refusal, with its reason and what to do: an outcome for the asker, not a fault.
+    /// The refusal, with its reason and advice. It is an outcome for the caller, not a fault.
     fn decide(
         state: &Self::State,
         input: &Self::Input,
@@ -103,8 +103,8 @@ impl<E, C> Decision<E, C> {
 /// A timer as a decider asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetTimer {
-    /// The owner's name for it. A name holds what it waits for, such as a step's id, so that a timer whose
-    /// wait is over is known by its name and ignored: timers need no cancelling.
+    /// The owner's name for it. The name holds what the timer is about, such as a step's id, so that the owner
+    /// recognises and ignores a timer whose wait is over. Timers are never cancelled.
     pub name: String,
     /// The earliest moment of delivery.
     pub due_at: Timestamp,

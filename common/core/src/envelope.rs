@@ -1,4 +1,4 @@
-//! The envelopes: what travels around every event and every command.
+//! The envelopes of events and commands.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::data::{Data, to_json};
 use crate::ids::{CausationId, CommandId, CorrelationId, EventId, StreamId, StreamVersion};
 use crate::trace::TraceContext;
 
-/// The longest causal chain that is followed. AWS's own loop detection does not see loops through DynamoDB or
-/// EventBridge, so a chain past this is quarantined. A provisioning stays near 100 by default, and below this with every
+/// The longest causal chain that is followed; a message past it is quarantined. AWS's own loop detection does not see
+/// loops through DynamoDB or EventBridge. A provisioning stays near 100 by default, and below this limit with every
 /// attempt that its policy may allow.
 pub const HOPS_MAX: u16 = 1_000;
 
-/// About what an envelope says beside its payload, in bytes.
+/// The size of an envelope without its payload, in bytes, roughly.
 const BESIDE_DATA: usize = 1_024;
 
-/// Who set things in motion: an operator, a host, a function.
+/// Who started it: an operator, a host, a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Actor(pub String);
@@ -29,10 +29,10 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Where a message comes from: the part that events, commands and timers have in common.
+/// The part that the envelopes of events, commands and timers have in common: where the message comes from.
 ///
-/// On the wire its fields stand among those of the message. It is written and signed in one place each; the signature is
-/// made over it, and so is no part of it.
+/// On the wire its fields are fields of the message. The signature is not part of it, because the header is signed as
+/// well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
@@ -45,7 +45,7 @@ pub struct Header {
     pub trace_context: Option<TraceContext>,
     /// The length of the causal chain so far.
     pub hops: u16,
-    /// Who set things in motion.
+    /// Who started it.
     pub actor: Actor,
 }
 
@@ -59,13 +59,13 @@ pub struct Envelope<D = Data> {
     pub event_type: String,
     /// The version of `data`'s schema.
     pub schema_version: u32,
-    /// When it was recorded; data, never an ordering.
+    /// When it was recorded. Nothing is ordered by it.
     pub timestamp: Timestamp,
-    /// The system that says so.
+    /// The system that recorded it.
     pub source: String,
     /// The stream it is recorded on.
     pub stream: StreamId,
-    /// The stream's version that the event's commit made; events of one commit share it.
+    /// The stream's version after the event's commit. The events of one commit share it.
     pub stream_version: StreamVersion,
     /// Where it comes from.
     #[serde(flatten)]
@@ -81,13 +81,13 @@ impl Envelope {
     /// The envelope as it is sent.
     ///
     /// # Errors
-    /// When it cannot be written, which a plain record always can.
+    /// When it cannot be written, which does not happen to a plain record.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         to_json(self, BESIDE_DATA + self.data.text().len())
     }
 }
 
-/// Something that somebody is asked to do. It is the body of a message on a step queue.
+/// A command. It is the body of a message on a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandEnvelope<D = Data> {

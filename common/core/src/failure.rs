@@ -1,4 +1,4 @@
-//! The two kinds of failure, and the categories that say who deals with them.
+//! How a message can fail, and the categories that say who deals with it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who deals with a failure, and how soon (SLA).
+/// Who deals with a failure, and how soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -15,7 +15,7 @@ pub enum Category {
     Transient,
     /// The input cannot be read or breaks its contract: quarantined, alerted, 24 hours.
     Validation,
-    /// The input is well-formed and the business cannot take it: quarantined, 48 hours.
+    /// The input is well-formed, and the business does not allow it: quarantined, 48 hours.
     Business,
     /// Anything else: quarantined, escalated at once, 4 hours.
     Unknown,
@@ -52,19 +52,19 @@ impl fmt::Display for Category {
 /// Any error, kept whole as a source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// Why a message could not be handled now. A refusal by the domain is neither: it is an outcome.
+/// Why a message could not be handled now. A refusal by the domain is no failure: it is an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// May well work later. The message goes back to its queue, and is seen again after `after` where given.
+    /// It may work later. The message goes back to its queue, and is delivered again after `after`, where given.
     #[error("may work later: {source}")]
     Retryable {
-        /// How long to leave it, when that is known; else the queue's visibility timeout decides.
+        /// How long to wait, where that is known; otherwise the queue's visibility timeout decides.
         after: Option<Duration>,
         /// What went wrong.
         source: BoxError,
     },
-    /// Cannot be tried now, through no fault of the message: its dependency is away, or another worker is at it.
-    /// It waits without using up an attempt, until it is too old.
+    /// It cannot be tried now, and the message is not the reason: a dependency is away, or another worker has the
+    /// lease. It waits without using up an attempt, until it is too old.
     #[error("waits: {source}")]
     Deferred {
         /// How long to wait.
@@ -72,7 +72,7 @@ pub enum Failure {
         /// What it waits for.
         source: BoxError,
     },
-    /// Will never work. The message goes to the dead-letter queue at once, with this reason.
+    /// It will never work. The message goes to the dead-letter queue at once, with this reason.
     #[error("will not work ({category}): {source}")]
     Terminal {
         /// Who deals with it.
@@ -83,27 +83,27 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// May work later, at the queue's own pace.
+    /// It may work later, at the queue's own pace.
     pub fn retryable(source: impl Into<BoxError>) -> Self {
         Self::Retryable { after: None, source: source.into() }
     }
 
-    /// May work after this long.
+    /// It may work after this long.
     pub fn retry_after(after: Duration, source: impl Into<BoxError>) -> Self {
         Self::Retryable { after: Some(after), source: source.into() }
     }
 
-    /// Cannot be tried now, and waits this long without using up an attempt.
+    /// It cannot be tried now, and waits this long without using up an attempt.
     pub fn deferred(after: Duration, source: impl Into<BoxError>) -> Self {
         Self::Deferred { after, source: source.into() }
     }
 
-    /// Will never work.
+    /// It will never work.
     pub fn terminal(category: Category, source: impl Into<BoxError>) -> Self {
         Self::Terminal { category, source: source.into() }
     }
 
-    /// Will never work, for the input breaks a rule of form.
+    /// It will never work, because the input is not well-formed.
     pub fn invalid(source: impl Into<BoxError>) -> Self {
         Self::terminal(Category::Validation, source)
     }
@@ -129,8 +129,7 @@ impl Failure {
     }
 }
 
-/// An error and all its sources on one line, outermost first; a source already quoted by its parent is not
-/// said twice.
+/// An error and all its sources on one line, outermost first. A source that its parent already quotes is left out.
 #[must_use]
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -149,7 +148,7 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
 /// The longest reason that is recorded, in characters.
 pub const REASON_CHARS_MAX: usize = 2_000;
 
-/// A reason, cut to what is recorded of one.
+/// A reason, cut to the length that is recorded.
 #[must_use]
 pub fn clip(reason: &str) -> String {
     if reason.chars().count() <= REASON_CHARS_MAX {

@@ -13,12 +13,12 @@ use crate::decider::{Decider, Decision, NoCommand};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Under 1,000 messages wait.
+    /// Fewer than 1,000 messages wait.
     #[default]
     Normal,
-    /// From 1,000 on: people may look.
+    /// From 1,000 on: worth a look.
     Monitor,
-    /// From 10,000 on: more consumers are put to work.
+    /// From 10,000 on: more consumers are started.
     Scale,
     /// From 50,000 on: producers are told to wait as well.
     Emergency,
@@ -38,8 +38,8 @@ impl Level {
         }
     }
 
-    /// The level after a look at the queue. Down it goes only when a fifth less than the level's own threshold waits, so
-    /// that a queue at a threshold does not go up and down all the time.
+    /// The level after a measurement. It falls only when the lag is a fifth below the level's own threshold, so that
+    /// a queue at a threshold does not switch levels all the time.
     #[must_use]
     pub fn after(self, lag: u64) -> Self {
         let reached = |level: &Self| lag >= level.from_lag();
@@ -49,7 +49,7 @@ impl Level {
         if up >= self { up } else { down.min(self) }
     }
 
-    /// How many consumers work at a time, where `usual` do on a normal day.
+    /// How many consumers work at a time, where `usual` is the number on a normal day.
     #[must_use]
     pub fn concurrency(self, usual: u16) -> u16 {
         match self {
@@ -95,7 +95,7 @@ tagged_contracts! {
     }
 }
 
-/// A look at a queue.
+/// One measurement of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
     /// The queue.
@@ -104,7 +104,7 @@ pub struct Looked {
     pub lag: u64,
 }
 
-/// Nothing is ever refused.
+/// It never refuses anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRefusal {}
 

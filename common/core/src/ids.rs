@@ -1,4 +1,4 @@
-//! Identifiers and versions: a newtype for each, made at the edge and carried inside.
+//! Identifiers and versions: a newtype for each. They are made at the edge and passed on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// The longest accepted identifier in bytes, well below DynamoDB's limits for keys (2,048 and 1,024 bytes).
 pub const ID_BYTES_MAX: usize = 200;
 
-/// An identifier that is empty, too long, or holds a character that keys, URLs or logs would choke on.
+/// An identifier that is empty, too long, or has a character that is not safe in keys, URLs or logs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {value:?} is not a valid identifier: {why}")]
 pub struct InvalidId {
@@ -88,7 +88,8 @@ macro_rules! text_id {
             schemars::JsonSchema,
         )]
         #[serde(try_from = "String", into = "String")]
-        // Said on the container: `try_from` has the schema made from `String`, not from the field.
+        // This is on the container, because `try_from` makes schemars derive the schema from `String` and not from
+        // the field.
         #[schemars(extend("minLength" = 1, "maxLength" = 200, "pattern" = "^[A-Za-z0-9._:/-]+$"))]
         pub struct $name(String);
 
@@ -151,11 +152,11 @@ uuid_id!(
     CommandId
 );
 uuid_id!(
-    /// Names one attempt at a commit; tells a put of ours whose answer was lost from somebody else's.
+    /// Names one attempt at a commit. It tells a put of our own whose answer was lost from somebody else's.
     CommitId
 );
 uuid_id!(
-    /// Shared by everything that one request set in motion.
+    /// Shared by everything that one request has caused.
     CorrelationId
 );
 uuid_id!(
@@ -164,9 +165,9 @@ uuid_id!(
 );
 
 impl CommitId {
-    /// The id of the nth thing that the commit says (its events, then its commands, then its timers), from 0: it follows
-    /// from the commit's, so that it needs no place in the store. The random part of the commit's id is counted up, by
-    /// which a UUIDv7 stays one of the same millisecond.
+    /// The id of the nth part of the commit (its events, then its commands, then its timers), from 0. It follows from
+    /// the commit's id, so that it is not stored. The random part of the commit's id is counted up, so that the
+    /// result is a UUIDv7 of the same millisecond.
     #[must_use]
     pub const fn part(self, n: usize) -> Uuid {
         const RANDOM: u128 = (1 << 62) - 1;
@@ -189,8 +190,8 @@ text_id!(
 );
 
 impl CausationId {
-    /// The cause that a caller's own key is. `scope` keeps one caller's keys from another's, `payload` tells what was asked
-    /// for under the key; both are hashes.
+    /// The cause that is made of a caller's own key. `scope` keeps the keys of different callers apart, `payload`
+    /// tells what was asked for under the key; both are hashes.
     ///
     /// # Errors
     /// [`InvalidId`] when the key is too long, or has characters that ids have not.
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_a_commit_says_has_ids_of_its_own_in_the_same_millisecond() {
-        // The last random number of all, after which the first one comes.
+        // The highest random number is followed by the lowest.
         for id in ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bfff-ffffffffffff"] {
             let commit = CommitId(id.parse().unwrap());
             let parts: Vec<Uuid> = (0..300).map(|n| commit.part(n)).collect();

@@ -1,6 +1,6 @@
-//! The vocabulary: envelope, ids, versions, deciders, sagas, timers and failure kinds. Pure and domain-free.
+//! The vocabulary: envelope, ids, versions, deciders, sagas, timers and failure categories. Pure and domain-free.
 //!
-//! What lives here has no I/O, reads no clock and draws no random number: time and ids come in from outside.
+//! Nothing here does I/O, reads a clock or draws a random number: time and ids are part of the input.
 
 pub mod breaker;
 pub mod cloudevents;

@@ -1,7 +1,7 @@
-//! Partition keys: what spreads load over the partitions of a table, and what does not.
+//! Partition keys: they spread the load over the partitions of a table.
 //!
-//! A key must be an entity's id. A timestamp puts all writers of a moment on one partition, a field with few values puts
-//! everybody on few, an empty one puts everybody on one. The first two do not compile, the last is refused:
+//! A key must be an entity's id. A timestamp puts all writers of a moment on one partition; a field with few values
+//! uses few partitions; an empty one uses a single partition. The first two do not compile, the last is refused:
 //!
 //! ```compile_fail
 //! # use hostler_core::partition::PartitionKey;
@@ -24,11 +24,11 @@
 use std::fmt::{self, Display};
 use std::num::NonZeroU16;
 
-/// Something that names one entity among very many. [`text_id!`](crate::text_id) and the ids of this crate are; times,
-/// categories and flags are not.
+/// Something that names one entity among very many. [`text_id!`](crate::text_id) and the ids of this crate do; times,
+/// categories and flags do not.
 pub trait Identifies: Display {}
 
-/// A key that spreads.
+/// A key that spreads the load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartitionKey(String);
 
@@ -39,8 +39,8 @@ impl PartitionKey {
         Self(id.to_string())
     }
 
-    /// The key of a part of an entity that many write to at once: one of `shards`, the same for each `part`. Whoever
-    /// wants the whole reads all of them.
+    /// The key of one part of an entity that many write to at once: one of `shards`, always the same for one `part`.
+    /// A reader of the whole entity reads all of them.
     ///
     /// ```
     /// # use std::num::NonZeroU16;
@@ -53,7 +53,7 @@ impl PartitionKey {
     /// ```
     #[must_use]
     pub fn spread(id: &impl Identifies, part: &str, shards: NonZeroU16) -> Self {
-        // FNV-1a: the same on every machine and in every build, as what is stored must be.
+        // FNV-1a. It must be the same on every machine and in every build, because keys are stored.
         let hash = part.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

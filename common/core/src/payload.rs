@@ -1,4 +1,4 @@
-//! What a contract's payload must be able to say of itself.
+//! What every payload can tell of itself: its type, its version and its data.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,7 +32,7 @@ pub trait Addressed {
     fn queue(&self) -> &'static str;
 }
 
-/// A payload that this code cannot take.
+/// A payload that this code cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     /// Nothing here handles the type. The sender is newer, or the message was sent to the wrong place.
@@ -40,7 +40,7 @@ pub enum ContractError {
     UnknownType {
         /// The name that came.
         type_name: String,
-        /// The names that would have been taken.
+        /// The names that are known.
         known: String,
     },
     /// The sender is newer than this code: deploy this side first.
@@ -74,7 +74,8 @@ impl From<ContractError> for Failure {
     }
 }
 
-/// The data of one variant of an enum that serde tags with `event`: the type's name says the tag already.
+/// The data of one variant of an enum that serde tags with `event`. The tag is left out, because the type's name has
+/// it.
 pub(crate) fn untagged(event: &impl Serialize) -> Data {
     // Such enums are plain records with text keys, for which this cannot fail.
     let mut data = serde_json::to_value(event).unwrap_or_default();
@@ -84,7 +85,7 @@ pub(crate) fn untagged(event: &impl Serialize) -> Data {
     data.into()
 }
 
-/// Reads what [`untagged`] wrote, of a set whose types are called `<prefix><tag>` and have version 1.
+/// Reads what [`untagged`] has written, for a set whose types are called `<prefix><tag>` and have version 1.
 pub(crate) fn tagged<T: DeserializeOwned>(
     prefix: &str,
     names: &[&str],

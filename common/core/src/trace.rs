@@ -14,8 +14,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Takes a `traceparent` of version 00 that has the right form; anything else is as if absent, as the
-    /// standard asks.
+    /// Accepts a well-formed `traceparent` of version 00. Anything else counts as absent, as the standard asks.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.split('-');

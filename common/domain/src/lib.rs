@@ -1,7 +1,7 @@
 //! The data centre's deciders and sagas: pure state machines and policies.
 //!
-//! One folder for each stream category. Time and ids arrive in the input; nothing here reads a clock, draws a
-//! random number or does I/O. Where an answer is late or repeated, the decision is empty.
+//! Each stream category has a folder. Time and ids arrive in the input; nothing here reads a clock, draws a random
+//! number or does I/O. An input that is late or repeated leads to an empty decision.
 
 pub mod capacity;
 pub mod host;
@@ -17,6 +17,7 @@ pub use capacity::{
 };
 pub use host::{
     Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
+    StepFailure,
 };
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 /// The longest id from which step ids are made, in bytes: its step ids must stay within 200.
 pub(crate) const OWNER_ID_BYTES_MAX: usize = 150;
 
-/// The moment so many seconds later; the end of time where there is no such moment.
+/// The moment so many seconds later, or the last moment that can be told.
 pub(crate) fn after(now: Timestamp, seconds: u32) -> Timestamp {
     now.checked_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! What people see of the states: the rows of the read models, and states in the past.
+//! The rows of the read models, which also show states in the past.
 
 use hostler_core::Category;
 use hostler_core::saga::{SagaRef, SagaStatus};
@@ -33,7 +33,7 @@ pub struct HostView {
     pub phase: String,
     /// Its model.
     pub sku: Sku,
-    /// What it fails together with.
+    /// Its fault domain.
     pub fault_domain: FaultDomain,
     /// Its labels.
     pub labels: Labels,
@@ -45,7 +45,7 @@ pub struct HostView {
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// Whether it has power, as far as is known.
+    /// Its power state, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerState>,
     /// The step whose end it waits for.
@@ -92,22 +92,22 @@ pub struct ProvisioningView {
     pub request: RequestId,
     /// The pool that needs the host.
     pub pool: PoolId,
-    /// What the host is to be.
+    /// The role that the host gets.
     pub role: Role,
-    /// What it runs.
+    /// The image that it gets.
     pub image: Image,
     /// Where the saga is: running, compensating, completed, compensated or stuck.
     pub status: String,
-    /// The step, or compensation, it is at.
+    /// The step or compensation that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Which try it is, from 1.
+    /// The number of the attempt, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// The host it holds or held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
-    /// Until when it waits there.
+    /// The deadline there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_at: Option<Timestamp>,
     /// Why it is undone, or stuck.
@@ -128,9 +128,9 @@ pub struct RequestView {
     pub request: RequestId,
     /// The pool that needs hosts.
     pub pool: PoolId,
-    /// What they are to be.
+    /// The role that they get.
     pub role: Role,
-    /// What they run.
+    /// The image that they get.
     pub image: Image,
     /// The model asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

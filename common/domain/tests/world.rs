@@ -11,7 +11,7 @@ use hostler_core::{Actor, Category, Decider};
 use hostler_domain::provisioning::host_of;
 use hostler_domain::{
     Candidate, HostDecider, HostFacts, HostInput, HostPhase, HostState, ProvisioningSaga, ProvisioningState,
-    ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
+    ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, StepFailure, candidate_order,
 };
 use hostler_events::commands::{BootOutcome, DeployImage, EnrolHost, ReserveHost, UndeployHost};
 use hostler_events::host::{BmcAddress, PowerState};
@@ -209,6 +209,8 @@ impl World {
         let failed = self.happens(self.faults.fail);
         let category = if self.happens(30) { Category::Business } else { Category::Transient };
         let reason = || "driver failed".to_owned();
+        let uncertain = self.happens(50);
+        let failure = || StepFailure { category, reason: reason(), uncertain };
         match command {
             StepCommand::Saga(SagaCommand::Start(start)) => {
                 let order = serde_json::from_value(start.order.clone()).unwrap();
@@ -249,7 +251,9 @@ impl World {
             StepCommand::Deploy(DeployCommand::FinishCleaning(c)) => {
                 self.tell(&c.host, &HostInput::RecordCleaned { step: c.step.clone() });
             }
-            StepCommand::Deploy(DeployCommand::DeployImage(c)) => return self.deploy(c, failed, category),
+            StepCommand::Deploy(DeployCommand::DeployImage(c)) => {
+                return self.deploy(c, failed.then(failure));
+            }
             StepCommand::Deploy(DeployCommand::FinishDeploy(c)) => {
                 let (saga, step) = (c.saga.clone(), c.step.clone());
                 self.tell(&c.host, &HostInput::RecordDeployed { saga, step });
@@ -257,7 +261,7 @@ impl World {
             StepCommand::Configure(ConfigureCommand::ApplyRole(c)) => {
                 let (saga, step) = (c.saga.clone(), c.step.clone());
                 let input = if failed {
-                    HostInput::FailStep { saga, step, category, reason: reason() }
+                    HostInput::FailStep { saga, step, failure: failure() }
                 } else {
                     let (role, revision, changed) = (c.role.clone(), "r-1".to_owned(), true);
                     HostInput::RecordConfiguration { saga, step, role, revision, changed }
@@ -267,7 +271,7 @@ impl World {
             StepCommand::Monitor(MonitorCommand::RegisterMonitoring(c)) => {
                 let (saga, step) = (c.saga.clone(), c.step.clone());
                 let input = if failed {
-                    HostInput::FailStep { saga, step, category, reason: reason() }
+                    HostInput::FailStep { saga, step, failure: failure() }
                 } else {
                     HostInput::RecordMonitoring { saga, step }
                 };
@@ -277,12 +281,14 @@ impl World {
                 let (saga, step) = (c.saga.clone(), c.step.clone());
                 self.tell(&c.host, &HostInput::RecordDeregistered { saga, step });
             }
-            StepCommand::Deploy(DeployCommand::UndeployHost(c)) => return self.undeploy(c, failed, category),
+            StepCommand::Deploy(DeployCommand::UndeployHost(c)) => {
+                return self.undeploy(c, failed.then(failure));
+            }
         }
         Ok(())
     }
 
-    fn deploy(&mut self, c: &DeployImage, failed: bool, category: Category) -> Result<(), Crash> {
+    fn deploy(&mut self, c: &DeployImage, failed: Option<StepFailure>) -> Result<(), Crash> {
         let (saga, step) = (c.saga.clone(), c.step.clone());
         let start = HostInput::StartDeploy { saga: saga.clone(), step: step.clone(), image: c.image.clone() };
         let begun = self.tell(&c.host, &start);
@@ -290,24 +296,22 @@ impl World {
         if !begun || !self.hosts[&c.host].waits_for(&step) {
             return Ok(());
         }
-        if failed {
-            let reason = "driver failed".to_owned();
-            self.tell(&c.host, &HostInput::FailStep { saga, step, category, reason });
+        if let Some(failure) = failed {
+            self.tell(&c.host, &HostInput::FailStep { saga, step, failure });
         } else {
             self.boots(&c.host, &step);
         }
         Ok(())
     }
 
-    fn undeploy(&mut self, c: &UndeployHost, failed: bool, category: Category) -> Result<(), Crash> {
+    fn undeploy(&mut self, c: &UndeployHost, failed: Option<StepFailure>) -> Result<(), Crash> {
         let (saga, step) = (c.saga.clone(), c.step.clone());
         let start = HostInput::StartUndeploy { saga: saga.clone(), step: step.clone() };
         self.tell(&c.host, &start);
         self.survive()?;
-        let outcome = if failed {
-            HostInput::FailStep { saga, step, category, reason: "driver failed".to_owned() }
-        } else {
-            HostInput::RecordUndeployed { saga, step }
+        let outcome = match failed {
+            Some(failure) => HostInput::FailStep { saga, step, failure },
+            None => HostInput::RecordUndeployed { saga, step },
         };
         self.tell(&c.host, &outcome);
         Ok(())

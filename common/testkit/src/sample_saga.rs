@@ -124,7 +124,7 @@ impl SagaDefinition for OrderSaga {
         )
     }
 
-    fn applies(_: OrderStep, facts: &Facts<'_, Self>) -> bool {
+    fn applies(_: OrderStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
         facts.order.amount > APPROVAL_ABOVE
     }
 

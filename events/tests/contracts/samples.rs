@@ -1,6 +1,7 @@
 //! `samples/`: every contract has a golden envelope that fits its schemas and survives the way there and back.
 
 use hostler_core::cloudevents::CloudEvent;
+use hostler_core::effect::EffectEvent;
 use hostler_core::flow::FlowEvent;
 use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
@@ -52,6 +53,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<HostEvent>(),
         set::<ReservationEvent>(),
         set::<SagaEvent<Value>>(),
+        set::<EffectEvent>(),
         set::<FailureEvent>(),
         set::<FlowEvent>(),
         set::<OperatorCommand>(),
@@ -175,10 +177,17 @@ fn an_event_lies_on_the_stream_of_its_category() {
             // Sagas of every kind have the same events; their streams tell the kinds apart.
             "saga" => continue,
             "flow" => ("flow", "queue"),
+            "effect" => ("effect", "step"),
             other => (other, other),
         };
         assert_eq!(event.stream.category(), category, "{}", contract.name);
         let said = event.data.to_value()[key].as_str().unwrap_or_default().to_owned();
+        // An effect lies on a stream of its saga and step, which its attempts name.
+        if let Some((_saga_kind, key)) = event.stream.key().split_once('/').filter(|_| category == "effect") {
+            let (said, _attempt) = said.rsplit_once('/').unwrap();
+            assert_eq!(said.replace("/undo-", "/"), key, "{}", contract.name);
+            continue;
+        }
         let said = said.rsplit('#').next().unwrap_or_default();
         assert_eq!(said, event.stream.key(), "{}", contract.name);
     }

@@ -109,7 +109,7 @@ impl SagaDefinition for OrderSaga {
         )
     }
 
-    fn applies(_: OrderStep, facts: &Facts<'_, Self>) -> bool {
+    fn applies(_: OrderStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
         let check = facts.output::<FraudCheck>(OrderStep::CheckFraud);
         facts.order.cents() > APPROVAL_ABOVE_CENTS || check.is_ok_and(|check| check.suspicious)
     }
@@ -146,7 +146,11 @@ impl SagaDefinition for OrderSaga {
         Ok(json!(Parcel { customer: ask.order.customer.clone() }))
     }
 
-    fn check_output(step: OrderStep, output: &Value) -> Result<(), hostler::serde_json::Error> {
+    fn check_output(
+        step: OrderStep,
+        _: Option<u32>,
+        output: &Value,
+    ) -> Result<(), hostler::serde_json::Error> {
         match step {
             OrderStep::CheckFraud => FraudCheck::check(output),
             _ => Ok(()),

@@ -152,7 +152,7 @@ fn a_step_that_asks_nobody_fails_at_the_start() {
     BUILD.set(Build::Mute);
     assert_eq!(
         check::<JobSaga>().unwrap_err().to_string(),
-        "the definition cannot be run: step work has no command: let the definition's `command` give one"
+        "sagas of kind job cannot be run: step work has no command: let the definition's `command` give one"
     );
 }
 
@@ -164,7 +164,7 @@ fn a_step_that_is_there_twice_fails_at_the_start() {
 }
 
 #[test]
-#[should_panic(expected = "the definition cannot be run: step work has no command")]
+#[should_panic(expected = "sagas of kind job cannot be run: step work has no command")]
 fn no_application_starts_with_such_a_definition() {
     BUILD.set(Build::Mute);
     drop(workshop());

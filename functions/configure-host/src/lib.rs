@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostState, Move};
+use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure};
 use hostler_drivers::{Applied, Configuration};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
@@ -62,8 +62,8 @@ impl Step<ApplyRole> for ConfigureHost {
 
     fn failed(&self, command: &ApplyRole, error: &StepError) -> Option<HostInput> {
         let ApplyRole { saga, step, .. } = command.clone();
-        let StepError { category, reason, .. } = error.clone();
-        Some(HostInput::FailStep { saga, step, category, reason })
+        let StepError { category, reason, uncertain, .. } = error.clone();
+        Some(HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } })
     }
 
     fn deferred(&self, command: &ApplyRole, open: &BreakerOpen) -> Option<HostInput> {

@@ -3,7 +3,7 @@
 
 use hostler_core::Category;
 use hostler_core::saga::SagaRef;
-use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
+use hostler_domain::{HostDecider, HostInput, HostPhase, HostState, StepFailure};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
@@ -265,8 +265,8 @@ fn is_cleaning(state: &HostState, step: &StepId, after_boot: bool) -> bool {
 
 fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
     let (saga, step) = (saga.clone(), step.clone());
-    let StepError { category, reason, .. } = error.clone();
-    HostInput::FailStep { saga, step, category, reason }
+    let StepError { category, reason, uncertain, .. } = error.clone();
+    HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
 }
 
 fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {

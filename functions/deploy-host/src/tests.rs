@@ -12,12 +12,12 @@ use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostState, ReservationDecider, ReservationInput};
 use hostler_drivers::memory::MemoryBmcs;
 use hostler_drivers::{Patience, TlsTrust};
-use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost};
+use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost, UndeployHost};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
-use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::{Clock, Row, Views};
 use hostler_runtime::serving::callback::CallbackKey;
@@ -204,4 +204,15 @@ async fn a_rare_model_is_found_behind_a_thousand_others() {
     let command = reserve_host("p", "p/1", Some("gpu"));
     world.deploy_host.handle(&world.message(&world.cause(), command)).await.unwrap();
     assert!(world.state(&host).await.is_held_by(&saga("p")));
+}
+
+#[test]
+fn the_host_hears_whether_a_failed_step_may_have_done_something() {
+    let world = world();
+    let command = UndeployHost { saga: saga("p"), step: step("p/1"), host: HostId::new("h-1").unwrap() };
+    for error in [StepError::refused("it is not enrolled"), StepError::unavailable("no answer")] {
+        let told = Step::<UndeployHost>::failed(&world.deploy_host, &command, &error);
+        let Some(HostInput::FailStep { failure, .. }) = told else { panic!("{told:?}") };
+        assert_eq!(failure.uncertain, error.uncertain);
+    }
 }

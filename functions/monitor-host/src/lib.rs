@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostState, Move};
+use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
 use hostler_events::{HostId, MonitorCommand, StepId};
@@ -181,8 +181,8 @@ fn deregistered(command: &DeregisterMonitoring) -> HostInput {
 
 fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
     let (saga, step) = (saga.clone(), step.clone());
-    let StepError { category, reason, .. } = error.clone();
-    HostInput::FailStep { saga, step, category, reason }
+    let StepError { category, reason, uncertain, .. } = error.clone();
+    HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
 }
 
 fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> HostInput {

@@ -1,5 +1,5 @@
 //! Orders that come late, on the ports' twins in memory.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, Sku, StepId};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
-use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Clock;
 use hostler_runtime::state::shell::{Cause, Shell};
@@ -202,4 +202,14 @@ async fn a_repeat_takes_back_what_was_left() {
     world.told(HostInput::RecordDeregistered { saga: saga("p"), step: step("p/n") }).await;
     world.monitor_host.handle(&message).await.unwrap();
     assert!(!world.is_watched().await, "nobody else would ever have it forgotten");
+}
+
+#[test]
+fn the_host_hears_whether_a_failed_step_may_have_done_something() {
+    let MonitorCommand::RegisterMonitoring(command) = register("p", "p/register/1") else { panic!() };
+    for error in [StepError::refused("no such label"), StepError::unavailable("no answer")] {
+        let told = Step::<RegisterMonitoring>::failed(&world().monitor_host, &command, &error);
+        let Some(HostInput::FailStep { failure, .. }) = told else { panic!("{told:?}") };
+        assert_eq!(failure.uncertain, error.uncertain);
+    }
 }

@@ -1,16 +1,16 @@
 //! What happens to an effect.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::data::Data;
+use crate::contract::tagged_contracts;
 use crate::failure::Category;
 use crate::ids::StepId;
-use crate::payload::{ContractError, Payload, tagged, untagged};
 
 /// Doing or undoing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
     /// The effect.
@@ -20,10 +20,10 @@ pub enum Work {
 }
 
 /// What happened to an effect. Each names the attempt of the saga that it belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum EffectEvent {
-    /// It is about to be done, or undone. From now on it may have been.
+    /// It is about to be done, or undone. From now on that may have happened.
     Begun {
         /// The attempt.
         step: StepId,
@@ -42,7 +42,7 @@ pub enum EffectEvent {
         /// The attempt.
         step: StepId,
     },
-    /// It did not work.
+    /// It failed.
     Failed {
         /// The attempt.
         step: StepId,
@@ -52,10 +52,10 @@ pub enum EffectEvent {
         category: Category,
         /// Why.
         reason: String,
-        /// Whether this try may have done something all the same.
+        /// Whether this attempt may have done something all the same.
         uncertain: bool,
     },
-    /// It waits, for what it needs is away.
+    /// It waits, because a dependency is away.
     Deferred {
         /// The attempt.
         step: StepId,
@@ -63,22 +63,22 @@ pub enum EffectEvent {
         work: Work,
         /// When it is looked at again.
         until: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
-        /// Whether it was tried before that was known.
+        /// Whether the call was made before that was known.
         called: bool,
     },
-    /// It was to be undone and had never been done: the tombstone. It is never done from now on.
+    /// It was to be undone before it was ever done. This is a tombstone: it is never done from now on.
     Revoked {
         /// The attempt.
         step: StepId,
     },
-    /// It was to be done after it was undone: it was not.
+    /// It was to be done after it was undone. It was not done.
     Refused {
         /// The attempt.
         step: StepId,
     },
-    /// It was done, or undone, by an earlier attempt: this one has the recorded answer.
+    /// An earlier attempt has done or undone it already. This attempt gets the recorded answer.
     Answered {
         /// The attempt.
         step: StepId,
@@ -87,41 +87,15 @@ pub enum EffectEvent {
     },
 }
 
-/// The wire names of [`EffectEvent`].
-pub const EFFECT_EVENTS: [&str; 8] = [
-    "effect.begun",
-    "effect.finished",
-    "effect.undone",
-    "effect.failed",
-    "effect.deferred",
-    "effect.revoked",
-    "effect.refused",
-    "effect.answered",
-];
-
-impl Payload for EffectEvent {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::Begun { .. } => "effect.begun",
-            Self::Finished { .. } => "effect.finished",
-            Self::Undone { .. } => "effect.undone",
-            Self::Failed { .. } => "effect.failed",
-            Self::Deferred { .. } => "effect.deferred",
-            Self::Revoked { .. } => "effect.revoked",
-            Self::Refused { .. } => "effect.refused",
-            Self::Answered { .. } => "effect.answered",
-        }
-    }
-
-    fn schema_version(&self) -> u32 {
-        1
-    }
-
-    fn to_data(&self) -> Data {
-        untagged(self)
-    }
-
-    fn from_data(type_name: &str, schema_version: u32, data: &Data) -> Result<Self, ContractError> {
-        tagged("effect.", &EFFECT_EVENTS, type_name, schema_version, data)
+tagged_contracts! {
+    EffectEvent as Event, "effect.", None, {
+        "begun" => Begun,
+        "finished" => Finished,
+        "undone" => Undone,
+        "failed" => Failed,
+        "deferred" => Deferred,
+        "revoked" => Revoked,
+        "refused" => Refused,
+        "answered" => Answered,
     }
 }

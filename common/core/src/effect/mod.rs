@@ -1,8 +1,8 @@
 //! Effects on the outside world that no entity of the application records, such as a payment.
 //!
-//! An effect is named by its saga and step, not by the attempt: `effect#<saga kind>/<saga id>/<step>`. A second attempt
-//! never repeats an effect that is done, but has its recorded output. An effect that is undone before it was done is never
-//! done. Each decision that ends an attempt carries the saga's answer.
+//! An effect is named by its saga and step, not by the attempt: `effect#<saga kind>/<saga id>/<step>`. A second
+//! attempt never repeats an effect that is done; it gets the recorded output. An effect that is undone before it is
+//! done is never done. Each decision that ends an attempt carries the answer to the saga.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-pub use event::{EFFECT_EVENTS, EffectEvent, Work};
+pub use event::{EffectEvent, Work};
 
 /// The key of the effect that an attempt is about: the attempt's id is `<saga id>/<step>/<attempt>`, or
 /// `<saga id>/undo-<step>/<attempt>`.
@@ -47,7 +47,7 @@ pub struct Asker {
     pub step: StepId,
     /// Whether the effect is to be done or undone.
     pub work: Work,
-    /// Whether an outsider's callback answers the step. The saga has a sign of life only when the effect is done.
+    /// Whether an outsider's callback ends the step. Then a finished effect is only a sign of life to the saga.
     pub by_callback: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct EffectInput {
 /// What happened to an effect, as its worker says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
-    /// It is asked for: it is answered from what is recorded, where nothing is to be done.
+    /// Somebody asks for it. Where nothing is to be done, the recorded answer is given.
     Asked,
     /// The call is about to be made.
     Begins,
@@ -99,7 +99,7 @@ pub enum Told {
     Deferred {
         /// When it is looked at again.
         until: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
         /// Whether the call was made.
         called: bool,
@@ -110,9 +110,9 @@ pub enum Told {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectState {
-    /// How often a call was about to be made; names the next time.
+    /// How many calls have begun. It numbers the next one.
     pub begun: u32,
-    /// A call that was about to be made, and of which nothing was heard since.
+    /// Whether a call has begun whose end is not known.
     pub open: bool,
     /// Whether an earlier call may have done it.
     pub doubtful: bool,
@@ -136,13 +136,13 @@ pub enum Undo {
 }
 
 impl EffectState {
-    /// Whether there is something to undo, as far as anybody knows.
+    /// Whether there may be something to undo.
     #[must_use]
     pub fn may_be_done(&self) -> bool {
         self.open || self.doubtful || self.output.is_some()
     }
 
-    /// Whether a call is to be made. Without it the effect is told [`Told::Asked`], and answers.
+    /// Whether a call is to be made. Where not, the effect is told [`Told::Asked`], and answers.
     #[must_use]
     pub fn is_to_be_called(&self, work: Work) -> bool {
         match work {
@@ -156,7 +156,7 @@ impl EffectState {
     }
 }
 
-/// Effects refuse nothing: what comes late is answered.
+/// Effects refuse nothing: a late request is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NeverRefused {}
 
@@ -182,7 +182,7 @@ impl Decider for EffectDecider {
         }
         let (step, work) = (asker.step.clone(), asker.work);
         let (event, answer) = match told.clone() {
-            // The end of the call is the answer.
+            // The answer comes when the call ends.
             Told::Asked => return Ok(Decision::nothing()),
             Told::Begins => return Ok(Decision::events([EffectEvent::Begun { step, work }])),
             Told::Finished { output } => {
@@ -213,7 +213,7 @@ impl Decider for EffectDecider {
         match event {
             EffectEvent::Begun { work: Work::Do, .. } => EffectState {
                 begun: state.begun.saturating_add(1),
-                // A call of which nothing was heard may have done it, whatever the next one comes to.
+                // A call whose end is not known may have done it, whatever the next call does.
                 doubtful: state.doubtful || state.open,
                 open: true,
                 ..state
@@ -222,7 +222,7 @@ impl Decider for EffectDecider {
                 EffectState { begun: state.begun.saturating_add(1), undo: Undo::Begun, ..state }
             }
             EffectEvent::Finished { output, .. } => {
-                // What was done after it was undone is to be undone again.
+                // It was done after it was undone, so it has to be undone again.
                 let undo = if state.undo == Undo::Done { Undo::Begun } else { state.undo };
                 EffectState { open: false, output: Some(output.clone()), undo, ..state }
             }
@@ -241,7 +241,7 @@ impl Decider for EffectDecider {
     }
 }
 
-/// What is said where no call is to be made. Whatever a call came to that was overtaken, what is recorded stands.
+/// The answer where no call is to be made. What is recorded counts, whatever a call did that was overtaken.
 fn not_called(state: &EffectState, asker: &Asker, told: &Told) -> EffectDecision {
     let (step, work) = (asker.step.clone(), asker.work);
     let refused = |reason: &str, uncertain| {

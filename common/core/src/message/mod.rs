@@ -25,7 +25,7 @@ pub struct TimerFired {
     pub deliver_to: String,
     /// The earliest moment of delivery.
     pub due_at: Timestamp,
-    /// What the owner called it; the owner knows by this name whether it still matters.
+    /// The owner's name for it, by which the owner knows whether it still matters.
     pub name: String,
     /// Where it comes from.
     #[serde(flatten)]
@@ -42,17 +42,17 @@ pub enum Incoming {
     Event(Box<Envelope>),
     /// Something to do.
     Command(Box<CommandEnvelope>),
-    /// A timer of this consumer's that came due.
+    /// A timer that this consumer has set, and that is due.
     Timer(Box<TimerFired>),
 }
 
-/// A message body that is not one of ours.
+/// A message body that is none of our messages.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not JSON at all.
     #[error("the message is not JSON: {0}")]
     NotJson(#[source] serde_json::Error),
-    /// JSON, with none of the fields that tell the kinds apart.
+    /// JSON without any of the fields by which the kinds are told apart.
     #[error(
         "the message has none of eventType, commandType and timerId, so it is no event, command or timer: send the whole envelope"
     )]
@@ -83,7 +83,7 @@ impl Incoming {
         if let Some(message) = wire::read(body) {
             return Ok(message);
         }
-        // Something is wrong with it: find out what, at leisure.
+        // Something is wrong with it. Finding out what may take longer.
         let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
         if value.get("detail-type").is_some()
             && let Some(detail) = value.get_mut("detail")
@@ -122,7 +122,7 @@ impl Incoming {
         }
     }
 
-    /// The failure of a message that is well-formed and has no business on this queue.
+    /// The failure of a message that is well-formed and on the wrong queue.
     #[must_use]
     pub fn misplaced(&self, expected: &str) -> Failure {
         let kind = match self {
@@ -173,7 +173,7 @@ impl Incoming {
         self.header().trace_context.as_ref()
     }
 
-    /// Who set things in motion.
+    /// Who started it.
     #[must_use]
     pub fn actor(&self) -> &Actor {
         &self.header().actor

@@ -1,4 +1,4 @@
-//! A message read in one pass, whatever kind it is of.
+//! Reads a message of any kind in one pass.
 
 use jiff::Timestamp;
 use serde::Deserialize;

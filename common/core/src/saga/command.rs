@@ -1,4 +1,4 @@
-//! What sagas are sent: the same commands for every definition, on the one queue where sagas are run.
+//! The commands to sagas, which are the same for every definition and go to the one queue where sagas are run.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -18,13 +18,13 @@ pub const SAGAS_QUEUE: &str = "run-sagas";
 pub enum Answers {
     /// One attempt. A reply to an attempt that the saga has given up is ignored.
     Attempt(StepId),
-    /// A step or a compensation, whichever attempt asked for it and even in the delay between two attempts: for ends
-    /// that come from outside, such as a host that is clean. Ignored while the saga is not at that step.
+    /// A step or a compensation, whichever attempt asked for it, also in the delay between two attempts. This is for
+    /// ends that come from outside, such as a host that is clean. Ignored while the saga is not at that step.
     Step(StepName),
 }
 
 impl Answers {
-    /// The step of an attempt, whichever attempt asked; nothing where the id is no attempt's.
+    /// All attempts of the step that this attempt belongs to. None, where the id is not the id of an attempt.
     #[must_use]
     pub fn any_attempt_of(step: &StepId) -> Option<Self> {
         let name = step.as_str().rsplit('/').nth(1)?;
@@ -42,7 +42,7 @@ pub enum StepOutcome {
         #[serde(default)]
         output: Value,
     },
-    /// It did not work.
+    /// It failed.
     Failed {
         /// Transient failures are worth another attempt.
         category: Category,
@@ -51,11 +51,11 @@ pub enum StepOutcome {
         /// Whether something may have been done all the same. Then the step is undone as if it had succeeded.
         uncertain: bool,
     },
-    /// It waits, for what it needs is away. The saga moves the step's deadline, and counts no attempt.
+    /// It waits, because a dependency is away. The saga moves the step's deadline, and counts no attempt.
     Deferred {
         /// When it is looked at again.
         until: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
     },
     /// It is still being worked on: a callback's sign of life.
@@ -138,7 +138,7 @@ crate::contracts! {
     }
 }
 
-/// Begin. Sending it again is safe.
+/// Start a saga. Sending it again is safe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StartSaga {
@@ -201,7 +201,7 @@ crate::contracts! {
     }
 }
 
-/// Undo a saga that is on its way forward.
+/// Cancel a saga: what it has done is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelSaga {
@@ -211,7 +211,7 @@ pub struct CancelSaga {
     pub reason: String,
 }
 
-/// Have a stuck saga try again.
+/// Let a stuck saga try again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResumeSaga {
@@ -247,7 +247,7 @@ pub struct EditStep {
     pub reason: String,
 }
 
-/// Approve what waits for a person.
+/// Approve a step that waits for approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApproveStep {
@@ -260,7 +260,7 @@ pub struct ApproveStep {
     pub reason: String,
 }
 
-/// Reject what waits for a person.
+/// Reject a step that waits for approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RejectStep {

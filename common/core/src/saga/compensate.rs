@@ -1,12 +1,13 @@
-//! The way back: what is under way is stopped or awaited, and what was done is undone from the end.
+//! The way back: running steps are stopped or awaited, and what was done is undone from the end.
 
 use serde_json::Value;
 
 use super::command::{AnswerChild, Parent};
+use super::covered;
 use super::definition::{Action, SagaDefinition};
 use super::draft::{Done, Draft, Work};
 use super::event::SagaEvent;
-use super::input::ChildEnd;
+use super::input::{ChildEnd, StepName};
 use super::plan::{OnCancel, StepKind};
 use super::state::{SagaStatus, Waiting};
 use crate::envelope::Actor;
@@ -14,7 +15,7 @@ use crate::failure::{Category, clip};
 use crate::ids::StepId;
 
 impl<D: SagaDefinition> Draft<D> {
-    /// Turns back. What is under way is stopped, or awaited where only its answer tells what there is to undo.
+    /// Turns back. Running steps are stopped, or awaited where only their answer tells what there is to undo.
     pub(super) fn compensate(
         &mut self,
         reason: &str,
@@ -45,13 +46,13 @@ impl<D: SagaDefinition> Draft<D> {
         self.advance()
     }
 
-    /// Tells a consumer or an outsider that its work is not wanted any more, where the definition has a command for that.
+    /// Tells a consumer or an outsider to stop, where the definition has a command for that.
     fn send_stop(&mut self, work: &Work<D::Step>, id: &StepId) -> Done {
         self.send(work, Action::Stop, id)
     }
 
-    /// Runs the next compensation, or ends. Steps that have none leave nothing to undo. A compensation that several
-    /// steps share runs at the place of the first of them, when what was built on it is undone.
+    /// Runs the next compensation, or ends. A step without one leaves nothing to undo. A compensation that several
+    /// steps share runs in the place of the first of them, after everything that was built on it is undone.
     pub(super) fn compensate_next(&mut self, reason: &str) -> Done {
         let effects: Vec<_> = self.state.effects.iter().filter_map(|name| self.plan.step(name)).collect();
         let next = effects.iter().enumerate().rev().find(|(place, step)| {
@@ -69,11 +70,19 @@ impl<D: SagaDefinition> Draft<D> {
 
     /// A compensation is done.
     pub(super) fn compensated(&mut self, work: &Work<D::Step>, id: &StepId, output: &Value) -> Done {
-        self.record(SagaEvent::StepCompensated { step: work.name(), id: id.clone(), output: output.clone() });
+        let (step, id, output) = (work.name(), id.clone(), output.clone());
+        let undoes = self.undoes(&step);
+        self.record(SagaEvent::StepCompensated { step, id, undoes, output });
         self.advance()
     }
 
-    /// The parent wants it undone, and waits for the end: where that is reached already, it is told again.
+    /// The steps that a compensation undoes now: those that name it, and have taken effect or may have.
+    pub(super) fn undoes(&self, compensation: &StepName) -> Vec<StepName> {
+        let covered = covered(&self.plan, compensation);
+        self.state.effects.iter().filter(|effect| covered.contains(effect)).cloned().collect()
+    }
+
+    /// The parent wants the saga undone, and waits for the end. A saga that has reached its end tells it again.
     pub(super) fn compensate_for_parent(&mut self, parent: Option<&Parent>, reason: &str) -> Done {
         let asked_before = parent.is_none() || self.state.parent.as_ref() == parent;
         let waits = parent.cloned().or_else(|| self.state.parent.clone());
@@ -104,7 +113,7 @@ impl<D: SagaDefinition> Draft<D> {
         Ok(())
     }
 
-    /// Answers the parent that waits, where one does.
+    /// Answers the parent, where one waits.
     pub(super) fn tell_parent(&mut self, end: ChildEnd) {
         if let Some(Parent { saga, step }) = self.state.parent.clone() {
             self.tell(AnswerChild { saga, step, end });

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::command::{Parent, SagaCommand};
 use super::input::{SagaRef, StepName};
-use super::plan::{BadPlan, Plan, StepKind, StepNames};
+use super::plan::{Plan, StepNames};
 use super::refusal::SagaRefusal;
 use crate::data::Data;
 use crate::ids::StepId;
@@ -29,22 +29,28 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
     /// What it asks others to do.
     type Command: Payload + Addressed;
 
-    /// The plan of a version for an order: none where the version is not known. A version stays for as long as one
-    /// saga of it may still run, and is never changed: history was made by it. The same order must always give the same
-    /// plan.
+    /// The plan of a version for an order; none where the version is not known. A version is kept for as long as a
+    /// saga of it may run, and is never changed, because its history was made by it. The same order must always give
+    /// the same plan.
     fn plan(version: u32, order: &Self::Order) -> Option<Plan<Self::Step>>;
 
-    /// Whether a step with a [`super::Step::condition`] is part of this saga, asked when its stage begins.
-    fn applies(step: Self::Step, facts: &Facts<'_, Self>) -> bool {
-        let (_, _) = (step, facts);
+    /// Whether a step with a [`super::Step::condition`] is part of this saga. It is asked when the step's stage
+    /// begins. `line` is the line of the order, where the plan has a step for each line.
+    fn applies(step: Self::Step, line: Option<u32>, facts: &Facts<'_, Self>) -> bool {
+        let (_, _, _) = (step, line, facts);
         true
     }
 
-    /// The command by which a step, or a compensation, is asked of its consumer. Approvals may do without: people learn of
-    /// them from the event. Children are started by the engine.
+    /// The command by which a step or a compensation is asked for. An approval may have none, because people learn of
+    /// it from the event. The engine starts children itself.
+    ///
+    /// A command may rely on the outputs of earlier stages, except of steps that have a condition, are best effort,
+    /// or may be skipped by an operator. A compensation may not rely on the output of the step that it undoes,
+    /// because that step may be given up before it answers. Where an output may be missing, read [`Facts::output`]
+    /// with `.ok()`.
     ///
     /// # Errors
-    /// Where an earlier step's output is missing or has another form; see [`Facts::output`].
+    /// Where an earlier step's output is missing or has another form.
     fn command(ask: &Ask<'_, Self>) -> Result<Option<Self::Command>, SagaRefusal>;
 
     /// What the child saga of a step is started with.
@@ -56,13 +62,20 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
         Ok(Value::Null)
     }
 
-    /// Whether a step's output has the form that later steps read. One that has not is a failure of its step.
+    /// Whether a step's output has the form that later steps read. If not, the step has failed.
     ///
     /// # Errors
     /// What is wrong with it.
-    fn check_output(step: Self::Step, output: &Value) -> Result<(), serde_json::Error> {
-        let (_, _) = (step, output);
+    fn check_output(step: Self::Step, line: Option<u32>, output: &Value) -> Result<(), serde_json::Error> {
+        let (_, _, _) = (step, line, output);
         Ok(())
+    }
+
+    /// An example of a step's output. [`check`](super::check) calls `command` with it. Without it, a command that
+    /// reads the output of this step is checked up to that point only.
+    fn example_output(step: Self::Step) -> Option<Value> {
+        let _ = step;
+        None
     }
 
     /// What a completed saga gives to its parent.
@@ -71,54 +84,16 @@ pub trait SagaDefinition: Send + Sync + Sized + 'static {
         Value::Null
     }
 
-    /// Orders of all shapes. The definition is checked with them before it runs, and drawn from them in the docs.
+    /// Orders of every shape. The definition is checked with them before it runs, and its plan is drawn from them.
     fn examples() -> Vec<Self::Order>;
-}
-
-/// Checks a definition with its examples, as is done at every cold start.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn check<D: SagaDefinition>() -> Result<(), SagaRefusal> {
-    let version = D::VERSION;
-    let saga = SagaRef::new(D::KIND, "example")?;
-    let examples = D::examples();
-    if examples.is_empty() {
-        return Err(BadPlan::NoExample.into());
-    }
-    for order in examples {
-        let plan = D::plan(version, &order).ok_or(SagaRefusal::UnknownVersion {
-            kind: D::KIND,
-            version,
-            newest: version,
-        })?;
-        plan.check()?;
-        let outputs = BTreeMap::new();
-        let facts = Facts { saga: &saga, version, order: &order, outputs: &outputs };
-        let asked =
-            plan.steps().filter(|step| matches!(step.kind, StepKind::Ask | StepKind::Callback { .. }));
-        for step in asked {
-            let compensation = step.compensation.map(|compensation| compensation.name);
-            for name in [Some(step.name), compensation].into_iter().flatten() {
-                let full_name = StepName::of(name, step.line);
-                let id = StepId::new(format!("example/{full_name}/1"))?;
-                let ask =
-                    Ask { facts, step: name, line: step.line, action: Action::Do, id: &id, edited: None };
-                if let Ok(None) = D::command(&ask) {
-                    return Err(BadPlan::NoCommand { step: full_name }.into());
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What is to be done about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Do it. Compensations are done as well: they have names of their own.
+    /// Do it. A compensation is also done: it has a name of its own.
     Do,
-    /// Stop it: the saga turns back. Whether its answer is awaited is the plan's business.
+    /// Stop it, because the saga turns back. The plan says whether its answer is awaited.
     Stop,
 }
 
@@ -167,7 +142,7 @@ impl<D: SagaDefinition> Facts<'_, D> {
     }
 }
 
-/// Everything that a command may be made of.
+/// Everything from which a command can be made.
 #[derive(Debug)]
 pub struct Ask<'a, D: SagaDefinition> {
     /// What is known of the saga.
@@ -178,10 +153,10 @@ pub struct Ask<'a, D: SagaDefinition> {
     pub line: Option<u32>,
     /// What to do about it.
     pub action: Action,
-    /// The attempt that the answer must name. For callbacks, the edge makes the outsider's token of it, by a keyed
-    /// hash, and lets only answers with the right token in: no secret is kept in the stream.
+    /// The attempt that the answer must name. For a callback, the edge derives the outsider's token from it by a
+    /// keyed hash, and accepts only answers with the right token. No secret is kept in the stream.
     pub id: &'a StepId,
-    /// What an operator put in place of the step's input.
+    /// The input that an operator has given instead of the step's own.
     pub edited: Option<&'a Value>,
 }
 
@@ -243,7 +218,7 @@ impl<C: Payload> Payload for Outgoing<C> {
     }
 }
 
-/// The child saga of a step: one for each step, so that starting, stopping and undoing are about the same child.
+/// The child saga of a step. A step has one child, so that starting, stopping and undoing are about the same saga.
 ///
 /// # Errors
 /// Where the id would be too long.

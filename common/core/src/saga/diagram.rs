@@ -39,8 +39,15 @@ fn node<N: StepNames>(step: &Step<N>) -> String {
     id(step.full_name().as_str())
 }
 
+/// A node's id. The prefix keeps steps apart from Mermaid's own words, such as `end`, and from the nodes `start` and
+/// `done`. Names have neither capitals nor underscores, so that different names give different ids.
 fn id(name: &str) -> String {
-    name.replace(['-', '.'], "_")
+    format!("step_{}", name.replace('-', "_").replace('.', "_L"))
+}
+
+/// Text for a label, which would end at a quotation mark.
+fn quoted(text: &str) -> String {
+    text.replace('"', "#quot;")
 }
 
 fn arrows(text: &mut String, from: &[String], to: &[String]) {
@@ -57,7 +64,8 @@ fn label<N: StepNames>(step: &Step<N>) -> String {
         }
         StepKind::Approval => "<br/>a person approves".to_owned(),
     };
-    let condition = step.condition.map(|condition| format!("<br/>only {condition}")).unwrap_or_default();
+    let condition =
+        step.condition.map(|condition| format!("<br/>only {}", quoted(condition))).unwrap_or_default();
     let best_effort = if step.best_effort { "<br/>best effort" } else { "" };
     let pivot = if step.pivot { "<br/>point of no return" } else { "" };
     let stops = match (step.on_cancel, step.kind) {

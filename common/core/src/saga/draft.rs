@@ -1,4 +1,4 @@
-//! A decision in the making: each event is folded at once, so that what follows sees it.
+//! A decision under construction: each event is folded at once, so that the next step of the decision sees it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +13,7 @@ use super::{SAGAS_QUEUE, SagaDecision, fold};
 use crate::decider::{Decision, SetTimer};
 use crate::ids::StepId;
 
-/// Whether it went on; a refusal leaves nothing of the decision.
+/// Whether it worked. A refusal discards the whole decision.
 pub(super) type Done = Result<(), SagaRefusal>;
 
 /// What an attempt is about.
@@ -66,12 +66,12 @@ impl<D: SagaDefinition> Draft<D> {
         self.decision.events.push(event);
     }
 
-    /// The moment so many seconds after another; the end of time where there is none such.
+    /// The moment so many seconds after another, or the last moment that can be told.
     pub(super) fn after(from: Timestamp, seconds: u32) -> Timestamp {
         from.checked_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
     }
 
-    /// Wakes the saga.
+    /// Sets a timer.
     pub(super) fn wake(&mut self, name: String, due_at: Timestamp) {
         self.decision.timers.push(SetTimer { name, due_at, deliver_to: SAGAS_QUEUE });
     }
@@ -81,7 +81,7 @@ impl<D: SagaDefinition> Draft<D> {
         self.decision.commands.push(Outgoing::Saga(command.into()));
     }
 
-    /// What a name stands for. A version's plan never changes, so what its sagas do is in it.
+    /// The step or compensation of a name. A version's plan never changes, so that it has every name its sagas use.
     pub(super) fn work(&self, name: &StepName) -> Option<Work<D::Step>> {
         if let Some(step) = self.plan.step(name) {
             return Some(Work { step: step.clone(), compensation: None });
@@ -143,7 +143,7 @@ impl<D: SagaDefinition> Draft<D> {
         Some((self.work(name)?, attempt.clone()))
     }
 
-    /// The step from which on the saga goes forward only, once it has begun and did not certainly fail.
+    /// The point of no return, once its step has begun and has not failed for certain.
     pub(super) fn pivot_passed(&self) -> Option<StepName> {
         let passed = |name: &StepName| {
             self.state.done.contains(name)

@@ -1,4 +1,5 @@
-//! What a saga records: the same events for every definition, told apart by the category of their streams.
+//! What a saga records. The events are the same for every definition; the category of the stream tells the
+//! definitions apart.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ use crate::failure::Category;
 use crate::ids::StepId;
 use crate::payload::{ContractError, Payload, tagged, untagged};
 
-/// Which way an attempt goes.
+/// Whether an attempt does a step or undoes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
@@ -25,7 +26,7 @@ pub enum Direction {
     Back,
 }
 
-/// What was waited for in vain.
+/// What did not come in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
@@ -61,10 +62,10 @@ pub enum SagaEvent<O> {
         id: StepId,
         /// Its number, from 1.
         attempt: u32,
-        /// When it is given up for lost.
+        /// Its deadline.
         deadline_at: Timestamp,
     },
-    /// An attempt waits, for what it needs is away: it was given more time.
+    /// An attempt waits, because a dependency is away. It has more time.
     StepDeferred {
         /// The step.
         step: StepName,
@@ -72,14 +73,14 @@ pub enum SagaEvent<O> {
         id: StepId,
         /// How often it was deferred.
         deferrals: u32,
-        /// When it is given up for lost now.
+        /// Its deadline now.
         deadline_at: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
     },
     /// An outsider showed a sign of life.
     HeartbeatHeard {
-        /// The step.
+        /// How many there have been.
         step: StepName,
         /// How many there were.
         beat: u32,
@@ -111,7 +112,7 @@ pub enum SagaEvent<O> {
         reason: String,
         /// Whether something may have been done all the same.
         uncertain: bool,
-        /// When it is tried again; never, where absent.
+        /// When it is tried again; absent where it is not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
     },
@@ -128,7 +129,7 @@ pub enum SagaEvent<O> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<Actor>,
     },
-    /// A step failed that the saga can do without.
+    /// A best-effort step failed, and the saga goes on without it.
     StepPassedOver {
         /// The step.
         step: StepName,
@@ -147,7 +148,7 @@ pub enum SagaEvent<O> {
         /// The attempt.
         parent: Parent,
     },
-    /// From here on what was done is undone.
+    /// The saga turns back: from here on it undoes what was done.
     CompensationStarted {
         /// Why.
         reason: String,
@@ -161,7 +162,7 @@ pub enum SagaEvent<O> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
-    /// The parent wants what cannot be undone any more.
+    /// The parent wants the saga undone, which is past its point of no return.
     CompensationRefused {
         /// Why not.
         reason: String,
@@ -175,17 +176,21 @@ pub enum SagaEvent<O> {
         step: StepName,
         /// The attempt.
         id: StepId,
+        /// The steps that it undoes: those that have taken effect or may have. Absent in events from before this was
+        /// recorded.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undoes: Vec<StepName>,
         /// What came of it.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         output: Value,
     },
-    /// The end: all is done.
+    /// The end: every step is done.
     Completed {
         /// What came of it.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         output: Value,
     },
-    /// The end: all is undone.
+    /// The end: everything is undone.
     Compensated {
         /// Why.
         reason: String,
@@ -193,7 +198,7 @@ pub enum SagaEvent<O> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
-    /// It cannot go on by itself: an operator is needed.
+    /// It cannot go on by itself, and waits for an operator.
     Stuck {
         /// The compensation, or the step past the point of no return.
         step: StepName,
@@ -216,6 +221,9 @@ pub enum SagaEvent<O> {
     StepSkipped {
         /// The step.
         step: StepName,
+        /// The steps that count as undone, where it is a compensation.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undoes: Vec<StepName>,
         /// Who.
         actor: Actor,
         /// Why.

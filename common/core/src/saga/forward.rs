@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::SagaDecision;
-use super::command::{Answers, Parent, StepOutcome};
+use super::command::{Answers, CompensateSaga, Parent, StepOutcome};
 use super::definition::{SagaDefinition, child_of};
 use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent, Wait};
@@ -21,8 +21,8 @@ use crate::ids::{InvalidId, StepId, check_id};
 /// 40 bytes and two numbers of 10 digits, has 200.
 const ID_BYTES_MAX: usize = 137;
 
-/// How an attempt ended badly.
-pub(super) struct Failed<'a> {
+/// How an attempt failed.
+pub(super) struct FailedAttempt<'a> {
     pub(super) category: Category,
     pub(super) reason: &'a str,
     /// Whether something may have been done all the same.
@@ -58,7 +58,7 @@ pub(super) fn start<D: SagaDefinition>(
     let version = D::VERSION;
     let unknown = SagaRefusal::UnknownVersion { kind: D::KIND, version, newest: version };
     let plan = D::plan(version, order).ok_or(unknown)?;
-    plan.check()?;
+    plan.check().map_err(|bad| bad.of(D::KIND))?;
     for step in plan.steps() {
         if let StepKind::Child { kind } = step.kind {
             check_saga_id(&child_of(saga, &step.full_name(), kind)?)?;
@@ -71,8 +71,8 @@ pub(super) fn start<D: SagaDefinition>(
     Ok(draft.decision)
 }
 
-/// A parent that tries its step again, for it was stuck and resumed, waits with another attempt: that one is told the
-/// end, at once where it is reached already.
+/// A parent that was stuck and resumed asks again by a later attempt. That attempt is told the end, at once where the saga
+/// has ended already.
 fn asked_again<D: SagaDefinition>(
     state: &SagaState<D::Order>,
     parent: Option<&Parent>,
@@ -102,7 +102,7 @@ fn asked_again<D: SagaDefinition>(
 
 fn check_saga_id(saga: &SagaRef) -> Result<(), InvalidId> {
     if saga.id().len() > ID_BYTES_MAX {
-        // Step ids of this saga would be refused: so is the longest of them here.
+        // The longest step id of this saga would be refused, and so the saga is.
         return check_id("step id", &format!("{}{}", saga.id(), "-".repeat(200 - ID_BYTES_MAX)));
     }
     Ok(())
@@ -125,8 +125,9 @@ impl<D: SagaDefinition> Draft<D> {
         }
     }
 
-    /// Begins again what failed past the point of no return and was resumed; else, when the stage is over, the next one.
-    /// A condition is asked once, when its stage begins, for outputs that come later may change its answer.
+    /// Begins again the steps that failed past the point of no return, after the saga was resumed. Otherwise begins the next
+    /// stage, when this one is over. A condition is asked once, when its stage begins, because later outputs may change its
+    /// answer.
     fn next_stage(&mut self) -> Done {
         let Some(facts) = self.facts() else { return Ok(()) };
         let begun = |step: &&Step<D::Step>| self.state.tries(&step.full_name()).begun > 0;
@@ -144,7 +145,8 @@ impl<D: SagaDefinition> Draft<D> {
         if !self.state.running.is_empty() {
             return Ok(());
         }
-        let part = |step: &&Step<D::Step>| step.condition.is_none() || D::applies(step.name, &facts);
+        let part =
+            |step: &&Step<D::Step>| step.condition.is_none() || D::applies(step.name, step.line, &facts);
         let stages = self.plan.stages.iter().skip(reached.map_or(0, |stage| stage + 1));
         let next: Option<Vec<Step<D::Step>>> = stages
             .map(|stage| stage.steps.iter().filter(part).cloned().collect::<Vec<_>>())
@@ -183,7 +185,7 @@ impl<D: SagaDefinition> Draft<D> {
                 // Undoing has no alternative: it is tried again whatever the reason.
                 let again = *category == Category::Transient || attempt.direction == Direction::Back;
                 let (category, uncertain) = (*category, *uncertain);
-                self.failed(&work, &attempt, &Failed { category, reason, uncertain, again })
+                self.failed(&work, &attempt, &FailedAttempt { category, reason, uncertain, again })
             }
             StepOutcome::Deferred { until, reason } if waits => {
                 self.deferred(&work, &attempt, *until, reason);
@@ -202,12 +204,12 @@ impl<D: SagaDefinition> Draft<D> {
         if work.compensation.is_some() {
             return self.compensated(work, &attempt.id, output);
         }
-        match D::check_output(work.step.name, output) {
+        match D::check_output(work.step.name, work.step.line, output) {
             Ok(()) => self.complete(work, &attempt.id, output, None),
             Err(error) => {
                 let reason = format!("its output has another form than the saga reads: {error}");
                 let (category, reason) = (Category::Validation, reason.as_str());
-                self.failed(work, attempt, &Failed { category, reason, uncertain: true, again: false })
+                self.failed(work, attempt, &FailedAttempt { category, reason, uncertain: true, again: false })
             }
         }
     }
@@ -228,8 +230,8 @@ impl<D: SagaDefinition> Draft<D> {
         self.advance()
     }
 
-    /// More time for an attempt whose dependency is away: a new deadline, counted from when it is looked at again. That
-    /// it waits no longer than its message may is the queue's business.
+    /// More time for an attempt whose dependency is away: a new deadline, counted from when it is looked at again. The queue
+    /// limits how long its message waits.
     fn deferred(&mut self, work: &Work<D::Step>, attempt: &Attempt, until: Timestamp, reason: &str) {
         let deadline_at = Self::after(until.max(self.now), work.policy().deadline_seconds);
         let deferrals = attempt.deferrals.saturating_add(1);
@@ -272,20 +274,28 @@ impl<D: SagaDefinition> Draft<D> {
         match (attempt.direction, end) {
             (Direction::Forward, ChildEnd::Completed { output }) => self.succeeded(&work, &attempt, output),
             (Direction::Back, ChildEnd::Compensated { .. }) => self.compensated(&work, id, &Value::Null),
-            // It completed before it heard that it is to be undone; it will hear.
+            // It completed before it was told to undo itself, and will be told.
             (Direction::Back, ChildEnd::Completed { .. }) => Ok(()),
             (Direction::Forward, ChildEnd::Compensated { reason }) => {
                 let reason = &format!("the child saga was undone: {reason}");
-                self.failed(&work, &attempt, &Failed { category, reason, uncertain: false, again: false })
+                self.failed(
+                    &work,
+                    &attempt,
+                    &FailedAttempt { category, reason, uncertain: false, again: false },
+                )
             }
             (Direction::Forward | Direction::Back, ChildEnd::Stuck { reason }) => {
                 let reason = &format!("the child saga is stuck: {reason}");
-                self.failed(&work, &attempt, &Failed { category, reason, uncertain: true, again: true })
+                self.failed(
+                    &work,
+                    &attempt,
+                    &FailedAttempt { category, reason, uncertain: true, again: true },
+                )
             }
         }
     }
 
-    /// A timer is due. Its name tells whether its wait is still on.
+    /// A timer is due. Its name tells whether the saga still waits for it.
     pub(super) fn fired(&mut self, name: &str) -> Done {
         let running = self.state.running.iter();
         let found = running.filter_map(|(step, attempt)| Some((step, attempt, due(attempt, name)?))).next();
@@ -298,15 +308,39 @@ impl<D: SagaDefinition> Draft<D> {
             Due::Missed(Wait::Heartbeat) => (Wait::Heartbeat, "no sign of life came in time".to_owned()),
         };
         self.record(SagaEvent::DeadlineExceeded { step: work.name(), id: attempt.id.clone(), wait });
-        // What nobody approved took no effect; everything else may have, though its answer is lost.
+        // An approval that is not given has no effect. Any other step may have one, though its answer is lost.
         let uncertain = work.step.kind != StepKind::Approval || work.compensation.is_some();
-        let (category, reason) = (Category::Transient, reason.as_str());
-        self.failed(&work, &attempt, &Failed { category, reason, uncertain, again: true })
+        let (category, goes_forward) = (Category::Transient, self.state.goes_forward());
+        self.failed(&work, &attempt, &FailedAttempt { category, reason: &reason, uncertain, again: true })?;
+        if matches!(work.step.kind, StepKind::Child { .. }) && goes_forward {
+            self.call_child_back(&work, &reason)?;
+        }
+        Ok(())
     }
 
-    /// An attempt failed: another one follows, or the saga goes on without the step, or what was done is undone, or an
-    /// operator is needed.
-    pub(super) fn failed(&mut self, work: &Work<D::Step>, attempt: &Attempt, failed: &Failed<'_>) -> Done {
+    /// Undoes a child whose parent has gone on, or turned back, without its answer: nobody would hear of its end. Where the
+    /// step has a compensation, that one undoes the child and waits for it. Where the parent is stuck at the step, an
+    /// operator decides, and the child goes on meanwhile.
+    fn call_child_back(&mut self, work: &Work<D::Step>, reason: &str) -> Done {
+        let StepKind::Child { kind } = work.step.kind else { return Ok(()) };
+        let waits_for_operator = matches!(self.state.status, SagaStatus::Stuck { .. });
+        let is_undone = !self.state.goes_forward() && work.step.compensation.is_some();
+        let Some(begun) = self.state.begun.as_ref().filter(|_| !waits_for_operator && !is_undone) else {
+            return Ok(());
+        };
+        let saga = child_of(&begun.saga, &work.step.full_name(), kind)?;
+        let reason = clip(&format!("its parent {} gave it up: {reason}", begun.saga));
+        self.tell(CompensateSaga { saga, parent: None, reason });
+        Ok(())
+    }
+
+    /// An attempt failed: it is tried again, or the saga goes on without the step, or turns back, or waits for an operator.
+    pub(super) fn failed(
+        &mut self,
+        work: &Work<D::Step>,
+        attempt: &Attempt,
+        failed: &FailedAttempt<'_>,
+    ) -> Done {
         let retry_after = self.retry_after(work, attempt, failed.again);
         let retry_at = retry_after.map(|seconds| Self::after(self.now, seconds));
         let (step, reason) = (work.name(), clip(failed.reason));

@@ -32,7 +32,7 @@ impl StepName {
         })
     }
 
-    /// A name that somebody said; it is looked up in the plan.
+    /// A name as somebody has written it. It is looked up in the plan.
     #[must_use]
     pub fn said(name: &str) -> Self {
         Self(Cow::Owned(name.to_owned()))
@@ -185,7 +185,7 @@ pub enum SagaInput<O> {
         /// Why.
         reason: String,
     },
-    /// A person wants something done about it.
+    /// An operator wants something done.
     Operate {
         /// What.
         operation: Operation,
@@ -203,7 +203,7 @@ pub enum Operation {
     Cancel,
     /// Have a stuck saga try again.
     Resume,
-    /// Go on without a step that is stuck or waits for its next attempt: somebody has seen to it.
+    /// Go on without a step that is stuck or waits for its next attempt. The operator has dealt with it.
     Skip {
         /// The step, or the compensation.
         step: StepName,

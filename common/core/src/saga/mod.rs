@@ -1,10 +1,13 @@
-//! Sagas as data: a definition's steps, and the decider that runs any of them.
+//! Sagas as data: a definition has the steps, and one decider runs every definition.
 //!
-//! A [`SagaDefinition`] says what there is to do, as a [`Plan`] of stages; [`Saga`] is the [`Decider`] that does
-//! it. Its promises: every wait has a deadline of its own; an answer that is late or repeated is known by its step
-//! id and ignored; what was done, or may have been done, is undone in reverse order; and every saga that started ends
-//! completed, compensated or visibly stuck, for each wait ends by a timer and attempts are counted.
+//! A [`SagaDefinition`] gives the steps as a [`Plan`] of stages; [`Saga`] is the [`Decider`] that runs them. It
+//! promises: Every wait has a deadline. An answer that is late or repeated is recognised by its step id and ignored.
+//! What was done, or may have been done, is undone in reverse order. A child is undone when its parent no longer
+//! waits for it. Every saga that has started ends completed, compensated or visibly stuck, because every wait ends by
+//! a timer and attempts are counted.
 
+mod bad_plan;
+mod check;
 mod command;
 mod compensate;
 mod definition;
@@ -25,15 +28,17 @@ use jiff::Timestamp;
 use crate::decider::{Decider, Decision};
 use crate::ids::StepId;
 
+pub use bad_plan::BadPlan;
+pub use check::check;
 pub use command::{
     AnswerChild, Answers, ApproveStep, CancelSaga, CompensateSaga, EditStep, Parent, RejectStep, ResumeSaga,
     SAGAS_QUEUE, SagaCommand, SagaOperation, SkipStep, StartSaga, StepOutcome, StepReply,
 };
-pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition, check};
+pub use definition::{Action, Ask, Facts, Outgoing, SagaDefinition};
 pub use diagram::mermaid;
 pub use event::{Direction, SagaEvent, Wait};
 pub use input::{ChildEnd, Operation, SagaInput, SagaRef, StepName};
-pub use plan::{BadPlan, Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
+pub use plan::{Compensation, OnCancel, Plan, RetryPolicy, Stage, Step, StepKind, StepNames};
 pub use refusal::SagaRefusal;
 pub use state::{Attempt, Begun, SagaState, SagaStatus, Waiting};
 
@@ -88,7 +93,7 @@ impl<D: SagaDefinition> Decider for Saga<D> {
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State {
         state::evolve(state, event, |state, compensation| {
             let plan = state.begun.as_ref().and_then(|begun| D::plan(begun.version, &begun.order));
-            // A version that is not known here is an error of the decision; the fold stays total.
+            // A version that is not known here is an error of the decision. The fold stays total.
             plan.map_or_else(Vec::new, |plan| covered(&plan, compensation))
         })
     }
@@ -109,8 +114,8 @@ fn covered<N: StepNames>(plan: &Plan<N>, compensation: &StepName) -> Vec<StepNam
     undone.map(Step::full_name).collect()
 }
 
-/// What is heard before the start: timers and answers have nobody to mind them; a parent that undoes a child which
-/// has not even started is answered, and the late start is then ignored.
+/// Inputs before the start. Timers and answers are ignored. A parent that undoes a child which has not started yet is
+/// answered, and the start that comes later is ignored.
 fn before_start<D: SagaDefinition>(
     state: &SagaState<D::Order>,
     input: &SagaInput<D::Order>,
@@ -138,7 +143,7 @@ fn before_start<D: SagaDefinition>(
     }
 }
 
-/// The saga that an attempt's id belongs to, by its key; none where the id is no attempt's.
+/// The key of the saga that an attempt belongs to. None, where the id is not the id of an attempt.
 #[must_use]
 pub fn key_of(step: &StepId) -> Option<&str> {
     step.as_str().rsplitn(3, '/').nth(2)

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::definition::SagaDefinition;
+use super::definition::{SagaDefinition, child_of};
 use super::draft::{Done, Draft, Work};
 use super::event::{Direction, SagaEvent};
-use super::forward::Failed;
+use super::forward::FailedAttempt;
 use super::input::{Operation, StepName};
 use super::plan::StepKind;
 use super::refusal::SagaRefusal;
@@ -33,12 +33,16 @@ impl<D: SagaDefinition> Draft<D> {
                 let (work, attempt) = self.approval(step.as_ref())?;
                 let reason = &format!("rejected by {}: {reason}", actor.0);
                 let category = Category::Business;
-                self.failed(&work, &attempt, &Failed { category, reason, uncertain: false, again: false })
+                self.failed(
+                    &work,
+                    &attempt,
+                    &FailedAttempt { category, reason, uncertain: false, again: false },
+                )
             }
         }
     }
 
-    /// Turns a saga back that is on its way forward. Who cancels once more is told how far it is.
+    /// Turns back a saga that runs. A second cancel is refused with the saga's status.
     fn cancel(&mut self, actor: &Actor, reason: &str) -> Done {
         match &self.state.status {
             SagaStatus::Running | SagaStatus::Stuck { compensating: None, .. } => {}
@@ -56,7 +60,7 @@ impl<D: SagaDefinition> Draft<D> {
         self.compensate(&format!("cancelled by {}: {reason}", actor.0), None, Some(actor), None)
     }
 
-    /// Tries again what it is stuck at, with all its attempts anew.
+    /// Tries again where the saga is stuck, with all attempts renewed.
     fn resume(&mut self, actor: &Actor, reason: &str) -> Done {
         let SagaStatus::Stuck { .. } = &self.state.status else {
             return Err(SagaRefusal::NotStuck { status: self.state.status.name() });
@@ -65,20 +69,25 @@ impl<D: SagaDefinition> Draft<D> {
         self.advance()
     }
 
-    /// Takes a step for done, or a compensation for undone.
+    /// Counts a step as done, or a compensation as undone.
     fn skip(&mut self, step: &StepName, actor: &Actor, reason: &str) -> Done {
         let work = self.held_up(step)?;
         if let Some(why) = work.never_skipped() {
             return Err(SagaRefusal::NeverSkipped { step: step.clone(), why });
         }
         let (step, actor, reason) = (step.clone(), actor.clone(), reason.to_owned());
-        self.record(SagaEvent::StepSkipped { step, actor, reason });
+        let undoes = self.undoes(&step);
+        self.record(SagaEvent::StepSkipped { step, undoes, actor, reason });
         self.advance()
     }
 
     /// Tries again with another input.
     fn edit(&mut self, step: &StepName, input: &Value, actor: &Actor, reason: &str) -> Done {
         let work = self.held_up(step)?;
+        if let (StepKind::Child { kind }, Some(begun)) = (work.step.kind, &self.state.begun) {
+            let child = child_of(&begun.saga, &work.step.full_name(), kind)?;
+            return Err(SagaRefusal::ChildEdited { step: step.clone(), child });
+        }
         let retries = self.state.running.contains_key(step);
         self.record(SagaEvent::StepEdited {
             step: step.clone(),
@@ -89,7 +98,7 @@ impl<D: SagaDefinition> Draft<D> {
         if retries { self.begin(&work) } else { self.advance() }
     }
 
-    /// The step of this name, which is stuck or waits for its next attempt.
+    /// The step or compensation of this name, which is stuck or waits for its next attempt.
     fn held_up(&self, asked: &StepName) -> Result<Work<D::Step>, SagaRefusal> {
         let retries = self.state.running.get(asked).is_some_and(|attempt| attempt.waiting == Waiting::Retry);
         let (stuck, at) = match &self.state.status {
@@ -111,7 +120,7 @@ impl<D: SagaDefinition> Draft<D> {
         Ok(work)
     }
 
-    /// The approval that waits: the one of this name, or the only one.
+    /// The approval that waits: that of this name, or the only one.
     fn approval(&self, step: Option<&StepName>) -> Result<(Work<D::Step>, Attempt), SagaRefusal> {
         let running = self.state.running.iter();
         let mut waiting = running.filter(|(name, attempt)| {

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use super::bad_plan::BadPlan;
 use super::input::StepName;
 
 /// The most steps that a plan may have.
-const STEPS_MAX: usize = 100;
+pub(super) const STEPS_MAX: usize = 100;
 
-/// The names of a definition's steps and compensations: a closed set, so that a misspelt name does not compile.
+/// The names of a definition's steps and compensations. They are a closed set, so that a misspelt name does not
+/// compile.
 /// [`step_names!`](crate::step_names) declares one.
 pub trait StepNames: Copy + Eq + Debug + Send + Sync + 'static {
     /// All of them.
@@ -56,7 +58,7 @@ macro_rules! step_names {
 /// How often something is tried, and how long each attempt may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Seconds from asking until the answer is given up for lost.
+    /// Seconds from asking until the attempt's deadline.
     pub deadline_seconds: u32,
     /// Attempts in all, the first one included.
     pub attempts: u32,
@@ -86,7 +88,7 @@ impl RetryPolicy {
         self.backoff_seconds.saturating_mul(1 << doublings).min(self.backoff_seconds_max)
     }
 
-    /// Whether it lets a wait go on for ever, or nothing be tried.
+    /// Whether it allows a wait without end, or no attempt at all.
     fn is_endless(&self) -> bool {
         self.attempts == 0 || self.deadline_seconds == 0
     }
@@ -107,27 +109,27 @@ pub enum StepKind {
         /// How long the outsider may be silent.
         heartbeat_seconds: u32,
     },
-    /// A person's. What nobody approves in time is not approved.
+    /// A person's. An approval that is not given in time has failed.
     Approval,
 }
 
-/// What becomes of a step that is under way when the saga turns back.
+/// What happens to a running step when the saga turns back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
-    /// Its answer is awaited, for only that tells what there is to undo.
+    /// Its answer is awaited, because only the answer tells what there is to undo.
     Await,
-    /// It is left alone at once, and undone as if it had been done. Whoever does it must refuse to do it after it
+    /// It is not awaited, and is undone as if it had been done. Whoever does the step must refuse to do it after it
     /// was undone.
     Stop,
 }
 
-/// How a step is undone. Several steps may name the same compensation: it runs once, after everything that was built
-/// on the first of them is undone.
+/// How a step is undone. Several steps may name the same compensation. It then runs once, after everything that was
+/// built on the first of them is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compensation<N> {
     /// Its name, unique among steps and compensations.
     pub name: N,
-    /// How it is tried. It is tried again whatever the reason of a failure: there is no other way.
+    /// How it is tried. It is retried whatever the reason of a failure, because there is no alternative.
     pub policy: RetryPolicy,
     /// Why no operator may skip it, where that is so.
     pub never_skipped: Option<&'static str>,
@@ -136,9 +138,9 @@ pub struct Compensation<N> {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step<N> {
-    /// What is done; with `line` unique in the plan.
+    /// Its name. Name and `line` together are unique in the plan.
     pub name: N,
-    /// For which line of the order, counted from 0, where a plan has a step for each.
+    /// The line of the order, counted from 0, where the plan has a step for each line.
     pub line: Option<u32>,
     /// Whose answer it waits for.
     pub kind: StepKind,
@@ -146,13 +148,13 @@ pub struct Step<N> {
     pub policy: RetryPolicy,
     /// How it is undone; none where there is nothing to undo.
     pub compensation: Option<Compensation<N>>,
-    /// When it is part of the saga, in words, where not always; [`super::SagaDefinition::applies`] decides.
+    /// Its condition in words, where it has one. [`super::SagaDefinition::applies`] decides.
     pub condition: Option<&'static str>,
-    /// What becomes of it when the saga turns back.
+    /// What happens to it when the saga turns back, while it is running.
     pub on_cancel: OnCancel,
     /// Whether the saga goes on without it when it fails.
     pub best_effort: bool,
-    /// Whether it is the point of no return: from its beginning on the saga goes forward only.
+    /// Whether it is the point of no return: once it has begun, the saga only goes forward.
     pub pivot: bool,
     /// Why no operator may skip it, where that is so.
     pub never_skipped: Option<&'static str>,
@@ -221,7 +223,7 @@ impl<N: StepNames> Step<N> {
         Self { condition: Some(condition), ..self }
     }
 
-    /// Left alone at once when the saga turns back, and undone.
+    /// Not awaited when the saga turns back, and undone.
     #[must_use]
     pub fn stopped_on_cancel(self) -> Self {
         Self { on_cancel: OnCancel::Stop, ..self }
@@ -276,76 +278,6 @@ impl<N> Default for Plan<N> {
     fn default() -> Self {
         Self { stages: Vec::new() }
     }
-}
-
-/// Why a plan cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadPlan {
-    /// None at all, or too many.
-    #[error("the plan has {found} steps: give it 1 to {STEPS_MAX}")]
-    Steps {
-        /// How many.
-        found: usize,
-    },
-    /// Two steps of one name: answers could not be told apart.
-    #[error("two steps or compensations of the plan are called {step}: names are unique in a plan")]
-    Twice {
-        /// The name.
-        step: StepName,
-    },
-    /// Two steps share a compensation, and want it done in two ways.
-    #[error("the compensation {step} is declared in two ways: give it the same policy wherever it is named")]
-    Compensation {
-        /// The name.
-        step: StepName,
-    },
-    /// A child saga and something else share a compensation: one command cannot undo both.
-    #[error("the compensation {step} undoes a child saga and something else: give the child one of its own")]
-    ChildCompensation {
-        /// The name.
-        step: StepName,
-    },
-    /// Nothing would be checked.
-    #[error("the definition has no example of an order: let its `examples` give one of each shape")]
-    NoExample,
-    /// The name cannot be part of a step id.
-    #[error(
-        "the step name {step} cannot be part of an id: use 1 to 40 of a-z, 0-9 and -, with a letter first"
-    )]
-    Name {
-        /// The name.
-        step: StepName,
-    },
-    /// A wait without an end, or a step that is never tried.
-    #[error(
-        "step {step} needs at least one attempt, a deadline of a second or more, and a heartbeat likewise"
-    )]
-    Policy {
-        /// The step.
-        step: StepName,
-    },
-    /// A child that would be started again by its parent.
-    #[error(
-        "step {step} has several attempts, and is a child saga or an approval: let the child retry inside itself"
-    )]
-    Attempts {
-        /// The step.
-        step: StepName,
-    },
-    /// A point of no return that others run beside, or that need not be reached.
-    #[error(
-        "step {step} is the point of no return: give it a stage of its own, and make it neither best effort nor an approval"
-    )]
-    Pivot {
-        /// The step.
-        step: StepName,
-    },
-    /// Nobody would be asked.
-    #[error("step {step} has no command: let the definition's `command` give one")]
-    NoCommand {
-        /// The step.
-        step: StepName,
-    },
 }
 
 impl<N: StepNames> Plan<N> {

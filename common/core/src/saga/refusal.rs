@@ -1,10 +1,10 @@
-//! Why a saga says no.
+//! Why a saga refuses.
 
+use super::bad_plan::BadPlan;
 use super::input::{SagaRef, StepName};
-use super::plan::BadPlan;
 use crate::ids::InvalidId;
 
-/// Why a saga says no; each says what to do.
+/// Why a saga refuses; each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SagaRefusal {
     /// There is no such saga.
@@ -23,9 +23,14 @@ pub enum SagaRefusal {
         newest: u32,
     },
     /// The definition itself is wrong. A fault of the deployment: the message must come again.
-    #[error("the definition cannot be run: {0}")]
-    Plan(#[from] BadPlan),
-    /// An earlier step's output is needed and not there. A fault of the definition: the message must come again.
+    #[error("sagas of kind {kind} cannot be run: {bad}")]
+    Plan {
+        /// The definition.
+        kind: &'static str,
+        /// What is wrong with it.
+        bad: BadPlan,
+    },
+    /// An earlier step's output is needed and missing. A fault of the definition: the message must come again.
     #[error("the output of step {step} cannot be read: {why}")]
     Output {
         /// The step.
@@ -33,7 +38,7 @@ pub enum SagaRefusal {
         /// Why not.
         why: String,
     },
-    /// An id that the engine makes would be too long, or has characters that ids have not.
+    /// An id that the engine makes would be too long, or would have characters that are not allowed.
     #[error("the saga's id leaves no room for the ids of its steps: {0}")]
     Id(#[from] InvalidId),
     /// The id was used before for another order.
@@ -42,10 +47,10 @@ pub enum SagaRefusal {
         /// The saga.
         saga: SagaRef,
     },
-    /// The decision comes too late, or is about something else.
+    /// The approval comes too late, or is about another step.
     #[error("{what} waits for an approval: look at the saga's timeline")]
     NotWaiting {
-        /// Nothing (any more), or not this step, or several.
+        /// What does not wait: nothing (any more), not this step, or more than one.
         what: String,
     },
     /// There is nothing left to cancel.
@@ -54,7 +59,7 @@ pub enum SagaRefusal {
         /// Where it is.
         status: &'static str,
     },
-    /// It has gone too far.
+    /// It is past its point of no return.
     #[error("the saga is past its point of no return, {step}: it can only go forward")]
     PastPivot {
         /// The step.
@@ -84,7 +89,17 @@ pub enum SagaRefusal {
         /// Why not.
         why: &'static str,
     },
-    /// Operators say why.
+    /// A child keeps the order that it was started with.
+    #[error(
+        "{step} is the child saga {child}, which keeps what it was started with: edit the step that holds up {child}, or resume this saga"
+    )]
+    ChildEdited {
+        /// The step, or its compensation.
+        step: StepName,
+        /// The child.
+        child: SagaRef,
+    },
+    /// Operators give a reason.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
     /// The reason is too long. Shorten it.
@@ -98,12 +113,12 @@ pub enum SagaRefusal {
 }
 
 impl SagaRefusal {
-    /// Whether it is a fault of what is deployed and not of what was asked: the message must come again, and is never
+    /// Whether the deployment is at fault, and not the request. Then the message must come again, and is never
     /// acknowledged.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         match self {
-            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => true,
+            Self::UnknownVersion { .. } | Self::Plan { .. } | Self::Output { .. } => true,
             Self::Unknown
             | Self::Id(_)
             | Self::OtherOrder { .. }
@@ -113,6 +128,7 @@ impl SagaRefusal {
             | Self::NotStuck { .. }
             | Self::NotAt { .. }
             | Self::NeverSkipped { .. }
+            | Self::ChildEdited { .. }
             | Self::NoReason
             | Self::ReasonTooLong { .. } => false,
         }
@@ -130,8 +146,9 @@ impl SagaRefusal {
             | Self::PastPivot { .. }
             | Self::NotStuck { .. }
             | Self::NotAt { .. }
-            | Self::NeverSkipped { .. } => 409,
-            Self::UnknownVersion { .. } | Self::Plan(_) | Self::Output { .. } => 503,
+            | Self::NeverSkipped { .. }
+            | Self::ChildEdited { .. } => 409,
+            Self::UnknownVersion { .. } | Self::Plan { .. } | Self::Output { .. } => 503,
         }
     }
 
@@ -141,7 +158,7 @@ impl SagaRefusal {
         match self {
             Self::Unknown => "unknown",
             Self::UnknownVersion { .. } => "unknown-version",
-            Self::Plan(_) => "bad-plan",
+            Self::Plan { .. } => "bad-plan",
             Self::Output { .. } => "output-missing",
             Self::Id(_) => "bad-id",
             Self::OtherOrder { .. } => "other-order",
@@ -151,6 +168,7 @@ impl SagaRefusal {
             Self::NotStuck { .. } => "not-stuck",
             Self::NotAt { .. } => "not-at-step",
             Self::NeverSkipped { .. } => "never-skipped",
+            Self::ChildEdited { .. } => "child-edited",
             Self::NoReason => "no-reason",
             Self::ReasonTooLong { .. } => "reason-too-long",
         }

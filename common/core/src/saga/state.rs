@@ -1,4 +1,4 @@
-//! Where a saga is, folded from its events.
+//! The state of a saga, folded from its events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub enum Waiting {
     Retry,
 }
 
-/// An attempt under way.
+/// A running attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
@@ -46,11 +46,11 @@ pub struct Attempt {
     pub attempt: u32,
     /// What it waits for.
     pub waiting: Waiting,
-    /// When it is given up for lost.
+    /// Its deadline.
     pub deadline_at: Timestamp,
     /// How many signs of life there were.
     pub beat: u32,
-    /// How often it was given more time, for what it needs was away.
+    /// How often it was given more time, because a dependency was away.
     #[serde(default)]
     pub deferrals: u32,
 }
@@ -75,25 +75,25 @@ impl Attempt {
     }
 }
 
-/// Where a saga is.
+/// The status of a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum SagaStatus {
     /// Not started.
     #[default]
     NotStarted,
-    /// Steps are done.
+    /// Its steps are being done.
     Running,
-    /// What is under way is stopped or awaited, and then what was done is undone.
+    /// Running steps are stopped or awaited, and then what was done is undone.
     Compensating {
         /// Why.
         reason: String,
         /// The kind of failure behind it, where it was a failure.
         category: Option<Category>,
     },
-    /// The end: all is done.
+    /// The end: every step is done.
     Completed,
-    /// The end: all is undone.
+    /// The end: everything is undone.
     Compensated {
         /// Why.
         reason: String,
@@ -108,7 +108,7 @@ pub enum SagaStatus {
         failure: String,
         /// The kind of that failure.
         category: Category,
-        /// Why it was to be undone; absent where it was on its way forward.
+        /// Why it was to be undone; absent where it was going forward.
         compensating: Option<String>,
         /// The kind of failure behind that, where it was a failure.
         #[serde(default)]
@@ -166,34 +166,34 @@ impl SagaStatus {
     }
 }
 
-/// Attempts at one thing.
+/// How often a step or compensation was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Tries {
-    /// How many began: ids are made from it and never repeat.
+    /// How many attempts have begun. Ids are made from the number and never repeat.
     pub(super) begun: u32,
-    /// How many of them an operator has forgiven.
+    /// How many of them no longer count, because an operator renewed the attempts.
     pub(super) forgiven: u32,
 }
 
-/// Where a saga is, and what it needs to go on.
+/// The state of a saga.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaState<O> {
     /// What it was started with.
     pub begun: Option<Begun<O>>,
-    /// Where it is.
+    /// Its status.
     pub status: SagaStatus,
     /// The parent's attempt that waits for its end.
     pub parent: Option<Parent>,
-    /// The attempts under way.
+    /// The running attempts.
     pub running: BTreeMap<StepName, Attempt>,
     /// The steps that are done, or that the saga goes on without.
     pub done: BTreeSet<StepName>,
-    /// The steps that took effect or may have, in that order; undone from the end.
+    /// The steps that have taken effect or may have, in that order. They are undone from the end.
     pub effects: Vec<StepName>,
     /// What the steps and compensations answered.
     pub outputs: BTreeMap<StepName, Value>,
-    /// What operators put in place of inputs.
+    /// The inputs that operators have given.
     pub edits: BTreeMap<StepName, Value>,
     /// Steps of which an attempt was given up that may have taken effect.
     pub(super) uncertain: BTreeSet<StepName>,
@@ -232,7 +232,7 @@ impl<O> SagaState<O> {
         self.tries.entry(step.clone()).or_default()
     }
 
-    /// A step that is no longer tried, and may have taken effect in any of its attempts.
+    /// A step that is not tried again, and may have taken effect in any of its attempts.
     fn given_up(&mut self, step: &StepName, uncertain: bool) {
         self.running.remove(step);
         if uncertain || self.uncertain.contains(step) {
@@ -246,7 +246,7 @@ impl<O> SagaState<O> {
         }
     }
 
-    /// Whether it is on its way forward, though a step past the point of no return may be stuck.
+    /// Whether it goes forward. It may also be stuck past its point of no return.
     pub(super) fn goes_forward(&self) -> bool {
         match &self.status {
             SagaStatus::Running => true,
@@ -258,7 +258,7 @@ impl<O> SagaState<O> {
         }
     }
 
-    /// From stuck back to where it was, with all attempts forgiven of what is not under way.
+    /// From stuck back to the status before, with the attempts renewed of everything that is not running.
     fn resumed(&mut self) {
         if let SagaStatus::Stuck { compensating, turned_back_by, .. } = &self.status {
             let (compensating, category) = (compensating.clone(), *turned_back_by);
@@ -275,7 +275,7 @@ impl<O> SagaState<O> {
     }
 }
 
-/// Folds one event into the state. `undone_by` names what a compensation undoes, by the saga's plan.
+/// Folds one event into the state. `covered` names the steps that a compensation undoes by the saga's plan.
 pub(super) fn evolve<O: Clone>(
     mut state: SagaState<O>,
     event: &SagaEvent<O>,
@@ -396,7 +396,7 @@ fn compensated<O>(
     state.effects.retain(|effect| !covered.contains(effect));
 }
 
-/// A parent that asks again is answered again: then the saga is stuck already.
+/// The saga may be stuck already: it answers again when its parent asks again.
 fn stuck<O>(state: &mut SagaState<O>, step: &StepName, failure: &str, category: Category) {
     let (compensating, turned_back_by) = match &state.status {
         SagaStatus::Compensating { reason, category } => (Some(reason.clone()), *category),

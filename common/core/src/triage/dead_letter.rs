@@ -1,4 +1,4 @@
-//! What came to a dead-letter queue.
+//! A message on a dead-letter queue.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ text_id!(
     "failure id"
 );
 
-/// Messages that keep their order: those of one key on one queue.
+/// Messages that keep their order: those with one key on one queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct OrderingKey {
     /// The logical name of the queue.
@@ -24,7 +24,7 @@ pub struct OrderingKey {
     pub key: String,
 }
 
-/// A message that could not be handled, with all that is known of why.
+/// A message that could not be handled, with what is known of the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -32,17 +32,17 @@ pub struct DeadLetter {
     pub queue: String,
     /// Its body, as it came.
     pub body: String,
-    /// Its attributes that a copy of it must have, too.
+    /// The attributes that a copy of it needs, too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// The type of the event or command, or the timer's name.
     pub message_type: String,
-    /// Who deals with it; absent where the queue gave it up after too many tries, and nobody said why.
+    /// Who deals with it. Absent where its queue gave it up after too many attempts without a reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<Category>,
     /// Why it could not be handled: the error and its sources.
     pub reason: String,
-    /// The function that said so.
+    /// The function that reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
     /// How often it was tried on its queue.
@@ -53,15 +53,15 @@ pub struct DeadLetter {
     /// Messages of one key keep their order; absent where order does not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The failure that it waits behind: it did not fail itself, an earlier message of its key did.
+    /// The failure that it waits behind. It did not fail itself; an earlier message with its key did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<FailureId>,
-    /// Whether it can be put back on its queue. What a stream could not publish has no queue to go back to.
+    /// Whether it can be put back on its queue. A commit that could not be published has no queue to go back to.
     pub resendable: bool,
 }
 
 impl DeadLetter {
-    /// What it keeps its order in.
+    /// The key and queue by which it keeps its order.
     #[must_use]
     pub fn ordering_key(&self) -> Option<OrderingKey> {
         let key = self.key.clone()?;

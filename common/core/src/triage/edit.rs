@@ -1,4 +1,4 @@
-//! Another body for a message, under an id of its own.
+//! Gives a message another body, with an id of its own.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::message::{DecodeError, Incoming};
 /// The fields that hold a message's own id.
 const IDS: [&str; 3] = ["eventId", "commandId", "timerId"];
 
-/// The body with the message's own id replaced: handlers remember what they have handled by it.
+/// The body with another message id: handlers remember by the id what they have handled.
 pub(super) fn with_id(body: &str, id: Uuid) -> Result<String, DecodeError> {
     Incoming::decode(body)?;
     let mut value: Value = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
@@ -16,20 +16,20 @@ pub(super) fn with_id(body: &str, id: Uuid) -> Result<String, DecodeError> {
     if let Some(field) = id_field(envelope) {
         *field = Value::String(id.to_string());
     }
-    // A signature belongs to what it was made for; whoever sends the body signs it anew.
+    // A signature belongs to the content it was made for. The sender of the body signs it anew.
     if let Some(fields) = envelope.as_object_mut() {
         fields.remove("signature");
     }
     Ok(value.to_string())
 }
 
-/// The message's own id, where it has one that can be read.
+/// The message's own id, where it has a readable one.
 pub(super) fn message_id(body: &str) -> Option<String> {
     let mut value: Value = serde_json::from_str(body).ok()?;
     Some(id_field(envelope(&mut value))?.as_str()?.to_owned())
 }
 
-/// What EventBridge wraps is looked for inside.
+/// The id is looked for inside what EventBridge has wrapped.
 fn envelope(value: &mut Value) -> &mut Value {
     if value.get("detail-type").is_some() && value.get("detail").is_some() {
         return &mut value["detail"];

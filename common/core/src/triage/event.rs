@@ -1,4 +1,4 @@
-//! What happens to a failure, and what is asked for because of it.
+//! What happens to a failure, and the commands that follow from it.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,10 +9,10 @@ use crate::contract::tagged_contracts;
 use crate::failure::Category;
 use crate::payload::Addressed;
 
-/// The logical name of the queue on which failures are told of, asked about, and waited for.
+/// The logical name of the queue of triage's own commands and timers.
 pub const FAILURES_QUEUE: &str = "failures";
 
-/// What happened to a failure. Who wanted it is the commit's actor.
+/// What happened to a failure. The commit's actor tells who wanted it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum FailureEvent {
@@ -30,7 +30,7 @@ pub enum FailureEvent {
     Recurred {
         /// Its id.
         failure: FailureId,
-        /// Who deals with it, by what the function said.
+        /// Who deals with it, according to the function.
         category: Option<Category>,
         /// Why.
         reason: String,
@@ -39,7 +39,7 @@ pub enum FailureEvent {
         /// When that was.
         at: Timestamp,
     },
-    /// It is going to be tried again by itself.
+    /// It will be retried automatically.
     RetryScheduled {
         /// Its id.
         failure: FailureId,
@@ -54,13 +54,13 @@ pub enum FailureEvent {
     Quarantined {
         /// Its id.
         failure: FailureId,
-        /// Who.
+        /// Who deals with it.
         category: Category,
-        /// Whether at once.
+        /// Whether it is urgent.
         escalated: bool,
         /// By when it should be dealt with.
         deadline_at: Timestamp,
-        /// Why it is not retried by itself (any more).
+        /// Why it is not retried automatically (any more).
         reason: String,
     },
     /// Its deadline has passed.
@@ -89,7 +89,7 @@ pub enum FailureEvent {
         failure: FailureId,
         /// The number of the copy, from 1.
         resend: u32,
-        /// Why an operator wanted it; absent where it is retried by itself.
+        /// Why an operator wanted it. Absent where the retry is automatic.
         why: Option<String>,
     },
     /// A copy of it was handled.
@@ -100,7 +100,7 @@ pub enum FailureEvent {
         #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
         ordering_key: Option<OrderingKey>,
     },
-    /// An operator decided that it is not to be handled.
+    /// An operator has decided that it will not be handled.
     Discarded {
         /// Its id.
         failure: FailureId,
@@ -117,21 +117,21 @@ pub enum FailureEvent {
         #[serde(rename = "lane")]
         ordering_key: Option<OrderingKey>,
     },
-    /// It is the turn of a message that waited behind it.
+    /// A message that waited behind it is handled next.
     Released {
         /// Its id.
         failure: FailureId,
         /// The later one.
         follower: FailureId,
     },
-    /// A message that waited behind it is dealt with.
+    /// A message that waited behind it has been dealt with.
     FollowerEnded {
         /// Its id.
         failure: FailureId,
         /// The later one.
         follower: FailureId,
     },
-    /// Nothing waits behind it any more: messages of its key are handled as ever.
+    /// Nothing waits behind it any more: messages with its key are handled as usual.
     #[serde(rename = "lane-closed")]
     KeyReleased {
         /// Its id.
@@ -157,7 +157,7 @@ tagged_contracts! {
     }
 }
 
-/// What triage asks of itself, over [`FAILURES_QUEUE`].
+/// Triage's commands to itself, over [`FAILURES_QUEUE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum FailureCommand {
@@ -186,12 +186,12 @@ pub enum FailureCommand {
         #[serde(rename = "lane")]
         ordering_key: Option<OrderingKey>,
     },
-    /// It is this message's turn.
+    /// This message is handled next.
     ReleaseFailure {
         /// The later message.
         failure: FailureId,
     },
-    /// A later message is dealt with.
+    /// A later message has been dealt with.
     EndFollower {
         /// The failure that it waited behind.
         failure: FailureId,
@@ -211,7 +211,7 @@ tagged_contracts! {
 }
 
 impl FailureCommand {
-    /// The failure that is asked.
+    /// The failure that it is for.
     #[must_use]
     pub fn failure(&self) -> &FailureId {
         match self {

@@ -1,8 +1,9 @@
-//! Triage: what becomes of a message that could not be handled, as a state machine with a stream of its own.
+//! Triage: what happens to a message that could not be handled, as a state machine with a stream of its own.
 //!
-//! A failure that may pass is retried by itself, with backoff, for an hour; anything else is quarantined for the people
-//! of its [`Category`], who have until a deadline to retry, edit or discard it. Where a key's messages keep their order,
-//! the later ones wait behind the failed one and are let go one after another once it is dealt with.
+//! A failure that may pass is retried automatically, with backoff, for an hour. Any other is quarantined for the
+//! people of its [`Category`], who have until a deadline to retry, edit or discard it. Where messages with one key
+//! keep their order, the later ones wait behind the failed one, and are let go one after another once it is dealt
+//! with.
 
 mod dead_letter;
 mod edit;
@@ -22,7 +23,7 @@ pub use dead_letter::{DeadLetter, FailureId, OrderingKey};
 pub use event::{FAILURES_QUEUE, FailureCommand, FailureEvent};
 pub use operate::{DiscardFailure, EditFailure, FailureOperation, RetryFailure};
 pub use policy::{RETRIES_MAX, RETRIES_WITHIN, allowed};
-pub use state::{Failed, FailureState, FailureStatus};
+pub use state::{FailedMessage, FailureState, FailureStatus};
 
 /// What triage decides.
 pub type FailureDecision = Decision<FailureEvent, FailureCommand>;
@@ -36,10 +37,10 @@ pub enum FailureInput {
         failure: FailureId,
         /// The message.
         dead_letter: Box<DeadLetter>,
-        /// What decides the jitter of its retry.
+        /// Random bits for the jitter of its retry.
         random: u64,
     },
-    /// A timer of its own came due.
+    /// One of its timers is due.
     Timer {
         /// Its name.
         name: String,
@@ -60,12 +61,12 @@ pub enum FailureInput {
     Edit {
         /// The body.
         body: String,
-        /// The id that the message gets, so that it is not taken for the one that failed.
+        /// The id that the message gets, so that it is not mistaken for the one that failed.
         message_id: Uuid,
         /// Why.
         reason: String,
     },
-    /// An operator decides against it.
+    /// An operator discards it.
     Discard {
         /// Why.
         reason: String,
@@ -79,9 +80,9 @@ pub enum FailureInput {
         /// What both belong to.
         ordering_key: Option<OrderingKey>,
     },
-    /// It is this message's turn.
+    /// This message is handled next.
     Release,
-    /// A message that waited behind it is dealt with.
+    /// A message that waited behind it has been dealt with.
     EndFollower {
         /// The failure.
         failure: FailureId,
@@ -90,13 +91,13 @@ pub enum FailureInput {
     },
 }
 
-/// Why triage says no to an operator; each says what to do.
+/// Why triage refuses what an operator wants; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FailureRefusal {
     /// There is no such failure.
     #[error("there is no such failure: list the failures to find its id")]
     Unknown,
-    /// It is dealt with.
+    /// It has been dealt with.
     #[error("the failure is {status} already: nothing is left to do about it")]
     Ended {
         /// How.
@@ -105,7 +106,7 @@ pub enum FailureRefusal {
     /// A copy of it is on its queue.
     #[error("a copy of the message is on its queue already: wait for what becomes of it")]
     OnItsWay,
-    /// It waits its turn.
+    /// It waits behind an earlier failure.
     #[error("the message waits behind failure {head} of the same key: deal with that one first")]
     Parked {
         /// The earlier one.
@@ -119,10 +120,10 @@ pub enum FailureRefusal {
         /// Where it failed.
         origin: String,
     },
-    /// Operators say why.
+    /// Operators give a reason.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
-    /// The new body is no message either.
+    /// The new body is not a message either.
     #[error("the new body cannot be handled either: {0}")]
     Body(#[source] DecodeError),
 }
@@ -210,7 +211,7 @@ impl Decider for FailureDecider {
     }
 }
 
-/// A message came to its dead-letter queue: again, or for the first time.
+/// A message came to its dead-letter queue, for the first time or again.
 fn received(
     state: &FailureState,
     id: &FailureId,
@@ -250,11 +251,16 @@ fn received(
     classify(Decision::events([recurred]), after.as_ref().unwrap_or(failed), random, now)
 }
 
-/// Retried by itself, or for a person to look at.
-fn classify(decision: FailureDecision, failed: &Failed, random: u64, now: Timestamp) -> FailureDecision {
+/// It is retried automatically, or quarantined.
+fn classify(
+    decision: FailureDecision,
+    failed: &FailedMessage,
+    random: u64,
+    now: Timestamp,
+) -> FailureDecision {
     let failure = failed.id.clone();
-    // What a queue gives up without a word may have been an outage. If it was the message that kills its function, it
-    // comes back the same way.
+    // A message that its queue gave up without a reason may have met an outage. If it is a message that kills its
+    // function, it comes back the same way.
     let category = if failed.redriven > 1 { Category::Unknown } else { failed.category };
     let retry = failed.retries + 1;
     if category == Category::Transient
@@ -265,7 +271,7 @@ fn classify(decision: FailureDecision, failed: &Failed, random: u64, now: Timest
         let decision = decision
             .event(FailureEvent::RetryScheduled { failure, retry, at, deadline_at })
             .timer(timer(format!("retry/{retry}"), at));
-        // One deadline for all retries: it is waited for from the first of them on.
+        // All retries share one deadline, which is set by the first of them.
         return if retry == 1 { decision.timer(overdue(deadline_at)) } else { decision };
     }
     let deadline_at = match category {
@@ -312,7 +318,12 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     Decision::nothing()
 }
 
-fn resend(decision: FailureDecision, failed: &Failed, why: Option<&str>, now: Timestamp) -> FailureDecision {
+fn resend(
+    decision: FailureDecision,
+    failed: &FailedMessage,
+    why: Option<&str>,
+    now: Timestamp,
+) -> FailureDecision {
     let resend = failed.resends + 1;
     let (failure, why) = (failed.id.clone(), why.map(str::to_owned));
     let unheard_at = now.saturating_add(policy::UNHEARD).unwrap_or(Timestamp::MAX);
@@ -329,7 +340,7 @@ fn resolved(state: &FailureState, id: &FailureId, ordering_key: Option<&Ordering
     end(state, id, FailureEvent::Resolved { failure: id.clone(), ordering_key: ordering_key.cloned() })
 }
 
-/// The end of a failure, and the turn of what waits behind it.
+/// A failure ends, and what waits behind it comes next.
 fn end(state: &FailureState, id: &FailureId, event: FailureEvent) -> FailureDecision {
     let after = state::evolve(state.clone(), &event);
     let mut decision = Decision::events([event]);
@@ -366,7 +377,7 @@ fn follower_ended(state: &FailureState, id: &FailureId, follower: &FailureId) ->
     if after.ended { next_follower(decision, &after, id) } else { decision }
 }
 
-/// One follower at a time: the next one goes when the one before it is dealt with.
+/// One follower at a time: the next one goes when the one before it has been dealt with.
 fn next_follower(decision: FailureDecision, state: &FailureState, id: &FailureId) -> FailureDecision {
     if state.released.is_some() {
         return decision;
@@ -383,7 +394,7 @@ fn next_follower(decision: FailureDecision, state: &FailureState, id: &FailureId
 }
 
 /// The failure, when something is left to do about it.
-fn open<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, FailureRefusal> {
+fn open<'a>(state: &'a FailureState, reason: &str) -> Result<&'a FailedMessage, FailureRefusal> {
     let failed = state.failed.as_ref().ok_or(FailureRefusal::Unknown)?;
     if !failed.status.is_open() {
         return Err(FailureRefusal::Ended { status: failed.status.name() });
@@ -395,7 +406,7 @@ fn open<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, Failure
 }
 
 /// The failure, when it can be tried again now.
-fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, FailureRefusal> {
+fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a FailedMessage, FailureRefusal> {
     let failed = open(state, reason)?;
     match (failed.status, &failed.dead_letter.behind) {
         (FailureStatus::Resent, _) => Err(FailureRefusal::OnItsWay),
@@ -404,7 +415,7 @@ fn actionable<'a>(state: &'a FailureState, reason: &str) -> Result<&'a Failed, F
     }
 }
 
-fn sendable(failed: &Failed) -> Result<&Failed, FailureRefusal> {
+fn sendable(failed: &FailedMessage) -> Result<&FailedMessage, FailureRefusal> {
     match failed.dead_letter.resendable {
         true => Ok(failed),
         false => Err(FailureRefusal::NoQueue { origin: failed.dead_letter.queue.clone() }),
@@ -415,7 +426,8 @@ fn timer(name: String, due_at: Timestamp) -> SetTimer {
     SetTimer { name, due_at, deliver_to: FAILURES_QUEUE }
 }
 
-/// The timer of a deadline. Its name has the deadline, so that one that was moved is void.
+/// The timer of a deadline. Its name holds the deadline, so that a timer of an earlier deadline is recognised and
+/// ignored.
 fn overdue(deadline_at: Timestamp) -> SetTimer {
     timer(format!("overdue/{}", deadline_at.as_millisecond()), deadline_at)
 }

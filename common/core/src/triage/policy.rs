@@ -1,21 +1,21 @@
-//! How soon what must be done, and how often it is tried.
+//! How soon a failure must be dealt with, and how often it is retried.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::Category;
 
-/// How often a failure is retried without anybody asking for it.
+/// How often a failure is retried automatically.
 pub const RETRIES_MAX: u32 = 8;
-/// For how long it is, from its first time on.
+/// How long after its first time it is retried.
 pub const RETRIES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// The longest wait before the first retry; doubled for each further one.
 const BACKOFF_SECONDS: u64 = 30;
 /// The longest wait before any retry.
 const BACKOFF_SECONDS_MAX: u64 = 900;
-/// A copy that gave no sign for this long is lost: its queue keeps messages for a day.
+/// A copy of which nothing was heard for this long is lost: its queue keeps messages for a day.
 pub(super) const UNHEARD: SignedDuration = SignedDuration::from_hours(25);
 
-/// How long the people, or the machines, in charge of a category have.
+/// How long the people, or the machines, that deal with a category have.
 #[must_use]
 pub fn allowed(category: Category) -> SignedDuration {
     SignedDuration::from_hours(match category {
@@ -27,7 +27,7 @@ pub fn allowed(category: Category) -> SignedDuration {
 }
 
 /// When retry `number` (from 1) is due: exponential backoff with full jitter, which `random` decides. None when there
-/// are to be no more.
+/// are no more retries.
 pub(super) fn retry_at(number: u32, first_at: Timestamp, now: Timestamp, random: u64) -> Option<Timestamp> {
     if number > RETRIES_MAX {
         return None;

@@ -1,4 +1,4 @@
-//! How a failure stands.
+//! The state of a failure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use super::event::FailureEvent;
 use super::policy::allowed;
 use crate::failure::Category;
 
-/// Where a failure is.
+/// The status of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureStatus {
-    /// It is going to be retried by itself.
+    /// It will be retried automatically.
     Waiting,
     /// A copy of it is on its queue.
     Resent,
@@ -22,7 +22,7 @@ pub enum FailureStatus {
     Parked,
     /// It was handled in the end.
     Resolved,
-    /// An operator decided against it.
+    /// An operator has discarded it.
     Discarded,
 }
 
@@ -54,16 +54,16 @@ impl FailureStatus {
 /// A message that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failed {
+pub struct FailedMessage {
     /// Its id.
     pub id: FailureId,
     /// The message, as an operator may have edited it, with the newest reason.
     #[serde(rename = "letter")]
     pub dead_letter: DeadLetter,
-    /// Whether an operator has edited it: it is then sent as a message of this deployment's own.
+    /// Whether an operator has edited it. Then it is signed and sent as a message of this deployment.
     #[serde(default)]
     pub edited: bool,
-    /// Where it is.
+    /// Its status.
     pub status: FailureStatus,
     /// Who deals with it.
     pub category: Category,
@@ -71,9 +71,9 @@ pub struct Failed {
     pub first_at: Timestamp,
     /// By when it should be dealt with.
     pub deadline_at: Timestamp,
-    /// Whether that has passed.
+    /// Whether that deadline has passed.
     pub overdue: bool,
-    /// How often its queue gave it up without a word.
+    /// How often its queue gave it up without a reason.
     pub redriven: u32,
     /// How many retries were scheduled.
     pub retries: u32,
@@ -88,20 +88,20 @@ pub struct Failed {
 #[serde(rename_all = "camelCase")]
 pub struct FailureState {
     /// The message; absent while only its followers are known.
-    pub failed: Option<Failed>,
-    /// Whether it was handled, or given up.
+    pub failed: Option<FailedMessage>,
+    /// Whether it was handled or discarded.
     pub ended: bool,
-    /// What it keeps its order in.
+    /// The key and queue by which it keeps its order.
     #[serde(rename = "lane")]
     pub ordering_key: Option<OrderingKey>,
     /// Later messages of its key, in order.
     pub followers: Vec<FailureId>,
-    /// The one of them whose turn it is.
+    /// The one of them that is handled now.
     pub released: Option<FailureId>,
 }
 
 impl FailureState {
-    /// Whether it is dealt with, and nothing waits behind it any more.
+    /// Whether it has been dealt with, and nothing waits behind it any more.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.ended && self.followers.is_empty() && self.released.is_none()
@@ -114,7 +114,7 @@ pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureSt
             let category = dead_letter.category.unwrap_or(Category::Transient);
             state.ended = false;
             state.ordering_key = dead_letter.ordering_key();
-            state.failed = Some(Failed {
+            state.failed = Some(FailedMessage {
                 id: failure.clone(),
                 dead_letter: (**dead_letter).clone(),
                 edited: false,
@@ -155,11 +155,11 @@ pub(super) fn evolve(mut state: FailureState, event: &FailureEvent) -> FailureSt
     state
 }
 
-fn evolve_failed(failed: &mut Failed, event: &FailureEvent) {
+fn evolve_failed(failed: &mut FailedMessage, event: &FailureEvent) {
     match event {
         FailureEvent::Recurred { category, reason, attempts, at, .. } => {
             if failed.dead_letter.behind.is_some() && failed.resends == 1 {
-                // It only waited until now.
+                // It has only waited so far.
                 failed.first_at = *at;
             }
             failed.dead_letter.reason.clone_from(reason);

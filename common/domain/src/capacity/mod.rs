@@ -34,15 +34,15 @@ pub enum CapacityInput {
         provisionings: Vec<ProvisioningId>,
         /// The policy that the sagas keep from start to end.
         policy: Box<ProvisioningPolicy>,
-        /// How many hosts are started without a second person's word; any number, where absent.
+        /// How many hosts are started without approval. Any number, where absent.
         approval_above: Option<u32>,
     },
-    /// A person has it carried out.
+    /// A person approves it.
     Approve {
         /// Why.
         reason: String,
     },
-    /// A person has it not carried out.
+    /// A person rejects it.
     Reject {
         /// Why.
         reason: String,
@@ -56,13 +56,13 @@ pub enum CapacityInput {
 
 /// The queue to which a request's timers are delivered.
 pub const CAPACITY_TIMERS_TO: &str = "commands";
-/// How long a request waits for a person's word.
+/// How long a request waits for approval.
 pub const APPROVED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a request is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapacityRefusal {
-    /// An empty request is a mistake: nothing means nothing, never everything.
+    /// A request for no hosts is a mistake: it never means all of them.
     #[error("request {request} asks for 0 hosts: ask for 1 to {HOSTS_PER_REQUEST_MAX}")]
     NoHosts {
         /// The request.
@@ -78,7 +78,7 @@ pub enum CapacityRefusal {
         /// How many it asks for.
         count: u32,
     },
-    /// The edge did not make one distinct saga id for each host; nothing that the asker did.
+    /// The edge did not make one distinct saga id for each host. The caller did nothing wrong.
     #[error(
         "request {request} asks for {count} hosts, and {found} distinct provisioning ids were made for it: make one for each host"
     )]
@@ -103,15 +103,15 @@ pub enum CapacityRefusal {
     /// There is no such request.
     #[error("there is no such request: check its id")]
     Unknown,
-    /// It does not wait for anybody's word.
+    /// It does not wait for approval.
     #[error("request {request} is {approval}, and does not wait for approval (any more)")]
     NotAwaited {
         /// The request.
         request: RequestId,
-        /// How it stands.
+        /// Its status.
         approval: &'static str,
     },
-    /// People say why.
+    /// A decision needs a reason.
     #[error("no reason was given for request {request}: it is recorded, so say why")]
     NoReason {
         /// The request.
@@ -150,14 +150,14 @@ impl CapacityRefusal {
     }
 }
 
-/// Whether a request has a person's word, where it needs one.
+/// Whether a request is approved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Approval {
     /// It needs none, or was approved.
     #[default]
     Given,
-    /// It waits.
+    /// It waits for approval.
     Awaited {
         /// The policy that its sagas will keep.
         policy: ProvisioningPolicy,
@@ -281,7 +281,7 @@ fn timer_name(request: &RequestId) -> String {
     format!("approval:{request}")
 }
 
-/// The policy of a request that waits for a person's word.
+/// The policy of a request that waits for approval.
 fn awaited(
     state: &CapacityState,
     order: &CapacityRequested,

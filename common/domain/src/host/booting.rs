@@ -1,4 +1,4 @@
-//! The callback: what the image that a host was booted from says of itself.
+//! The callback of the image that a host was booted from.
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decision};
@@ -6,7 +6,9 @@ use hostler_events::commands::{BootOutcome, FinishCleaning, FinishDeploy};
 use hostler_events::host::{CleaningBooted, DeployBooted, DeployCompleted};
 use hostler_events::{HostEvent, StepId};
 
-use super::{HostDecision, HostOutcome, HostPhase, HostRefusal, Known, Move, cleaning, deploying, replies};
+use super::{
+    HostDecision, HostOutcome, HostPhase, HostRefusal, Known, Move, StepFailure, cleaning, deploying, replies,
+};
 
 pub(super) fn reported(
     known: Known<'_>,
@@ -64,12 +66,13 @@ fn of_deployment(
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
             let reason = format!("the image reported a failure: {said}");
-            deploying::fail_step(known, saga, step, Category::Transient, &reason)
+            let failure = StepFailure { category: Category::Transient, reason, uncertain: true };
+            deploying::fail_step(known, saga, step, &failure)
         }
     }
 }
 
-/// The image is out of the host that has called back from it: only now the deployment is done.
+/// Only when the image is out of the host that has called back from it, the deployment is done.
 pub(super) fn record_deployed(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     let deploying = known.state.phase.allows(Move::FinishDeploy) && known.state.waits_for(step);
     if !deploying || !known.state.has_booted(step) || !known.state.is_held_by(saga) {

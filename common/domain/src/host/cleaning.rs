@@ -10,7 +10,7 @@ use super::{HOST_TIMERS_TO, HostDecision, HostOutcome, HostPhase, Known};
 use crate::support::after;
 use hostler_core::failure::clip;
 
-/// Begins a try, and sets its deadline.
+/// Begins an attempt, and sets its deadline.
 pub(super) fn start(known: Known<'_>, step: StepId, attempt: u32, decision: HostDecision) -> HostDecision {
     let deadline = SetTimer {
         name: step.to_string(),
@@ -27,7 +27,7 @@ pub(super) fn start(known: Known<'_>, step: StepId, attempt: u32, decision: Host
         .timer(deadline)
 }
 
-/// Clean, once the image has reported so and the host is at rest again.
+/// The host is clean when the image has reported so and the host is at rest again.
 pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
     let HostPhase::Cleaning { step: current, booted: true, .. } = &known.state.phase else {
         return Decision::nothing();
@@ -42,13 +42,13 @@ pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
     decision
 }
 
-/// The deadline passed without an end.
+/// The cleaning did not end by its deadline.
 pub(super) fn overdue(known: Known<'_>, step: &StepId) -> HostOutcome {
     let seconds = known.profile.policy.clean.deadline_seconds;
     fail(known, step, &format!("not done within {seconds} s"))
 }
 
-/// Another try while tries are left, after the policy's delay; then quarantine.
+/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined.
 pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome {
     let HostPhase::Cleaning { step: current, attempt, .. } = &known.state.phase else {
         return Ok(Decision::nothing());

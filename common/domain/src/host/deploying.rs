@@ -1,16 +1,16 @@
 //! Booting a host from its image, and what goes wrong in a saga's steps.
 
-use hostler_core::saga::{SagaRef, StepReply};
-use hostler_core::{Category, Decision};
+use hostler_core::Decision;
+use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
 use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDeferred, StepFailed};
 use hostler_events::{HostEvent, Image, StepId};
 use jiff::Timestamp;
 
-use super::{HostDecision, HostOutcome, HostRefusal, Known, Move};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure};
 use hostler_core::failure::clip;
 
-/// Records, before the hardware is touched, that the host is dirty from here on. A step that was begun before
-/// is not begun again; whether it is still to be done tells [`super::HostState::waits_for`].
+/// Records that the host is dirty, before the hardware is touched. A step that has begun is not begun again;
+/// [`super::HostState::waits_for`] tells whether it is still to be done.
 pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Image) -> HostOutcome {
     if !known.state.is_held_by(saga) {
         return Err(known.not_held(saga));
@@ -33,7 +33,7 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Ima
     })]))
 }
 
-/// Records changes only: a state that is the same as the one before it is none.
+/// Records changes only: a repeated state is left out.
 pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[PowerState]) -> HostDecision {
     let mut decision = Decision::nothing();
     let mut last = known.state.power;
@@ -51,28 +51,28 @@ pub(super) fn record_power(known: Known<'_>, step: &StepId, power_states: &[Powe
     decision
 }
 
-/// The saga hears of it, and decides whether to try again.
+/// Tells the saga, which decides whether to try again. A deployment that has begun may always have done something,
+/// whatever its step says: the host is dirty from its beginning on, and the saga must have it undone.
 pub(super) fn fail_step(
     known: Known<'_>,
     saga: &SagaRef,
     step: &StepId,
-    category: Category,
-    reason: &str,
+    failure: &StepFailure,
 ) -> HostDecision {
     if !known.state.is_held_by(saga) {
         return Decision::nothing();
     }
-    Decision::events([HostEvent::StepFailed(StepFailed {
-        host: known.host(),
-        saga: saga.clone(),
-        step: step.clone(),
-        category,
-        reason: clip(reason),
-    })])
-    .command(StepReply::failed(saga.clone(), step.clone(), category, clip(reason)).into())
+    let (category, reason) = (failure.category, clip(&failure.reason));
+    let uncertain = failure.uncertain || known.state.deploy_steps.contains(step);
+    let told = StepOutcome::Failed { category, reason: reason.clone(), uncertain };
+    let answers = Answers::Attempt(step.clone());
+    let (host, saga, step) = (known.host(), saga.clone(), step.clone());
+    let reply = StepReply { saga: saga.clone(), answers, outcome: told };
+    let failed = StepFailed { host, saga, step, category, reason, uncertain };
+    Decision::events([HostEvent::StepFailed(failed)]).command(reply.into())
 }
 
-/// The saga hears of it, and gives the step more time.
+/// Tells the saga, which gives the step more time.
 pub(super) fn defer_step(
     known: Known<'_>,
     saga: &SagaRef,

@@ -1,4 +1,4 @@
-//! Making a host known, labelling it, and giving a quarantined one another chance.
+//! Enrolling a host, labelling it, and requalifying a quarantined one.
 
 use hostler_core::Decision;
 use hostler_events::commands::{EnrolHost, LabelHost};
@@ -111,7 +111,7 @@ fn check_labels(host: &HostId, labels: &Labels) -> Result<(), HostRefusal> {
     Ok(())
 }
 
-/// Removes, then sets, so that a key in both is set.
+/// Removes first and then sets, so that a key in both is set.
 pub(super) fn label(known: Known<'_>, command: &LabelHost) -> HostOutcome {
     let mut labels = known.profile.labels.clone();
     for key in &command.remove {

@@ -1,5 +1,5 @@
-//! How a host's events add up. Total: an event is a fact, and leads to its phase whatever came before. That nothing else is
-//! recorded than what [`TRANSITIONS`](super::TRANSITIONS) allows is the decider's part.
+//! How a host's events add up to its state. An event is a fact, and is applied whatever came before it. It is the
+//! decider that records only what [`TRANSITIONS`](super::TRANSITIONS) allows.
 
 use hostler_core::saga::SagaRef;
 use hostler_events::HostEvent;
@@ -78,7 +78,7 @@ fn verify(state: &mut HostState, step: StepId, attempt: u32) {
     state.phase = HostPhase::Verifying { step, attempt };
 }
 
-/// The next verification's id is settled with the failure, so that its answer is recognised.
+/// The failure fixes the id of the next verification, so that its answer is recognised.
 fn verification_failed(state: &mut HostState, e: &VerificationFailed) {
     if let Ok(step) = state.next_own_step(&e.host, OwnWork::Verify) {
         verify(state, step, e.attempt.saturating_add(1));
@@ -86,7 +86,7 @@ fn verification_failed(state: &mut HostState, e: &VerificationFailed) {
 }
 
 fn cleaning_started(state: &mut HostState, e: &CleaningStarted) {
-    // A try that follows a failure has its number already.
+    // An attempt that follows a failure has its number already.
     if !state.waits_for(&e.step) {
         state.own_steps = state.own_steps.saturating_add(1);
     }
@@ -111,7 +111,7 @@ fn cleaning_failed(state: &mut HostState, e: &CleaningFailed) {
     }
 }
 
-/// A host that was cleaned goes to its holder or to the pool; one that was clean anyway stays where it is.
+/// A host that was being cleaned goes to its holder or to the pool. One that was already clean stays where it is.
 fn cleaned(state: &mut HostState, e: &HostCleaned) {
     if let HostPhase::Cleaning { step, .. } = &state.phase
         && *step == e.step

@@ -1,8 +1,8 @@
-//! One machine's whole life: the stream `host#<id>`, the only place where a host changes.
+//! The stream `host#<id>` of one machine: the only place where a host changes.
 //!
-//! Verification and cleaning are the host's own work, driven from here: decisions carry the orders to the
-//! function that talks to the BMC, and the timers by which a silent one is found out. What a saga
-//! does to a host is driven by the saga; here its answers are recorded, each under the step that asked.
+//! A host drives its verification and cleaning itself. Its decisions carry the commands to the function that talks to the
+//! BMC, and the timers that end the wait for a BMC that does not answer. A saga drives its own steps on the host; here their
+//! outcomes are recorded, each under the step that asked.
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
@@ -51,19 +51,30 @@ pub struct HostFacts {
     pub hardware: Hardware,
 }
 
-/// What a host's stream is asked or told. Answers that come late or twice change nothing.
+/// How a saga's step on a host failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepFailure {
+    /// Transient failures are worth another try.
+    pub category: Category,
+    /// What happened, and what to do.
+    pub reason: String,
+    /// Whether something may have been done all the same.
+    pub uncertain: bool,
+}
+
+/// What a host's stream is asked or told. An answer that is late or repeated changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostInput {
-    /// Make the host known, and verify it.
+    /// Enrol the host, and verify it.
     Enrol {
-        /// What is said of it.
+        /// The command.
         command: EnrolHost,
         /// Deadlines of its own life. A repeated enrolment keeps the first.
         policy: HostPolicy,
     },
     /// Set or remove labels.
     Label {
-        /// Which.
+        /// The change.
         command: LabelHost,
     },
     /// Send it from quarantine through verification and cleaning.
@@ -72,14 +83,14 @@ pub enum HostInput {
     RecordFacts {
         /// The verification.
         step: StepId,
-        /// What it found out.
+        /// What it found.
         facts: HostFacts,
     },
     /// The verification failed.
     FailVerification {
         /// The verification.
         step: StepId,
-        /// What kind of failure; it is tried again in any case, while tries are left.
+        /// The kind of failure. It is tried again in any case, while attempts are left.
         category: Category,
         /// Why.
         reason: String,
@@ -102,7 +113,7 @@ pub enum HostInput {
     FailCleaning {
         /// The cleaning.
         step: StepId,
-        /// What kind of failure; it is tried again in any case, while tries are left.
+        /// The kind of failure. It is tried again in any case, while attempts are left.
         category: Category,
         /// Why.
         reason: String,
@@ -114,7 +125,7 @@ pub enum HostInput {
         /// The step.
         step: StepId,
     },
-    /// Hold it for the saga no more, and never again.
+    /// Give it back. The saga never gets it again.
     Release {
         /// The saga.
         saga: SagaRef,
@@ -157,25 +168,23 @@ pub enum HostInput {
         /// Whether anything had to change.
         changed: bool,
     },
-    /// Monitoring knows it, and its first sample was healthy.
+    /// It is registered with monitoring, and its first sample was healthy.
     RecordMonitoring {
         /// The saga.
         saga: SagaRef,
         /// The step.
         step: StepId,
     },
-    /// A saga's step on it did not work.
+    /// A saga's step on it failed.
     FailStep {
         /// The saga.
         saga: SagaRef,
         /// The step.
         step: StepId,
-        /// Transient failures are worth another try.
-        category: Category,
-        /// What happened, and what to do.
-        reason: String,
+        /// How.
+        failure: StepFailure,
     },
-    /// A saga's step on it waits, for what it needs is away.
+    /// A saga's step on it waits, because a dependency is away.
     DeferStep {
         /// The saga.
         saga: SagaRef,
@@ -183,10 +192,10 @@ pub enum HostInput {
         step: StepId,
         /// When it is looked at again.
         until: Timestamp,
-        /// What is away.
+        /// Which dependency is away.
         reason: String,
     },
-    /// Monitoring knows it no more.
+    /// It is removed from monitoring.
     RecordDeregistered {
         /// The saga.
         saga: SagaRef,
@@ -257,8 +266,8 @@ impl Decider for HostDecider {
             HostInput::RecordMonitoring { saga, step } => {
                 Ok(serving::record_monitoring(known()?, saga, step))
             }
-            HostInput::FailStep { saga, step, category, reason } => {
-                Ok(deploying::fail_step(known()?, saga, step, *category, reason))
+            HostInput::FailStep { saga, step, failure } => {
+                Ok(deploying::fail_step(known()?, saga, step, failure))
             }
             HostInput::DeferStep { saga, step, until, reason } => {
                 Ok(deploying::defer_step(known()?, saga, step, *until, reason))
@@ -310,7 +319,7 @@ impl<'a> Known<'a> {
         Ok(self.state.next_own_step(&self.profile.host, work)?)
     }
 
-    /// The reply to the saga that had the host undeployed: it is back.
+    /// The reply to the saga that had the host undeployed, which is back now.
     fn returned(&self, quarantined: bool) -> Option<StepCommand> {
         let HostState { reservation, undeploy_step, .. } = self.state;
         replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
@@ -321,13 +330,13 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Timers are known by the step in their name; one whose step is over is ignored.
+/// A timer's name holds its step. A timer whose step is over is ignored.
 fn timer(known: Known<'_>, name: &str) -> HostOutcome {
     let (retry, step) = match name.strip_prefix("retry:") {
         Some(step) => (true, step),
         None => (false, name),
     };
-    if !known.state.phase.step().is_some_and(|current| current.as_str() == step) {
+    if known.state.phase.step().is_none_or(|current| current.as_str() != step) {
         return Ok(Decision::nothing());
     }
     if let HostPhase::Verifying { step, .. } = &known.state.phase {
@@ -340,6 +349,6 @@ fn timer(known: Known<'_>, name: &str) -> HostOutcome {
             (true, false) | (false, true) => Ok(Decision::nothing()),
         };
     }
-    // Deadlines of a saga's steps are the saga's.
+    // The deadline of a saga's step belongs to the saga.
     Ok(Decision::nothing())
 }

@@ -10,7 +10,7 @@ use crate::support::OWNER_ID_BYTES_MAX;
 /// Why a host's decider says no. None of them has changed anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostRefusal {
-    /// Nobody has enrolled the host. Enrol it, or correct its name.
+    /// Nobody has enrolled the host. Enrol it, or correct its id.
     #[error("this host is not known: check its id, or enrol it first with enrol-host")]
     UnknownHost,
     /// The id leaves no room for step ids.

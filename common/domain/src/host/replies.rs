@@ -1,4 +1,4 @@
-//! What a host tells the saga whose step it answers: each recorded outcome has its reply in the same commit.
+//! What a host answers to the saga whose step it is: the commit that records an outcome carries its reply.
 
 use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
 use hostler_events::provisioning::{HostHeld, HostReturned};
@@ -23,8 +23,8 @@ pub(super) fn held(saga: &SagaRef, step: &StepId, host: HostId) -> StepCommand {
     succeeded(saga, step, &HostHeld { host })
 }
 
-/// The host is back, cleaned or quarantined: whichever attempt at undeploying asked for it, and even in the delay
-/// between two, for it is the host itself that ends it. Nothing where no saga had it undeployed.
+/// The host is back, cleaned or quarantined. This answers every attempt at undeploying, also in the delay between two
+/// of them, because the host ends its cleaning by itself. None, where no saga had it undeployed.
 pub(super) fn returned(
     saga: Option<&SagaRef>,
     undeploy_step: Option<&StepId>,

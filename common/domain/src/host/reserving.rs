@@ -7,9 +7,9 @@ use hostler_events::{HostEvent, StepId};
 
 use super::{HostOutcome, HostRefusal, Known, Move, replies};
 
-/// A saga that holds the host already is answered again when it asks by another step: the first answer was
-/// lost, or came too late. Once the host is past `Reserved` the saga has heard the answer to some step, and an
-/// older one that comes late changes nothing; a refusal would have it look for a second host.
+/// A saga that holds the host already, and asks by another step, is answered again: the first answer was lost or came
+/// too late. Once the host is past `Reserved` the saga has had an answer, and a late command changes nothing. A
+/// refusal would make the saga look for a second host.
 pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
     let reserved = || {
         Ok(Decision::events([HostEvent::Reserved(HostReserved {
@@ -33,8 +33,8 @@ pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOu
     reserved()
 }
 
-/// A release is remembered even when the saga does not hold the host, so that an attempt to reserve it that
-/// was slow and comes after the release does not hold it for a saga that is over.
+/// A release is remembered even when the saga does not hold the host. A slow attempt to reserve it may come later,
+/// and must not hold the host for a saga that has ended.
 pub(super) fn release(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
     let released = || {
         Ok(Decision::events([HostEvent::Released(HostReleased {

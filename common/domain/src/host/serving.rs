@@ -1,4 +1,4 @@
-//! From its own system to service: configuration and monitoring.
+//! From the host's own system to service: configuration and monitoring.
 
 use hostler_core::Decision;
 use hostler_core::saga::SagaRef;
@@ -33,7 +33,7 @@ pub(super) fn record_configuration(
     .command(replies::done(saga, step))
 }
 
-/// A host in service says so again when it is asked by another step: the saga has not heard the first answer.
+/// A host in service that is asked by another step says so again: the saga has not had the first answer.
 pub(super) fn record_monitoring(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     let told = known.state.service_step.as_ref() == Some(step);
     if !known.state.is_held_by(saga) || known.state.undone || told {
@@ -55,8 +55,8 @@ pub(super) fn record_monitoring(known: Known<'_>, saga: &SagaRef, step: &StepId)
         .command(replies::done(saga, step))
 }
 
-/// Answered in every phase, and whether the saga still holds the host or not: a saga that waits for this hears
-/// it. It is the first step back, after which nothing brings the host forward for this saga.
+/// This is recorded and answered in every phase, whether the saga still holds the host or not, because the saga waits
+/// for it. It is the first step back: nothing brings the host forward for this saga after it.
 pub(super) fn record_deregistered(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     Decision::events([HostEvent::MonitoringDeregistered(MonitoringDeregistered {
         host: known.host(),

@@ -10,9 +10,9 @@ use super::phases::{Move, Phase};
 
 /// Where a host is in its life.
 ///
-/// Enrolled and inspecting are no phases of their own: a host is enrolled and its verification asked for in
-/// one commit, and verified, inspected and sent to cleaning in one commit. What leads from which phase to which is in
-/// [`TRANSITIONS`](super::TRANSITIONS).
+/// Enrolled and inspecting are no phases: the commit that enrols a host also asks for its verification, and the
+/// commit that records a verification also sends the host to cleaning. [`TRANSITIONS`](super::TRANSITIONS) has what
+/// leads from which phase to which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum HostPhase {
@@ -21,20 +21,20 @@ pub enum HostPhase {
     Unknown,
     /// Its BMC is being reached and its hardware read.
     Verifying {
-        /// The verification; after a failure already the next one, while its delay runs.
+        /// The verification. After a failure it is the next one, whose delay still runs.
         step: StepId,
-        /// Which try it is, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
     /// It is being wiped.
     Cleaning {
-        /// The cleaning; after a failure already the next one, while its delay runs.
+        /// The cleaning. After a failure it is the next one, whose delay still runs.
         step: StepId,
-        /// Which try it is, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
         /// Whether the cleaning image has reported that it is done.
         booted: bool,
-        /// Whether the delay before this try still runs, so that nobody was asked to clean yet.
+        /// Whether the delay before this attempt still runs, so that nobody is cleaning yet.
         delayed: bool,
     },
     /// Clean, at rest, free.
@@ -101,7 +101,7 @@ impl HostPhase {
         if let Self::Quarantined { reason } = self { Some(reason) } else { None }
     }
 
-    /// The step whose end the host waits for, where it waits for one.
+    /// The step whose end the host waits for, if any.
     #[must_use]
     pub fn step(&self) -> Option<&StepId> {
         match self {
@@ -120,7 +120,7 @@ impl HostPhase {
     }
 }
 
-/// What was said of a host when it was enrolled; labels may have changed since.
+/// What a host was enrolled with. Its labels may have changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostProfile {
@@ -130,19 +130,19 @@ pub struct HostProfile {
     pub pool: PoolId,
     /// Its model.
     pub sku: Sku,
-    /// What it fails together with.
+    /// Its fault domain.
     pub fault_domain: FaultDomain,
     /// Where its BMC answers.
     pub bmc: BmcAddress,
     /// Its labels now.
     pub labels: Labels,
-    /// Its labels when it was enrolled, by which a repeated enrolment is recognised.
+    /// The labels that it was enrolled with, by which a repeated enrolment is recognised.
     pub labels_enrolled: Labels,
     /// Deadlines of its own life.
     pub policy: HostPolicy,
 }
 
-/// What a BMC says of the hardware. Not observed is not absent.
+/// What a BMC reports of the hardware. A part that was not observed may exist all the same.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hardware {
@@ -188,11 +188,12 @@ pub struct HostState {
     pub facts: Option<Hardware>,
     /// The power state that was last recorded.
     pub power: Option<PowerState>,
-    /// How many verifications and cleanings were begun; their step ids are numbered by it and never repeat.
+    /// How many verifications and cleanings have begun. Their step ids are numbered by it and never repeat.
     pub own_steps: u64,
     /// The step that reserved it last.
     pub reserved_step: Option<StepId>,
-    /// The deployments begun under this reservation, so that a late or repeated order does not boot it again.
+    /// The deployments that have begun under this reservation, so that a late or repeated command does not boot it
+    /// again.
     pub deploy_steps: Vec<StepId>,
     /// The last step whose image reported success, so that a repeated report is recognised.
     pub booted_step: Option<StepId>,
@@ -201,9 +202,9 @@ pub struct HostState {
     /// The step that has its deployment undone, so that the saga hears of the end of cleaning.
     #[serde(default)]
     pub undeploy_step: Option<StepId>,
-    /// Whether this reservation's deployment was or is being undone: it is never deployed again then.
+    /// Whether this reservation's deployment is or was being undone. Then the host is not deployed for it again.
     pub undone: bool,
-    /// Sagas that gave it back or lost it, the newest last: they never get it again, however late they ask.
+    /// The sagas that gave the host back or lost it, the newest last. They never get it again, however late they ask.
     pub released: Vec<SagaRef>,
 }
 
@@ -241,8 +242,8 @@ impl HostState {
         self.reservation.as_ref() == Some(saga)
     }
 
-    /// Whether the host waits for the end of this step. Whoever is to do the step checks it before touching the
-    /// hardware: an order that came late is dropped.
+    /// Whether the host waits for the end of this step. A worker checks this before it touches the hardware, and
+    /// drops a command that came late.
     #[must_use]
     pub fn waits_for(&self, step: &StepId) -> bool {
         self.phase.step() == Some(step)

@@ -1,4 +1,4 @@
-//! Undoing a deployment, as a saga's compensation. Whatever the host's phase, the saga's wait comes to an end.
+//! Undoing a deployment, as a saga's compensation. In every phase of the host the saga gets an answer in the end.
 
 use hostler_core::Decision;
 use hostler_core::saga::SagaRef;
@@ -8,12 +8,12 @@ use hostler_events::{HostEvent, StepId};
 use super::state::OwnWork;
 use super::{HostDecision, HostOutcome, HostPhase, Known, Move, Phase, cleaning, replies};
 
-/// Only in-flight work is undone: from `InService` this is asked by the saga that brought the host there and
-/// has not heard that it is in service; a saga that has heard it is completed and never asks.
+/// Only work in flight is undone. From `InService` only a saga asks that brought the host there and has not heard so;
+/// one that has heard it is completed and never asks.
 ///
-/// The answers: an undoing that begins, or a cleaning that runs, ends in `HostCleaned` or `HostQuarantined`;
-/// a host that was never deployed or is clean again is `HostCleaned` at once; a quarantined one is
-/// `HostQuarantined` once more; one that the saga does not hold any more is `HostReleased`.
+/// The answers: an undoing that begins, or a cleaning that runs, ends in `HostCleaned` or `HostQuarantined`. A host
+/// that was never deployed, or is clean again, is `HostCleaned` at once. A quarantined one is `HostQuarantined` once
+/// more. One that the saga no longer holds is `HostReleased`.
 pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
     let (state, host) = (known.state, known.host());
     let returned = |quarantined| replies::returned(Some(saga), Some(step), known.host(), quarantined);
@@ -42,7 +42,7 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDeci
     answer(HostEvent::Released(HostReleased { host, saga, step }), false)
 }
 
-/// The host is at rest and dirty: cleaning begins in the same commit, and the saga keeps it until it is clean.
+/// The host is at rest and dirty. Its cleaning begins in the same commit, and the saga holds it until it is clean.
 pub(super) fn record_undeployed(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
     let HostPhase::Deprovisioning { step: current } = &known.state.phase else {
         return Ok(Decision::nothing());

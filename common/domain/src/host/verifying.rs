@@ -1,4 +1,4 @@
-//! Verification: reach the BMC, read the hardware; what passes goes on to cleaning.
+//! Verification: the BMC is reached and the hardware read. A host that passes goes on to cleaning.
 
 use hostler_core::{Decision, SetTimer};
 use hostler_events::commands::VerifyHost;
@@ -11,7 +11,7 @@ use super::{HOST_TIMERS_TO, HostDecision, HostFacts, HostOutcome, HostPhase, Kno
 use crate::support::after;
 use hostler_core::failure::clip;
 
-/// Orders a verification, and sets its deadline.
+/// Asks for a verification, and sets its deadline.
 pub(super) fn ask(
     host: &HostId,
     step: StepId,
@@ -48,7 +48,7 @@ pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -
             model: hardware.model,
             serial: hardware.serial,
             processors: hardware.processors,
-            // Numbers that are none have no form in JSON.
+            // JSON has no form for infinity and NaN.
             memory_gib: hardware.memory_gib.filter(|memory| memory.is_finite()),
         }),
     ]);
@@ -56,13 +56,13 @@ pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -
     Ok(cleaning::start(known, cleaning_step, 1, decision))
 }
 
-/// The deadline passed without an answer.
+/// No answer came by the deadline.
 pub(super) fn overdue(known: Known<'_>, step: &StepId) -> HostOutcome {
     let seconds = known.profile.policy.verify.deadline_seconds;
     fail(known, step, &format!("no answer within {seconds} s"))
 }
 
-/// Another try while tries are left, after the policy's delay; then quarantine.
+/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined.
 pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome {
     let HostPhase::Verifying { step: current, attempt } = &known.state.phase else {
         return Ok(Decision::nothing());

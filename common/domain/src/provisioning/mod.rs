@@ -12,7 +12,7 @@ use hostler_events::{
     HostId, ProvisioningOrder, ProvisioningPolicy, ProvisioningStep, StepCommand, StepPolicy,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +30,8 @@ pub type ProvisioningState = SagaState<ProvisioningOrder>;
 const BACKOFF_SECONDS_MAX: u32 = 900;
 /// Why giving a reservation back is never skipped.
 const HOLDS: &str = "its host would be held for ever by a saga that has ended";
+/// Why reserving is never skipped.
+const NEEDED: &str = "the steps after it would have no host";
 /// Why undeploying is never skipped.
 const DIRTY: &str = "its host would go back to the pool uncleaned";
 
@@ -40,9 +42,9 @@ impl SagaDefinition for Provisioning {
     type Step = ProvisioningStep;
     type Command = StepCommand;
 
-    /// A fresh host has no last good role to go back to, so its configuration is undone with its deployment. A step that
-    /// outlived its deadline and its undoing never meet on a machine, for both need its lease: so steps are not awaited
-    /// when the saga turns back.
+    /// A fresh host has no earlier role to go back to, so that undeploying undoes its configuration as well. Steps
+    /// are not awaited when the saga turns back: a step that outlives its deadline, and its undoing, both need the
+    /// host's lease and never work on it at the same time.
     fn plan(version: u32, order: &ProvisioningOrder) -> Option<Plan<ProvisioningStep>> {
         use ProvisioningStep::{
             ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation,
@@ -53,11 +55,11 @@ impl SagaDefinition for Provisioning {
         let (release, undeploy) = (retry(policy.release_reservation), retry(policy.undeploy_host));
         (version == 1).then(|| {
             Plan::default()
-                .then(step(ReserveHost, policy.reserve_host).always_undone_by(
-                    ReleaseReservation,
-                    release,
-                    HOLDS,
-                ))
+                .then(
+                    step(ReserveHost, policy.reserve_host)
+                        .always_undone_by(ReleaseReservation, release, HOLDS)
+                        .never_skipped(NEEDED),
+                )
                 .then(step(DeployImage, policy.deploy_image).always_undone_by(UndeployHost, undeploy, DIRTY))
                 .then(step(ApplyRole, policy.apply_role).always_undone_by(UndeployHost, undeploy, DIRTY))
                 .then(
@@ -90,7 +92,7 @@ impl SagaDefinition for Provisioning {
         }))
     }
 
-    fn check_output(step: ProvisioningStep, output: &Value) -> Result<(), serde_json::Error> {
+    fn check_output(step: ProvisioningStep, _: Option<u32>, output: &Value) -> Result<(), serde_json::Error> {
         match step {
             ProvisioningStep::ReserveHost => HostHeld::deserialize(output).map(drop),
             ProvisioningStep::DeployImage
@@ -100,6 +102,10 @@ impl SagaDefinition for Provisioning {
             | ProvisioningStep::UndeployHost
             | ProvisioningStep::ReleaseReservation => Ok(()),
         }
+    }
+
+    fn example_output(step: ProvisioningStep) -> Option<Value> {
+        (step == ProvisioningStep::ReserveHost).then(|| json!({ "host": "h-01" }))
     }
 
     fn examples() -> Vec<ProvisioningOrder> {

@@ -164,6 +164,14 @@ fn a_host_that_is_back_ends_the_undeploying_whichever_attempt_asked() {
 }
 
 #[test]
+fn nobody_skips_the_reservation_that_all_other_steps_need() {
+    let mut saga = running(ProvisioningStep::ReserveHost);
+    fail(&mut saga, Category::Transient);
+    let skip = operate(Operation::Skip { step: StepName::said("reserve-host") });
+    assert!(matches!(saga.when(&skip), Err(SagaRefusal::NeverSkipped { .. })));
+}
+
+#[test]
 fn nobody_skips_what_gives_the_host_back() {
     let mut saga = running(ProvisioningStep::ApplyRole);
     saga.when(&operate(Operation::Cancel)).unwrap();

@@ -1,4 +1,4 @@
-//! In which order hosts are tried: spread, so that many sagas do not race for one host.
+//! The order in which hosts are tried: spread, so that many sagas do not race for one host.
 
 use hostler_core::saga::SagaRef;
 use std::collections::BTreeMap;
@@ -10,18 +10,18 @@ use hostler_events::{FaultDomain, HostId, Sku};
 pub struct Candidate {
     /// The host.
     pub host: HostId,
-    /// What it fails together with.
+    /// Its fault domain.
     pub fault_domain: FaultDomain,
     /// Its model.
     pub sku: Sku,
 }
 
-/// The hosts of the asked-for model (all, where none is asked for), the best first.
+/// The hosts of the wanted model (all hosts, where none is given), the best first.
 ///
-/// Fault domains with fewer hosts of the pool already in use come first, where `in_use` counts them; a domain
-/// that is not counted has none. Counts are compared by order of magnitude (0, 1–2, 3–6, 7–14, …), as they are
-/// a little old anyway and a finer order would send all sagas to the same few hosts. Among equals the order is
-/// a rendezvous hash: the same for the same saga everywhere, another for every other saga.
+/// Fault domains that have fewer hosts of the pool in use come first; `in_use` counts them, and a domain that it does
+/// not name has none. Counts are compared by order of magnitude (0, 1–2, 3–6, 7–14, …): they are a little old anyway,
+/// and a finer order would send all sagas to the same few hosts. Hosts that are equal so far are ordered by a
+/// rendezvous hash, which is the same everywhere for one saga and different for each saga.
 #[must_use]
 pub fn candidate_order(
     saga: &SagaRef,
@@ -46,9 +46,9 @@ fn magnitude(count: usize) -> u32 {
     count.saturating_add(1).ilog2()
 }
 
-/// A hash of both ids that is the same in every process: FNV-1a, 64 bits
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>), and a final mix (that of SplitMix64), as
-/// FNV alone spreads the last bytes badly and host names differ in their last bytes.
+/// A hash of both ids that is the same in every process: FNV-1a with 64 bits
+/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>), followed by the final mix of SplitMix64. FNV alone
+/// spreads the last bytes badly, and host names differ in their last bytes.
 fn rendezvous(saga: &SagaRef, host: &HostId) -> u64 {
     let bytes = saga.id().bytes().chain([0xff]).chain(host.as_str().bytes());
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -32,12 +32,12 @@ pub struct ReservationDecider;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservationState {
-    /// The host that is held or about to be held. It stays known after the close, for the release.
+    /// The host that is held or about to be held. It is kept after the close, for the release.
     pub chosen: Option<HostId>,
     /// Hosts that others got first, in the current step. A new step may try them again.
     pub lost: Vec<HostId>,
-    /// Every host that was ever chosen, each once. An attempt that was slow may hold one of them after it was
-    /// lost to a later attempt, so the release goes through all of them.
+    /// Every host that was ever chosen, each once. A slow attempt may hold one of them after it was lost to a later
+    /// attempt, so the release goes through all of them.
     pub tried: Vec<HostId>,
     /// The step that was recorded last.
     pub step: Option<StepId>,
@@ -50,8 +50,8 @@ pub struct ReservationState {
 /// What a reservation's stream is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReservationInput {
-    /// This host will be tried. Nothing when this step has chosen it already; a later step takes the choice
-    /// over, so that the earlier one cannot lose it any more.
+    /// This host will be tried. Nothing happens when this step has chosen it already. A later step takes the choice
+    /// over, so that the earlier one can no longer lose it.
     Choose {
         /// The saga.
         saga: SagaRef,
@@ -60,7 +60,7 @@ pub enum ReservationInput {
         /// The host.
         host: HostId,
     },
-    /// The chosen host cannot be had.
+    /// The chosen host is not available.
     Lose {
         /// The saga.
         saga: SagaRef,
@@ -69,13 +69,13 @@ pub enum ReservationInput {
         /// The host.
         host: HostId,
     },
-    /// No host can be had in this try.
+    /// No host is available in this attempt.
     Fail {
         /// The saga.
         saga: SagaRef,
         /// The step.
         step: StepId,
-        /// Transient when hosts may come free.
+        /// Transient, when hosts may become free.
         category: Category,
         /// Why, and what to do.
         reason: String,
@@ -87,7 +87,8 @@ pub enum ReservationInput {
         /// The step.
         step: StepId,
     },
-    /// No host is held any more. Always recorded: it is the answer to the saga, whose step is new in each try.
+    /// No host is held any more. It is recorded each time, for the saga's step is a new one in each attempt and needs
+    /// an answer.
     Released {
         /// The saga.
         saga: SagaRef,
@@ -116,7 +117,7 @@ pub enum ReservationRefusal {
     AlreadyChosen {
         /// The saga.
         saga: SagaRef,
-        /// The host that stands.
+        /// The host that was chosen.
         chosen: HostId,
         /// The host that is not chosen.
         host: HostId,
@@ -201,7 +202,7 @@ impl Decider for ReservationDecider {
     }
 }
 
-/// The state as the step finds it: what was lost in another step may be tried again.
+/// The state as a step finds it: hosts that were lost in another step may be tried again.
 fn in_step(mut state: ReservationState, step: &StepId) -> ReservationState {
     if state.step.as_ref() != Some(step) {
         state.lost.clear();

@@ -122,7 +122,7 @@ impl SagaDefinition for BasketSaga {
         (version == 1).then_some(plan)
     }
 
-    fn applies(step: BasketStep, facts: &Facts<'_, Self>) -> bool {
+    fn applies(step: BasketStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
         let total = facts.output::<Authorized>(BasketStep::Authorize).map_or(0, |output| output.total);
         step != BasketStep::Wrap || total > 100
     }
@@ -139,11 +139,15 @@ impl SagaDefinition for BasketSaga {
         Ok(json!({ "of": ask.saga }))
     }
 
-    fn check_output(step: BasketStep, output: &Value) -> Result<(), serde_json::Error> {
+    fn check_output(step: BasketStep, _: Option<u32>, output: &Value) -> Result<(), serde_json::Error> {
         match step {
             BasketStep::Authorize => Authorized::deserialize(output).map(drop),
             _ => Ok(()),
         }
+    }
+
+    fn example_output(step: BasketStep) -> Option<Value> {
+        (step == BasketStep::Authorize).then(|| json!({ "total": 101 }))
     }
 
     fn examples() -> Vec<Basket> {

@@ -119,10 +119,11 @@ impl<const V: u32, const EXAMPLES: usize> SagaDefinition for Broken<V, EXAMPLES>
 #[test]
 fn a_definition_that_cannot_run_is_found_by_its_check() {
     let no_command = BadPlan::NoCommand { step: name("pick") };
-    assert_eq!(check::<Broken<1, 1>>(), Err(no_command.into()));
-    assert_eq!(check::<Broken<2, 1>>(), Err(BadPlan::Steps { found: 0 }.into()));
+    let broken = |bad| Err(SagaRefusal::Plan { kind: "broken", bad });
+    assert_eq!(check::<Broken<1, 1>>(), broken(no_command));
+    assert_eq!(check::<Broken<2, 1>>(), broken(BadPlan::Steps { found: 0 }));
     assert_eq!(check::<Broken<3, 1>>().unwrap_err().label(), "unknown-version");
-    assert_eq!(check::<Broken<1, 0>>(), Err(BadPlan::NoExample.into()), "nothing would be checked");
+    assert_eq!(check::<Broken<1, 0>>(), broken(BadPlan::NoExample), "nothing would be checked");
 }
 
 #[test]

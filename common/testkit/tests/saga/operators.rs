@@ -52,6 +52,7 @@ fn a_skipped_step_counts_as_undone_and_is_recorded_with_its_reason() {
     succeed(&mut run, &["release"]);
     assert!(matches!(run.state.status, SagaStatus::Compensated { .. }));
     assert!(run.events.contains(&SagaEvent::StepSkipped {
+        undoes: vec![name("charge")],
         step: name("refund"),
         actor: by(),
         reason: why()

@@ -1,10 +1,12 @@
 //! The way back: what is awaited, what is stopped, and the order of undoing.
 
 use hostler_core::Category;
-use hostler_core::saga::{Answers, SagaInput, SagaStatus, StepOutcome};
+use hostler_core::saga::{Answers, SagaEvent, SagaInput, SagaStatus, StepOutcome};
 
+use super::basket::before;
 use super::{
-    child_compensated, child_completed, failed, failed_half_way, name, started, starve, succeed, succeeded,
+    cancel, child_compensated, child_completed, failed, failed_half_way, name, started, starve, succeed,
+    succeeded,
 };
 
 #[test]
@@ -137,4 +139,26 @@ fn an_outsider_is_told_to_stop_and_what_it_may_have_done_is_undone() {
     run.tell(&failed(thank, Category::Business));
     assert!(run.asked().ends_with(&["stop", "call-off"]), "{:?}", run.asked());
     assert_eq!(run.tell(&succeeded(carrier)), 0, "its callback comes too late");
+}
+
+#[test]
+fn a_compensation_that_several_steps_share_says_which_of_them_it_undoes() {
+    let undoes = |before_cancel: &str| {
+        let mut run = before(before_cancel);
+        if before_cancel == "parcel" {
+            run.tell(&child_compensated(run.at("parcel")));
+            succeed(&mut run, &["void-label", "unpick"]);
+        } else {
+            run.tell(&cancel());
+        }
+        succeed(&mut run, &["refund"]);
+        run.events.iter().find_map(|event| match event {
+            SagaEvent::StepCompensated { step, undoes, .. } if step.as_str() == "refund" => {
+                Some(undoes.clone())
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(undoes("authorize"), Some(vec![name("authorize")]));
+    assert_eq!(undoes("parcel"), Some(vec![name("authorize"), name("capture")]));
 }

@@ -1,5 +1,7 @@
 //! A saga's steps on a host: reserve, deploy, configure, register, release.
 
+use hostler_core::saga::{SagaCommand, StepOutcome};
+
 use super::*;
 
 #[test]
@@ -105,6 +107,33 @@ fn a_failed_image_is_told_to_the_saga() {
     assert_eq!(failed.category, Category::Transient);
     assert!(failed.reason.contains("disk is gone"));
     assert_eq!(host.state.phase.name(), "deploying", "the saga decides");
+}
+
+/// What the saga is told of a failure that says that nothing was done.
+fn told_uncertain(phase: &str, step: &str) -> bool {
+    let mut host = at(phase);
+    let decision = host.when(&step_failed("p-1", step)).unwrap();
+    let [HostEvent::StepFailed(failed)] = &decision.events[..] else { panic!() };
+    let [StepCommand::Saga(SagaCommand::Answer(reply))] = &decision.commands[..] else { panic!() };
+    let StepOutcome::Failed { uncertain, .. } = reply.outcome else { panic!("{reply:?}") };
+    assert_eq!(failed.uncertain, uncertain, "the event says the same");
+    uncertain
+}
+
+#[test]
+fn a_failure_of_which_it_is_certain_that_nothing_was_done_says_so_to_the_saga() {
+    assert!(!told_uncertain("configuring", "s/apply/1"));
+    assert!(!told_uncertain("deprovisioning", "s/undeploy/1"));
+}
+
+#[test]
+fn a_deployment_that_has_begun_may_have_been_done_whatever_its_step_says() {
+    assert!(told_uncertain("deploying", "s/deploy/1"));
+    let mut host = at("deploying");
+    host.when(&deploy("p-1", "s/deploy/2")).unwrap();
+    let decision = host.when(&step_failed("p-1", "s/deploy/1")).unwrap();
+    let [HostEvent::StepFailed(failed)] = &decision.events[..] else { panic!() };
+    assert!(failed.uncertain, "nor does a later attempt change that");
 }
 
 #[test]

@@ -100,12 +100,9 @@ fn monitored(saga: &str, step: &str) -> HostInput {
 }
 
 fn step_failed(saga: &str, step: &str) -> HostInput {
-    HostInput::FailStep {
-        saga: saga_ref(saga),
-        step: id(step),
-        category: Category::Business,
-        reason: "playbook failed".into(),
-    }
+    let failure =
+        StepFailure { category: Category::Business, reason: "playbook failed".into(), uncertain: false };
+    HostInput::FailStep { saga: saga_ref(saga), step: id(step), failure }
 }
 
 fn deregistered(saga: &str, step: &str) -> HostInput {
