@@ -37,7 +37,7 @@ impl Operated for Hosts {
             | HostRefusal::LabelValue { .. }
             | HostRefusal::StepId(_) => 400,
             HostRefusal::EnrolledDifferently { .. }
-            | HostRefusal::NotQuarantined { .. }
+            | HostRefusal::NotPossible { .. }
             | HostRefusal::NotWaiting { .. }
             | HostRefusal::NotAvailable { .. }
             | HostRefusal::AlreadyReleased { .. }

@@ -167,7 +167,7 @@ async fn a_key_stands_for_one_content_of_one_caller() {
     let command = command("requalify-host", json!({ "host": "h-1" }));
     let another =
         Request { caller: Some("ada".to_owned()), ..with_header(command, "idempotency-key", "change-7") };
-    assert_eq!(fixture.send(&another).await.body["error"], "not-quarantined", "so are another command's");
+    assert_eq!(fixture.send(&another).await.body["error"], "not-possible", "so are another command's");
     let repeated = fixture.send(&label("r1", "ada")).await;
     assert_eq!((repeated.status, &repeated.body["repeated"]), (202, &json!(true)), "{repeated:?}");
 }

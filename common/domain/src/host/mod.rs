@@ -325,6 +325,10 @@ impl<'a> Known<'a> {
         replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
     }
 
+    fn not_possible(&self, what: Move, wanted: &'static str) -> HostRefusal {
+        HostRefusal::NotPossible { host: self.host(), phase: self.phase(), from: what.possible_in(), wanted }
+    }
+
     fn not_held(&self, saga: &SagaRef) -> HostRefusal {
         HostRefusal::NotHeld { host: self.host(), saga: saga.clone(), phase: self.phase() }
     }

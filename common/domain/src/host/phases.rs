@@ -110,6 +110,14 @@ impl Move {
         Self::Quarantine,
         Self::Requalify,
     ];
+
+    /// The names of the phases in which it may happen, for a refusal.
+    pub(super) fn possible_in(self) -> String {
+        let rows = TRANSITIONS.iter().filter(|row| row.what == self);
+        let mut names: Vec<&str> = rows.flat_map(|row| row.from).map(|phase| phase.name()).collect();
+        names.dedup();
+        names.join(" or ")
+    }
 }
 
 /// One row of the table.

@@ -69,13 +69,17 @@ pub enum HostRefusal {
         /// The label's key.
         key: String,
     },
-    /// Only quarantined hosts can be requalified.
-    #[error("host {host} is {phase}, and only a quarantined host can be requalified: leave it as it is")]
-    NotQuarantined {
+    /// An operator asks for what the host's phase does not allow.
+    #[error("host {host} is {phase}, and only one that is {from} can be {wanted}: leave it as it is")]
+    NotPossible {
         /// The host.
         host: HostId,
         /// Where it is.
         phase: &'static str,
+        /// From where it is possible.
+        from: String,
+        /// What was asked for, such as `requalified`.
+        wanted: &'static str,
     },
     /// A boot was reported that the host is not waiting for: HTTP 409. The caller should stop reporting.
     #[error(
@@ -160,7 +164,7 @@ impl HostRefusal {
             Self::TooManyLabels { .. } => "too-many-labels",
             Self::LabelKey { .. } => "label-key",
             Self::LabelValue { .. } => "label-value",
-            Self::NotQuarantined { .. } => "not-quarantined",
+            Self::NotPossible { .. } => "not-possible",
             Self::NotWaiting { .. } => "not-waiting",
             Self::NotAvailable { .. } => "not-available",
             Self::AlreadyReleased { .. } => "already-released",

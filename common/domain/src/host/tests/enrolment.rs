@@ -104,7 +104,7 @@ fn labels_are_set_and_removed_within_their_limits() {
 #[test]
 fn only_a_quarantined_host_is_requalified() {
     for phase in ["verifying", "cleaning", "available", "reserved", "deploying", "in-service"] {
-        assert_eq!(at(phase).when(&HostInput::Requalify).unwrap_err().label(), "not-quarantined");
+        assert_eq!(at(phase).when(&HostInput::Requalify).unwrap_err().label(), "not-possible");
     }
     let mut host = at("quarantined");
     let decision = host.when(&HostInput::Requalify).unwrap();
