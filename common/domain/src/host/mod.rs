@@ -29,9 +29,9 @@ mod verifying;
 mod tests;
 
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
-pub use phases::{Move, Phase, TRANSITIONS, Transition};
+pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use refusal::HostRefusal;
-pub use state::{Hardware, HostPhase, HostProfile, HostState};
+pub use state::{Hardware, HostProfile, HostState};
 
 use state::OwnWork;
 

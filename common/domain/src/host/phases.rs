@@ -3,9 +3,124 @@
 //! Deciders and steps ask the table whether something may happen to a host ([`Phase::allows`]); none of them lists
 //! phases. `docs/hosts.md` is drawn from it.
 //!
-//! A new phase is a variant of [`HostPhase`](super::HostPhase) and its name here, and rows in [`TRANSITIONS`]. Draining, for
+//! A new phase is a variant of [`HostPhase`], its name, and rows in [`TRANSITIONS`]. Draining, for
 //! example, would be the row `Move::Drain`, from `InService` to `Draining`, and `Draining` as one more phase from which
 //! `Move::Undeploy` leads away. No decider for other moves changes with it.
+
+use hostler_events::StepId;
+use serde::{Deserialize, Serialize};
+
+/// Where a host is in its life.
+///
+/// Enrolled and inspecting are no phases: the commit that enrols a host also asks for its verification, and the
+/// commit that records a verification also sends the host to cleaning. [`TRANSITIONS`] has what
+/// leads from which phase to which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum HostPhase {
+    /// Nobody has enrolled it.
+    #[default]
+    Unknown,
+    /// Its BMC is being reached and its hardware read.
+    Verifying {
+        /// The verification. After a failure it is the next one, whose delay still runs.
+        step: StepId,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+    },
+    /// It is being wiped.
+    Cleaning {
+        /// The cleaning. After a failure it is the next one, whose delay still runs.
+        step: StepId,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// Whether the cleaning image has reported that it is done.
+        booted: bool,
+        /// Whether the delay before this attempt still runs, so that nobody is cleaning yet.
+        delayed: bool,
+    },
+    /// Clean, at rest, free.
+    Available,
+    /// Clean, at rest, held by a saga.
+    Reserved,
+    /// Booted from its image; it has not called back yet.
+    Deploying {
+        /// The deployment.
+        step: StepId,
+    },
+    /// Its own system runs; its role is being applied.
+    Configuring,
+    /// Configured; waiting for monitoring.
+    RegisteringMonitoring,
+    /// Serves its pool. The reservation stays on record.
+    InService,
+    /// Its deployment is being undone; cleaning follows.
+    Deprovisioning {
+        /// The undoing.
+        step: StepId,
+    },
+    /// Out of use until an operator has looked at it.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl HostPhase {
+    /// The phase, without what the host knows in it.
+    #[must_use]
+    pub fn kind(&self) -> Phase {
+        match self {
+            Self::Unknown => Phase::Unknown,
+            Self::Verifying { .. } => Phase::Verifying,
+            Self::Cleaning { .. } => Phase::Cleaning,
+            Self::Available => Phase::Available,
+            Self::Reserved => Phase::Reserved,
+            Self::Deploying { .. } => Phase::Deploying,
+            Self::Configuring => Phase::Configuring,
+            Self::RegisteringMonitoring => Phase::RegisteringMonitoring,
+            Self::InService => Phase::InService,
+            Self::Deprovisioning { .. } => Phase::Deprovisioning,
+            Self::Quarantined { .. } => Phase::Quarantined,
+        }
+    }
+
+    /// The name in views, such as `in-service`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Whether this may happen to a host in this phase.
+    #[must_use]
+    pub fn allows(&self, what: Move) -> bool {
+        self.kind().allows(what)
+    }
+
+    /// Why the host is out of use, where it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        if let Self::Quarantined { reason } = self { Some(reason) } else { None }
+    }
+
+    /// The step whose end the host waits for, if any.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::Verifying { step, .. }
+            | Self::Cleaning { step, .. }
+            | Self::Deploying { step }
+            | Self::Deprovisioning { step } => Some(step),
+            Self::Unknown
+            | Self::Available
+            | Self::Reserved
+            | Self::Configuring
+            | Self::RegisteringMonitoring
+            | Self::InService
+            | Self::Quarantined { .. } => None,
+        }
+    }
+}
 
 /// Spells each phase once, with its name in views.
 macro_rules! phases {

@@ -6,14 +6,51 @@ mod label;
 mod list;
 mod requalify;
 
-pub(crate) use args::HostsArgs;
-use args::HostsVerb;
+use args::{EnrolArgs, LabelArgs, ListArgs, RequalifyArgs, ShowArgs};
+use clap::{Args, Subcommand};
 
 use crate::api::View;
 use crate::entity::{Thing, show};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::{Global, Target};
+
+/// What `hosts` takes.
+#[derive(Debug, Args)]
+pub(crate) struct HostsArgs {
+    #[command(subcommand)]
+    verb: HostsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum HostsVerb {
+    /// List hosts
+    #[command(after_help = "Example:\n  hostler hosts list --pool web --phase available")]
+    List(ListArgs),
+    /// Show a host: its state and its timeline
+    #[command(after_help = "Examples:\n  hostler hosts show h-03\n  \
+        hostler hosts show h-03 --at 2026-01-31T12:00:00Z   how it was then\n  \
+        hostler hosts show h-03 --version 4                 how it was after its fourth commit")]
+    Show(ShowArgs),
+    /// Set or remove labels of a host
+    #[command(after_help = "Examples:\n  \
+        hostler hosts label h-03 rack=a1 owner=infra      sets two labels\n  \
+        hostler hosts label h-03 owner-                   removes one\n  \
+        hostler hosts label h-03 simulate.configure=fail  makes configuration runs on it fail (plain drivers only);\n                                                    \
+        also fail-once, fail-transient, slow:<seconds>, and simulate.monitor")]
+    Label(LabelArgs),
+    /// Enrol a host: it is verified and cleaned, and then available
+    #[command(
+        after_help = "Example:\n  hostler hosts enrol h-99 --pool web --sku cpu-small --rack r-01 \\\n    \
+        --bmc https://10.0.0.99/redfish/v1/Systems/1"
+    )]
+    Enrol(EnrolArgs),
+    /// Send a quarantined host through verification and cleaning again
+    #[command(
+        after_help = "Example:\n  hostler hosts list --phase quarantined\n  hostler hosts requalify h-03"
+    )]
+    Requalify(RequalifyArgs),
+}
 
 /// Does what the verb says.
 pub(crate) async fn run(args: HostsArgs, global: &Global, out: Out) -> Result<(), CliError> {

@@ -17,6 +17,8 @@ mod properties;
 mod undeploying;
 mod verifying;
 
+use phases::at;
+
 type Host = Run<HostDecider>;
 
 fn command() -> EnrolHost {
@@ -115,36 +117,6 @@ fn undeploy(saga: &str, step: &str) -> HostInput {
 
 fn undeployed(saga: &str, step: &str) -> HostInput {
     HostInput::RecordUndeployed { saga: saga_ref(saga), step: id(step) }
-}
-
-/// A host at each station of its life, with `p-1` as its saga.
-fn at(phase: &str) -> Host {
-    let stations = [
-        ("unknown", vec![]),
-        ("verifying", vec![enrol()]),
-        ("cleaning", vec![facts("h-1/verify/1")]),
-        ("available", vec![booted("h-1/clean/2"), cleaned("h-1/clean/2")]),
-        ("reserved", vec![reserve("p-1", "s/reserve/1")]),
-        ("deploying", vec![deploy("p-1", "s/deploy/1")]),
-        ("configuring", vec![booted("s/deploy/1"), deployed("s/deploy/1")]),
-        ("registering-monitoring", vec![configured("p-1", "s/apply/1")]),
-        ("in-service", vec![monitored("p-1", "s/register/1")]),
-        ("deprovisioning", vec![undeploy("p-1", "s/undeploy/1")]),
-        ("cleaning-held", vec![undeployed("p-1", "s/undeploy/1")]),
-    ];
-    let mut inputs = Vec::new();
-    for (name, to_get_there) in stations {
-        inputs.extend(to_get_there);
-        if name == phase {
-            return Host::given(inputs);
-        }
-    }
-    if phase == "quarantined" {
-        let mut host = at("cleaning-held");
-        quarantine(&mut host);
-        return host;
-    }
-    panic!("no station {phase}");
 }
 
 /// Lets a cleaning fail until the host is quarantined.
