@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Down,
     /// Follow provisionings and hosts as they change
     Watch(watch::WatchArgs),
-    /// Hosts: list, show, label, enrol, requalify
+    /// Hosts, the physical machines: list, show, and what is done to one
     Hosts(hosts::HostsArgs),
     /// Requests for hosts: list, show, create, approve, reject
     Requests(requests::RequestsArgs),

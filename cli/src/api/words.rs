@@ -2,32 +2,31 @@
 
 use hostler_app::Register;
 
-/// An operator's command of the API, and the command of this program that sends it.
-const COMMANDS: [(&str, &str); 16] = [
-    ("enrol-host", "hosts enrol"),
-    ("label-host", "hosts label"),
-    ("requalify-host", "hosts requalify"),
+/// The operators' commands of the API whose names are not made of a noun and a verb of this program.
+const IRREGULAR: [(&str, &str); 2] = [
     ("request-hosts", "requests create"),
-    ("approve-request", "requests approve"),
-    ("reject-request", "requests reject"),
-    ("cancel-saga", "sagas cancel"),
-    ("resume-saga", "sagas resume"),
-    ("skip-step", "sagas skip"),
-    ("edit-step", "sagas edit"),
-    ("approve-step", "sagas approve"),
-    ("reject-step", "sagas reject"),
-    ("retry-failure", "failures retry"),
-    ("edit-failure", "failures edit"),
-    ("discard-failure", "failures discard"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
 ];
 
+/// The command of this program that sends an operator's command of the API: `enrol-host` is `hosts enrol`. The steps of
+/// sagas are under `sagas`.
+fn ours(command: &str) -> String {
+    if let Some((_, ours)) = IRREGULAR.iter().find(|(api, _)| *api == command) {
+        return (*ours).to_owned();
+    }
+    match command.rsplit_once('-') {
+        Some((verb, "step")) => format!("sagas {verb}"),
+        Some((verb, noun)) => format!("{noun}s {verb}"),
+        None => command.to_owned(),
+    }
+}
+
 /// A message in which the API's commands and routes are those of this program.
 pub(crate) fn in_our_words(message: &str) -> String {
     let mut text = message.to_owned();
-    for (api, ours) in COMMANDS {
-        text = replaced(&text, api, &format!("`hostler {ours}`"));
+    for command in hostler_app::operations(hostler_app::Settings::default()).types() {
+        text = replaced(&text, command, &format!("`hostler {}`", ours(command)));
     }
     for view in Register::categories().into_iter().filter_map(|category| category.view) {
         text = replaced(&text, &format!("GET /{view}"), &format!("`hostler {view} list`"));
@@ -53,13 +52,20 @@ fn replaced(text: &str, word: &str, with: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::args::Cli as Program;
 
     #[test]
     fn every_operators_command_has_a_command_here() {
         let asked = hostler_app::operations(hostler_app::Settings::default());
         for name in asked.types() {
-            assert!(COMMANDS.iter().any(|(api, _)| *api == name), "{name}");
+            let ours = ours(name);
+            let (noun, verb) = ours.split_once(' ').unwrap_or_default();
+            let program = Program::command();
+            let found = program.find_subcommand(noun).and_then(|noun| noun.find_subcommand(verb));
+            assert!(found.is_some(), "{name} would be `hostler {ours}`, which does not exist");
         }
     }
 
