@@ -1,7 +1,11 @@
 //! Deadlines and attempts. A running saga keeps the policy that it started with.
 
+use hostler_core::saga::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// The longest delay between two attempts.
+const BACKOFF_SECONDS_MAX: u32 = 900;
 
 /// How long one step may take, and how often it is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,8 +46,15 @@ impl StepPolicy {
     /// Seconds to wait after the given attempt (1 for the first) has failed.
     #[must_use]
     pub fn delay_seconds(&self, attempt: u32) -> u32 {
-        let doublings = attempt.saturating_sub(1).min(10);
-        self.retry_seconds.saturating_mul(1 << doublings).min(900)
+        RetryPolicy::from(*self).delay_seconds(attempt)
+    }
+}
+
+impl From<StepPolicy> for RetryPolicy {
+    fn from(policy: StepPolicy) -> Self {
+        let StepPolicy { deadline_seconds, attempts, retry_seconds } = policy;
+        let (backoff_seconds, backoff_seconds_max) = (retry_seconds, BACKOFF_SECONDS_MAX);
+        Self { deadline_seconds, attempts, backoff_seconds, backoff_seconds_max }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The longest id from which step ids are made, in bytes: its step ids must stay within 200.
-pub(crate) const OWNER_ID_BYTES_MAX: usize = 150;
+/// The longest id of a host or of a saga, in bytes: a saga that is named after a host still has an id from which the engine
+/// makes step ids.
+pub(crate) const OWNER_ID_BYTES_MAX: usize = 120;
 
 /// The moment so many seconds later, or the last moment that can be told.
 pub(crate) fn after(now: Timestamp, seconds: u32) -> Timestamp {

@@ -98,9 +98,9 @@ fn the_largest_request_fits_into_one_commit() {
 #[test]
 fn a_request_id_leaves_room_for_step_ids() {
     let mut run = Run::<CapacityDecider>::new();
-    let refusal = run.when(&input(request(1), vec![id(&"p".repeat(151))])).unwrap_err();
+    let refusal = run.when(&input(request(1), vec![id(&"p".repeat(121))])).unwrap_err();
     assert_eq!(refusal.label(), "id-too-long");
-    assert!(run.when(&input(request(1), vec![id(&"p".repeat(150))])).is_ok());
+    assert!(run.when(&input(request(1), vec![id(&"p".repeat(120))])).is_ok());
 }
 
 fn large(count: u32, most: u32) -> CapacityInput {

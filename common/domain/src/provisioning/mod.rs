@@ -1,8 +1,6 @@
 //! The provisioning saga: brings one host into service, or undoes what it did. Its stream is `provisioning#<id>`.
 
-use hostler_core::saga::{
-    Ask, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, SagaState, Step, StepName,
-};
+use hostler_core::saga::{Ask, Plan, Saga, SagaDefinition, SagaRefusal, SagaState, Step, StepName};
 use hostler_events::commands::{
     ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation, ReserveHost,
     UndeployHost,
@@ -26,8 +24,6 @@ pub type ProvisioningSaga = Saga<Provisioning>;
 /// What is known of a provisioning.
 pub type ProvisioningState = SagaState<ProvisioningOrder>;
 
-/// The longest delay between two attempts.
-const BACKOFF_SECONDS_MAX: u32 = 900;
 /// Why giving a reservation back is never skipped.
 const HOLDS: &str = "its host would be held for ever by a saga that has ended";
 /// Why reserving is never skipped.
@@ -51,8 +47,8 @@ impl SagaDefinition for Provisioning {
             ReserveHost, UndeployHost,
         };
         let policy = &order.policy;
-        let step = |name, policy| Step::ask(name, retry(policy)).stopped_on_cancel();
-        let (release, undeploy) = (retry(policy.release_reservation), retry(policy.undeploy_host));
+        let step = |name, policy: StepPolicy| Step::ask(name, policy.into()).stopped_on_cancel();
+        let (release, undeploy) = (policy.release_reservation.into(), policy.undeploy_host.into());
         (version == 1).then(|| {
             Plan::default()
                 .then(
@@ -64,7 +60,7 @@ impl SagaDefinition for Provisioning {
                 .then(step(ApplyRole, policy.apply_role).always_undone_by(UndeployHost, undeploy, DIRTY))
                 .then(
                     step(RegisterMonitoring, policy.register_monitoring)
-                        .undone_by(DeregisterMonitoring, retry(policy.deregister_monitoring)),
+                        .undone_by(DeregisterMonitoring, policy.deregister_monitoring.into()),
                 )
         })
     }
@@ -114,17 +110,6 @@ impl SagaDefinition for Provisioning {
         let (Ok(request), Ok(pool), Ok(role), Ok(image)) = order else { return Vec::new() };
         let policy = ProvisioningPolicy::default();
         vec![ProvisioningOrder { request, pool, role, image, sku: None, policy }]
-    }
-}
-
-/// The policy of a step as the engine reads it.
-fn retry(policy: StepPolicy) -> RetryPolicy {
-    let StepPolicy { deadline_seconds, attempts, retry_seconds } = policy;
-    RetryPolicy {
-        deadline_seconds,
-        attempts,
-        backoff_seconds: retry_seconds,
-        backoff_seconds_max: BACKOFF_SECONDS_MAX,
     }
 }
 

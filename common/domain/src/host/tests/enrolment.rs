@@ -77,9 +77,9 @@ fn addresses_that_cannot_be_used_are_refused() {
 
 #[test]
 fn a_host_id_leaves_room_for_step_ids() {
-    let refusal = Host::new().when(&enrol_as(|c| c.host = id(&"h".repeat(151)))).unwrap_err();
+    let refusal = Host::new().when(&enrol_as(|c| c.host = id(&"h".repeat(121)))).unwrap_err();
     assert_eq!(refusal.label(), "host-id-too-long");
-    assert!(Host::new().when(&enrol_as(|c| c.host = id(&"h".repeat(150)))).is_ok());
+    assert!(Host::new().when(&enrol_as(|c| c.host = id(&"h".repeat(120)))).is_ok());
 }
 
 #[test]
