@@ -72,34 +72,17 @@ fn check(host: &Host) {
     if matches!(state.phase, HostPhase::Available | HostPhase::Reserved) {
         assert!(matches!(last, Some(HostEvent::Cleaned(_))), "{:?} after {last:?}", state.phase);
     }
-    let held = matches!(
-        state.phase,
-        HostPhase::Reserved
-            | HostPhase::Deploying { .. }
-            | HostPhase::Configuring
-            | HostPhase::RegisteringMonitoring
-            | HostPhase::InService
-            | HostPhase::Deprovisioning { .. }
-    );
+    let held = state.phase == HostPhase::Reserved || state.phase.allows(Move::Undeploy);
     let may_be_held = held || matches!(state.phase, HostPhase::Cleaning { .. });
     assert!(!held || state.reservation.is_some(), "{:?} without a holder", state.phase);
     assert!(may_be_held || state.reservation.is_none(), "{:?} with a holder", state.phase);
     // The host's own waits have a timer each.
-    let waits_by = match &state.phase {
-        HostPhase::Verifying { step, .. } => {
-            vec![step.to_string(), format!("retry:{step}")]
-        }
-        HostPhase::Cleaning { step, delayed: false, .. } => vec![step.to_string()],
-        HostPhase::Cleaning { step, delayed: true, .. } => vec![format!("retry:{step}")],
-        HostPhase::Unknown
-        | HostPhase::Available
-        | HostPhase::Reserved
-        | HostPhase::Deploying { .. }
-        | HostPhase::Configuring
-        | HostPhase::RegisteringMonitoring
-        | HostPhase::InService
-        | HostPhase::Deprovisioning { .. }
-        | HostPhase::Quarantined { .. } => return,
+    let waits_by = if let HostPhase::Verifying { step, .. } = &state.phase {
+        vec![step.to_string(), format!("retry:{step}")]
+    } else if let HostPhase::Cleaning { step, delayed, .. } = &state.phase {
+        vec![if *delayed { format!("retry:{step}") } else { step.to_string() }]
+    } else {
+        return;
     };
     assert!(host.timers.iter().any(|timer| waits_by.contains(&timer.name)), "no timer for {waits_by:?}");
 }
