@@ -137,7 +137,7 @@ impl<D: SagaDefinition> SagaRun<D> {
     fn undone_by(&self) -> impl Iterator<Item = (StepName, StepName)> {
         let begun = self.state.begun.as_ref();
         let plan = begun.and_then(|begun| D::plan(begun.version, &begun.order)).unwrap_or_default();
-        let Plan { stages } = plan;
+        let Plan { stages, .. } = plan;
         let steps = stages.into_iter().flat_map(|stage| stage.steps);
         steps.filter_map(|step| Some((step.full_name(), step.undone_by_name()?)))
     }

@@ -66,6 +66,14 @@ pub enum BadPlan {
         /// The step.
         step: StepName,
     },
+    /// A way back that is never gone.
+    #[error(
+        "the plan never goes back, and step {step} has a compensation, or is an approval that may be refused: leave that out, or begin with Plan::default()"
+    )]
+    ForwardOnly {
+        /// The step.
+        step: StepName,
+    },
     /// The command would refuse, and its saga would never go on.
     #[error(
         "the command of {step} reads the output of {read}, which {why}: have {read} done for certain before {step}, or let the command do without that output"

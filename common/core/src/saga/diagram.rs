@@ -7,7 +7,8 @@ use super::plan::{OnCancel, Plan, RetryPolicy, Step, StepKind, StepNames};
 /// Draws a plan: stages downwards, parallel steps side by side, compensations dotted.
 #[must_use]
 pub fn mermaid<N: StepNames>(plan: &Plan<N>) -> String {
-    let mut text = String::from("flowchart TD\n    start((start))\n");
+    let start = if plan.forward_only { "start<br/>never goes back" } else { "start" };
+    let mut text = format!("flowchart TD\n    start(({start}))\n");
     for step in plan.steps() {
         let line = format!("    {}[\"{}\"]\n", node(step), label(step));
         text.push_str(&line);

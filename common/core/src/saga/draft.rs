@@ -143,13 +143,18 @@ impl<D: SagaDefinition> Draft<D> {
         Some((self.work(name)?, attempt.clone()))
     }
 
-    /// The point of no return, once its step has begun and has not failed for certain.
+    /// The point of no return, once its step has begun and has not failed for certain; the first step of a plan that never
+    /// goes back.
     pub(super) fn pivot_passed(&self) -> Option<StepName> {
         let passed = |name: &StepName| {
             self.state.done.contains(name)
                 || self.state.running.contains_key(name)
                 || self.state.effects.contains(name)
         };
-        self.plan.steps().filter(|step| step.pivot).map(Step::full_name).find(passed)
+        let mut steps = self.plan.steps();
+        if self.plan.forward_only {
+            return steps.next().map(Step::full_name);
+        }
+        steps.filter(|step| step.pivot).map(Step::full_name).find(passed)
     }
 }

@@ -272,15 +272,24 @@ pub struct Stage<N> {
 pub struct Plan<N> {
     /// The stages.
     pub stages: Vec<Stage<N>>,
+    /// Whether the saga never goes back: it cannot be cancelled, and a step that fails for good is stuck until an operator
+    /// has put right what stands in its way.
+    pub forward_only: bool,
 }
 
 impl<N> Default for Plan<N> {
     fn default() -> Self {
-        Self { stages: Vec::new() }
+        Self { stages: Vec::new(), forward_only: false }
     }
 }
 
 impl<N: StepNames> Plan<N> {
+    /// A plan that never goes back.
+    #[must_use]
+    pub fn forward_only() -> Self {
+        Self { forward_only: true, ..Self::default() }
+    }
+
     /// One more step after all others.
     #[must_use]
     pub fn then(self, step: Step<N>) -> Self {
@@ -347,6 +356,10 @@ impl<N: StepNames> Plan<N> {
             if shared > 1 && matches!(step.kind, StepKind::Child { .. }) {
                 return Err(BadPlan::ChildCompensation { step: name });
             }
+        }
+        let goes_back = |step: &&Step<N>| step.compensation.is_some() || step.kind == StepKind::Approval;
+        if let Some(step) = self.steps().find(goes_back).filter(|_| self.forward_only) {
+            return Err(BadPlan::ForwardOnly { step: step.full_name() });
         }
         let alone = |stage: &Stage<N>| stage.steps.len() == 1;
         for stage in &self.stages {

@@ -65,6 +65,14 @@ fn a_compensation_is_shared_in_one_way_and_never_by_a_child() {
 }
 
 #[test]
+fn a_plan_that_never_goes_back_has_no_way_back() {
+    let never_back = |step: Step<S>| bad(Plan::forward_only().then(ask(S::Notify)).then(step));
+    let refused = BadPlan::ForwardOnly { step: name("dispatch") };
+    assert_eq!(never_back(ask(S::Dispatch).undone_by(S::Recall, ONCE)), refused);
+    assert_eq!(never_back(Step::approval(S::Dispatch, 1)), refused);
+}
+
+#[test]
 fn a_pivot_stands_alone_and_is_reached() {
     let pivot = BadPlan::Pivot { step: name("dispatch") };
     let beside = Plan::default().then_all([ask(S::Dispatch).pivot(), ask(S::Notify)]);
