@@ -9,6 +9,7 @@
 //! process dies without dropping anything.
 
 mod account;
+mod application;
 mod deploy;
 mod endpoint;
 mod error;
@@ -24,6 +25,7 @@ pub mod template;
 mod venv;
 
 pub use account::Account;
+pub use application::ApplicationOptions;
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions, EndpointKind};
 pub use error::Error;
