@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{faults, hosts, provisionings, requests, watch};
-use crate::commands::runtime::{breakers, events, failures, functions, sagas};
+use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, up};
 use crate::error::EXIT_CODES;
 use crate::target::Global;
@@ -17,7 +17,7 @@ Examples:
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
 Nouns of the data centre:  hosts, requests, provisionings, faults
-Nouns of every application:  sagas, failures, breakers, events, functions";
+Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
 /// system up on this machine.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Stats,
     /// Sagas of every kind: list, show, cancel, resume, skip, edit, approve, reject
     Sagas(sagas::SagasArgs),
+    /// Commands of the running application: list, send
+    Commands(commands::CommandsArgs),
     /// Messages that could not be handled: list, show, retry, edit, discard, redrive
     Failures(failures::FailuresArgs),
     /// Circuit breakers of dependencies: list, open, close, auto
@@ -194,6 +196,14 @@ mod tests {
             assert!(parse(&format!("hostler {line}")).is_err(), "{line}");
             assert!(parse(&format!("hostler {line} --reason known")).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_command_says_comes_from_one_place() {
+        assert!(parse("hostler commands send place-order {}").is_ok());
+        assert!(parse("hostler commands send place-order --from -").is_ok());
+        assert!(parse("hostler commands send place-order").is_err());
+        assert!(parse("hostler commands send place-order {} --from x.json").is_err());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) struct Shown {
 #[derive(Debug, Clone)]
 pub(crate) enum Thing<'a> {
     /// A row of a view.
-    Of(View, &'a str),
+    Of(View<'a>, &'a str),
     /// A saga of any kind.
     Saga(&'a SagaName),
 }

@@ -100,6 +100,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
         Command::Stats => datacentre::stats::run(global, out).await,
         Command::Sagas(args) => runtime::sagas::run(args, global, out).await,
+        Command::Commands(args) => runtime::commands::run(args, global, out).await,
         Command::Failures(args) => runtime::failures::run(args, global, out).await,
         Command::Breakers(args) => runtime::breakers::run(args, global, out).await,
         Command::Events(args) => runtime::events::run(args, global, out).await,

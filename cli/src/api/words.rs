@@ -25,7 +25,7 @@ const COMMANDS: [(&str, &str); 16] = [
 
 /// A message in which the API's commands and routes are those of this program.
 pub(crate) fn in_our_words(message: &str) -> String {
-    let mut text = message.to_owned();
+    let mut text = without_place(message).to_owned();
     for (api, ours) in COMMANDS {
         text = replaced(&text, api, &format!("`hostler {ours}`"));
     }
@@ -33,6 +33,14 @@ pub(crate) fn in_our_words(message: &str) -> String {
         text = replaced(&text, &format!("GET /{view}"), &format!("`hostler {view} list`"));
     }
     text
+}
+
+/// A message without the place in a text of one line that this program wrote.
+fn without_place(message: &str) -> &str {
+    match message.rsplit_once(" at line 1 column ") {
+        Some((before, column)) if column.bytes().all(|byte| byte.is_ascii_digit()) => before,
+        _ => message,
+    }
 }
 
 /// Replaces a word where it stands alone.
@@ -70,6 +78,8 @@ mod tests {
             "this host is not known: enrol it first with `hostler hosts enrol`"
         );
         assert_eq!(in_our_words("list them with GET /hosts"), "list them with `hostler hosts list`");
+        let misfit = "place-order v1 does not fit its schema: missing field `card` at line 1 column 15";
+        assert_eq!(in_our_words(misfit), "place-order v1 does not fit its schema: missing field `card`");
         assert_eq!(in_our_words("step re-enrol-host failed"), "step re-enrol-host failed");
     }
 }

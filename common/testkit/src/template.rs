@@ -261,8 +261,7 @@ fn events(function: &Function, reads: &[String]) -> String {
                 Some(own) if own.name == queue => "Queue".to_owned(),
                 _ => queue_resource(queue),
             };
-            let mapped: String =
-                reads.iter().map(|queue| mapping(&named(queue), queue, consumers)).collect();
+            let mapped: String = reads.iter().map(|queue| mapping(&named(queue), queue, consumers)).collect();
             format!("      Events:\n{mapped}")
         }
     }

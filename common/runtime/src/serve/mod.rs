@@ -4,6 +4,7 @@ mod commands;
 mod outbox;
 mod past;
 mod queries;
+mod register;
 mod rows;
 mod views;
 
