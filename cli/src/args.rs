@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{faults, hosts, provisionings, requests, watch};
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
-use crate::commands::tools::{bench, completions, cost, doctor, up};
+use crate::commands::tools::{bench, completions, cost, doctor, new, up};
 use crate::error::EXIT_CODES;
 use crate::target::Global;
 
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     /// Stop the local cloud that runs in another terminal
     Down,
+    /// Make a small application that runs, in a new folder
+    New(new::NewArgs),
     /// Follow provisionings and hosts as they change
     Watch(watch::WatchArgs),
     /// Hosts: list, show, label, enrol, requalify

@@ -93,6 +93,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
     match cli.command {
         Command::Up(args) => tools::up::run(args, global, out).await,
         Command::Down => tools::down::run(global, out).await,
+        Command::New(args) => tools::new::run(&args, out),
         Command::Watch(args) => datacentre::watch::run(args, global, out).await,
         Command::Hosts(args) => datacentre::hosts::run(args, global, out).await,
         Command::Requests(args) => datacentre::requests::run(args, global, out).await,
