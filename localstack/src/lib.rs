@@ -31,7 +31,7 @@ pub use endpoint::{Cloud, CloudOptions, EndpointKind};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 
-pub use functions::{Build, build_functions};
+pub use functions::{Build, build_functions, is_of_the_running_package};
 pub use http::{CallbackRoute, HttpApi};
 pub use process::group_members;
 pub use progress::Progress;
