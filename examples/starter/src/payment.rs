@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler::prelude::*;
-use hostler::runtime::Control;
+use hostler::runtime::ports::Control;
 
 payloads! {
     /// Take the money of an order.

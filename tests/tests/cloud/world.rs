@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hostler_localstack::{Build, Cloud, FleetOptions, Progress, Site, SiteOptions, build_functions};
-use hostler_runtime::{Integrity, SigningKeys};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 

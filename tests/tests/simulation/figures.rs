@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostler_runtime::Clock;
+use hostler_runtime::ports::Clock;
 use jiff::SignedDuration;
 
 use crate::seeds::{Tally, run_all, run_with};

@@ -16,8 +16,8 @@ use hostler_core::{
 };
 use hostler_domain::{HostDecider, HostPhase, HostState, Provisioning};
 use hostler_events::{HostEvent, ProvisioningOrder};
-use hostler_runtime::batch::BatchResponse;
-use hostler_runtime::batch::REPLAY;
+use hostler_runtime::messages::batch::BatchResponse;
+use hostler_runtime::messages::batch::REPLAY;
 
 use super::fleet::Call;
 use super::functions::queues;

@@ -11,8 +11,9 @@ use hostler_domain::{
     Approval, CapacityDecider, HostDecider, HostPhase, ProvisioningSaga, ReservationDecider,
 };
 use hostler_drivers::PowerState;
-use hostler_runtime::Fold;
-use hostler_runtime::triage::{self, FAILURES};
+use hostler_runtime::operations::triage;
+use hostler_runtime::operations::triage::FAILURES;
+use hostler_runtime::state::history::Fold;
 use serde_json::{Value, json};
 
 use super::Site;

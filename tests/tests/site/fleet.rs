@@ -8,7 +8,7 @@ use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
 use hostler_drivers::{
     Bmc, BmcEndpoint, Bmcs, BootImage, DriverError, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
 };
-use hostler_runtime::Request;
+use hostler_runtime::serving::http::Request;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 

@@ -15,8 +15,14 @@ use hostler_drivers::{
     Monitoring, Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::Image;
+use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::leases::Leases;
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::{Control, Views};
 use hostler_runtime::register::Queue;
-use hostler_runtime::{Backpressure, Breakers, Control, Handler, Leases, Once, StepWorker, Views};
 use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
 use hostler_testkit::{SeededIds, TestClock, world};
 use monitor_host::MonitorHost;

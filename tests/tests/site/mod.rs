@@ -14,10 +14,12 @@ use std::time::Duration;
 use hostler_app::Register;
 use hostler_core::{Decider, StreamId};
 use hostler_domain::{HostDecider, HostState, ProvisioningSaga, ProvisioningState};
-use hostler_runtime::relay::OutboxRecord;
-use hostler_runtime::serve::relay_outbox;
-use hostler_runtime::timers::TIMERS_QUEUE;
-use hostler_runtime::{Clock, Fold, HttpHandler, Outbound, Queues, Request, Response};
+use hostler_runtime::messages::relay::OutboxRecord;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::ports::{Clock, Outbound, Queues};
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::serving::relay_outbox;
+use hostler_runtime::state::history::Fold;
 use hostler_testkit::clock::Random;
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews, Received, Redrive,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
-use hostler_runtime::{Clock, Page};
+use hostler_runtime::ports::{Clock, Page};
 use hostler_testkit::TestClock;
 use hostler_testkit::clock::Random;
 use jiff::{SignedDuration, Timestamp};

@@ -3,7 +3,7 @@
 //! ```no_run
 //! # use std::time::Duration;
 //! # use hostler_testkit::World;
-//! # async fn example<A: hostler_runtime::Application>(operations: hostler_runtime::register::Operations) {
+//! # async fn example<A: hostler_runtime::register::Application>(operations: hostler_runtime::register::Operations) {
 //! // The handlers of its step functions are given; all others are the runtime's.
 //! let mut world = World::<A>::new(operations, |ports| vec![]);
 //! world.accepted("place-order", serde_json::json!({ "order": "o-1" })).await;
@@ -23,14 +23,16 @@ use hostler_core::saga::{Saga, SagaCommand, SagaDefinition, SagaRef, SagaState, 
 use hostler_core::{
     Actor, Addressed, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Payload, StreamId,
 };
-use hostler_runtime::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::messages::relay::OutboxRecord;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::{Clock, Ids, Outbound, Queues};
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Operations};
-use hostler_runtime::relay::OutboxRecord;
-use hostler_runtime::serve::{CommandEdge, relay_outbox};
-use hostler_runtime::{
-    Application, Backpressure, Clock, Fold, Handler, HttpHandler, Ids, Outbound, Queues, Register, Request,
-    Response,
-};
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::serving::{CommandEdge, relay_outbox};
+use hostler_runtime::state::history::Fold;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -403,8 +405,10 @@ impl<A: Application> World<A> {
     /// The failures that triage has not dealt with.
     #[must_use]
     pub fn failures(&self) -> Vec<Value> {
-        let rows = self.views.rows(hostler_runtime::triage::FAILURES).into_iter();
-        rows.filter(|row| row.group == hostler_runtime::triage::OPEN).map(|row| json!(row.body)).collect()
+        let rows = self.views.rows(hostler_runtime::operations::triage::FAILURES).into_iter();
+        rows.filter(|row| row.group == hostler_runtime::operations::triage::OPEN)
+            .map(|row| json!(row.body))
+            .collect()
     }
 }
 

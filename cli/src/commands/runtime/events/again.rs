@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::replay::{Replayer, Selection, Told};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::operations::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostler_aws::DynamoControl;
 use hostler_localstack::CallbackRoute;
-use hostler_runtime::Control;
+use hostler_runtime::ports::Control;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
