@@ -63,13 +63,13 @@ fn as_from_a_terminal(command: &mut Command) {
 }
 
 /// What was built, and where the local cloud's state is.
-struct Ground {
+struct Fixture {
     binary: PathBuf,
     target: PathBuf,
     state: PathBuf,
 }
 
-impl Ground {
+impl Fixture {
     fn of(document: &Document) -> Self {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--bin", "hostler"]).current_dir(root());
@@ -166,19 +166,19 @@ fn play(document: &Document) {
         return;
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let ground = Ground::of(document);
-    let state = &ground.state;
+    let fixture = Fixture::of(document);
+    let state = &fixture.state;
     let mut up: Option<Up> = None;
     for (command, outcome) in document.expected {
         if matches!(outcome, Outcome::Ends { .. } | Outcome::Soon { .. }) && up.is_none() {
-            up = Some(start(&ground, document));
+            up = Some(start(&fixture, document));
         }
         match outcome {
             Outcome::NotRun(why) => eprintln!("NOT RUN  {command}: {why}"),
-            Outcome::Before { says } => ground.expect(state, command, 0, says),
-            Outcome::Ends { code, says } => ground.expect(state, command, *code, says),
-            Outcome::Soon { says } => ground.expect_soon(command, says),
-            Outcome::Apart { says } => ground.expect(&state.join("apart"), command, 0, says),
+            Outcome::Before { says } => fixture.expect(state, command, 0, says),
+            Outcome::Ends { code, says } => fixture.expect(state, command, *code, says),
+            Outcome::Soon { says } => fixture.expect_soon(command, says),
+            Outcome::Apart { says } => fixture.expect(&state.join("apart"), command, 0, says),
         }
     }
     drop(up);
@@ -187,10 +187,10 @@ fn play(document: &Document) {
 }
 
 /// The local cloud, which the text says to leave running.
-fn start(ground: &Ground, document: &Document) -> Up {
-    let state = &ground.state;
+fn start(fixture: &Fixture, document: &Document) -> Up {
+    let state = &fixture.state;
     let log = std::fs::File::create(state.join("up.log")).unwrap();
-    let child = Command::new(&ground.binary)
+    let child = Command::new(&fixture.binary)
         .args(document.up)
         .current_dir(root())
         .env("HOSTLER_STATE_DIR", state)

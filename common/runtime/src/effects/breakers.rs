@@ -34,7 +34,7 @@ pub const INDEX: &str = "breakers";
 /// The dependency is known to be away: it was not called.
 #[derive(Debug, thiserror::Error)]
 #[error("{dependency} is left alone until {until:.0}: {reason}; see and override it with hostler breakers")]
-pub struct Open {
+pub struct BreakerOpen {
     /// Which one.
     pub dependency: String,
     /// Until when.
@@ -47,9 +47,9 @@ pub struct Open {
     pub called: bool,
 }
 
-impl From<Open> for Failure {
+impl From<BreakerOpen> for Failure {
     /// The message waits without using up attempts.
-    fn from(open: Open) -> Self {
+    fn from(open: BreakerOpen) -> Self {
         Self::deferred(open.again_in, open)
     }
 }
@@ -58,7 +58,7 @@ impl From<Open> for Failure {
 #[derive(Debug)]
 pub enum Called<E> {
     /// It was not made.
-    Open(Open),
+    Open(BreakerOpen),
     /// It failed.
     Failed(E),
 }
@@ -149,8 +149,8 @@ impl Breakers {
     /// it.
     ///
     /// # Errors
-    /// [`Open`] while it is left alone.
-    pub async fn admit(&self, dependency: &str) -> Result<Permit, Open> {
+    /// [`BreakerOpen`] while it is left alone.
+    pub async fn admit(&self, dependency: &str) -> Result<Permit, BreakerOpen> {
         let permit = |probe| Permit { dependency: dependency.to_owned(), probe };
         if self.off {
             return Ok(permit(false));
@@ -175,7 +175,7 @@ impl Breakers {
 
     /// Tells how a call ended: failed means that the dependency did not do its part, not that it said no. Says when the
     /// dependency is left alone because of it.
-    pub async fn tell(&self, permit: Permit, failure: Option<&str>) -> Option<Open> {
+    pub async fn tell(&self, permit: Permit, failure: Option<&str>) -> Option<BreakerOpen> {
         if self.off {
             return None;
         }
@@ -205,7 +205,7 @@ impl Breakers {
                     tracing::error!(dependency, reason, baseline, breakers_opened = 1, "the breaker is open");
                     self.note(&dependency).await;
                     if let Admission::Wait { until } = opened.admit(now) {
-                        return Some(Open { called: true, ..open(&dependency, &opened, until, now) });
+                        return Some(BreakerOpen { called: true, ..open(&dependency, &opened, until, now) });
                     }
                 }
             }
@@ -309,12 +309,12 @@ fn calls_min(dependency: &str) -> u32 {
     if dependency.contains('/') { TARGET_CALLS_MIN } else { CALLS_MIN }
 }
 
-fn open(dependency: &str, breaker: &Breaker, until: Timestamp, now: Timestamp) -> Open {
+fn open(dependency: &str, breaker: &Breaker, until: Timestamp, now: Timestamp) -> BreakerOpen {
     let again_in = Duration::try_from(until.duration_since(now)).unwrap_or(WAIT_MIN).max(WAIT_MIN);
     let forced = breaker.forced.as_ref().filter(|forced| forced.until > now);
     let reason = match forced {
         Some(forced) => format!("{} wants it so: {}", forced.actor, forced.reason),
         None => breaker.reason.clone().unwrap_or_else(|| "its calls failed".to_owned()),
     };
-    Open { dependency: dependency.to_owned(), until, again_in, reason, called: false }
+    BreakerOpen { dependency: dependency.to_owned(), until, again_in, reason, called: false }
 }

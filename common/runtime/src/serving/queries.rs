@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::past::{Past, PastOf};
 use super::register::{PATH, described};
-use crate::http::{HttpHandler, Request, Response};
 use crate::ports::{EventStore, Views};
 use crate::register::{Application, Entities, Entity, Register, Viewed};
+use crate::serving::http::{HttpHandler, Request, Response};
 use crate::serving::http::{HttpHandler, Request, Response};
 
 /// Answers all questions.

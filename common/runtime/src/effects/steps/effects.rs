@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Begin, Step, StepError, StepWorker, Target, Wanted};
-use crate::effects::breakers::Open;
+use crate::effects::breakers::BreakerOpen;
 use crate::effects::once::Fence;
 use crate::state::shell::Cause;
 
@@ -199,7 +199,7 @@ impl<E: Effect> Step<E::Do> for Doing<'_, E> {
         Some(failed(asker::<E>(command, Work::Do), error))
     }
 
-    fn deferred(&self, command: &E::Do, open: &Open) -> Option<EffectInput> {
+    fn deferred(&self, command: &E::Do, open: &BreakerOpen) -> Option<EffectInput> {
         Some(deferred(asker::<E>(command, Work::Do), open))
     }
 }
@@ -240,7 +240,7 @@ impl<E: Effect> Step<E::Undo> for Undoing<'_, E> {
         Some(failed(asker::<E>(command, Work::Undo), error))
     }
 
-    fn deferred(&self, command: &E::Undo, open: &Open) -> Option<EffectInput> {
+    fn deferred(&self, command: &E::Undo, open: &BreakerOpen) -> Option<EffectInput> {
         Some(deferred(asker::<E>(command, Work::Undo), open))
     }
 }
@@ -276,7 +276,7 @@ fn failed(asker: Asker, error: &StepError) -> EffectInput {
     EffectInput { asker, told: Told::Failed { category, reason, uncertain } }
 }
 
-fn deferred(asker: Asker, open: &Open) -> EffectInput {
+fn deferred(asker: Asker, open: &BreakerOpen) -> EffectInput {
     let (until, reason, called) = (open.until, open.to_string(), open.called);
     EffectInput { asker, told: Told::Deferred { until, reason, called } }
 }

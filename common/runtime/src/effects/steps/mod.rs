@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use hostler_core::{Decider, Failure, StreamId};
 use tracing::Instrument;
 
-use crate::effects::breakers::{Breakers, Called, Open};
+use crate::effects::breakers::{BreakerOpen, Breakers, Called};
 use crate::effects::once::{Fence, Once};
 use crate::effects::under_lease::{Lease, Recorded};
 use crate::state::history::Fold;
@@ -145,7 +145,7 @@ pub trait Step<C>: Send + Sync {
 
     /// What the entity is told while the step waits for a dependency, so that its saga gives it more time. Without it
     /// nobody is told. The message waits in either case.
-    fn deferred(&self, command: &C, open: &Open) -> Option<InputOf<Self::Entity>>;
+    fn deferred(&self, command: &C, open: &BreakerOpen) -> Option<InputOf<Self::Entity>>;
 }
 
 /// Carries out steps.
@@ -270,7 +270,12 @@ impl StepWorker {
     }
 
     /// Has the step wait, and its saga give it more time.
-    async fn wait<C, S: Step<C>>(&self, run: &Run<'_, C, S>, fold: Fold<S::Entity>, open: Open) -> Failure {
+    async fn wait<C, S: Step<C>>(
+        &self,
+        run: &Run<'_, C, S>,
+        fold: Fold<S::Entity>,
+        open: BreakerOpen,
+    ) -> Failure {
         let Some(input) = run.step.deferred(run.command, &open) else { return open.into() };
         let part = match run.cause.part(&format!("waits-{}", open.until.as_second())) {
             Ok(part) => part,
