@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{faults, hosts, provisionings, requests, watch};
-use crate::commands::runtime::{breakers, events, failures, functions, sagas};
-use crate::commands::tools::{bench, completions, cost, doctor, up};
+use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
+use crate::commands::tools::{bench, completions, cost, doctor, new, up};
 use crate::error::EXIT_CODES;
 use crate::target::Global;
 
@@ -17,7 +17,7 @@ Examples:
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
 Nouns of the data centre:  hosts, requests, provisionings, faults
-Nouns of every application:  sagas, failures, breakers, events, functions";
+Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
 /// system up on this machine.
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     /// Stop the local cloud that runs in another terminal
     Down,
+    /// Make a small application that runs, in a new folder
+    New(new::NewArgs),
     /// Follow provisionings and hosts as they change
     Watch(watch::WatchArgs),
     /// Hosts, the physical machines: list, show, and what is done to one
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Stats,
     /// Sagas of every kind: list, show, cancel, resume, skip, edit, approve, reject
     Sagas(sagas::SagasArgs),
+    /// Commands of the running application: list, send
+    Commands(commands::CommandsArgs),
     /// Messages that could not be handled: list, show, retry, edit, discard, redrive
     Failures(failures::FailuresArgs),
     /// Circuit breakers of dependencies: list, open, close, auto
@@ -194,6 +198,14 @@ mod tests {
             assert!(parse(&format!("hostler {line}")).is_err(), "{line}");
             assert!(parse(&format!("hostler {line} --reason known")).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_command_says_comes_from_one_place() {
+        assert!(parse("hostler commands send place-order {}").is_ok());
+        assert!(parse("hostler commands send place-order --from -").is_ok());
+        assert!(parse("hostler commands send place-order").is_err());
+        assert!(parse("hostler commands send place-order {} --from x.json").is_err());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) struct Shown {
 #[derive(Debug, Clone)]
 pub(crate) enum Thing<'a> {
     /// A row of a view.
-    Of(View, &'a str),
+    Of(View<'a>, &'a str),
     /// A saga of any kind.
     Saga(&'a SagaName),
 }
@@ -81,32 +81,31 @@ fn document(state: Option<Map<String, Value>>, happened: &Timeline) -> Value {
     }
 }
 
-/// A state's fields as lines, small objects on one line.
-fn lines(state: &Map<String, Value>) -> Vec<(String, String)> {
-    let shown = |value: &Value| match value {
-        Value::String(text) => text.clone(),
+/// A value on one line: lists and objects without their brackets, as far as that can be read.
+fn on_one_line(value: &Value) -> String {
+    let plain = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+    match value {
         Value::Array(items) => {
-            let items: Vec<String> =
-                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
-            items.join(" ")
+            let between = if items.iter().any(Value::is_object) { "; " } else { " " };
+            items.iter().map(on_one_line).collect::<Vec<_>>().join(between)
         }
         Value::Object(fields) => {
-            let pairs: Vec<String> = fields
-                .iter()
-                .map(|(key, value)| {
-                    format!("{key}={}", value.as_str().map_or(value.to_string(), str::to_owned))
-                })
-                .collect();
+            let pairs: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
             pairs.join(" ")
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    };
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => plain(value),
+    }
+}
+
+/// A state's fields as lines, small objects on one line.
+fn lines(state: &Map<String, Value>) -> Vec<(String, String)> {
     let mut fields: Vec<(&String, &Value)> = state.iter().collect();
     fields.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
     fields
         .into_iter()
         .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (spaced(name), shown(value)))
+        .map(|(name, value)| (spaced(name), on_one_line(value)))
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
@@ -133,6 +132,7 @@ mod tests {
         let state = json!({
             "host": "h-01", "faultDomain": "r-01", "labels": {"a": "b"}, "reason": null, "version": 4,
             "empty": {}, "provisionings": ["web.1", "web.2"],
+            "running": [{ "attempt": 1, "step": "charge" }, { "attempt": 2, "step": "reserve" }],
         });
         let mut shown = lines(state.as_object().unwrap());
         shown.sort();
@@ -141,6 +141,7 @@ mod tests {
             ("host", "h-01"),
             ("labels", "a=b"),
             ("provisionings", "web.1 web.2"),
+            ("running", "attempt=1 step=charge; attempt=2 step=reserve"),
             ("version", "4"),
         ];
         assert_eq!(shown, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -1,5 +1,6 @@
 //! What can go wrong with a command, and the exit status that tells programs.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub(crate) enum CliError {
     #[error("there is no {what} {name:?}{hint}{}", list.as_ref().map(|list| format!("; `{list}` lists them")).unwrap_or_default())]
     NotFound {
         /// What sort of thing.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The name that was given.
         name: String,
         /// The nearest one, or which there are.
@@ -53,7 +54,7 @@ pub(crate) enum CliError {
     },
     /// The deployed application does not know such things.
     #[error(
-        "{action}: the application at this address has none of it; `hostler sagas list` and `hostler functions list` show what it has"
+        "{action}: the application at this address has none of it; `hostler commands list`, `sagas list` and `functions list` show what it has"
     )]
     NotServed {
         /// What was asked.
@@ -317,7 +318,7 @@ mod tests {
     #[test]
     fn programs_get_a_code_and_a_message() {
         let error = CliError::NotFound {
-            what: "host",
+            what: "host".into(),
             name: "h-9".to_owned(),
             hint: "; did you mean h-09?".to_owned(),
             list: Some("hostler hosts list".to_owned()),

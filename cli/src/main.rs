@@ -93,6 +93,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
     match cli.command {
         Command::Up(args) => tools::up::run(args, global, out).await,
         Command::Down => tools::down::run(global, out).await,
+        Command::New(args) => tools::new::run(&args, out),
         Command::Watch(args) => datacentre::watch::run(args, global, out).await,
         Command::Hosts(args) => datacentre::hosts::run(args, global, out).await,
         Command::Requests(args) => datacentre::requests::run(args, global, out).await,
@@ -100,6 +101,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
         Command::Stats => datacentre::stats::run(global, out).await,
         Command::Sagas(args) => runtime::sagas::run(args, global, out).await,
+        Command::Commands(args) => runtime::commands::run(args, global, out).await,
         Command::Failures(args) => runtime::failures::run(args, global, out).await,
         Command::Breakers(args) => runtime::breakers::run(args, global, out).await,
         Command::Events(args) => runtime::events::run(args, global, out).await,

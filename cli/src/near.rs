@@ -45,7 +45,7 @@ pub(crate) fn require<'a>(
     if known.contains(name) {
         return Ok(());
     }
-    Err(CliError::NotFound { what, name: name.to_owned(), hint: hint(name, known), list: None })
+    Err(CliError::NotFound { what: what.into(), name: name.to_owned(), hint: hint(name, known), list: None })
 }
 
 #[cfg(test)]

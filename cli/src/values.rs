@@ -1,12 +1,16 @@
-//! What arguments may say: counts, lengths of time, moments, labels, reasons. Each refusal says what is right.
+//! What arguments may say: counts, lengths of time, moments, labels, reasons, files. Each refusal says what is right.
 
 use std::fmt::Display;
+use std::io::Read;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::error::CliError;
 
 /// The longest key of a label in characters.
 const LABEL_KEY_CHARS_MAX: usize = 63;
@@ -16,6 +20,8 @@ const LABEL_VALUE_CHARS_MAX: usize = 256;
 const REASON_CHARS_MAX: usize = 500;
 /// What the plain drivers know to simulate.
 const SIMULATED: [&str; 2] = ["simulate.configure", "simulate.monitor"];
+/// What fits one event or message.
+const MESSAGE_BYTES_MAX: u64 = 250_000;
 /// The longest that `slow:<seconds>` may ask for.
 const SLOW_SECONDS_MAX: u64 = 600;
 
@@ -45,6 +51,28 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     text.parse().ok().or_else(ago).ok_or_else(|| {
         "give a moment such as 2026-01-31T12:00:00Z, or how long ago it was, such as 15m".to_owned()
     })
+}
+
+/// The text of a file, or of standard input where the file is `-`.
+///
+/// # Errors
+/// When it cannot be read, or does not fit one message.
+pub(crate) fn text_of(file: &Path) -> Result<String, CliError> {
+    let failed = || CliError::file("read", file);
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(MESSAGE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed())?;
+    } else {
+        let file = std::fs::File::open(file).map_err(failed())?;
+        file.take(MESSAGE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed())?;
+    }
+    if text.len() as u64 > MESSAGE_BYTES_MAX {
+        return Err(CliError::Usage(format!(
+            "{} is larger than the {MESSAGE_BYTES_MAX} bytes that fit one message: send a reference instead of the bulk",
+            file.display()
+        )));
+    }
+    Ok(text)
 }
 
 /// Why an operator does something; it is recorded.

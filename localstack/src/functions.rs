@@ -59,8 +59,6 @@ pub async fn build_functions(
     for name in &names {
         command.args(["--bin", name]);
     }
-    // What cargo says to a program it runs is not for the cargo that the program runs: build scripts that look at
-    // it (ring's does) would run anew each time, and everything above them be built anew.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_the_running_package) {
             command.env_remove(name);
@@ -104,8 +102,10 @@ pub async fn build_functions(
     Ok(built)
 }
 
-/// Whether a variable is one of those that `cargo run` and `cargo test` set to describe what they run.
-fn is_of_the_running_package(name: &str) -> bool {
+/// Whether a variable is one of those that `cargo run` and `cargo test` set to describe what they run. Who runs cargo from
+/// such a program leaves them out: build scripts look at them, and all that stands on these would be built anew.
+#[must_use]
+pub fn is_of_the_running_package(name: &str) -> bool {
     let described = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];
     described.iter().any(|prefix| name.starts_with(prefix))
         || ["CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"].contains(&name)

@@ -9,6 +9,7 @@
 //! process dies without dropping anything.
 
 mod account;
+mod application;
 mod deploy;
 mod endpoint;
 mod error;
@@ -24,12 +25,13 @@ pub mod template;
 mod venv;
 
 pub use account::Account;
+pub use application::ApplicationOptions;
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions, EndpointKind};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 
-pub use functions::{Build, build_functions};
+pub use functions::{Build, build_functions, is_of_the_running_package};
 pub use http::{CallbackRoute, HttpApi};
 pub use process::group_members;
 pub use progress::Progress;

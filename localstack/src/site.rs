@@ -89,8 +89,7 @@ impl Site {
         fleet.progress = progress.clone();
         fleet.password = secret(1);
         let mut values = site_parameters(&root, if name.is_empty() { "local" } else { &name })?;
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        values.insert("Architecture".to_owned(), architecture.to_owned());
+        values.insert("Architecture".to_owned(), architecture());
         values.insert("CallbackKey".to_owned(), secret(4));
         values.insert("BmcUsername".to_owned(), fleet.username.clone());
         values.insert("BmcPassword".to_owned(), fleet.password.clone());
@@ -126,6 +125,11 @@ pub fn site_parameters(root: &Path, name: &str) -> Result<BTreeMap<String, Strin
         document => document.to_string(),
     };
     Ok(file.parameters.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
+/// This machine's architecture, as Lambda calls it.
+pub(crate) fn architecture() -> String {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()
 }
 
 /// A secret of this run: 32 hexadecimal digits for each of `parts`, of which 18 or more are random.

@@ -1,5 +1,6 @@
 //! The orchestrator's HTTP API: signed requests, typed answers, clear errors.
 
+mod register;
 mod rows;
 mod sagas;
 mod sign;
@@ -7,19 +8,22 @@ mod sign;
 mod tests;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+pub(crate) use register::Registered;
 pub(crate) use rows::{
     Accepted, CommitShown, Entity, FailureRow, HostRow, ProvisioningRow, RequestRow, Rows, Timeline, View,
     sort_by_id,
 };
-pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb, kinds};
+pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};
 
 use crate::error::CliError;
 
@@ -46,6 +50,7 @@ pub(crate) struct Api {
     region: String,
     credentials: SharedCredentialsProvider,
     local: bool,
+    register: Arc<OnceCell<Registered>>,
 }
 
 /// The command of this program that is being carried out, such as `hosts label`; errors begin with it.
@@ -80,7 +85,8 @@ impl Api {
         // A proxy of the user's environment does not lead to this machine.
         let builder = if local { builder.no_proxy() } else { builder };
         let client = builder.build().map_err(CliError::failed("no HTTP client can be made"))?;
-        Ok(Self { client, base, region: region.to_owned(), credentials, local })
+        let register = Arc::default();
+        Ok(Self { client, base, region: region.to_owned(), credentials, local, register })
     }
 
     /// Sends a command. It carries a key of its own, so that sending it again acts once.
@@ -112,11 +118,11 @@ impl Api {
     /// [`CliError::Refused`] when there is none (404), and those of reaching the API.
     pub(crate) async fn document<T: DeserializeOwned>(
         &self,
-        view: View,
+        view: View<'_>,
         id: &str,
         query: &[(&str, &str)],
     ) -> Result<T, CliError> {
-        let action = format!("{} show", view.path());
+        let action = format!("{} show", view.noun());
         match self.get(&action, &[view.path(), id], query).await {
             Err(CliError::Refused { status: 404, message, .. }) if !query.is_empty() => {
                 // It may be there now and not have been then.
@@ -131,7 +137,7 @@ impl Api {
     /// An answer; where it says that there is no such thing, the nearest id is looked for.
     async fn or_nearest<T>(
         &self,
-        view: View,
+        view: View<'_>,
         id: &str,
         answered: Result<T, CliError>,
     ) -> Result<T, CliError> {
@@ -140,22 +146,22 @@ impl Api {
     }
 
     /// That there is no such thing, with the nearest id that there is.
-    pub(crate) async fn not_found(&self, view: View, id: &str) -> CliError {
+    pub(crate) async fn not_found(&self, view: View<'_>, id: &str) -> CliError {
         // Without the list there is no nearest id, and the error is the same.
         let ids = self.ids(view).await.unwrap_or_default();
         let hint = crate::near::nearest(id, ids.iter().map(String::as_str));
         CliError::NotFound {
-            what: view.one(),
+            what: view.one().to_owned().into(),
             name: id.to_owned(),
             hint: hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
-            list: Some(format!("hostler {} list", view.path())),
+            list: Some(view.listed_by()),
         }
     }
 
     /// The ids of a view.
-    async fn ids(&self, view: View) -> Result<Vec<String>, CliError> {
+    async fn ids(&self, view: View<'_>) -> Result<Vec<String>, CliError> {
         let rows: Vec<Map<String, Value>> = self.pages(view, None).await?;
-        Ok(rows.iter().filter_map(|row| row[view.id()].as_str().map(str::to_owned)).collect())
+        Ok(rows.iter().filter_map(|row| view.id_in(row).map(str::to_owned)).collect())
     }
 
     /// Sends a command about a thing; where there is none of that id, the error says which is near.
@@ -165,7 +171,7 @@ impl Api {
     pub(crate) async fn command_on(
         &self,
         said: Said<'_>,
-        on: (View, &str),
+        on: (View<'_>, &str),
         name: &str,
         data: &Value,
     ) -> Result<Accepted, CliError> {
@@ -181,8 +187,12 @@ impl Api {
         self.pages(T::VIEW, group).await
     }
 
-    async fn pages<T: DeserializeOwned>(&self, view: View, group: Option<&str>) -> Result<Vec<T>, CliError> {
-        let action = format!("{} list", view.path());
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        view: View<'_>,
+        group: Option<&str>,
+    ) -> Result<Vec<T>, CliError> {
+        let action = format!("{} list", view.noun());
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -207,11 +217,11 @@ impl Api {
     /// [`CliError::Refused`] when nothing is known of it, and those of reaching the API.
     pub(crate) async fn timeline(
         &self,
-        view: View,
+        view: View<'_>,
         id: &str,
         query: &[(&str, &str)],
     ) -> Result<Timeline, CliError> {
-        let action = format!("{} show", view.path());
+        let action = format!("{} show", view.noun());
         let mut whole: Option<Timeline> = None;
         let mut after = String::new();
         for _ in 0..PAGES_MAX {

@@ -10,9 +10,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::register::SagaKind;
+
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum View {
+pub(crate) enum View<'a> {
     /// A host.
     Host,
     /// A provisioning.
@@ -21,38 +23,60 @@ pub(crate) enum View {
     Request,
     /// A message that could not be handled.
     Failure,
-    /// A saga: its kind, and the view of its kind.
-    Saga(&'static str, &'static str),
+    /// A saga of a kind.
+    Saga(&'a SagaKind),
 }
 
-impl View {
+impl<'a> View<'a> {
     /// One of them, in words.
-    pub(crate) fn one(self) -> &'static str {
+    pub(crate) fn one(self) -> &'a str {
         match self {
             Self::Host => "host",
             Self::Provisioning => "provisioning",
             Self::Request => "request",
             Self::Failure => "failure",
-            Self::Saga(kind, _) => kind,
+            Self::Saga(of) => &of.kind,
         }
     }
 
-    /// The field of a row that has its id.
-    pub(crate) fn id(self) -> &'static str {
+    /// The id of a row.
+    pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
+        let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Saga(..) => self.one(),
-            Self::Failure => "id",
+            Self::Host | Self::Provisioning | Self::Request => named(self.one()),
+            Self::Failure => named("id"),
+            // A view of its own names the saga as its kind; what is shown of sagas otherwise names the stream.
+            Self::Saga(of) => {
+                let of_stream = || named("saga")?.strip_prefix(&of.kind)?.strip_prefix('#');
+                named(&of.kind).or_else(of_stream)
+            }
         }
     }
 
-    /// Its name in the API's paths, and on the command line.
-    pub(crate) fn path(self) -> &'static str {
+    /// The noun of the command line by which it is looked at.
+    pub(crate) fn noun(self) -> &'a str {
+        match self {
+            Self::Host | Self::Provisioning | Self::Request | Self::Failure => self.path(),
+            Self::Saga(_) => "sagas",
+        }
+    }
+
+    /// The command that lists all of them.
+    pub(crate) fn listed_by(self) -> String {
+        match self {
+            Self::Saga(of) => format!("hostler sagas list --kind {}", of.kind),
+            _ => format!("hostler {} list", self.noun()),
+        }
+    }
+
+    /// Its name in the API's paths.
+    pub(crate) fn path(self) -> &'a str {
         match self {
             Self::Host => Hosts::VIEW,
             Self::Provisioning => Provisionings::VIEW,
             Self::Request => Requests::VIEW,
             Self::Failure => Failures::VIEW,
-            Self::Saga(_, view) => view,
+            Self::Saga(of) => &of.view,
         }
     }
 }
@@ -60,7 +84,7 @@ impl View {
 /// A row of a view.
 pub(crate) trait Entity: DeserializeOwned {
     /// Which view.
-    const VIEW: View;
+    const VIEW: View<'static>;
 }
 
 /// A host.
@@ -89,7 +113,7 @@ pub(crate) struct HostRow {
 }
 
 impl Entity for HostRow {
-    const VIEW: View = View::Host;
+    const VIEW: View<'static> = View::Host;
 }
 
 /// A provisioning.
@@ -120,7 +144,7 @@ pub(crate) struct ProvisioningRow {
 }
 
 impl Entity for ProvisioningRow {
-    const VIEW: View = View::Provisioning;
+    const VIEW: View<'static> = View::Provisioning;
 }
 
 impl ProvisioningRow {
@@ -151,7 +175,7 @@ pub(crate) struct RequestRow {
 }
 
 impl Entity for RequestRow {
-    const VIEW: View = View::Request;
+    const VIEW: View<'static> = View::Request;
 }
 
 /// A message that could not be handled.
@@ -194,7 +218,7 @@ pub(crate) struct DeadLetter {
 }
 
 impl Entity for FailureRow {
-    const VIEW: View = View::Failure;
+    const VIEW: View<'static> = View::Failure;
 }
 
 impl FailureRow {

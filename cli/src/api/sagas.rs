@@ -4,40 +4,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use hostler_app::Hostler;
 use hostler_core::StreamId;
-use hostler_core::saga::{SagaDefinition, SagaRef};
-use hostler_runtime::register::{Application, Entities};
-use hostler_runtime::register::{Entity, SagaEntry, Viewed};
+use hostler_core::saga::SagaRef;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::register::SagaKind;
 use super::rows::{Accepted, Timeline, View};
 use super::{Api, Said};
 use crate::error::CliError;
 
 /// The kind of the sagas that bring hosts into service.
 pub(crate) const PROVISIONING: &str = "provisioning";
-
-/// The kinds of sagas, each with its view, as the register has them.
-pub(crate) fn kinds() -> Vec<(&'static str, &'static str)> {
-    struct Kinds(Vec<(&'static str, &'static str)>);
-
-    impl Entities for Kinds {
-        fn viewed<E: Viewed>(&mut self) {}
-
-        fn hidden<E: Entity>(&mut self) {}
-
-        fn saga<S: SagaEntry>(&mut self) {
-            self.0.push((S::Definition::KIND, S::VIEW));
-        }
-    }
-
-    let mut kinds = Kinds(Vec::new());
-    Hostler::entities(&mut kinds);
-    kinds.0
-}
 
 /// A saga as it was named: `<kind>/<id>`, or `<kind>#<id>` as streams are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +79,9 @@ pub(crate) struct SagaStateRow {
     pub(crate) step: Option<String>,
     #[serde(default)]
     pub(crate) attempt: Option<u32>,
+    /// Its steps under way, where several may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) running: Vec<RunningStep>,
     #[serde(default)]
     pub(crate) deadline_at: Option<Timestamp>,
     #[serde(default)]
@@ -112,14 +94,40 @@ pub(crate) struct SagaStateRow {
     pub(crate) version: u64,
 }
 
+/// A step under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningStep {
+    pub(crate) step: String,
+    pub(crate) attempt: u32,
+}
+
+impl SagaStateRow {
+    /// The steps under way.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
+        let of_parallel = self.running.iter().map(|running| running.step.as_str());
+        self.step.as_deref().into_iter().chain(of_parallel)
+    }
+
+    /// The attempt that it is at, the newest of several.
+    pub(crate) fn newest_attempt(&self) -> Option<u32> {
+        self.attempt.or_else(|| self.running.iter().map(|running| running.attempt).max())
+    }
+
+    /// Whether nothing more happens by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "compensated" | "stuck")
+    }
+}
+
 impl SagaRow {
-    /// Reads a row of the view of a kind, whose id is in the field that is named as the kind.
-    fn read(kind: &str, row: Map<String, Value>) -> Result<Self, CliError> {
-        let id = row.get(kind).and_then(Value::as_str).unwrap_or_default().to_owned();
+    /// Reads a row of the view of a kind.
+    fn read(of: &SagaKind, row: Map<String, Value>) -> Result<Self, CliError> {
+        let kind = &of.kind;
+        let id = View::Saga(of).id_in(&row).unwrap_or_default().to_owned();
         let state = serde_json::from_value(row.into()).map_err(CliError::failed(format!(
             "a {kind} is not understood, so this program and the application differ in age: build both anew"
         )))?;
-        Ok(Self { saga: format!("{kind}/{id}"), kind: kind.to_owned(), id, state })
+        Ok(Self { saga: format!("{kind}/{id}"), kind: kind.clone(), id, state })
     }
 }
 
@@ -190,11 +198,16 @@ impl SagaVerb {
 impl Api {
     /// The sagas, of one kind or of all kinds.
     pub(crate) async fn sagas(&self, kind: Option<&str>) -> Result<Vec<SagaRow>, CliError> {
+        let register = self.register().await?;
+        let kinds = match kind {
+            Some(kind) => std::slice::from_ref(register.kind(kind)?),
+            None => &register.sagas,
+        };
         let mut sagas = Vec::new();
-        for (name, view) in kinds().into_iter().filter(|(name, _)| kind.is_none_or(|kind| kind == *name)) {
-            let rows: Vec<Map<String, Value>> = self.pages(View::Saga(name, view), None).await?;
+        for of in kinds {
+            let rows: Vec<Map<String, Value>> = self.pages(View::Saga(of), None).await?;
             for row in rows {
-                sagas.push(SagaRow::read(name, row)?);
+                sagas.push(SagaRow::read(of, row)?);
             }
         }
         Ok(sagas)
@@ -206,7 +219,8 @@ impl Api {
         saga: &SagaName,
         query: &[(&str, &str)],
     ) -> Result<Map<String, Value>, CliError> {
-        self.document(view_of(saga)?, saga.id(), query).await
+        let kind = self.register().await?.kind(saga.kind())?;
+        self.document(View::Saga(kind), saga.id(), query).await
     }
 
     /// What happened to a saga.
@@ -215,7 +229,8 @@ impl Api {
         saga: &SagaName,
         query: &[(&str, &str)],
     ) -> Result<Timeline, CliError> {
-        self.timeline(view_of(saga)?, saga.id(), query).await
+        let kind = self.register().await?.kind(saga.kind())?;
+        self.timeline(View::Saga(kind), saga.id(), query).await
     }
 
     /// Asks something of a saga.
@@ -226,20 +241,10 @@ impl Api {
         verb: &SagaVerb,
         reason: &str,
     ) -> Result<Accepted, CliError> {
-        let on = (view_of(saga)?, saga.id());
+        let kind = self.register().await?.kind(saga.kind())?;
+        let on = (View::Saga(kind), saga.id());
         self.command_on(said, on, verb.command(), &verb.body(saga, reason)).await
     }
-}
-
-fn view_of(saga: &SagaName) -> Result<View, CliError> {
-    let kinds = kinds();
-    let found = kinds.iter().find(|(kind, _)| *kind == saga.kind());
-    found.map(|(kind, view)| View::Saga(kind, view)).ok_or_else(|| CliError::NotFound {
-        what: "kind of saga",
-        name: saga.kind().to_owned(),
-        hint: crate::near::hint(saga.kind(), kinds.iter().map(|(kind, _)| *kind)),
-        list: None,
-    })
 }
 
 #[cfg(test)]
@@ -254,8 +259,6 @@ mod tests {
         assert_eq!("provisioning#a/b.1".parse::<SagaName>().unwrap().id(), "a/b.1");
         assert!("web.1".parse::<SagaName>().unwrap_err().contains("<kind>/<id>"));
         assert!("provisioning/".parse::<SagaName>().is_err());
-        let error = view_of(&SagaName::new("provisionings", "x").unwrap()).unwrap_err();
-        assert!(error.to_string().contains("did you mean provisioning?"), "{error}");
     }
 
     #[test]
@@ -283,8 +286,12 @@ mod tests {
             "provisioning": "web.1", "request": "web", "status": "stuck", "category": "business", "version": 9,
             "updatedAt": "2026-01-31T12:00:00Z",
         });
-        let row = SagaRow::read(PROVISIONING, row.as_object().unwrap().clone()).unwrap();
+        let of = |kind: &str| SagaKind { kind: kind.to_owned(), view: format!("{kind}s") };
+        let row = SagaRow::read(&of(PROVISIONING), row.as_object().unwrap().clone()).unwrap();
         assert_eq!((row.saga.as_str(), row.state.status.as_str()), ("provisioning/web.1", "stuck"));
         assert_eq!(row.state.category.as_deref(), Some("business"));
+        let row = json!({ "saga": "order#o-1", "status": "running", "version": 1, "updatedAt": "2026-01-31T12:00:00Z" });
+        let row = SagaRow::read(&of("order"), row.as_object().unwrap().clone()).unwrap();
+        assert_eq!(row.saga, "order/o-1");
     }
 }

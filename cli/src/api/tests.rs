@@ -112,6 +112,42 @@ async fn a_misspelt_id_is_told_the_nearest_one() {
 }
 
 #[tokio::test]
+async fn sagas_of_any_application_are_found_by_what_it_tells_of_itself() {
+    let register = json!({
+        "source": "shop", "sagas": [{ "kind": "order", "view": "orders" }, { "kind": "parcel", "view": "parcels" }],
+        "views": [], "viewsQueue": null, "relayFailures": "relay-dlq", "commands": [], "dependencies": [],
+    });
+    let row = json!({
+        "saga": "order#o-1", "status": "running", "running": [{ "step": "ship", "attempt": 2 }], "version": 1,
+        "updatedAt": "2026-01-31T12:00:00Z",
+    });
+    let rows = || (200, "", json!({ "rows": [row.clone()], "next": null }));
+    let unknown = (404, "", json!({ "error": "unknown", "message": "list them with GET /orders" }));
+    let (client, came) = serve(vec![(200, "", register), rows(), unknown, rows()]);
+    let sagas = client.sagas(Some("order")).await.unwrap();
+    assert_eq!(
+        (sagas[0].saga.as_str(), sagas[0].state.steps().collect::<Vec<_>>()),
+        ("order/o-1", vec!["ship"])
+    );
+    assert_eq!(came.recv().unwrap().line, "GET /stage/register HTTP/1.1");
+    assert_eq!(came.recv().unwrap().line, "GET /stage/orders HTTP/1.1");
+
+    let error = client.sagas(Some("ordr")).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no kind of saga \"ordr\"; did you mean order?");
+    let saga: SagaName = "order/o-2".parse().unwrap();
+    let error = client.saga_verb(Said("sagas resume"), &saga, &SagaVerb::Resume, "known").await.unwrap_err();
+    let wanted = "there is no order \"o-2\"; did you mean o-1?; `hostler sagas list --kind order` lists them";
+    assert_eq!((error.code(), error.to_string().as_str()), (4, wanted));
+}
+
+#[tokio::test]
+async fn an_application_that_tells_nothing_of_itself_has_none_of_it() {
+    let old = (404, "", json!({ "error": "no-such-route", "message": "GET /register is not served" }));
+    let (client, _came) = serve(vec![old]);
+    assert_eq!(client.sagas(None).await.unwrap_err().label(), "not-served");
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

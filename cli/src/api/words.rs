@@ -24,7 +24,7 @@ fn ours(command: &str) -> String {
 
 /// A message in which the API's commands and routes are those of this program.
 pub(crate) fn in_our_words(message: &str) -> String {
-    let mut text = message.to_owned();
+    let mut text = without_place(message).to_owned();
     for command in hostler_app::operations(hostler_app::Settings::default()).types() {
         text = replaced(&text, command, &format!("`hostler {}`", ours(command)));
     }
@@ -32,6 +32,14 @@ pub(crate) fn in_our_words(message: &str) -> String {
         text = replaced(&text, &format!("GET /{view}"), &format!("`hostler {view} list`"));
     }
     text
+}
+
+/// A message without the place in a text of one line that this program wrote.
+fn without_place(message: &str) -> &str {
+    match message.rsplit_once(" at line 1 column ") {
+        Some((before, column)) if column.bytes().all(|byte| byte.is_ascii_digit()) => before,
+        _ => message,
+    }
 }
 
 /// Replaces a word where it stands alone.
@@ -76,6 +84,8 @@ mod tests {
             "this host is not known: enrol it first with `hostler hosts enrol`"
         );
         assert_eq!(in_our_words("list them with GET /hosts"), "list them with `hostler hosts list`");
+        let misfit = "place-order v1 does not fit its schema: missing field `card` at line 1 column 15";
+        assert_eq!(in_our_words(misfit), "place-order v1 does not fit its schema: missing field `card`");
         assert_eq!(in_our_words("step re-enrol-host failed"), "step re-enrol-host failed");
     }
 }

@@ -92,13 +92,17 @@ pub(crate) fn sagas(rows: &[SagaRow], now: Timestamp) -> String {
         table.add_row([
             Cell::new(saga),
             Cell::new(&row.status).fg(colour(&row.status)),
-            Cell::new(row.step.as_deref().unwrap_or("-")),
-            Cell::new(row.attempt.map_or("-".to_owned(), |attempt| attempt.to_string())),
+            Cell::new(or_none(row.steps().collect::<Vec<_>>().join(" "))),
+            Cell::new(or_none(row.newest_attempt().map(|attempt| attempt.to_string()).unwrap_or_default())),
             Cell::new(age(row.started_at, row.updated_at, until, now)),
             Cell::new(short(row.reason.as_deref().unwrap_or_default())),
         ]);
     }
     text(&table)
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 /// How long it takes or took; how long ago it changed, where nobody tells when it began.

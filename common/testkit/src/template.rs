@@ -1,6 +1,6 @@
 //! The SAM template of an application, written from its register: a test compares it with the committed one.
 //!
-//! Each function may do what it is there for, and nothing else. Flow control is not part of it yet.
+//! Each function may do what it is there for, and nothing else.
 
 use std::fmt::Write;
 
@@ -44,7 +44,7 @@ impl Sam {
         if Register::<A>::that(Does::Relay).is_some() {
             text += &dead_letters(&Register::<A>::relay_failures());
         }
-        for function in A::FUNCTIONS.iter().filter(|function| function.does != Does::Flow) {
+        for function in A::FUNCTIONS {
             text += &self.function::<A>(function);
         }
         text + API + &outputs::<A>()
@@ -52,8 +52,8 @@ impl Sam {
 
     fn function<A: Application>(&self, function: &Function) -> String {
         let Function { name, does, queue, .. } = *function;
-        let (reads, sends) = (reads(function), sends::<A>(function));
-        let timeout = queue.map_or(29, |queue| queue.visibility_seconds / 6).min(900);
+        let (reads, sends) = (reads::<A>(function), sends::<A>(function));
+        let timeout = queue.map_or(without_queue(does), |queue| queue.visibility_seconds / 6).min(900);
         let mut text = format!(
             "  {}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
              CodeUri: target/lambda/{}{name}/\n      Timeout: {timeout}\n      MemorySize: 256\n      \
@@ -71,13 +71,26 @@ impl Sam {
         for (_, variable, value) in self.variables.iter().filter(|(of, _, _)| *of == name) {
             let _ = writeln!(text, "          {variable}: {value}");
         }
-        if !sends.is_empty() {
+        let watched: Vec<String> = match does {
+            Does::Flow => Register::<A>::watched().map(|(queue, _)| queue.to_owned()).collect(),
+            _ => Vec::new(),
+        };
+        let told = once(sends.iter().chain(&reads).chain(&watched).cloned());
+        if !told.is_empty() {
             text += "          QUEUE_URLS: !Sub |-\n            {\n";
-            text += &urls(sends.iter().chain(reads.iter().filter(|queue| !sends.contains(queue))), 14);
+            text += &urls(told.iter(), 14);
+            text += "            }\n";
+        }
+        if does == Does::Flow {
+            text += "          MAPPINGS: !Sub |-\n            {\n";
+            text += &mappings::<A>(14);
             text += "            }\n";
         }
         text += &events(function, &reads);
-        text += &policies(does, &reads, &sends);
+        text += &policies(function, &sends);
+        if does == Does::Flow {
+            text += &flow_policies::<A>(&watched);
+        }
         text + "\n"
     }
 }
@@ -146,9 +159,38 @@ fn tables(does: Does) -> &'static [(&'static str, &'static [&'static str])] {
     }
 }
 
+/// For how many seconds a function may work that reads no queue: less than the HTTP API waits for an answer, and less than
+/// a minute for what is woken each minute.
+fn without_queue(does: Does) -> u32 {
+    if does == Does::Flow { 50 } else { 29 }
+}
+
 /// The queues that a function reads.
-fn reads(function: &Function) -> Vec<String> {
-    function.queue.iter().map(|queue| queue.name.to_owned()).collect()
+fn reads<A: Application>(function: &Function) -> Vec<String> {
+    let own = function.queue.iter().map(|queue| queue.name.to_owned());
+    match function.does {
+        Does::Triage => own.chain(Register::<A>::origins().map(dead_letter_queue)).collect(),
+        _ => own.collect(),
+    }
+}
+
+/// The event source mappings of the watched queues, as `"<queue>": "${<mapping>}"`.
+fn mappings<A: Application>(indent: usize) -> String {
+    let mapping = |(queue, function): (&Queue, &Function)| {
+        format!("{:indent$}\"{}\": \"${{{}}}\"", "", queue.name, mapping_resource(function))
+    };
+    watched::<A>().map(mapping).collect::<Vec<_>>().join(",\n") + "\n"
+}
+
+/// The watched queues, each with the function that reads it.
+fn watched<A: Application>() -> impl Iterator<Item = (&'static Queue, &'static Function)> {
+    let watched: Vec<&str> = Register::<A>::watched().map(|(queue, _)| queue).collect();
+    Register::<A>::queues().filter(move |(queue, _)| watched.contains(&queue.name))
+}
+
+/// How SAM calls the mapping of a function's own queue.
+fn mapping_resource(function: &Function) -> String {
+    format!("{}FunctionQueue", logical(function.name))
 }
 
 /// The queues that a function sends to.
@@ -159,23 +201,24 @@ fn sends<A: Application>(function: &Function) -> Vec<String> {
     let own = function.queue.map(|queue| [queue.name.to_owned(), dead_letter_queue(queue.name)]);
     let mut sends: Vec<String> = own.into_iter().flatten().collect();
     match function.does {
-        Does::Queries => return Vec::new(),
+        Does::Queries | Does::Flow => return Vec::new(),
         Does::Relay => sends.extend(all().chain([Register::<A>::relay_failures()])),
         Does::Triage => sends.extend(all()),
         Does::Timers => sends
             .extend(Register::<A>::categories().into_iter().filter_map(|of| of.timers_to.map(str::to_owned))),
-        Does::Commands | Does::Sagas | Does::Steps | Does::Views | Does::Flow => {}
+        Does::Commands | Does::Sagas | Does::Steps | Does::Views => {}
     }
     sends.extend(failures);
+    once(sends.into_iter())
+}
+
+/// Each name once, in the order in which they come.
+fn once(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut once: Vec<String> = Vec::new();
-    for queue in sends {
-        if !once.contains(&queue) {
-            once.push(queue);
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
         }
-    }
-    // Triage is told the names of the queues that it reads.
-    if function.does == Does::Triage {
-        once.extend(Register::<A>::origins().map(dead_letter_queue));
     }
     once
 }
@@ -197,7 +240,14 @@ fn events(function: &Function, reads: &[String]) -> String {
     };
     let consumers = function.queue.map_or(20, |queue| queue.consumers);
     match function.does {
-        Does::Queries | Does::Flow => String::new(),
+        Does::Queries => String::new(),
+        Does::Flow => {
+            let schedule = function.schedule.unwrap_or("rate(1 minute)");
+            format!(
+                "      Events:\n        Schedule:\n          Type: Schedule\n          Properties:\n            \
+                 Schedule: {schedule}\n"
+            )
+        }
         Does::Relay => format!(
             "      Events:\n        Outbox:\n          Type: DynamoDB\n          Properties:\n            \
              Stream: !GetAtt EventsTable.StreamArn\n            StartingPosition: TRIM_HORIZON\n            \
@@ -207,45 +257,66 @@ fn events(function: &Function, reads: &[String]) -> String {
             queue_resource(&dead_letter_queue(function.name))
         ),
         Does::Commands | Does::Sagas | Does::Steps | Does::Timers | Does::Views | Does::Triage => {
-            let mapped: String = reads.iter().map(|queue| mapping("Queue", queue, consumers)).collect();
+            let named = |queue: &String| match function.queue {
+                Some(own) if own.name == queue => "Queue".to_owned(),
+                _ => queue_resource(queue),
+            };
+            let mapped: String = reads.iter().map(|queue| mapping(&named(queue), queue, consumers)).collect();
             format!("      Events:\n{mapped}")
         }
     }
 }
 
-fn policies(does: Does, reads: &[String], sends: &[String]) -> String {
+fn policies(function: &Function, sends: &[String]) -> String {
+    let does = function.does;
     let mut text = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();
-    let mut allow = |actions: &[String], resources: &[String]| {
-        text += "            - Effect: Allow\n              Action:\n";
-        for action in actions {
-            let _ = writeln!(text, "                - {action}");
-        }
-        text += "              Resource:\n";
-        for resource in resources {
-            let _ = writeln!(text, "                - {resource}");
-        }
-    };
     for (table, actions) in tables(does) {
         let actions: Vec<String> = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
         let mut resources = vec![format!("!GetAtt {table}.Arn")];
         if does == Does::Queries && *table == "ViewsTable" {
             resources.push("!Sub ${ViewsTable.Arn}/index/by-group".to_owned());
         }
-        allow(&actions, &resources);
+        text += &allow(&actions, &resources);
     }
     if does == Does::Relay {
-        allow(&["events:PutEvents".to_owned()], &["!GetAtt EventBus.Arn".to_owned()]);
+        text += &allow(&["events:PutEvents".to_owned()], &["!GetAtt EventBus.Arn".to_owned()]);
     }
-    let arns = |queues: &[String]| -> Vec<String> {
-        queues.iter().map(|queue| format!("!GetAtt {}.Arn", queue_resource(queue))).collect()
-    };
-    if !reads.is_empty() {
-        allow(&["sqs:ChangeMessageVisibility".to_owned()], &arns(reads));
+    if let Some(queue) = function.queue {
+        text += &allow(&["sqs:ChangeMessageVisibility".to_owned()], &arns(&[queue.name.to_owned()]));
     }
     if !sends.is_empty() {
-        allow(&["sqs:SendMessage".to_owned()], &arns(sends));
+        text += &allow(&["sqs:SendMessage".to_owned()], &arns(sends));
     }
     text
+}
+
+/// What flow control may do beside the rest: look at the queues, and change how many consumers they have.
+fn flow_policies<A: Application>(watched: &[String]) -> String {
+    let mapping = |(_, function): (&Queue, &Function)| {
+        format!(
+            "!Sub arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:event-source-mapping:${{{}}}",
+            mapping_resource(function)
+        )
+    };
+    let mappings: Vec<String> = self::watched::<A>().map(mapping).collect();
+    allow(&["sqs:GetQueueAttributes".to_owned()], &arns(watched))
+        + &allow(&["lambda:UpdateEventSourceMapping".to_owned()], &mappings)
+}
+
+fn allow(actions: &[String], resources: &[String]) -> String {
+    let mut text = "            - Effect: Allow\n              Action:\n".to_owned();
+    for action in actions {
+        let _ = writeln!(text, "                - {action}");
+    }
+    text += "              Resource:\n";
+    for resource in resources {
+        let _ = writeln!(text, "                - {resource}");
+    }
+    text
+}
+
+fn arns(queues: &[String]) -> Vec<String> {
+    queues.iter().map(|queue| format!("!GetAtt {}.Arn", queue_resource(queue))).collect()
 }
 
 fn outputs<A: Application>() -> String {
@@ -254,7 +325,7 @@ fn outputs<A: Application>() -> String {
     let queues: Vec<String> = queues.chain([Register::<A>::relay_failures()]).collect();
     let mut text =
         format!("  QueueUrls:\n    Value: !Sub |-\n      {{\n{}      }}\n", urls(queues.iter(), 8));
-    for function in A::FUNCTIONS.iter().filter(|function| function.does != Does::Flow) {
+    for function in A::FUNCTIONS {
         let _ = write!(text, "  {0}Function:\n    Value: !Ref {0}Function\n", logical(function.name));
     }
     text

@@ -33,6 +33,7 @@ impl Application for Shop {
         Function::timers("fire-timers"),
         Function::views("project-views"),
         Function::triage("triage-failures").consumers(5),
+        Function::flow("watch-flow", "rate(1 minute)"),
         Function::relay("relay-outbox"),
         Function::queries("answer-queries"),
     ];

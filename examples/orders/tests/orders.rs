@@ -219,3 +219,12 @@ async fn a_reply_to_an_attempt_that_was_given_up_changes_nothing() {
     shop.world.settle().await;
     assert_eq!(shop.world.saga::<OrderSaga>("o-1"), before);
 }
+
+#[tokio::test]
+async fn the_shop_tells_what_it_consists_of() {
+    let told = TestShop::open().await.world.get("/register").await.body;
+    let kinds = json!([{ "kind": "order", "view": "orders" }, { "kind": "shipment", "view": "shipments" }]);
+    assert_eq!((&told["source"], &told["sagas"]), (&json!("shop"), &kinds));
+    assert_eq!(told["commands"], json!(["place-order", "stock-item"]));
+    assert_eq!(told["dependencies"], json!(["courier", "mail", "payments"]));
+}

@@ -174,3 +174,16 @@ async fn what_may_pass_is_503_with_a_time_to_come_back() {
         assert_eq!(fixture.get(path, &[query]).await.status, 503, "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_application_tells_what_it_consists_of() {
+    let told = Fixture::new().get("/register", &[]).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    let has = |list: &str, one: Value| told.body[list].as_array().unwrap().contains(&one);
+    assert!(has("sagas", json!({ "kind": "provisioning", "view": "provisionings" })), "{}", told.body);
+    assert!(has("views", json!({ "view": "hosts", "category": "host" })), "{}", told.body);
+    assert!(has("commands", json!("request-hosts")), "{}", told.body);
+    assert!(has("dependencies", json!("monitoring")), "{}", told.body);
+    assert_eq!(told.body["viewsQueue"], "project-views");
+    assert_eq!(told.body["relayFailures"], "relay-outbox-dlq");
+}

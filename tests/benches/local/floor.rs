@@ -7,7 +7,6 @@ use futures::{StreamExt, stream};
 use hostler_bench::{Figures, percentile};
 use uuid::Uuid;
 
-use crate::ledger::queue_urls;
 use crate::metered::Bill;
 use crate::states::StateMachines;
 use crate::world::World;
@@ -41,7 +40,7 @@ pub async fn measure(figures: &mut Figures, world: &World, bill: &Bill, at_a_tim
         dynamodb: aws_sdk_dynamodb::Client::new(&config),
         sqs: aws_sdk_sqs::Client::new(&config),
         eventbridge: aws_sdk_eventbridge::Client::new(&config),
-        queue: queue_urls(world)["relay-outbox-dlq"].clone(),
+        queue: world.queue_urls()["relay-outbox-dlq"].clone(),
         function: world.site.stack.outputs["RelayOutboxFunction"].clone(),
         http: StateMachines::of(world),
     };

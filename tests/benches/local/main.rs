@@ -9,6 +9,8 @@
     reason = "a panic is how a benchmark fails; the site is the tests'"
 )]
 
+#[path = "../../tests/cloud/edge.rs"]
+mod edge;
 #[path = "../../tests/cloud/ledger.rs"]
 mod ledger;
 #[path = "../../tests/cloud/world.rs"]
@@ -112,7 +114,7 @@ async fn calls(figures: &mut Figures, world: &World, file: &Path) -> Bill {
     let messages = messages(world).await;
     repeated.tell(figures, "duplicate message", messages as f64);
 
-    let queues = ledger::queue_urls(world);
+    let queues = world.queue_urls();
     let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
     let failed = billed(world, file, async {
         for number in 0..UNITS {
@@ -151,7 +153,7 @@ async fn republish(world: &World) {
     let config = world.site.account.sdk_config();
     let outputs = &world.site.stack.outputs;
     let log = DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&config), &outputs["EventsTable"]);
-    let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), ledger::queue_urls(world));
+    let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&config), world.queue_urls());
     let bus = EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&config), &outputs["EventBus"]);
     let relay = Register::relay(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock));
     let replayer = Replayer::new(Arc::new(log), Arc::new(SystemClock), 200);

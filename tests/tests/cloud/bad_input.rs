@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ledger::{dead_letters, queue_urls};
+use crate::ledger::dead_letters;
 use crate::needs_the_default_endpoint;
 use crate::world::World;
 
@@ -127,7 +127,7 @@ async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operat
         ),
     ];
     let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
-    let urls = queue_urls(&world);
+    let urls = world.queue_urls();
     for (queue, body, _, _) in &cases {
         sqs.send_message().queue_url(&urls[*queue]).message_body(body).send().await.unwrap();
     }

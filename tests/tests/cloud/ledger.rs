@@ -9,6 +9,7 @@ use hostler_aws::tables::{control, events};
 use hostler_localstack::fleet::RequestKind;
 use serde_json::Value;
 
+use crate::edge::Edge;
 use crate::world::World;
 
 /// The books of a site.
@@ -38,10 +39,8 @@ pub struct Ledger {
 
 impl Ledger {
     pub async fn read(world: &World) -> Self {
-        let mut ledger = Self::default();
-        ledger.read_events(world).await;
+        let mut ledger = Self::of(world).await;
         ledger.read_control(world).await;
-        ledger.dead = dead_letters(world).await;
         let total = world.site.fleet.record().total();
         ledger.resets = total.of(RequestKind::Reset);
         ledger.media_inserted = total.of(RequestKind::InsertMedia);
@@ -53,16 +52,29 @@ impl Ledger {
         ledger
     }
 
+    /// The books of any application: what its events and its dead-letter queues tell.
+    pub async fn of(edge: &Edge) -> Self {
+        let mut ledger = Self::default();
+        ledger.read_events(edge).await;
+        ledger.dead = dead_letters(edge).await;
+        ledger
+    }
+
     pub fn count(&self, event: &str) -> usize {
         self.events.get(event).copied().unwrap_or_default()
     }
 
     /// Everything that must hold of a site at rest, whatever was wrong on the way.
     pub fn check_settled(&self) {
+        self.check_ended();
+        assert!(self.count("host.in-service") >= self.count("saga.completed"), "{self:#?}");
+    }
+
+    /// The same of any application.
+    pub fn check_ended(&self) {
         let started = self.count("saga.started");
         let ended = self.count("saga.completed") + self.count("saga.compensated");
         assert_eq!(started, ended, "every saga that started has ended: {self:#?}");
-        assert!(self.count("host.in-service") >= self.count("saga.completed"), "{self:#?}");
         assert!(self.dead.values().all(|count| *count == 0), "dead letters: {:#?}", self.dead);
     }
 
@@ -103,9 +115,9 @@ impl Ledger {
         println!("dead letters: {}", self.dead.values().sum::<u64>());
     }
 
-    async fn read_events(&mut self, world: &World) {
+    async fn read_events(&mut self, edge: &Edge) {
         let mut newest: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for item in scan(world, &world.site.stack.outputs["EventsTable"]).await {
+        for item in scan(edge, &edge.stack.outputs["EventsTable"]).await {
             let stream = text(&item, events::STREAM);
             let version: u64 = item[events::VERSION].as_n().unwrap().parse().unwrap();
             let (count, last) = newest.entry(stream.to_owned()).or_default();
@@ -130,10 +142,9 @@ impl Ledger {
     }
 
     async fn read_control(&mut self, world: &World) {
-        for item in scan(world, &world.site.stack.outputs["ControlTable"]).await {
-            let value: Value = serde_json::from_str(text(&item, control::VALUE)).unwrap();
+        for (key, value) in controlled(world).await {
             let counted = |name: &str| value[name].as_u64().unwrap_or_default();
-            match text(&item, control::KEY).split_once('/') {
+            match key.split_once('/') {
                 Some(("configuration", _)) => self.roles_applied += counted("runs"),
                 Some(("monitoring", _)) => self.registrations += counted("registered"),
                 _ => {}
@@ -142,11 +153,20 @@ impl Ledger {
     }
 }
 
+/// What is in the control table, by key.
+pub async fn controlled(edge: &Edge) -> BTreeMap<String, Value> {
+    let items = scan(edge, &edge.stack.outputs["ControlTable"]).await;
+    let entry = |item: &std::collections::HashMap<String, AttributeValue>| {
+        (text(item, control::KEY).to_owned(), serde_json::from_str(text(item, control::VALUE)).unwrap())
+    };
+    items.iter().map(entry).collect()
+}
+
 /// How many messages each dead-letter queue holds.
-pub async fn dead_letters(world: &World) -> BTreeMap<String, u64> {
-    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+pub async fn dead_letters(edge: &Edge) -> BTreeMap<String, u64> {
+    let sqs = aws_sdk_sqs::Client::new(&edge.stack.account.sdk_config());
     let mut dead = BTreeMap::new();
-    for (name, url) in queue_urls(world) {
+    for (name, url) in edge.queue_urls() {
         if !name.ends_with("-dlq") {
             continue;
         }
@@ -160,12 +180,8 @@ pub async fn dead_letters(world: &World) -> BTreeMap<String, u64> {
     dead
 }
 
-pub fn queue_urls(world: &World) -> BTreeMap<String, String> {
-    serde_json::from_str(&world.site.stack.outputs["QueueUrls"]).unwrap()
-}
-
-async fn scan(world: &World, table: &str) -> Vec<std::collections::HashMap<String, AttributeValue>> {
-    let client = aws_sdk_dynamodb::Client::new(&world.site.account.sdk_config());
+async fn scan(edge: &Edge, table: &str) -> Vec<std::collections::HashMap<String, AttributeValue>> {
+    let client = aws_sdk_dynamodb::Client::new(&edge.stack.account.sdk_config());
     let pages = client.scan().table_name(table).consistent_read(true).into_paginator().items().send();
     pages.collect::<Result<Vec<_>, _>>().await.unwrap()
 }

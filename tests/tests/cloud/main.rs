@@ -10,9 +10,11 @@
 
 mod bad_input;
 mod bmc;
+mod edge;
 mod faults;
 mod iam;
 mod ledger;
 mod provisioning;
 mod scale;
+mod shop;
 mod world;

@@ -1,27 +1,24 @@
 //! A site to test on: an account of its own with everything deployed, and a client of its API.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use aws_sdk_sqs::types::QueueAttributeName;
-use hostler_localstack::{Build, Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
+use hostler_localstack::{Build, Cloud, FleetOptions, Progress, Site, SiteOptions, build_functions};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
-use crate::ledger::queue_urls;
+use crate::edge::{Edge, PATIENCE};
 
 /// How the functions are built, when not quickly.
 pub static BUILD: OnceLock<Build> = OnceLock::new();
 
-/// The longest that anything on the local cloud is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
 /// How many sites run at a time: as many as two cores carry without passing each other's deadlines.
 const SITES: u32 = 2;
-static ROOM: Semaphore = Semaphore::const_new(SITES as usize);
+pub static ROOM: Semaphore = Semaphore::const_new(SITES as usize);
 
 static FUNCTIONS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
 
@@ -45,8 +42,7 @@ const SIGNING_KEYS: &str = r#"{"keys":{"test":"000102030405060708090a0b0c0d0e0f1
 /// A running site, and what tests ask of it.
 pub struct World {
     pub site: Site,
-    pub api: HttpApi,
-    client: reqwest::Client,
+    edge: Edge,
     _room: SemaphorePermit<'static>,
 }
 
@@ -86,8 +82,8 @@ impl World {
         eprintln!("{:>7.2?} until the functions are built", begun.elapsed());
         let site = Site::start(cloud, options).await.unwrap();
         eprintln!("{:>7.2?} until the site is up", begun.elapsed());
-        let api = site.stack.http().unwrap();
-        Self { site, api, client: reqwest::Client::new(), _room: room }
+        let edge = Edge::of(&site.stack, &["/hosts", "/provisionings"]);
+        Self { site, edge, _room: room }
     }
 
     /// A message's body as the deployment would have signed it.
@@ -99,35 +95,6 @@ impl World {
     pub fn integrity() -> Arc<Integrity> {
         let keys: SigningKeys = serde_json::from_str(SIGNING_KEYS).unwrap();
         Arc::new(Integrity::new(&keys).unwrap())
-    }
-
-    /// Sends a command; says the status and the answer.
-    pub async fn command(&self, kind: &str, body: &Value) -> (u16, Value) {
-        self.post(&format!("/commands/{kind}"), &body.to_string()).await
-    }
-
-    pub async fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        let request = self.api.request(&self.client, reqwest::Method::POST, path);
-        let answer = request.body(body.to_owned()).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
-    }
-
-    pub async fn post_with(&self, path: &str, header: &str, value: &str, body: &Value) -> (u16, Value) {
-        let request = self.api.request(&self.client, reqwest::Method::POST, path).header(header, value);
-        let answer = request.body(body.to_string()).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
-    }
-
-    pub async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = self.api.request(&self.client, reqwest::Method::GET, path).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
-    }
-
-    /// Sends a command that must be taken.
-    pub async fn accepted(&self, kind: &str, body: &Value) -> Value {
-        let (status, answer) = self.command(kind, body).await;
-        assert_eq!(status, 202, "{kind}: {answer}");
-        answer
     }
 
     /// Enrols every host of the fleet into a pool and waits until all are available.
@@ -154,12 +121,6 @@ impl World {
         self.rows(&format!("/hosts?group={pool}/{phase}")).await
     }
 
-    pub async fn rows(&self, path: &str) -> Vec<Value> {
-        let (status, answer) = self.get(path).await;
-        assert_eq!(status, 200, "{path}: {answer}");
-        answer["rows"].as_array().cloned().unwrap_or_default()
-    }
-
     pub async fn request(&self, id: &str, pool: &str, count: u32) -> Value {
         let command =
             json!({ "request": id, "pool": pool, "role": "web", "image": "debian-12", "count": count });
@@ -181,56 +142,13 @@ impl World {
         })
         .await
     }
+}
 
-    /// Waits until no queue but the timers' holds anything: void timers may still be on their way.
-    pub async fn at_rest(&self) {
-        let sqs = aws_sdk_sqs::Client::new(&self.site.account.sdk_config());
-        let urls = queue_urls(self);
-        self.until("the queues are empty", async || {
-            for (name, url) in &urls {
-                if name == "timers" || name.ends_with("-dlq") {
-                    continue;
-                }
-                let answer =
-                    sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
-                let attributes = answer.send().await.unwrap().attributes.unwrap();
-                let waiting = [
-                    QueueAttributeName::ApproximateNumberOfMessages,
-                    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-                ];
-                if waiting.iter().any(|name| attributes[name] != "0") {
-                    return None;
-                }
-            }
-            Some(())
-        })
-        .await;
-    }
+impl Deref for World {
+    type Target = Edge;
 
-    /// Asks again and again, and gives up with everything that is known.
-    pub async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-        self.until_within(PATIENCE, what, ask).await
-    }
-
-    pub async fn until_within<T>(
-        &self,
-        patience: Duration,
-        what: &str,
-        ask: impl AsyncFn() -> Option<T>,
-    ) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = ask().await {
-                eprintln!("{:>7.2?} until {what}", begun.elapsed());
-                return found;
-            }
-            if begun.elapsed() > patience {
-                let hosts = self.rows("/hosts").await;
-                let sagas = self.rows("/provisionings").await;
-                panic!("after {patience:?} still not: {what}\nhosts: {hosts:#?}\nsagas: {sagas:#?}");
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+    fn deref(&self) -> &Edge {
+        &self.edge
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each command of the README ends with.
+//! What each command of the README and of the tutorial ends with.
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy)]
@@ -7,12 +7,16 @@ pub(crate) enum Outcome {
     Before { says: &'static str },
     /// It runs beside the local cloud, ends with this exit code, and says this.
     Ends { code: i32, says: &'static str },
+    /// It runs beside the local cloud, and says this within seconds: readers are slower than programs.
+    Soon { says: &'static str },
+    /// It runs a local cloud of its own, or needs none, and says this.
+    Apart { says: &'static str },
     /// It cannot run here, for this reason.
     NotRun(&'static str),
 }
 
 /// The README's commands in order.
-pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
+pub(crate) const README: &[(&str, Outcome)] = &[
     ("cargo hostler up --demo", Outcome::Before { says: "events and effects agree" }),
     ("cargo test", Outcome::NotRun("this test is a part of it")),
     ("cargo hostler hosts list", Outcome::Ends { code: 0, says: "25 available" }),
@@ -76,6 +80,15 @@ pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
         Outcome::Ends { code: 0, says: "everything is undone" },
     ),
     ("cargo hostler sagas skip --help", Outcome::Ends { code: 0, says: "--reason" }),
+    ("cargo hostler commands list", Outcome::Ends { code: 0, says: "request-hosts" }),
+    (
+        "cargo hostler commands send label-host '{\"host\": \"h-02\", \"set\": {\"owner\": \"infra\"}}'",
+        Outcome::Ends { code: 0, says: "Accepted" },
+    ),
+    ("cargo hostler up --example orders --demo", Outcome::Apart { says: "everything came as it should" }),
+    ("cargo hostler new ~/shop", Outcome::Apart { says: "Made the application shop" }),
+    ("(cd ~/shop && cargo test)", Outcome::Apart { says: "an_order_is_held_and_paid ... ok" }),
+    ("cargo hostler --app ~/shop up --demo", Outcome::Apart { says: "everything came as it should" }),
     ("cargo hostler functions list", Outcome::Ends { code: 0, says: "relay-outbox" }),
     ("cargo hostler functions invoke answer-queries --sample http", Outcome::Ends { code: 0, says: "200" }),
     ("eval \"$(cargo hostler env)\"", Outcome::Ends { code: 0, says: "" }),
@@ -126,4 +139,32 @@ pub(crate) const EXPECTED: &[(&str, Outcome)] = &[
     ),
     ("cargo hostler bench pipeline", Outcome::NotRun("takes minutes and measures this machine")),
     ("cargo hostler cost", Outcome::Ends { code: 0, says: "" }),
+];
+
+/// The tutorial's commands in order.
+pub(crate) const TUTORIAL: &[(&str, Outcome)] = &[
+    ("cargo hostler up --example orders --demo", Outcome::Before { says: "order/eve" }),
+    ("cargo hostler --app examples/orders commands list", Outcome::Ends { code: 0, says: "place-order" }),
+    (
+        "cargo hostler --app examples/orders commands send stock-item '{\"item\": \"tea\", \"quantity\": 100, \"lowBelow\": 10}'",
+        Outcome::Ends { code: 0, says: "stock#tea is at version 1" },
+    ),
+    (
+        "cargo hostler --app examples/orders commands send place-order '{\"order\": \"o-1\", \"customer\": \"ann@shop.test\", \"card\": \"4711\", \"lines\": [{\"item\": \"tea\", \"quantity\": 20, \"cents\": 10000}]}'",
+        Outcome::Ends { code: 0, says: "order#o-1 is at version 1" },
+    ),
+    ("cargo hostler --app examples/orders sagas show order/o-1", Outcome::Soon { says: "approve started" }),
+    (
+        "cargo hostler --app examples/orders sagas approve order/o-1 --reason \"a good customer\"",
+        Outcome::Ends { code: 0, says: "Accepted: approve of order/o-1" },
+    ),
+    ("cargo hostler --app examples/orders sagas list", Outcome::Soon { says: "shipment/o-1.ship" }),
+    (
+        "cargo hostler --app examples/orders sagas cancel order/o-1 --reason \"she changed her mind\"",
+        Outcome::Ends { code: 0, says: "Accepted: cancel of order/o-1" },
+    ),
+    (
+        "cargo hostler --app examples/orders sagas show order/o-1 --timeline",
+        Outcome::Soon { says: "everything is undone" },
+    ),
 ];

@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use crate::repository::{Findings, folders, function_library, root, sources};
 
 /// What each crate of `common/` and beside it may import of the workspace.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("hostler-core", &[]),
     ("hostler-runtime", &["hostler-core"]),
     ("hostler-aws", &["hostler-core", "hostler-runtime"]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("hostler", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-testkit"]),
     // What a stranger has: the facade, and nothing else.
     ("hostler-example-orders", &["hostler"]),
+    ("hostler-example-starter", &["hostler"]),
     // The register is where the two sides meet.
     ("hostler-app", &["hostler-core", "hostler-runtime", "hostler-aws", "hostler-events", "hostler-domain"]),
     ("hostler-domain", &["hostler-core", "hostler-events"]),

@@ -39,7 +39,9 @@ fn paths_in_documents_exist() {
                 let ours = TOP.iter().any(|top| quoted.starts_with(top));
                 let pattern = quoted.contains(['<', '*', '{', '…', ' ', '$']);
                 let path = quoted.split(':').next().unwrap_or_default();
-                let fine = !ours || pattern || root().join(path).exists();
+                // A README may also speak of what is beside it.
+                let beside = root().join(&document.path).parent().unwrap().join(path);
+                let fine = !ours || pattern || root().join(path).exists() || beside.exists();
                 findings.unless(
                     fine,
                     format!("{}:{number}", document.path),

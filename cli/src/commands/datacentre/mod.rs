@@ -9,26 +9,10 @@ pub(crate) mod watch;
 
 use std::collections::BTreeSet;
 
-use hostler_app::Hostler;
-use hostler_runtime::register::Application;
-
 use crate::api::{Accepted, HostRow};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::Target;
-
-/// The dependencies whose calls have a breaker; each BMC has one of its own, `bmc/<host>`.
-pub(crate) fn dependencies<'a>() -> impl Iterator<Item = &'a str> {
-    Hostler::FUNCTIONS.iter().flat_map(|function| {
-        let names: &'a [&'a str] = function.dependencies;
-        names.iter().copied()
-    })
-}
-
-/// Whether a stack is the data centre's: no other application installs hosts.
-pub(crate) fn is_deployed(target: &Target) -> bool {
-    target.outputs().contains_key("DeployHostFunction")
-}
 
 /// The pools that hosts are in.
 ///

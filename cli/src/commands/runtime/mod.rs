@@ -1,6 +1,7 @@
 //! The nouns that every application of the runtime has.
 
 pub(crate) mod breakers;
+pub(crate) mod commands;
 pub(crate) mod events;
 pub(crate) mod failures;
 pub(crate) mod functions;

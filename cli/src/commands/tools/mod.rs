@@ -6,4 +6,5 @@ pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env;
+pub(crate) mod new;
 pub(crate) mod up;

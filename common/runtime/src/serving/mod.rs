@@ -7,6 +7,7 @@ pub mod http;
 mod outbox;
 mod past;
 mod queries;
+mod register;
 mod rows;
 pub mod sagas;
 mod views;

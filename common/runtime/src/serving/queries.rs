@@ -1,15 +1,17 @@
 //! Answers questions: views, timelines, states in the past.
 //!
 //! `GET /<view>` lists rows (`?group=`, `?after=`, `?limit=`); with an id it shows one (`?version=` or `?at=` for how it
-//! was); `…/{id}/timeline` lists what happened.
+//! was); `…/{id}/timeline` lists what happened. `GET /register` says which views, sagas and commands there are.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::Decider;
+use serde_json::Value;
 
 use super::past::{Past, PastOf};
+use super::register::{PATH, described};
 use crate::ports::{EventStore, Views};
 use crate::register::{Application, Entities, Entity, Register, Viewed};
 use crate::serving::http::{HttpHandler, Request, Response};
@@ -21,6 +23,8 @@ pub struct AnswerQueries {
     /// What is kept up with it.
     pub(super) views: Arc<dyn Views>,
     shown: Shown,
+    /// What the application tells of itself.
+    described: Value,
 }
 
 /// A view, and how its entities are read in the past.
@@ -48,7 +52,7 @@ impl AnswerQueries {
     pub fn of<A: Application>(store: Arc<dyn EventStore>, views: Arc<dyn Views>) -> Self {
         let mut shown = Shown::default();
         Register::<A>::visit(&mut shown);
-        Self { store, views, shown }
+        Self { store, views, shown, described: described::<A>() }
     }
 
     fn view(&self, name: &str) -> Option<&View> {
@@ -62,7 +66,7 @@ impl AnswerQueries {
             _ => names.concat(),
         };
         let message = format!(
-            "{} {} is not served here: GET {names}, with /{{id}} or /{{id}}/timeline",
+            "{} {} is not served here: GET {names}, with /{{id}} or /{{id}}/timeline; GET /{PATH} lists all there is",
             request.method, request.path
         );
         Response::error(404, "no-such-route", message)
@@ -75,6 +79,7 @@ impl HttpHandler for AnswerQueries {
         let segments = request.segments();
         let view = segments.first().and_then(|name| self.view(name)).filter(|_| request.method == "GET");
         let answered = match (view, &segments[..]) {
+            (None, [PATH]) if request.method == "GET" => Ok(Response::new(200, self.described.clone())),
             (Some(view), [_]) => self.list(view.name, request).await,
             // Ids may hold slashes, so what comes between the view and the last word is the id.
             (Some(view), [_, id @ .., "timeline"]) if !id.is_empty() => {

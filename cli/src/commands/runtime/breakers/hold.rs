@@ -11,7 +11,6 @@ use super::args::{AutoArgs, HoldArgs};
 use super::{control, names, unread};
 use crate::api::HostRow;
 use crate::audit;
-use crate::commands::datacentre;
 use crate::error::CliError;
 use crate::near::require;
 use crate::output::Out;
@@ -47,23 +46,15 @@ fn say(dependency: &str, what: &str, out: Out) -> Result<(), CliError> {
     out.line(format!("{dependency} {what}; functions know within 5 s."))
 }
 
-/// Fails where the application has no such dependency. What other applications than the data centre depend on is not
-/// known before a breaker of theirs opened, so any name is accepted there.
+/// Fails where the application has no such dependency. BMCs have a breaker each, `bmc/<host>`.
 async fn check(target: &Target, dependency: &str) -> Result<(), CliError> {
-    if !datacentre::is_deployed(target) {
-        return Ok(());
+    if let Some(host) = dependency.strip_prefix("bmc/") {
+        let hosts: Vec<HostRow> = target.api.rows(None).await?;
+        return require("BMC of a host", host, hosts.iter().map(|row| row.host.as_str()));
     }
-    match dependency.strip_prefix("bmc/") {
-        Some(host) => {
-            let hosts: Vec<HostRow> = target.api.rows(None).await?;
-            require("BMC of a host", host, hosts.iter().map(|row| row.host.as_str()))
-        }
-        None => {
-            let seen = names(&control(target)?).await?;
-            let known = seen.keys().map(String::as_str).chain(datacentre::dependencies());
-            require("dependency", dependency, known)
-        }
-    }
+    let (seen, register) = (names(&control(target)?).await?, target.api.register().await?);
+    let known = seen.keys().map(String::as_str).chain(register.dependencies.iter().map(String::as_str));
+    require("dependency", dependency, known)
 }
 
 /// Changes what an operator wants of a breaker, and records who did so.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_app::Register;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
+use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::operations::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -61,8 +61,16 @@ async fn tell(target: &Target, telling: Telling, out: Out) -> Result<(), CliErro
         None => {
             let bus = aws_sdk_eventbridge::Client::new(&target.config);
             let bus = EventBridgeBus::new(bus, target.output("EventBus")?);
-            let relay = Register::relay(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock))
-                .signed_by(target.integrity.clone());
+            let register = target.api.register().await?;
+            let failures = register.relay_failures.clone();
+            let relay = Relay::new(Arc::new(bus), Arc::new(queues), Arc::new(SystemClock), failures);
+            let relay = match &register.views_queue {
+                Some(queue) => {
+                    relay.notifying(queue, register.views.iter().map(|view| view.category.as_str()))
+                }
+                None => relay,
+            };
+            let relay = relay.signed_by(target.integrity.clone());
             replayer.republish(selection, &relay, show).await
         }
     };

@@ -1,6 +1,5 @@
 //! `events emit`: checks an event or a command from a file against its schema, and sends it.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -12,6 +11,7 @@ use crate::api::Said;
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::{Global, Target};
+use crate::values::text_of;
 
 const EXAMPLES: &str = "\
 The file holds one of
@@ -22,9 +22,6 @@ The file holds one of
 Examples:
   hostler events emit events/samples/host.cleaned.v1.json --dry-run
   echo '{\"type\": \"requalify-host\", \"data\": {\"host\": \"h-03\"}}' | hostler events emit -";
-/// What fits one event or message.
-const BYTES_MAX: u64 = 250_000;
-
 /// What `events emit` takes.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -38,7 +35,7 @@ pub(crate) struct EmitArgs {
 
 /// Checks and sends.
 pub(crate) async fn run(args: EmitArgs, global: &Global, out: Out) -> Result<(), CliError> {
-    let text = read(&args.file)?;
+    let text = text_of(&args.file)?;
     let parcel = match open(&text) {
         Ok(parcel) => parcel,
         Err(wrong) => {
@@ -80,24 +77,6 @@ fn tell(out: Out, name: &str, to: &str, done: &str, id: Value) -> Result<(), Cli
         return out.document(&json!({ "type": name, "to": to, "id": id }));
     }
     out.line(format!("{name} {done} {to}"))
-}
-
-fn read(file: &PathBuf) -> Result<String, CliError> {
-    let failed = || CliError::file("read", file);
-    let mut text = String::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().lock().take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed())?;
-    } else {
-        let file = std::fs::File::open(file).map_err(failed())?;
-        file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed())?;
-    }
-    if text.len() as u64 > BYTES_MAX {
-        return Err(CliError::Usage(format!(
-            "{} is larger than the {BYTES_MAX} bytes that fit one message: send a reference instead of the bulk",
-            file.display()
-        )));
-    }
-    Ok(text)
 }
 
 async fn put_event(target: &Target, name: &str, envelope: &Value) -> Result<String, CliError> {

@@ -68,7 +68,7 @@ async fn read(selection: &Selection, target: &Target) -> Result<Vec<Envelope>, C
                 Some(last) => after = last.version,
                 None if page == 0 => {
                     let (name, hint) = (stream.to_string(), String::new());
-                    return Err(CliError::NotFound { what: "stream", name, hint, list: None });
+                    return Err(CliError::NotFound { what: "stream".into(), name, hint, list: None });
                 }
                 None => break,
             }

@@ -229,7 +229,7 @@ fn dead_letter_queues(target: &Target, of: Option<&str>) -> Result<BTreeMap<Stri
         if !queues.contains_key(&wanted) {
             let known: Vec<&str> = queues.keys().map(|name| name.trim_end_matches("-dlq")).collect();
             let hint = crate::near::hint(of, known);
-            return Err(CliError::NotFound { what: "queue", name: of.to_owned(), hint, list: None });
+            return Err(CliError::NotFound { what: "queue".into(), name: of.to_owned(), hint, list: None });
         }
         queues.retain(|name, _| *name == wanted);
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let function = &args.function;
     let physical = functions(target).remove(function).ok_or_else(|| CliError::NotFound {
-        what: "function",
+        what: "function".into(),
         name: function.clone(),
         hint: hint(function, functions(target).keys().map(String::as_str)),
         list: Some("hostler functions list".to_owned()),

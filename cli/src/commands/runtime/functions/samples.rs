@@ -55,7 +55,7 @@ impl Samples {
     pub(super) fn of(&self, function: &str, name: &str) -> Result<&str, CliError> {
         let found = self.0.get(function).and_then(|of| of.get(name));
         found.map(String::as_str).ok_or_else(|| CliError::NotFound {
-            what: "sample",
+            what: "sample".into(),
             name: name.to_owned(),
             hint: hint(name, self.names(function)),
             list: Some("hostler functions list".to_owned()),

@@ -3,18 +3,14 @@
 use jiff::Timestamp;
 
 use super::args::ListArgs;
-use crate::api::{kinds, sort_by_id};
+use crate::api::sort_by_id;
 use crate::error::CliError;
-use crate::near::require;
 use crate::output::Out;
 use crate::render::table;
 use crate::target::Target;
 
 /// Lists sagas.
 pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
-    if let Some(kind) = &args.kind {
-        require("kind of saga", kind, kinds().into_iter().map(|(kind, _)| kind))?;
-    }
     let mut rows = target.api.sagas(args.kind.as_deref()).await?;
     rows.retain(|row| args.status.as_ref().is_none_or(|status| *status == row.state.status));
     sort_by_id(&mut rows, |row| &row.saga);

@@ -2,6 +2,7 @@
 
 mod demo;
 mod enrol;
+mod script;
 mod start;
 
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::steps::Steps;
 use crate::target::Global;
 use crate::values::count;
 
+use script::Script;
 use start::Running;
 
 const EXAMPLES: &str = "\
@@ -28,7 +30,7 @@ Examples:
   cargo hostler up --demo           shows the system at work first
   cargo hostler up --iam            every function with its own role and nothing more
   cargo hostler up --hosts 100 --port 4566
-  cargo hostler up --example orders another application, from the folder examples/";
+  cargo hostler up --example orders --demo   another application, from the folder examples/";
 /// How often the status line is renewed.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,8 @@ pub(crate) struct UpArgs {
     /// How many hosts the fleet has
     #[arg(long, default_value_t = 24, value_parser = count(1..=200_u16))]
     pub(crate) hosts: u16,
-    /// Show the system at work first: ten hosts into service, and one that fails and is taken back
+    /// Show the system at work first: ten hosts into service, and one that fails and is taken back; or what another
+    /// application describes in infra/demo.json
     #[arg(long)]
     pub(crate) demo: bool,
     /// Enforce IAM policies, as AWS does
@@ -88,20 +91,14 @@ pub(crate) async fn run(args: UpArgs, global: &Global, out: Out) -> Result<(), C
     if let Some(example) = &args.example {
         application = self::example(&application, example)?;
     }
-    let fleet = application.has_fleet()?;
-    if args.demo && !fleet {
-        return Err(CliError::Usage(format!(
-            "the demonstration needs hosts, and the application in {} has none: leave --demo away",
-            application.root().display()
-        )));
-    }
+    let demo = if args.demo { Some(Demo::of(&application)?) } else { None };
     let lock = Lock::take(&application)?;
     let mut stop = Stop::listen()?;
     let steps = Steps::new(out);
     let mut staying = false;
     let ended = tokio::select! {
         // Dropping the work half-way ends what it started.
-        ended = work(&args, &application, &lock, &steps, out, &mut staying) => ended,
+        ended = work(&args, (&application, demo.as_ref()), &lock, &steps, out, &mut staying) => ended,
         () = stop.asked() => Ok(Ended::Asked),
     };
     steps.clear();
@@ -124,8 +121,30 @@ fn example(application: &Application, name: &str) -> Result<Application, CliErro
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         let hint = crate::near::hint(name, names.iter().map(String::as_str));
-        CliError::NotFound { what: "example", name: name.to_owned(), hint, list: None }
+        CliError::NotFound { what: "example".into(), name: name.to_owned(), hint, list: None }
     })
+}
+
+/// What there is to be seen.
+enum Demo {
+    /// Hosts into service, and one that is taken back.
+    DataCentre,
+    /// What the application describes.
+    Told(Script),
+}
+
+impl Demo {
+    fn of(application: &Application) -> Result<Self, CliError> {
+        match Script::of(application.root())? {
+            Some(script) => Ok(Self::Told(script)),
+            None if application.has_fleet()? => Ok(Self::DataCentre),
+            None => Err(CliError::Usage(format!(
+                "the application in {} describes no demo: write one to {}, or leave --demo away",
+                application.root().display(),
+                script::FILE
+            ))),
+        }
+    }
 }
 
 /// Why it ended.
@@ -136,7 +155,7 @@ enum Ended {
 
 async fn work(
     args: &UpArgs,
-    application: &Application,
+    (application, demo): (&Application, Option<&Demo>),
     lock: &Lock,
     steps: &Steps,
     out: Out,
@@ -146,15 +165,21 @@ async fn work(
     let running = start::start(args, application, lock, steps).await?;
     steps.clear();
     tell(&running, started.elapsed(), out)?;
-    if args.demo {
-        demo::run(&running, args, steps, out, started).await?;
+    if let Some(demo) = demo {
+        match demo {
+            Demo::DataCentre => demo::run(&running, args, steps, out, started).await?,
+            Demo::Told(script) => script.play(&running, steps, out, started).await?,
+        }
         if args.stop_after_demo || !out.terminal {
             let step = steps.begin("stopping");
             running.stop().await;
             step.done("stopped everything", "")?;
             return Ok(Ended::Done);
         }
-        out.say(demo::HINTS)?;
+        match demo {
+            Demo::DataCentre => out.say(demo::HINTS)?,
+            Demo::Told(script) => out.say(script.hints())?,
+        }
     }
     *staying = true;
     stay(&running, steps, out, started).await

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
-use hostler_localstack::template::Template;
 use hostler_localstack::{
-    Build, Cloud, CloudOptions, DeployOptions, EndpointKind, Fleet, FleetOptions, Progress, Site,
-    SiteOptions, Stack, build_functions, site_parameters,
+    ApplicationOptions, Build, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions, Progress, Site,
+    SiteOptions, Stack, build_functions,
 };
 use jiff::Timestamp;
 
@@ -96,34 +95,16 @@ async fn deploy(
 ) -> Result<Stack, CliError> {
     let step = steps.begin("deploying template.yaml");
     let account = cloud.new_account();
-    let folder = application.root().file_name().unwrap_or_default().to_string_lossy();
-    let options = DeployOptions {
-        template: application.template_file(),
-        stack_name: folder.into_owned(),
+    let options = ApplicationOptions {
+        root: application.root().to_owned(),
         functions,
-        parameters: parameters(application)?,
+        parameters: BTreeMap::new(),
         progress: progress(steps),
-        ..DeployOptions::default()
     };
-    let stack = cloud.deploy(&account, options).await?;
+    let stack = cloud.deploy_application(&account, options).await?;
     let resources = stack.resources.len();
     step.done("deployed template.yaml", &format!("{resources} resources, account {}", account.id()))?;
     Ok(stack)
-}
-
-/// What the local cloud says of a template's parameters: those of `infra/sites/local.json` where there is one, and the
-/// architecture of this machine where the template asks for it.
-fn parameters(application: &Application) -> Result<BTreeMap<String, String>, CliError> {
-    let mut parameters = match application.root().join("infra/sites/local.json").is_file() {
-        true => site_parameters(application.root(), "local")?,
-        false => BTreeMap::new(),
-    };
-    let template = Template::load(application.template_file())?;
-    if template.body["Parameters"].get("Architecture").is_some() {
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        parameters.insert("Architecture".to_owned(), architecture.to_owned());
-    }
-    Ok(parameters)
 }
 
 /// Who goes where: all into one pool, but for the last one, which is there to be broken. The demo breaks it.
