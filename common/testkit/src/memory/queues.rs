@@ -155,6 +155,14 @@ impl MemoryQueues {
         inner.queues.values().flat_map(|queue| &queue.messages).map(|stored| stored.visible_at).min()
     }
 
+    /// When the next message can be seen that cannot be seen yet.
+    #[must_use]
+    pub fn next_visible_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let inner = self.inner.lock().unwrap();
+        let messages = inner.queues.values().flat_map(|queue| &queue.messages);
+        messages.map(|stored| stored.visible_at).filter(|at| *at > now).min()
+    }
+
     /// Puts a message on a queue past faults and checks, as a bus rule does.
     pub(crate) fn deliver(&self, queue: &str, message: Outbound) {
         self.inner.lock().unwrap().push(queue, message);
