@@ -51,7 +51,7 @@ impl Site {
     }
 
     pub fn with(setup: Setup) -> Self {
-        let mut fleet = None;
+        let (mut fleet, setup) = (None, Setup { timers_hop: true, ..setup });
         let mut world = World::with_edge(setup, |ports| {
             let fleet = fleet.insert(Fleet::new(ports));
             functions::wire(ports, fleet)

@@ -33,12 +33,14 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use hostler_core::Incoming;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::batch::dead_letter_queue;
 use hostler_runtime::register::{Does, Operations};
 use hostler_runtime::relay::OutboxRecord;
 use hostler_runtime::serve::CommandEdge;
-use hostler_runtime::{Application, Backpressure, Clock, Handler, HttpHandler, Register, Request};
+use hostler_runtime::timers::TIMERS_QUEUE;
+use hostler_runtime::{Application, Backpressure, Clock, Handler, HttpHandler, Outbound, Register, Request};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Random;
@@ -180,6 +182,9 @@ impl<A: Application> World<A> {
             switch.let_others_go_first(seed);
         }
         let queues = queues::<A>(&clock);
+        if !setup.timers_hop && queues.names().iter().any(|name| name == TIMERS_QUEUE) {
+            queues.set_waits(TIMERS_QUEUE, due_at);
+        }
         let bus = MemoryBus::default();
         for (queue, function) in Register::<A>::queues().filter(|(_, function)| !function.events.is_empty()) {
             bus.subscribe(function.events, &queues, queue.name);
@@ -280,6 +285,14 @@ impl<A: Application> World<A> {
     /// was told something, and to call back later.
     pub fn outside(&mut self, acts: impl FnMut() + 'static) {
         self.outside = Some(Box::new(acts));
+    }
+}
+
+/// When a timer is due.
+fn due_at(message: &Outbound) -> Option<Timestamp> {
+    match Incoming::decode(&message.body) {
+        Ok(Incoming::Timer(timer)) => Some(timer.due_at),
+        Ok(Incoming::Event(_) | Incoming::Command(_)) | Err(_) => None,
     }
 }
 

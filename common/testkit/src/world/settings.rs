@@ -28,6 +28,8 @@ pub struct Setup {
     pub seed: u64,
     /// Breakers never open.
     pub breakers_off: bool,
+    /// Timers hop on their queue every 15 minutes, as they do on AWS. It takes its time, and without it they wait in one go.
+    pub timers_hop: bool,
 }
 
 impl Default for Setup {
@@ -39,6 +41,7 @@ impl Default for Setup {
             at_once: None,
             seed: 1,
             breakers_off: false,
+            timers_hop: false,
         }
     }
 }
