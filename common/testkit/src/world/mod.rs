@@ -255,6 +255,20 @@ impl<A: Application> World<A> {
 
     /// From here on things go wrong by chance, the same for each run with this seed, and after every step is checked what
     /// must hold. What a test asks for itself, such as [`Self::get`], is spared.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use hostler_testkit::World;
+    /// # use hostler_testkit::world::{Chaos, Ended};
+    /// # async fn run<A: hostler_runtime::Application>(mut world: World<A>, seed: u64) -> Ended {
+    /// world.unleash(Chaos::seeded(seed));
+    /// let order = serde_json::json!({ "order": "o-1" });
+    /// world.post_later(Duration::ZERO, Duration::from_secs(3_600), "place-order", &order);
+    /// world.run().await;
+    /// world.check();
+    /// world.ended()
+    /// # }
+    /// ```
     pub fn unleash(&mut self, chaos: Chaos) {
         for origin in Register::<A>::origins() {
             self.queues.set_visibility(&dead_letter_queue(origin), DEAD_LETTER_VISIBILITY_SECONDS);
