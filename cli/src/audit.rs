@@ -2,7 +2,7 @@
 
 use aws_credential_types::provider::ProvideCredentials;
 use hostler_aws::DynamoControl;
-use hostler_runtime::Control;
+use hostler_runtime::ports::Control;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

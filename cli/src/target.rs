@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::Args;
 use hostler_localstack::{Account, HttpApi};
-use hostler_runtime::{Integrity, SigningKeys};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 
 use crate::api::Api;
 use crate::application::Application;

@@ -15,7 +15,7 @@ use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, tables};
 use hostler_localstack::Cloud;
-use hostler_runtime::{Control, EventBus, EventStore, Queues, StoreError, Views};
+use hostler_runtime::ports::{Control, EventBus, EventStore, Queues, StoreError, Views};
 use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
 use hostler_testkit::sample;
 
@@ -204,6 +204,6 @@ async fn a_missing_resource_is_named_and_retried() {
     assert!(Class::Missing.retryable());
 }
 
-fn outbound() -> hostler_runtime::Outbound {
-    hostler_runtime::Outbound { body: "{}".to_owned(), ..Default::default() }
+fn outbound() -> hostler_runtime::ports::Outbound {
+    hostler_runtime::ports::Outbound { body: "{}".to_owned(), ..Default::default() }
 }

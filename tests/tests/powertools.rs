@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::types::{
 use hostler_aws::process::{SystemClock, UuidV7};
 use hostler_aws::{DynamoLeases, tables};
 use hostler_localstack::{Account, Cloud, Progress, ensure_environment};
-use hostler_runtime::once::powertools_key;
-use hostler_runtime::{NotTried, Once, OnceError};
+use hostler_runtime::effects::once::powertools_key;
+use hostler_runtime::effects::once::{NotTried, Once, OnceError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};

@@ -20,7 +20,7 @@ pub use start::start;
 pub struct Hostler;
 
 /// Its register.
-pub type Register = hostler_runtime::Register<Hostler>;
+pub type Register = hostler_runtime::register::Register<Hostler>;
 
 impl Application for Hostler {
     const SOURCE: &'static str = SOURCE;

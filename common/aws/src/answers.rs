@@ -9,7 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
-use hostler_runtime::{Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
+use hostler_runtime::ports::{Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
 use hostler_testkit::sample;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -185,7 +185,7 @@ async fn a_throttle_is_tried_again_and_an_invalid_request_is_not() {
     {
         let views = DynamoViews::new(Endpoint::failing(code).await.dynamodb(), "views");
         let error = views.put(&sample::row("hosts", "h-1", "web", 1)).await.unwrap_err();
-        let unavailable = matches!(error, hostler_runtime::PortError::Unavailable { .. });
+        let unavailable = matches!(error, hostler_runtime::ports::PortError::Unavailable { .. });
         assert_eq!(unavailable, retryable, "{error}");
     }
 }

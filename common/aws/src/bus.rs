@@ -8,8 +8,8 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use futures::StreamExt;
 use hostler_core::Envelope;
-use hostler_runtime::pack::pack;
-use hostler_runtime::{EntryFailure, EntryResults, EventBus};
+use hostler_runtime::ports::{EntryFailure, EntryResults, EventBus};
+use hostler_runtime::state::pack::pack;
 
 use crate::error::{AwsError, Class};
 

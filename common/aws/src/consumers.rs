@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::ScalingConfig;
-use hostler_runtime::EntryFailure;
-use hostler_runtime::flow::Consumers;
+use hostler_runtime::operations::flow::Consumers;
+use hostler_runtime::ports::EntryFailure;
 
 use crate::error::AwsError;
 

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use hostler_core::failure::BoxError;
-use hostler_runtime::{Control, Entry, PortError};
+use hostler_runtime::ports::{Control, Entry, PortError};
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use hostler_core::failure::BoxError;
-use hostler_runtime::EntryFailure;
+use hostler_runtime::ports::EntryFailure;
 
 /// What a failed call says about the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_core::Commit;
 use hostler_core::failure::BoxError;
-use hostler_runtime::PortError;
-use hostler_runtime::replay::{EventLog, LogPage};
+use hostler_runtime::operations::replay::{EventLog, LogPage};
+use hostler_runtime::ports::PortError;
 
 use crate::error::AwsError;
 use crate::item::commit_of_item;

@@ -9,12 +9,12 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use hostler_core::failure::BoxError;
 use hostler_core::{Commit, StreamId, StreamVersion};
-use hostler_runtime::{EventStore, StoreError};
+use hostler_runtime::ports::{EventStore, StoreError};
 
 use crate::error::AwsError;
 use crate::item::{commit_of_item, to_attributes};
 use crate::tables::events as names;
-use hostler_runtime::item::to_fields;
+use hostler_runtime::state::item::to_fields;
 
 /// How many commits one call of a load asks for; a snapshot is expected among them.
 const COMMITS_PER_PAGE: usize = 32;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_core::Commit;
-use hostler_runtime::item::{Field, Fields, ItemError, NAMES, to_commit};
+use hostler_runtime::state::item::{Field, Fields, ItemError, NAMES, to_commit};
 use serde_json::Value;
 
 /// Attributes as the SDK sends them.

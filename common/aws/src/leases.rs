@@ -15,7 +15,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use hostler_core::CausationId;
-use hostler_runtime::{Claim, Claimed, Leases, PortError};
+use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
+use hostler_runtime::ports::PortError;
 use jiff::Timestamp;
 use uuid::Uuid;
 

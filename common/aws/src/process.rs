@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_runtime::{Clock, Ids};
+use hostler_runtime::ports::{Clock, Ids};
 use jiff::Timestamp;
 use uuid::Uuid;
 

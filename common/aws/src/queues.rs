@@ -9,9 +9,9 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures::StreamExt;
-use hostler_runtime::flow::Depths;
-use hostler_runtime::pack::pack;
-use hostler_runtime::{EntryFailure, EntryResults, Outbound, Queues};
+use hostler_runtime::operations::flow::Depths;
+use hostler_runtime::ports::{EntryFailure, EntryResults, Outbound, Queues};
+use hostler_runtime::state::pack::pack;
 
 use crate::bus::no_answer;
 use crate::error::{AwsError, Class};

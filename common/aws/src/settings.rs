@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use hostler_runtime::telemetry::NoShare;
-use hostler_runtime::{Integrity, KeyError};
+use hostler_runtime::messages::integrity::{Integrity, KeyError};
+use hostler_runtime::operations::telemetry::NoShare;
 
 use crate::meter::Meter;
 use crate::tables::env;

@@ -1,10 +1,10 @@
 //! The outbox as Lambda hands it over: DynamoDB-stream records, read back into commits.
 
-use hostler_runtime::relay::OutboxRecord;
+use hostler_runtime::messages::relay::OutboxRecord;
 use serde_json::{Value, json};
 
 use crate::item::from_image;
-use hostler_runtime::item::to_commit;
+use hostler_runtime::state::item::to_commit;
 
 /// The largest record that is kept whole for the failure queue: a message takes 256 KB, and a record up to 400.
 const RAW_BYTES_MAX: usize = 200_000;
@@ -55,7 +55,7 @@ mod tests {
     use hostler_testkit::sample;
 
     use super::*;
-    use hostler_runtime::item::{Field, to_fields};
+    use hostler_runtime::state::item::{Field, to_fields};
 
     fn image(commit: &hostler_core::Commit) -> Value {
         let attribute = |field| match field {

@@ -29,7 +29,7 @@ pub mod env {
     pub const INTERNAL_EVENTS: &str = "INTERNAL_EVENTS";
 }
 
-pub use hostler_runtime::item::names as events;
+pub use hostler_runtime::state::item::names as events;
 
 /// The table of read models: one item for each row.
 pub mod views {

@@ -1,6 +1,6 @@
 //! The start of a process's log, for CloudWatch Logs.
 
-use hostler_runtime::telemetry::{LogSample, NoShare, subscriber};
+use hostler_runtime::operations::telemetry::{LogSample, NoShare, subscriber};
 use tracing_subscriber::filter::Targets;
 
 use crate::tables::env;

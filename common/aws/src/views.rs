@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_core::StreamVersion;
 use hostler_core::failure::BoxError;
-use hostler_runtime::{Page, PortError, Row, Views};
+use hostler_runtime::ports::{Page, PortError, Row, Views};
 
 use crate::control::{port_error, refused, text, too_large};
 use crate::error::AwsError;

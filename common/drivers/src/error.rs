@@ -4,7 +4,7 @@ use std::fmt;
 
 use hostler_core::Category;
 use hostler_core::failure::error_chain;
-use hostler_runtime::StepError;
+use hostler_runtime::effects::steps::StepError;
 
 use crate::bmc::{PowerGoal, PowerState};
 

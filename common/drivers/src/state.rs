@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_runtime::Control;
+use hostler_runtime::ports::Control;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

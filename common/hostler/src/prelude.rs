@@ -6,11 +6,13 @@ pub use hostler_core::saga::{
     SagaRefusal, StepReply,
 };
 pub use hostler_core::{Category, Decider, Decision, Failure, Incoming, SetTimer, StepId, StreamId};
+pub use hostler_runtime::effects::steps::{Call, Effect, NoUndo, StepError, StepWorker};
+pub use hostler_runtime::messages::batch::Handler;
 pub use hostler_runtime::register::{
     Application, Asked, Entities, Entity, Function, Operated, Operations, Refused, SagaEntity, SagaEntry,
     Shown, Viewed,
 };
-pub use hostler_runtime::{Call, Cause, Effect, Handler, NoUndo, Shell, StepError, StepWorker};
+pub use hostler_runtime::state::shell::{Cause, Shell};
 pub use jiff::{SignedDuration, Timestamp};
 pub use serde_json::{Value, json};
 

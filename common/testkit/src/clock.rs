@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_runtime::{Clock, Ids};
+use hostler_runtime::ports::{Clock, Ids};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::{Builder, Uuid};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use hostler_core::failure::BoxError;
-use hostler_runtime::{EntryFailure, EntryResults};
+use hostler_runtime::ports::{EntryFailure, EntryResults};
 
 use crate::clock::Random;
 

@@ -4,7 +4,7 @@ use hostler_core::{
     Actor, CausationId, Commit, CommitId, CorrelationId, Envelope, EventId, RecordedCommand, RecordedEvent,
     RecordedTimer, SeenCause, Snapshot, StreamId, StreamVersion, TimerId, TraceContext,
 };
-use hostler_runtime::Row;
+use hostler_runtime::ports::Row;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;

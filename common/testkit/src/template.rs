@@ -4,9 +4,9 @@
 
 use std::fmt::Write;
 
-use hostler_runtime::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Function, Queue};
-use hostler_runtime::{Application, Register};
 
 /// How often a message is received before it is a dead letter.
 const RECEIVES_MAX: u32 = 30;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::{Failure, Incoming};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::{
-    Batch, Clock, Control, EventBus, EventStore, Handler, Outbound, Queues, StoreError, Views,
-};
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
 use hostler_testkit::contract::{self, MemoryInbox, Supports};
 use hostler_testkit::faults::Rates;
 use hostler_testkit::memory::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use hostler::prelude::*;
-use hostler::runtime::ExecuteError;
+use hostler::runtime::state::shell::ExecuteError;
 
 /// For how long an order is remembered.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(10);

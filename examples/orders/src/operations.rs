@@ -1,7 +1,7 @@
 //! What operators and customers may ask for.
 
 use hostler::prelude::*;
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 
 use crate::Shop;
 use crate::order::{Line, Order, OrderSaga, Orders};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use hostler::prelude::*;
-use hostler::runtime::Control;
+use hostler::runtime::ports::Control;
 
 use crate::mail::Mailer;
 use crate::payment::Bank;

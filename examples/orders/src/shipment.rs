@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hostler::core::saga::RetryPolicy as Retry;
 use hostler::prelude::*;
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 
 /// How long a courier may take, and how long he may be silent.
 const DELIVERY_SECONDS: u32 = 3 * 86_400;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostler::prelude::*;
-use hostler::runtime::ExecuteError;
+use hostler::runtime::state::shell::ExecuteError;
 use hostler::serde::{Deserialize, Serialize};
 
 /// How long the supplier takes.

@@ -8,8 +8,9 @@ use hostler_drivers::CallbackKey;
 use hostler_events::commands::{BootOutcome, ReportBoot};
 use hostler_events::{HostId, StepId};
 use hostler_runtime::register::{Accept, Accepted, Rejected};
-use hostler_runtime::serve::{body_fits, cause_of};
-use hostler_runtime::{Cause, Request, Response, Shell};
+use hostler_runtime::serving::http::{Request, Response};
+use hostler_runtime::serving::{body_fits, cause_of};
+use hostler_runtime::state::shell::{Cause, Shell};
 use serde::Deserialize;
 
 /// How far back on a host's stream the commits of a step that calls back are looked for.

@@ -9,8 +9,11 @@ use hostler_app::{Settings, operations};
 use hostler_core::{CommandType, Failure, Incoming};
 use hostler_drivers::CallbackKey;
 use hostler_events::commands::ReportBoot;
-use hostler_runtime::serve::CommandEdge;
-use hostler_runtime::{Backpressure, Handler, HttpHandler, Request, Response, Shell};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::serving::CommandEdge;
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::state::shell::Shell;
 use serde::de::DeserializeOwned;
 
 /// Authorises, validates, decides, appends.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hostler_app::Settings;
 use hostler_drivers::CallbackKey;
-use hostler_runtime::{Backpressure, HttpHandler, Request, Response, Shell};
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::state::shell::Shell;
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;

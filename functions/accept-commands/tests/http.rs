@@ -7,7 +7,11 @@ use accept_commands::AcceptCommands;
 use hostler_app::Settings;
 use hostler_core::{Failure, Incoming};
 use hostler_drivers::CallbackKey;
-use hostler_runtime::{Backpressure, Control, EventStore, Handler, HttpHandler, Request, Response, Shell};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::{Control, EventStore};
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::state::shell::Shell;
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};
@@ -107,7 +111,7 @@ async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
     let ground = Ground::new();
     ground.enrol().await;
     let emergency = json!({ "deploy-host": { "level": "emergency", "concurrency": 100 } });
-    assert!(ground.control.put(hostler_runtime::flow::KEY, &emergency, 0).await.unwrap());
+    assert!(ground.control.put(hostler_runtime::operations::flow::KEY, &emergency, 0).await.unwrap());
     ground.clock.advance_seconds(5);
     let refused = ground.enrol().await;
     assert_eq!((refused.status, &refused.body["error"]), (429, &json!("overloaded")), "{refused:?}");
@@ -123,7 +127,7 @@ async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
     };
     assert_eq!(ground.send(&callback).await.status, 403, "it is heard, and its token is wrong");
     let over = json!({ "deploy-host": { "level": "scale", "concurrency": 40 } });
-    assert!(ground.control.put(hostler_runtime::flow::KEY, &over, 1).await.unwrap());
+    assert!(ground.control.put(hostler_runtime::operations::flow::KEY, &over, 1).await.unwrap());
     ground.clock.advance_seconds(5);
     assert_eq!(ground.enrol().await.status, 202);
 }

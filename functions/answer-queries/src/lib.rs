@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hostler_app::Hostler;
-use hostler_runtime::serve::AnswerQueries;
-use hostler_runtime::{EventStore, Views};
+use hostler_runtime::ports::{EventStore, Views};
+use hostler_runtime::serving::AnswerQueries;
 
 /// What answers all questions about the data centre.
 #[must_use]

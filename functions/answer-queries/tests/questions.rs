@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use answer_queries::answer_queries;
-use hostler_runtime::serve::AnswerQueries;
-use hostler_runtime::{EventStore, HttpHandler, Request, Response, Views};
+use hostler_runtime::ports::{EventStore, Views};
+use hostler_runtime::serving::AnswerQueries;
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample;
 use serde_json::{Value, json};

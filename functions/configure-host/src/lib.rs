@@ -8,7 +8,11 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Applied, Configuration};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_runtime::{Cause, Fence, Handler, Open, Step, StepError, StepWorker, Target, Wanted};
+use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::once::Fence;
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wanted};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::state::shell::Cause;
 
 /// Applies roles.
 pub struct ConfigureHost {

@@ -6,7 +6,7 @@ use configure_host::ConfigureHost;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::{ControlState, PlainConfiguration};
-use hostler_runtime::StepWorker;
+use hostler_runtime::effects::steps::StepWorker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -7,7 +7,9 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::{Begin, Fence, Open, Step, StepError, Target, Wanted};
+use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::once::Fence;
+use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
 use crate::inspect::power_state;
 use crate::{ALL_BMCS, DeployHost, worked_on_through_bmc};

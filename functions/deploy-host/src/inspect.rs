@@ -3,7 +3,9 @@
 use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::PowerState;
-use hostler_runtime::{Fence, Open, Step, StepError, Target, Wanted};
+use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::once::Fence;
+use hostler_runtime::effects::steps::{Step, StepError, Target, Wanted};
 
 use crate::{DeployHost, seen_through_bmc};
 

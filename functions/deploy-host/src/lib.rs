@@ -14,7 +14,10 @@ use hostler_core::{Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostState};
 use hostler_drivers::{Bmc, BmcEndpoint, Bmcs};
 use hostler_events::{DeployCommand, HostId};
-use hostler_runtime::{Cause, Handler, StepError, StepWorker, Target, Views};
+use hostler_runtime::effects::steps::{StepError, StepWorker, Target};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::ports::Views;
+use hostler_runtime::state::shell::Cause;
 
 pub use settings::{DeploySettings, SettingError};
 

@@ -6,7 +6,7 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::RedfishBmcs;
-use hostler_runtime::StepWorker;
+use hostler_runtime::effects::steps::StepWorker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

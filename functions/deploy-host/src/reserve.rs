@@ -14,7 +14,9 @@ use hostler_domain::{
 };
 use hostler_events::commands::{ReleaseReservation, ReserveHost};
 use hostler_events::{FaultDomain, HostId, PoolId};
-use hostler_runtime::{Cause, ExecuteError, Fold, Outcome, Row};
+use hostler_runtime::ports::Row;
+use hostler_runtime::state::history::Fold;
+use hostler_runtime::state::shell::{Cause, ExecuteError, Outcome};
 use serde::Deserialize;
 
 use crate::{DeployHost, host_stream, part};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hostler_runtime::serve::FireTimers;
-use hostler_runtime::{Clock, Queues};
+use hostler_runtime::ports::{Clock, Queues};
+use hostler_runtime::serving::FireTimers;
 
 /// What fires timers.
 #[must_use]

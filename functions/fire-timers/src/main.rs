@@ -3,7 +3,7 @@
 use fire_timers::fire_timers;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_runtime::timers::TIMERS_QUEUE;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

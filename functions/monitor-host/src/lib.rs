@@ -12,7 +12,11 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
 use hostler_events::{HostId, MonitorCommand, StepId};
-use hostler_runtime::{Cause, Fence, Handler, Open, Step, StepError, StepWorker, Target, Wanted};
+use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::once::Fence;
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wanted};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::state::shell::Cause;
 
 /// Registers and deregisters hosts.
 pub struct MonitorHost {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::{ControlState, PlainMonitoring};
-use hostler_runtime::StepWorker;
+use hostler_runtime::effects::steps::StepWorker;
 use monitor_host::MonitorHost;
 
 #[tokio::main(flavor = "current_thread")]

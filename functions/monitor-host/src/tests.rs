@@ -12,7 +12,12 @@ use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, RegisterHost};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, Sku, StepId};
-use hostler_runtime::{Breakers, Cause, Clock, Handler, Once, Shell, StepWorker};
+use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::ports::Clock;
+use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 

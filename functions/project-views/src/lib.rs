@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hostler_app::Hostler;
-use hostler_runtime::serve::ProjectViews;
-use hostler_runtime::{EventStore, Views};
+use hostler_runtime::ports::{EventStore, Views};
+use hostler_runtime::serving::ProjectViews;
 
 /// What keeps these views up with this store.
 #[must_use]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hostler_app::Register;
-use hostler_runtime::relay::Relay;
-use hostler_runtime::{Clock, EventBus, Queues};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::ports::{Clock, EventBus, Queues};
 
 /// The relay, which tells project-views of what moves.
 #[must_use]

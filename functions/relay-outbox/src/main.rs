@@ -2,7 +2,7 @@
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_runtime::serve::relay_outbox;
+use hostler_runtime::serving::relay_outbox;
 use relay_outbox::relay;
 
 #[tokio::main(flavor = "current_thread")]

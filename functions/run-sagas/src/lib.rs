@@ -2,7 +2,8 @@
 
 use hostler_app::Register;
 use hostler_core::saga::SagaRefusal;
-use hostler_runtime::{Sagas, Shell};
+use hostler_runtime::serving::sagas::Sagas;
+use hostler_runtime::state::shell::Shell;
 
 /// All sagas; their definitions are checked.
 ///

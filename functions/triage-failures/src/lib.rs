@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hostler_app::Register;
-use hostler_runtime::{Control, Queues, Shell, Triage};
+use hostler_runtime::operations::triage::Triage;
+use hostler_runtime::ports::{Control, Queues};
+use hostler_runtime::state::shell::Shell;
 
 /// Triage, which keeps operators' commands for one host, request or saga in their order.
 #[must_use]

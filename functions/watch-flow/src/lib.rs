@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hostler_app::Register;
-use hostler_runtime::flow::{Consumers, Depths, Watch};
-use hostler_runtime::{Control, Shell};
+use hostler_runtime::operations::flow::{Consumers, Depths, Watch};
+use hostler_runtime::ports::Control;
+use hostler_runtime::state::shell::Shell;
 
 /// Flow control over all queues.
 #[must_use]

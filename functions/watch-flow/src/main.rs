@@ -2,7 +2,7 @@
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_runtime::serve::watch_flow;
+use hostler_runtime::serving::watch_flow;
 use watch_flow::watch;
 
 #[tokio::main(flavor = "current_thread")]

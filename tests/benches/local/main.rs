@@ -27,7 +27,7 @@ use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit
 use hostler_bench::{Figures, percentile};
 use hostler_core::Commit;
 use hostler_localstack::{Build, FleetOptions, SiteOptions};
-use hostler_runtime::replay::{Replayer, Selection};
+use hostler_runtime::operations::replay::{Replayer, Selection};
 use serde_json::{Value, json};
 
 use metered::Bill;

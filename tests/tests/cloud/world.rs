@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_localstack::{Build, Cloud, FleetOptions, HttpApi, Progress, Site, SiteOptions, build_functions};
-use hostler_runtime::{Integrity, SigningKeys};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 

@@ -34,11 +34,11 @@ async fn a_large_request_that_is_rejected_or_forgotten_starts_nothing() {
     large(&mut site, "r-1").await;
     site.accepted("reject-request", json!({ "request": "r-1", "reason": "enough" })).await;
     site.request("r-2", APPROVAL_ABOVE + 1).await;
-    let begun = hostler_runtime::Clock::now(&site.clock);
+    let begun = hostler_runtime::ports::Clock::now(&site.clock);
     site.run().await;
     site.check();
     assert!(site.sagas().is_empty());
-    let passed = hostler_runtime::Clock::now(&site.clock).duration_since(begun);
+    let passed = hostler_runtime::ports::Clock::now(&site.clock).duration_since(begun);
     assert!(passed >= SignedDuration::from_hours(24), "{passed:?}");
     let row = site.get("/requests/r-2", &[]).await;
     assert_eq!(row.body["status"], "rejected", "{row:?}");

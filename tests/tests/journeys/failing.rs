@@ -135,11 +135,11 @@ async fn an_image_that_fails_once_is_booted_again() {
 async fn a_host_that_never_answers_is_given_up_at_its_deadlines() {
     let mut site = with_a_free_host(&[]).await;
     site.fleet.deploys("h-1", [Boot::Silent; 5]);
-    let asked = hostler_runtime::Clock::now(&site.clock);
+    let asked = hostler_runtime::ports::Clock::now(&site.clock);
     request(&mut site).await;
     check_undone(&site);
     assert_eq!(site.count("saga.deadline-exceeded"), 5, "each breach of a deadline is an event");
-    let minutes = hostler_runtime::Clock::now(&site.clock).duration_since(asked).as_mins();
+    let minutes = hostler_runtime::ports::Clock::now(&site.clock).duration_since(asked).as_mins();
     assert!(minutes >= 150, "five deadlines of 30 minutes: {minutes} minutes");
 }
 

@@ -1,7 +1,7 @@
 //! What people see: lists, single rows, timelines, and how things were.
 
 use hostler_domain::provisioning::host_of;
-use hostler_runtime::Clock;
+use hostler_runtime::ports::Clock;
 use serde_json::{Value, json};
 
 use crate::site::Site;

@@ -11,7 +11,7 @@ use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
 use hostler_drivers::{
     Bmc, BmcEndpoint, Bmcs, BootImage, DriverError, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
 };
-use hostler_runtime::Request;
+use hostler_runtime::serving::http::Request;
 use hostler_testkit::world::{Callers, Ports, Switch};
 use reqwest::Url;
 

@@ -14,7 +14,7 @@ use hostler_drivers::{
     Monitoring, Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::Image;
-use hostler_runtime::Backpressure;
+use hostler_runtime::operations::flow::Backpressure;
 use hostler_testkit::world::{Own, Ports, Switch};
 use monitor_host::MonitorHost;
 

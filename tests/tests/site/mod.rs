@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hostler_app::Hostler;
 use hostler_domain::{HostDecider, HostState, Provisioning, ProvisioningState};
-use hostler_runtime::{Request, Response};
+use hostler_runtime::serving::http::{Request, Response};
 use hostler_testkit::World;
 use hostler_testkit::clock::Random;
 use serde_json::{Value, json};

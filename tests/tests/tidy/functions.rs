@@ -179,7 +179,7 @@ fn a_function_serves_the_queue_that_is_connected_to_it() {
             let argument =
                 rest.split_once('(').map_or("", |(_, rest)| rest).split(',').next().unwrap_or_default();
             match argument.trim().trim_matches('"') {
-                "TIMERS_QUEUE" => hostler_runtime::timers::TIMERS_QUEUE.to_owned(),
+                "TIMERS_QUEUE" => hostler_runtime::messages::timers::TIMERS_QUEUE.to_owned(),
                 name => name.to_owned(),
             }
         });

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use hostler_app::Register;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_events::catalogue;
-use hostler_runtime::history::CAUSE_WINDOW;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::register::COMMANDS_QUEUE;
-use hostler_runtime::timers::TIMERS_QUEUE;
+use hostler_runtime::state::history::CAUSE_WINDOW;
 
 use crate::repository::Findings;
 use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
@@ -67,7 +67,7 @@ fn queues_are_encrypted() {
 #[test]
 fn a_message_is_forgotten_before_its_cause_is() {
     let mut findings = Findings::of(
-        "a queue keeps messages for at most half of CAUSE_WINDOW (hostler_runtime::history), so that a repeat is always recognised",
+        "a queue keeps messages for at most half of CAUSE_WINDOW (hostler_runtime::state::history), so that a repeat is always recognised",
     );
     let limit = u64::try_from(CAUSE_WINDOW.as_secs()).unwrap() / 2;
     assert_eq!(limit, DAY_SECONDS, "CAUSE_WINDOW is twice the 24 hours of step queues");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hostler_app::{Hostler, Register, Settings, operations};
 use hostler_events::catalogue;
-use hostler_runtime::Application;
+use hostler_runtime::register::Application;
 use hostler_runtime::register::COMMANDS_QUEUE;
 
 use crate::repository::{Findings, folders};

@@ -10,7 +10,7 @@ pub(crate) mod watch;
 use std::collections::BTreeSet;
 
 use hostler_app::Hostler;
-use hostler_runtime::Application;
+use hostler_runtime::register::Application;
 
 use crate::api::{Accepted, HostRow};
 use crate::error::CliError;

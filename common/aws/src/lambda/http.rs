@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue};
-use hostler_runtime::{HttpHandler, Request, Response};
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 
 /// Has a handler answer a request.
 pub(super) async fn answer(

@@ -6,12 +6,15 @@ mod serve;
 
 use std::sync::Arc;
 
-use hostler_runtime::flow::{Consumers, Depths};
-use hostler_runtime::telemetry::LogSample;
-use hostler_runtime::{
-    Backpressure, Breakers, Clock, Control, EventBus, EventStore, Ids, Integrity, Once, OrderingKeys, Queues,
-    Shell, Views,
-};
+use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::messages::integrity::Integrity;
+use hostler_runtime::messages::ordering::OrderingKeys;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::operations::flow::{Consumers, Depths};
+use hostler_runtime::operations::telemetry::LogSample;
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Views};
+use hostler_runtime::state::shell::Shell;
 
 use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
 
@@ -154,7 +157,7 @@ impl Function {
         self.aws.settings().integrity()
     }
 
-    /// Has the messages of its queue keep their order by their [`Handler::key`](hostler_runtime::Handler::key).
+    /// Has the messages of its queue keep their order by their [`Handler::key`](hostler_runtime::messages::batch::Handler::key).
     ///
     /// # Errors
     /// [`SettingsError`].

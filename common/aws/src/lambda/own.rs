@@ -3,12 +3,14 @@
 use hostler_core::Failure;
 use hostler_core::saga::SAGAS_QUEUE;
 use hostler_core::triage::FAILURES_QUEUE;
+use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{COMMANDS_QUEUE, Does, Operations};
-use hostler_runtime::serve::{
+use hostler_runtime::serving::{
     AnswerQueries, CommandEdge, FireTimers, ProjectViews, relay_outbox, watch_flow,
 };
-use hostler_runtime::timers::TIMERS_QUEUE;
-use hostler_runtime::{Application, Handler, Register, StepWorker};
 
 use super::{Error, Function};
 use crate::SettingsError;

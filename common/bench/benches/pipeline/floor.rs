@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use aws_lc_rs::hmac;
-use hostler_runtime::batch::Records;
+use hostler_runtime::messages::batch::Records;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

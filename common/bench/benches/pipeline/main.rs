@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostler_bench::{Figures, alone, in_turn, median, percentile};
-use hostler_runtime::Integrity;
-use hostler_runtime::telemetry::{LogSample, subscriber};
+use hostler_runtime::messages::integrity::Integrity;
+use hostler_runtime::operations::telemetry::{LogSample, subscriber};
 
 use floor::Floor;
 use readings::{BATCH, EVENT_BYTES, STREAMS};

@@ -4,8 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_runtime::batch::Records;
-use hostler_runtime::{Batch, Integrity, Shell, SigningKeys};
+use hostler_runtime::messages::batch::Batch;
+use hostler_runtime::messages::batch::Records;
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
+use hostler_runtime::state::shell::Shell;
 use serde_json::json;
 use tokio::runtime::Runtime;
 

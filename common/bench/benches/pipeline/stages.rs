@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use hostler_bench::{Figures, alone};
 use hostler_core::{Commit, Data, Decider, Envelope, Incoming, Payload, RecordedEvent};
-use hostler_runtime::Integrity;
-use hostler_runtime::batch::Records;
-use hostler_runtime::item::{to_commit, to_fields};
+use hostler_runtime::messages::batch::Records;
+use hostler_runtime::messages::integrity::Integrity;
+use hostler_runtime::state::item::{to_commit, to_fields};
 use jiff::Timestamp;
 
 use crate::readings::{BATCH, Reading, ReadingEvent, STREAMS, Sensor, SensorDecider, envelope, stored};

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{Commit, Failure, Incoming, Payload, StreamId, StreamVersion};
-use hostler_runtime::{
-    Cause, Clock, EntryFailure, EntryResults, EventStore, Handler, Ids, Outbound, Queues, Shell, StoreError,
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::ports::{
+    Clock, EntryFailure, EntryResults, EventStore, Ids, Outbound, Queues, StoreError,
 };
+use hostler_runtime::state::shell::{Cause, Shell};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -61,7 +63,7 @@ impl EventStore for Still {
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {
         commit.check_size()?;
-        black_box(hostler_runtime::item::to_fields(commit).unwrap());
+        black_box(hostler_runtime::state::item::to_fields(commit).unwrap());
         for envelope in commit.envelopes() {
             black_box(envelope.to_json().unwrap());
         }

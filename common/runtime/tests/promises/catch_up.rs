@@ -1,8 +1,9 @@
 //! Projections that catch up: the event is a hint, the store is the truth.
 
 use hostler_core::{Envelope, Failure, StreamId, StreamVersion};
-use hostler_runtime::catch_up::{CaughtUp, Follower};
-use hostler_runtime::{Fold, Row, Views};
+use hostler_runtime::ports::{Row, Views};
+use hostler_runtime::state::catch_up::{CaughtUp, Follower};
+use hostler_runtime::state::history::Fold;
 use hostler_testkit::memory::MemoryViews;
 use proptest::prelude::*;
 use serde_json::json;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use futures::FutureExt;
 use hostler_core::Failure;
-use hostler_runtime::control::{read, update};
-use hostler_runtime::{Control, PortError};
+use hostler_runtime::ports::{Control, PortError};
+use hostler_runtime::state::control::{read, update};
 use hostler_testkit::memory::MemoryControl;
 use serde_json::json;
 

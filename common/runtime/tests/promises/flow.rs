@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::flow::Level;
-use hostler_runtime::flow::{Backpressure, Consumers, Depths, Overload, Produce, Watch};
-use hostler_runtime::{Clock, EntryFailure, Shell};
+use hostler_runtime::operations::flow::{Backpressure, Consumers, Depths, Overload, Produce, Watch};
+use hostler_runtime::ports::{Clock, EntryFailure};
+use hostler_runtime::state::shell::Shell;
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use jiff::SignedDuration;
@@ -158,7 +159,14 @@ async fn producers_choose_what_an_emergency_does_to_them() {
 async fn producers_produce_when_nobody_can_tell_them() {
     let ground = Ground::new();
     let emergency = json!({ "orders": { "level": "emergency", "concurrency": 100 } });
-    hostler_runtime::Control::put(&ground.control, hostler_runtime::flow::KEY, &emergency, 0).await.unwrap();
+    hostler_runtime::ports::Control::put(
+        &ground.control,
+        hostler_runtime::operations::flow::KEY,
+        &emergency,
+        0,
+    )
+    .await
+    .unwrap();
     ground.control.faults().fail_reads_next(1);
     let backpressure = ground.backpressure();
     assert_eq!(backpressure.admit(Overload::Signal).await, Ok(Produce::Send));

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use hostler_core::{Commit, ContractError, EventId, Failure, StreamId, StreamVersion, TimerId};
-use hostler_runtime::history::{load, load_until};
-use hostler_runtime::item::{Field, Fields, to_commit, to_fields};
-use hostler_runtime::{EventStore, Fold, HistoryError, StoreError};
+use hostler_runtime::ports::{EventStore, StoreError};
+use hostler_runtime::state::history::{Fold, HistoryError};
+use hostler_runtime::state::history::{load, load_until};
+use hostler_runtime::state::item::{Field, Fields, to_commit, to_fields};
 use hostler_testkit::sample;
 use jiff::SignedDuration;
 use proptest::prelude::*;

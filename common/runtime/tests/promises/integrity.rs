@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{Actor, Commit, Envelope, Failure, Incoming};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::{Batch, Handler, Integrity, Outbound, Queues, SigningKeys};
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::ports::{Outbound, Queues};
 use hostler_testkit::memory::{MemoryBus, MemoryQueues, deliver, outbox_records};
 use hostler_testkit::{SeededIds, TestClock, sample};
 use serde_json::{Value, json};

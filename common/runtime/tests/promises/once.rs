@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::Failure;
-use hostler_runtime::once::{payload_hash, powertools_key};
-use hostler_runtime::{Fence, NotTried, Once, OnceError};
+use hostler_runtime::effects::once::{Fence, NotTried, Once, OnceError};
+use hostler_runtime::effects::once::{payload_hash, powertools_key};
 use hostler_testkit::memory::MemoryLeases;
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Commit, Envelope, Failure, RecordedTimer, TimerId};
-use hostler_runtime::relay::{OutboxRecord, Relay, Relayed};
-use hostler_runtime::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
+use hostler_runtime::messages::relay::{OutboxRecord, Relay, Relayed};
+use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
 use hostler_testkit::memory::{MemoryBus, MemoryQueues, outbox_records};
 use hostler_testkit::{TestClock, sample};
 use jiff::SignedDuration;

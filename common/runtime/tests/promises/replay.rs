@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{Category, Commit, Failure, Incoming};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::replay::{Replayer, Selection, Told};
-use hostler_runtime::{Batch, Clock, EventStore, Handler, Outbound, Queues};
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::operations::replay::{Replayer, Selection, Told};
+use hostler_runtime::ports::{Clock, EventStore, Outbound, Queues};
 use hostler_testkit::memory::{Delivered, MemoryBus, MemoryQueues, MemoryStore, deliver};
 use hostler_testkit::{SeededIds, TestClock, sample};
 use jiff::{SignedDuration, Timestamp};

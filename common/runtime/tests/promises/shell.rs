@@ -1,7 +1,8 @@
 //! The shell: each cause commits once, on the newest state, whatever happens in between.
 
 use hostler_core::{Failure, StreamVersion, TraceContext};
-use hostler_runtime::{Cause, ExecuteError, Outcome, StoreError};
+use hostler_runtime::ports::StoreError;
+use hostler_runtime::state::shell::{Cause, ExecuteError, Outcome};
 
 use crate::tally::{Added, AddsNothing, Ground, Input, Tally, cause_of, rival, stream};
 

@@ -1,8 +1,9 @@
 //! Snapshots, how long causes are remembered, and what is refused for its size.
 
 use hostler_core::{Category, CausationId, Commit, CommitError, Failure, SeenCause, Snapshot, StreamVersion};
-use hostler_runtime::shell::SNAPSHOT_EVERY;
-use hostler_runtime::{ExecuteError, Outcome, StoreError};
+use hostler_runtime::ports::StoreError;
+use hostler_runtime::state::shell::SNAPSHOT_EVERY;
+use hostler_runtime::state::shell::{ExecuteError, Outcome};
 use hostler_testkit::sample;
 use jiff::SignedDuration;
 use serde_json::json;

@@ -6,7 +6,7 @@ use hostler_core::{
     Actor, Addressed, CausationId, Commit, ContractError, CorrelationId, Data, Decider, Decision, Payload,
     SetTimer, StreamId,
 };
-use hostler_runtime::{Cause, Shell};
+use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::MemoryStore;
 use hostler_testkit::{SeededIds, TestClock, sample};
 use jiff::{SignedDuration, Timestamp};
@@ -170,7 +170,7 @@ impl Ground {
         }
     }
 
-    pub async fn add(&self, cause: &str, n: u64) -> hostler_runtime::Executed<Tally<1>> {
+    pub async fn add(&self, cause: &str, n: u64) -> hostler_runtime::state::shell::Executed<Tally<1>> {
         self.shell.execute::<Tally<1>>(&stream(), &cause_of(cause), &Input::Add(n)).await.unwrap()
     }
 

@@ -1,8 +1,8 @@
 //! Timers: hop by hop until they are due, and then delivered.
 
 use hostler_core::{Failure, Incoming, TimerFired};
-use hostler_runtime::timers::{Fired, TIMERS_QUEUE, fire};
-use hostler_runtime::{Clock, Queues};
+use hostler_runtime::messages::timers::{Fired, TIMERS_QUEUE, fire};
+use hostler_runtime::ports::{Clock, Queues};
 use hostler_testkit::memory::MemoryQueues;
 use hostler_testkit::{TestClock, sample};
 use jiff::SignedDuration;
@@ -40,7 +40,7 @@ async fn a_timer_hops_until_it_is_due_and_is_never_early() {
         let queues = MemoryQueues::new(&clock, [TIMERS_QUEUE, "orders"]);
         let set = timer(&clock, seconds);
         let body = serde_json::to_string(&set).unwrap();
-        let message = hostler_runtime::Outbound { body, ..Default::default() };
+        let message = hostler_runtime::ports::Outbound { body, ..Default::default() };
         assert!(queues.send(TIMERS_QUEUE, &[message]).await[0].is_ok());
         assert_eq!(run(&clock, &queues).await, (hops, seconds), "set {seconds} s ahead");
         let delivered = queues.peek("orders").remove(0);

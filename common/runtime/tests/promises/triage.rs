@@ -8,12 +8,14 @@ use hostler_core::triage::{
     FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
 };
 use hostler_core::{Category, CausationId, Failure, Incoming};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::timers::fire;
-use hostler_runtime::triage::stream;
-use hostler_runtime::{
-    Batch, Cause, Clock, ExecuteError, Handler, OrderingKeys, Outbound, Queues, Shell, Triage,
-};
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::ordering::OrderingKeys;
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::messages::timers::fire;
+use hostler_runtime::operations::triage::Triage;
+use hostler_runtime::operations::triage::stream;
+use hostler_runtime::ports::{Clock, Outbound, Queues};
+use hostler_runtime::state::shell::{Cause, ExecuteError, Shell};
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
 };

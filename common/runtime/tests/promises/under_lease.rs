@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::{Category, Failure, StreamVersion};
-use hostler_runtime::{Fold, Lease, Once, Recorded};
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::effects::under_lease::{Lease, Recorded};
+use hostler_runtime::state::history::Fold;
 use hostler_testkit::SeededIds;
 use hostler_testkit::memory::MemoryLeases;
 

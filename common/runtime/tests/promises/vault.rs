@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hostler_core::Failure;
-use hostler_runtime::Control;
-use hostler_runtime::vault::{Opened, Sealed, Vault, VaultError};
+use hostler_runtime::ports::Control;
+use hostler_runtime::state::vault::{Opened, Sealed, Vault, VaultError};
 use hostler_testkit::memory::MemoryControl;
 use serde_json::json;
 

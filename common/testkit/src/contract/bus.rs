@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_core::{Envelope, EventId, Incoming};
-use hostler_runtime::EventBus;
+use hostler_runtime::ports::EventBus;
 use serde_json::json;
 
 use super::{Inbox, Supports, drain, fresh};

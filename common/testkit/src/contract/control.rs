@@ -1,7 +1,7 @@
 //! The contract of shared control state.
 
 use futures::future::join_all;
-use hostler_runtime::{Control, Entry};
+use hostler_runtime::ports::{Control, Entry};
 use serde_json::json;
 
 use super::fresh;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hostler_core::Commit;
-use hostler_runtime::EventStore;
-use hostler_runtime::replay::EventLog;
+use hostler_runtime::operations::replay::EventLog;
+use hostler_runtime::ports::EventStore;
 
 use super::fresh;
 use crate::sample;

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use hostler_core::{Commit, CommitError, CommitId, StreamId, StreamVersion};
-use hostler_runtime::{EventStore, StoreError};
+use hostler_runtime::ports::{EventStore, StoreError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

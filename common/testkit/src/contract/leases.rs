@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use hostler_core::CausationId;
-use hostler_runtime::{Claim, Claimed, Leases};
+use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 

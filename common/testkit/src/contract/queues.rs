@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hostler_runtime::{Outbound, Queues};
+use hostler_runtime::ports::{Outbound, Queues};
 use serde_json::json;
 
 use super::{Delivery, Inbox, Supports, drain, fresh};

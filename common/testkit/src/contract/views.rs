@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use hostler_runtime::{Row, Views};
+use hostler_runtime::ports::{Row, Views};
 use serde_json::json;
 
 use super::{Supports, fresh};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_core::Envelope;
-use hostler_runtime::{EntryFailure, EntryResults, EventBus, Outbound};
+use hostler_runtime::ports::{EntryFailure, EntryResults, EventBus, Outbound};
 
 use crate::faults::{FaultPlan, batch};
 use crate::memory::MemoryQueues;

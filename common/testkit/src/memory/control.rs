@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_runtime::{Control, Entry, PortError};
+use hostler_runtime::ports::{Control, Entry, PortError};
 use serde_json::Value;
 
 use crate::faults::{Fault, FaultPlan, injected};

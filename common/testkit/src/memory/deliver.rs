@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hostler_core::Commit;
-use hostler_runtime::batch::Records;
-use hostler_runtime::relay::OutboxRecord;
-use hostler_runtime::{Batch, Handler};
+use hostler_runtime::messages::batch::Records;
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::relay::OutboxRecord;
 use serde_json::{Map, Value, json};
 
 use crate::memory::{MemoryQueues, MemoryStore, Received};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_core::CausationId;
-use hostler_runtime::{Claim, Claimed, Leases, PortError};
+use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
+use hostler_runtime::ports::PortError;
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use hostler_core::Commit;
-use hostler_runtime::PortError;
-use hostler_runtime::replay::{EventLog, LogPage};
+use hostler_runtime::operations::replay::{EventLog, LogPage};
+use hostler_runtime::ports::PortError;
 
 use super::MemoryStore;
 use crate::faults::{Fault, injected};

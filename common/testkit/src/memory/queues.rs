@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_runtime::{Clock, EntryFailure, EntryResults, Outbound, Queues};
+use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, Outbound, Queues};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::TestClock;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
-use hostler_runtime::{EventStore, StoreError};
+use hostler_runtime::ports::{EventStore, StoreError};
 
 use crate::faults::{Fault, FaultPlan, injected};
 

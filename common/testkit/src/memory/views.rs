@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_runtime::{Page, PortError, Row, Views};
+use hostler_runtime::ports::{Page, PortError, Row, Views};
 
 use crate::faults::{Fault, FaultPlan, injected};
 

@@ -6,7 +6,10 @@ use hostler_core::saga::{Saga, SagaCommand, SagaDefinition, SagaRef, SagaState, 
 use hostler_core::{
     Actor, Addressed, Category, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Payload, StreamId,
 };
-use hostler_runtime::{Application, Clock, Fold, HttpHandler, Ids, Outbound, Queues, Request, Response};
+use hostler_runtime::ports::{Clock, Ids, Outbound, Queues};
+use hostler_runtime::register::Application;
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_runtime::state::history::Fold;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -208,7 +211,9 @@ impl<A: Application> World<A> {
     /// The failures that triage has not dealt with.
     #[must_use]
     pub fn failures(&self) -> Vec<Value> {
-        let rows = self.views.rows(hostler_runtime::triage::FAILURES).into_iter();
-        rows.filter(|row| row.group == hostler_runtime::triage::OPEN).map(|row| json!(row.body)).collect()
+        let rows = self.views.rows(hostler_runtime::operations::triage::FAILURES).into_iter();
+        rows.filter(|row| row.group == hostler_runtime::operations::triage::OPEN)
+            .map(|row| json!(row.body))
+            .collect()
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostler_runtime::{Clock, Request};
+use hostler_runtime::ports::Clock;
+use hostler_runtime::serving::http::Request;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 

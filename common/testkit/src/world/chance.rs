@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use hostler_runtime::Clock;
+use hostler_runtime::ports::Clock;
 use jiff::SignedDuration;
 
 use super::switch::{Switch, WriteFault};

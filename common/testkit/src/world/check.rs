@@ -6,8 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use hostler_core::saga::{Saga, SagaDefinition, SagaStatus};
 use hostler_core::triage::FailureDecider;
 use hostler_core::{Decider, StreamId, StreamVersion};
+use hostler_runtime::ports::Row;
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Entities, Entity, SagaEntity, SagaEntry, Viewed, row};
-use hostler_runtime::{Application, Fold, Register, Row};
+use hostler_runtime::state::history::Fold;
 use serde_json::Value;
 
 use super::{Triaged, World};

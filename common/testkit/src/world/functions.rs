@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::leases::Leases;
+use hostler_runtime::effects::once::Once;
+use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::ordering::OrderingKeys;
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::operations::triage::Triage;
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Views};
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{COMMANDS_QUEUE, Does, Function, Queue};
-use hostler_runtime::relay::Relay;
-use hostler_runtime::serve::{AnswerQueries, FireTimers, ProjectViews};
-use hostler_runtime::{
-    Application, Batch, Breakers, Clock, Control, EventBus, EventStore, Handler, Ids, Leases, Once,
-    OrderingKeys, Queues, Register, Shell, StepWorker, Triage, Views,
-};
+use hostler_runtime::serving::{AnswerQueries, FireTimers, ProjectViews};
+use hostler_runtime::state::shell::Shell;
 
 use super::{Callers, Outages, Switch};
 

@@ -5,9 +5,11 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use hostler_runtime::batch::{BatchResponse, dead_letter_queue};
-use hostler_runtime::timers::TIMERS_QUEUE;
-use hostler_runtime::{Application, Clock, Outbound, Queues, Request, Response};
+use hostler_runtime::messages::batch::{BatchResponse, dead_letter_queue};
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::ports::{Clock, Outbound, Queues};
+use hostler_runtime::register::Application;
+use hostler_runtime::serving::http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::World;

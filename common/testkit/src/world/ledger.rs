@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostler_core::saga::{Direction, SagaDefinition, SagaEvent, StepName};
 use hostler_core::triage::{FailureDecider, FailureEvent, FailureState};
 use hostler_core::{Category, Commit, Decider, Payload, StreamId, StreamVersion};
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Entities, Entity, SagaEntry, Viewed};
-use hostler_runtime::{Application, Register};
 use uuid::Uuid;
 
 use super::switch::Switch;

@@ -3,7 +3,7 @@
 //! ```no_run
 //! # use std::time::Duration;
 //! # use hostler_testkit::World;
-//! # async fn example<A: hostler_runtime::Application>(operations: hostler_runtime::register::Operations) {
+//! # async fn example<A: hostler_runtime::register::Application>(operations: hostler_runtime::register::Operations) {
 //! // The handlers of its step functions are given; all others are the runtime's.
 //! let mut world = World::<A>::new(operations, |ports| vec![]);
 //! world.accepted("place-order", serde_json::json!({ "order": "o-1" })).await;
@@ -35,12 +35,16 @@ use std::sync::{Arc, Mutex};
 
 use hostler_core::Incoming;
 use hostler_core::triage::FAILURES_QUEUE;
-use hostler_runtime::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::messages::relay::OutboxRecord;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::{Clock, Outbound};
+use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Operations};
-use hostler_runtime::relay::OutboxRecord;
-use hostler_runtime::serve::CommandEdge;
-use hostler_runtime::timers::TIMERS_QUEUE;
-use hostler_runtime::{Application, Backpressure, Clock, Handler, HttpHandler, Outbound, Register, Request};
+use hostler_runtime::serving::CommandEdge;
+use hostler_runtime::serving::http::{HttpHandler, Request};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Random;
@@ -260,7 +264,7 @@ impl<A: Application> World<A> {
     /// # use std::time::Duration;
     /// # use hostler_testkit::World;
     /// # use hostler_testkit::world::{Chaos, Ended};
-    /// # async fn run<A: hostler_runtime::Application>(mut world: World<A>, seed: u64) -> Ended {
+    /// # async fn run<A: hostler_runtime::register::Application>(mut world: World<A>, seed: u64) -> Ended {
     /// world.unleash(Chaos::seeded(seed));
     /// let order = serde_json::json!({ "order": "o-1" });
     /// world.post_later(Duration::ZERO, Duration::from_secs(3_600), "place-order", &order);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostler_runtime::{Clock, StepError};
+use hostler_runtime::effects::steps::StepError;
+use hostler_runtime::ports::Clock;
 use jiff::SignedDuration;
 
 use super::switch::{Switch, WorkedOn};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{CausationId, Commit, Envelope, StreamId, StreamVersion};
-use hostler_runtime::{
-    Claim, Claimed, Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Leases,
-    Outbound, Page, PortError, Queues, Row, StoreError, Views,
+use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
+use hostler_runtime::ports::{
+    Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Outbound, Page, PortError,
+    Queues, Row, StoreError, Views,
 };
 use jiff::Timestamp;
 use serde_json::Value;

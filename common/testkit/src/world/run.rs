@@ -6,12 +6,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_core::{CommandId, EventId, Incoming};
-use hostler_runtime::batch::{REPLAY, dead_letter_queue};
+use hostler_runtime::messages::batch::{REPLAY, dead_letter_queue};
+use hostler_runtime::messages::relay::OutboxRecord;
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::ports::{Clock, Outbound};
 use hostler_runtime::register::Does;
-use hostler_runtime::relay::OutboxRecord;
-use hostler_runtime::serve::relay_outbox;
-use hostler_runtime::timers::TIMERS_QUEUE;
-use hostler_runtime::{Application, Clock, Outbound, Register, Request};
+use hostler_runtime::register::{Application, Register};
+use hostler_runtime::serving::http::Request;
+use hostler_runtime::serving::relay_outbox;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -278,7 +280,7 @@ impl<A: Application> World<A> {
         &mut self,
         queue: &'static str,
         received: Vec<Received>,
-        response: hostler_runtime::batch::BatchResponse,
+        response: hostler_runtime::messages::batch::BatchResponse,
     ) {
         let at = self.functions.readers.iter().position(|reader| reader.queue.name == queue);
         let at = at.expect("it was delivered before");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
-use hostler_runtime::{Clock, Page};
+use hostler_runtime::ports::{Clock, Page};
 use jiff::{SignedDuration, Timestamp};
 
 use super::chance::{ByChance, YIELDING_PERCENT, YIELDS_MAX};

@@ -1,7 +1,7 @@
 //! Takes orders, what operators ask for, and the courier's callbacks.
 
 use hostler::aws::lambda::{Error, Function};
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 use orders::{Shop, operations};
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler::aws::lambda::{Error, Function};
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 use orders::Shop;
 use orders::outside::OutsideInControl;
 use orders::shipment::ShipParcels;

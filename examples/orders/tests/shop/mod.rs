@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use hostler::prelude::*;
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 use hostler::testkit::World;
 use hostler::testkit::world::{Outages, Ports};
 use orders::fraud::CheckCards;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler::prelude::*;
-use hostler::runtime::CallbackKey;
+use hostler::runtime::serving::callback::CallbackKey;
 use hostler::testkit::World;
 use hostler::testkit::clock::Random;
 use hostler::testkit::world::{Chaos, Ended, Ports, STORE};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hostler_core::commit::RecordedEvent;
-use hostler_runtime::item::to_events;
+use hostler_runtime::state::item::to_events;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use hostler_aws::DynamoControl;
 use hostler_core::breaker::{Breaker, Override};
-use hostler_runtime::Control;
-use hostler_runtime::breakers::{INDEX, key};
+use hostler_runtime::effects::breakers::{INDEX, key};
+use hostler_runtime::ports::Control;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

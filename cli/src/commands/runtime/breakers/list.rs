@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, Color};
 use hostler_core::breaker::{Breaker, BreakerState};
-use hostler_runtime::Control;
-use hostler_runtime::breakers::key;
+use hostler_runtime::effects::breakers::key;
+use hostler_runtime::ports::Control;
 use jiff::Timestamp;
 use serde::Serialize;
 

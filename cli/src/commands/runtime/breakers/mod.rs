@@ -7,8 +7,8 @@ mod list;
 use std::collections::BTreeMap;
 
 use hostler_aws::DynamoControl;
-use hostler_runtime::Control;
-use hostler_runtime::breakers::INDEX;
+use hostler_runtime::effects::breakers::INDEX;
+use hostler_runtime::ports::Control;
 use jiff::Timestamp;
 
 pub(crate) use args::BreakersArgs;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hostler_app::Register;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock};
-use hostler_runtime::replay::{Replayer, Selection, Told};
+use hostler_runtime::operations::replay::{Replayer, Selection, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use uuid::Uuid;

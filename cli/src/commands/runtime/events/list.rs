@@ -3,8 +3,8 @@
 use comfy_table::Cell;
 use hostler_aws::{DynamoEventLog, DynamoEventStore};
 use hostler_core::{Commit, Envelope, StreamVersion};
-use hostler_runtime::EventStore;
-use hostler_runtime::replay::{EventLog, Selection};
+use hostler_runtime::operations::replay::{EventLog, Selection};
+use hostler_runtime::ports::EventStore;
 
 use super::args::ListArgs;
 use crate::error::{CliError, Source};

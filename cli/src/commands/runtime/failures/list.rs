@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color};
-use hostler_runtime::triage::OPEN;
+use hostler_runtime::operations::triage::OPEN;
 use jiff::Timestamp;
 
 use super::args::{ListArgs, Which};
