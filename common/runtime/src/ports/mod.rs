@@ -183,7 +183,7 @@ pub struct Entry {
 }
 
 /// Shared control state: small values that many functions read, always changed by conditional writes. See
-/// [`control::update`](crate::control::update).
+/// [`control::update`](crate::state::control::update).
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Reads one value, consistently.

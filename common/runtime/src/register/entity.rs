@@ -7,8 +7,8 @@ use hostler_core::{Decider, StreamId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::history::Fold;
 use crate::ports::Row;
+use crate::state::history::Fold;
 
 /// A kind of stream: one decider.
 pub trait Entity: 'static {

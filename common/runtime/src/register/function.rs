@@ -3,7 +3,7 @@
 use hostler_core::triage::FAILURES_QUEUE;
 
 use super::COMMANDS_QUEUE;
-use crate::timers::TIMERS_QUEUE;
+use crate::messages::timers::TIMERS_QUEUE;
 
 /// For how many seconds a message is hidden from others once it is received, unless a function says otherwise.
 const VISIBILITY_SECONDS: u32 = 180;

@@ -16,13 +16,13 @@ use hostler_core::saga::{SagaOperation, SagaRefusal};
 use hostler_core::triage::FailureOperation;
 use hostler_core::{Decider, Incoming, OperatorCommands};
 
-use crate::flow::{Consumers, Depths, Watch};
-use crate::ordering::OrderingKeys;
+use crate::messages::ordering::OrderingKeys;
+use crate::messages::relay::Relay;
+use crate::operations::flow::{Consumers, Depths, Watch};
+use crate::operations::triage::{KeyOf, Triage};
 use crate::ports::{Clock, Control, EventBus, Queues};
-use crate::relay::Relay;
-use crate::sagas::Sagas;
-use crate::shell::Shell;
-use crate::triage::{KeyOf, Triage};
+use crate::serving::sagas::Sagas;
+use crate::state::shell::Shell;
 
 pub use entity::{Entity, Operated, Refused, SagaEntity, SagaEntry, Shown, Viewed, row};
 pub use function::{Does, Function, Queue};
@@ -129,7 +129,9 @@ impl<A: Application> Register<A> {
     /// The dead-letter queue of the relay.
     #[must_use]
     pub fn relay_failures() -> String {
-        crate::batch::dead_letter_queue(Self::that(Does::Relay).map_or("relay-outbox", |relay| relay.name))
+        crate::messages::batch::dead_letter_queue(
+            Self::that(Does::Relay).map_or("relay-outbox", |relay| relay.name),
+        )
     }
 
     /// The relay, which tells the views' queue of what moves.

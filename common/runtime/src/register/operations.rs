@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::sagas::Callbacks;
 use super::{Entity, Operated, Refused};
-use crate::http::Response;
-use crate::shell::{Cause, ExecuteError, Executed, Outcome, Shell};
+use crate::serving::http::Response;
+use crate::state::shell::{Cause, ExecuteError, Executed, Outcome, Shell};
 
 /// A command that was accepted.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use hostler_core::triage::{
 };
 
 use super::{Asked, Entity, Operated, Operations, Refused, Shown, Viewed};
-use crate::triage::{FAILURES, shown};
+use crate::operations::triage::{FAILURES, shown};
 
 /// Messages that could not be handled.
 #[derive(Debug, Clone, Copy)]

@@ -15,8 +15,8 @@ use super::{
     Accept, Accepted, Application, Asked, Entities, Entity, Operated, Operations, Refused, Rejected,
     SagaEntity, SagaEntry, Viewed, operate,
 };
-use crate::callback::CallbackKey;
-use crate::shell::{Cause, Shell};
+use crate::serving::callback::CallbackKey;
+use crate::state::shell::{Cause, Shell};
 
 impl Operations {
     /// The operators' commands of all sagas of an application.

@@ -1,0 +1,19 @@
+//! A replayed message is handled only where handling changes read models and nothing else.
+
+use async_trait::async_trait;
+
+use crate::messages::batch::layer::{Delivery, Disposition, Handled, Layer, Next};
+use crate::messages::batch::record::is_replay;
+
+pub(super) struct SkipReplays;
+
+#[async_trait]
+impl Layer for SkipReplays {
+    async fn handle<'a>(&'a self, delivery: &'a Delivery<'a>, next: Next<'a>) -> Handled {
+        if is_replay(delivery.record) && !delivery.invocation.handler.replays() {
+            tracing::info!(replays_left_alone = 1, "replayed message is skipped");
+            return Ok(Disposition::Done);
+        }
+        next.run(delivery).await
+    }
+}

@@ -1,0 +1,18 @@
+//! A message whose signature does not match is not handled.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::messages::batch::layer::{Delivery, Handled, Layer, Next};
+use crate::messages::integrity::Integrity;
+
+pub(super) struct Verify(pub(super) Arc<Integrity>);
+
+#[async_trait]
+impl Layer for Verify {
+    async fn handle<'a>(&'a self, delivery: &'a Delivery<'a>, next: Next<'a>) -> Handled {
+        self.0.verify(delivery.message()?)?;
+        next.run(delivery).await
+    }
+}

@@ -1,0 +1,6 @@
+//! How an application is operated: failures and their retries, flow, replay, telemetry.
+
+pub mod flow;
+pub mod replay;
+pub mod telemetry;
+pub mod triage;
