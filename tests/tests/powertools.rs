@@ -24,12 +24,12 @@ const TABLE: &str = "idempotency";
 const LOCK_FILE: &str = include_str!("../python/requirements.txt");
 
 /// A table, and both sides of it.
-struct Ground {
+struct Fixture {
     account: Account,
     once: Once,
 }
 
-impl Ground {
+impl Fixture {
     async fn new() -> Self {
         let account = Cloud::shared().await.unwrap().new_account();
         let config = account.sdk_config();
@@ -99,57 +99,57 @@ async fn create_table(config: &SdkConfig) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_replays_what_the_other_has_completed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     assert_eq!(
-        ground.python("o-1", 42).await,
+        fixture.python("o-1", 42).await,
         json!({ "result": { "charged": 42, "by": "python" }, "ran": true })
     );
-    assert_eq!(ground.rust("o-1", 42).await.unwrap(), json!({ "charged": 42, "by": "python" }));
+    assert_eq!(fixture.rust("o-1", 42).await.unwrap(), json!({ "charged": 42, "by": "python" }));
 
-    assert_eq!(ground.rust("o-2", 7).await.unwrap()["by"], "rust");
+    assert_eq!(fixture.rust("o-2", 7).await.unwrap()["by"], "rust");
     assert_eq!(
-        ground.python("o-2", 7).await,
+        fixture.python("o-2", 7).await,
         json!({ "result": { "charged": 7, "by": "rust" }, "ran": false })
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_refuses_another_payload_under_a_key_of_the_other() {
-    let ground = Ground::new().await;
-    ground.python("o-1", 42).await;
-    let refused = ground.rust("o-1", 43).await;
+    let fixture = Fixture::new().await;
+    fixture.python("o-1", 42).await;
+    let refused = fixture.rust("o-1", 43).await;
     assert!(matches!(refused, Err(OnceError::NotTried(NotTried::PayloadMismatch { .. }))), "{refused:?}");
 
-    ground.rust("o-2", 7).await.unwrap();
-    assert_eq!(ground.python("o-2", 8).await, json!({ "error": "IdempotencyValidationError" }));
+    fixture.rust("o-2", 7).await.unwrap();
+    assert_eq!(fixture.python("o-2", 8).await, json!({ "error": "IdempotencyValidationError" }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rust_respects_a_lease_of_python_and_takes_over_when_it_ran_out() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let mut held = request("o-1", 42);
     (held["remaining_ms"], held["hold_seconds"]) = (json!(3_000), json!(60));
-    let mut python = ground.start_python(held).await;
+    let mut python = fixture.start_python(held).await;
     let mut line = String::new();
     BufReader::new(python.stdout.as_mut().unwrap()).read_line(&mut line).await.unwrap();
     assert_eq!(line.trim(), "holding");
-    let busy = ground.rust("o-1", 42).await;
+    let busy = fixture.rust("o-1", 42).await;
     let Err(OnceError::NotTried(NotTried::InProgress { again_in, .. })) = busy else { panic!("{busy:?}") };
     assert!(again_in <= Duration::from_secs(4), "{again_in:?}");
     // Its process dies in the middle of its work, and nobody gives the lease back.
     python.kill().await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(ground.rust("o-1", 42).await.unwrap()["by"], "rust");
+    assert_eq!(fixture.rust("o-1", 42).await.unwrap()["by"], "rust");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_respects_a_lease_of_rust() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let charge = async |_| {
-        let meanwhile = ground.python("o-1", 42).await;
+        let meanwhile = fixture.python("o-1", 42).await;
         assert_eq!(meanwhile, json!({ "error": "IdempotencyAlreadyInProgressError" }));
         Ok::<_, ()>(json!({ "charged": 42, "by": "rust" }))
     };
-    ground.once.run(&key("o-1"), &json!(42), charge).await.unwrap();
-    assert_eq!(ground.python("o-1", 42).await["result"]["by"], "rust");
+    fixture.once.run(&key("o-1"), &json!(42), charge).await.unwrap();
+    assert_eq!(fixture.python("o-1", 42).await["result"]["by"], "rust");
 }

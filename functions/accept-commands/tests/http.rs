@@ -16,7 +16,7 @@ use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};
 
-struct Ground {
+struct Fixture {
     store: MemoryStore,
     key: CallbackKey,
     control: MemoryControl,
@@ -24,7 +24,7 @@ struct Ground {
     function: AcceptCommands,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let (store, key) =
             (MemoryStore::default(), CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap());
@@ -93,27 +93,27 @@ fn refused(answer: &Response, status: u16, code: &str, says: &str) {
 
 #[tokio::test]
 async fn what_is_accepted_says_where_it_was_recorded() {
-    let ground = Ground::new();
-    let answer = ground.enrol().await;
+    let fixture = Fixture::new();
+    let answer = fixture.enrol().await;
     assert_eq!(answer.status, 202);
     assert_eq!(answer.body, json!({ "stream": "host#h-1", "version": 1, "repeated": false, "host": "h-1" }));
-    let again = ground.enrol().await;
+    let again = fixture.enrol().await;
     assert_eq!(
         (again.status, &again.body["repeated"]),
         (202, &json!(true)),
         "the same again changes nothing"
     );
-    assert_eq!(ground.commits(), 1);
+    assert_eq!(fixture.commits(), 1);
 }
 
 #[tokio::test]
 async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
-    let ground = Ground::new();
-    ground.enrol().await;
+    let fixture = Fixture::new();
+    fixture.enrol().await;
     let emergency = json!({ "deploy-host": { "level": "emergency", "concurrency": 100 } });
-    assert!(ground.control.put(hostler_runtime::operations::flow::KEY, &emergency, 0).await.unwrap());
-    ground.clock.advance_seconds(5);
-    let refused = ground.enrol().await;
+    assert!(fixture.control.put(hostler_runtime::operations::flow::KEY, &emergency, 0).await.unwrap());
+    fixture.clock.advance_seconds(5);
+    let refused = fixture.enrol().await;
     assert_eq!((refused.status, &refused.body["error"]), (429, &json!("overloaded")), "{refused:?}");
     assert_eq!(refused.headers["retry-after"], "30");
     assert!(refused.body["message"].as_str().unwrap().contains("deploy-host"), "{refused:?}");
@@ -125,21 +125,21 @@ async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
         body: json!({ "outcome": "succeeded" }).to_string(),
         ..Request::default()
     };
-    assert_eq!(ground.send(&callback).await.status, 403, "it is heard, and its token is wrong");
+    assert_eq!(fixture.send(&callback).await.status, 403, "it is heard, and its token is wrong");
     let over = json!({ "deploy-host": { "level": "scale", "concurrency": 40 } });
-    assert!(ground.control.put(hostler_runtime::operations::flow::KEY, &over, 1).await.unwrap());
-    ground.clock.advance_seconds(5);
-    assert_eq!(ground.enrol().await.status, 202);
+    assert!(fixture.control.put(hostler_runtime::operations::flow::KEY, &over, 1).await.unwrap());
+    fixture.clock.advance_seconds(5);
+    assert_eq!(fixture.enrol().await.status, 202);
 }
 
 #[tokio::test]
 async fn who_asks_and_why_is_recorded() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = with_header(command("enrol-host", enrolment()), "traceparent", trace);
     let request = with_header(request, "idempotency-key", "change-7");
-    ground.send(&Request { caller: Some("arn:aws:iam::1:user/ada".to_owned()), ..request }).await;
-    let commit = ground.store.outbox_since(0).remove(0);
+    fixture.send(&Request { caller: Some("arn:aws:iam::1:user/ada".to_owned()), ..request }).await;
+    let commit = fixture.store.outbox_since(0).remove(0);
     assert_eq!(commit.actor.0, "arn:aws:iam::1:user/ada");
     let cause = commit.causation_id.as_str();
     assert!(cause.starts_with("key:") && cause.contains(":change-7/"), "{cause}");
@@ -149,16 +149,16 @@ async fn who_asks_and_why_is_recorded() {
 
 #[tokio::test]
 async fn a_key_stands_for_one_content_of_one_caller() {
-    let ground = Ground::new();
-    ground.enrol().await;
+    let fixture = Fixture::new();
+    fixture.enrol().await;
     let label = |rack: &str, caller: &str| {
         let command = command("label-host", json!({ "host": "h-1", "set": { "rack": rack } }));
         Request { caller: Some(caller.to_owned()), ..with_header(command, "idempotency-key", "change-7") }
     };
-    assert_eq!(ground.send(&label("r1", "ada")).await.status, 202);
-    let refused = ground.send(&label("r2", "ada")).await;
+    assert_eq!(fixture.send(&label("r1", "ada")).await.status, 202);
+    let refused = fixture.send(&label("r2", "ada")).await;
     assert_eq!((refused.status, &refused.body["error"]), (409, &json!("payload-mismatch")), "{refused:?}");
-    let other = ground.send(&label("r3", "bob")).await;
+    let other = fixture.send(&label("r3", "bob")).await;
     assert_eq!(
         (other.status, &other.body["repeated"]),
         (202, &json!(false)),
@@ -167,151 +167,155 @@ async fn a_key_stands_for_one_content_of_one_caller() {
     let command = command("requalify-host", json!({ "host": "h-1" }));
     let another =
         Request { caller: Some("ada".to_owned()), ..with_header(command, "idempotency-key", "change-7") };
-    assert_eq!(ground.send(&another).await.body["error"], "not-quarantined", "so are another command's");
-    let repeated = ground.send(&label("r1", "ada")).await;
+    assert_eq!(fixture.send(&another).await.body["error"], "not-quarantined", "so are another command's");
+    let repeated = fixture.send(&label("r1", "ada")).await;
     assert_eq!((repeated.status, &repeated.body["repeated"]), (202, &json!(true)), "{repeated:?}");
 }
 
 #[tokio::test]
 async fn a_key_makes_a_repeat_harmless_even_where_the_command_alone_would_be_refused() {
-    let ground = Ground::new();
-    ground.enrol().await;
+    let fixture = Fixture::new();
+    fixture.enrol().await;
     let label = json!({ "host": "h-1", "set": { "rack": "r1" } });
     let request = with_header(command("label-host", label), "idempotency-key", "label-1");
     let versions =
-        [ground.send(&request).await, ground.send(&request).await].map(|a| a.body["version"].clone());
+        [fixture.send(&request).await, fixture.send(&request).await].map(|a| a.body["version"].clone());
     assert_eq!(versions, [json!(2), json!(2)]);
-    assert_eq!(ground.commits(), 2);
+    assert_eq!(fixture.commits(), 2);
     let odd = with_header(command("enrol-host", enrolment()), "idempotency-key", "no spaces, please");
-    refused(&ground.send(&odd).await, 400, "invalid", "identifier");
+    refused(&fixture.send(&odd).await, 400, "invalid", "identifier");
 }
 
 #[tokio::test]
 async fn routes_that_are_not_served_are_named() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     for (method, path) in
         [("GET", "/commands/enrol-host"), ("POST", "/"), ("POST", "/commands"), ("PUT", "/callbacks/boot")]
     {
         let request = Request { method: method.to_owned(), ..post(path, "{}") };
-        refused(&ground.send(&request).await, 404, "no-such-route", "POST /commands/<type>");
+        refused(&fixture.send(&request).await, 404, "no-such-route", "POST /commands/<type>");
     }
 }
 
 #[tokio::test]
 async fn what_does_not_read_is_refused_with_the_place() {
-    let ground = Ground::new();
-    refused(&ground.command("explode", json!({})).await, 404, "unknown-type", "enrol-host");
-    refused(&ground.send(&post("/commands/enrol-host", "{")).await, 400, "malformed", "not JSON");
-    refused(&ground.send(&post("/commands/enrol-host", "")).await, 400, "malformed", "not JSON");
-    refused(&ground.command("enrol-host", json!({ "host": "h-1" })).await, 400, "invalid", "pool");
+    let fixture = Fixture::new();
+    refused(&fixture.command("explode", json!({})).await, 404, "unknown-type", "enrol-host");
+    refused(&fixture.send(&post("/commands/enrol-host", "{")).await, 400, "malformed", "not JSON");
+    refused(&fixture.send(&post("/commands/enrol-host", "")).await, 400, "malformed", "not JSON");
+    refused(&fixture.command("enrol-host", json!({ "host": "h-1" })).await, 400, "invalid", "pool");
     let mut unknown_field = enrolment();
     unknown_field["colour"] = json!("blue");
-    refused(&ground.command("enrol-host", unknown_field).await, 400, "invalid", "colour");
+    refused(&fixture.command("enrol-host", unknown_field).await, 400, "invalid", "colour");
     let mut odd_id = enrolment();
     odd_id["host"] = json!("h 1");
-    refused(&ground.command("enrol-host", odd_id).await, 400, "invalid", "h 1");
-    assert_eq!(ground.commits(), 0);
+    refused(&fixture.command("enrol-host", odd_id).await, 400, "invalid", "h 1");
+    assert_eq!(fixture.commits(), 0);
 }
 
 #[tokio::test]
 async fn a_schema_version_is_a_number_that_this_code_reads() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let with_version =
         |version| with_header(command("enrol-host", enrolment()), "hostler-schema-version", version);
-    refused(&ground.send(&with_version("two")).await, 400, "malformed", "hostler-schema-version");
-    refused(&ground.send(&with_version("2")).await, 400, "invalid", "versions 1 to 1");
-    assert_eq!(ground.send(&with_version("1")).await.status, 202);
+    refused(&fixture.send(&with_version("two")).await, 400, "malformed", "hostler-schema-version");
+    refused(&fixture.send(&with_version("2")).await, 400, "invalid", "versions 1 to 1");
+    assert_eq!(fixture.send(&with_version("1")).await.status, 202);
 }
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_unread() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let request = post("/commands/enrol-host", "x".repeat(250_001));
-    refused(&ground.send(&request).await, 413, "too-large", "250000");
+    refused(&fixture.send(&request).await, 413, "too-large", "250000");
 }
 
 #[tokio::test]
 async fn what_the_domain_refuses_has_the_status_of_its_reason() {
-    let ground = Ground::new();
-    let unknown = ground.command("label-host", json!({ "host": "h-1", "set": { "a": "b" } })).await;
+    let fixture = Fixture::new();
+    let unknown = fixture.command("label-host", json!({ "host": "h-1", "set": { "a": "b" } })).await;
     assert_eq!(unknown.status, 404, "{unknown:?}");
-    ground.enrol().await;
+    fixture.enrol().await;
     let mut another = enrolment();
     another["pool"] = json!("db");
-    let conflict = ground.command("enrol-host", another).await;
+    let conflict = fixture.command("enrol-host", another).await;
     assert_eq!(conflict.status, 409, "{conflict:?}");
     let mut with_password = enrolment();
     (with_password["host"], with_password["bmc"]["systemUrl"]) =
         (json!("h-2"), json!("https://root:secret@bmc/"));
-    let invalid = ground.command("enrol-host", with_password).await;
+    let invalid = fixture.command("enrol-host", with_password).await;
     assert_eq!(invalid.status, 400, "{invalid:?}");
     assert!(!invalid.body.to_string().contains("secret"), "credentials are not repeated: {invalid:?}");
-    let busy = ground.command("requalify-host", json!({ "host": "h-1" })).await;
+    let busy = fixture.command("requalify-host", json!({ "host": "h-1" })).await;
     assert_eq!(busy.status, 409, "{busy:?}");
-    let none = ground.command("resume-saga", json!({ "saga": "provisioning#p-1", "reason": "test" })).await;
+    let none = fixture.command("resume-saga", json!({ "saga": "provisioning#p-1", "reason": "test" })).await;
     assert_eq!(none.status, 404, "{none:?}");
 }
 
 #[tokio::test]
 async fn a_request_has_between_one_and_250_hosts() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let request = |count: u64| json!({ "request": format!("r-{count}"), "pool": "web", "role": "web", "image": "debian", "count": count });
     for count in [0, 251, u64::from(u32::MAX)] {
-        let answer = ground.command("request-hosts", request(count)).await;
+        let answer = fixture.command("request-hosts", request(count)).await;
         assert_eq!(answer.status, 400, "{count}: {answer:?}");
     }
-    let answer = ground.command("request-hosts", request(250)).await;
+    let answer = fixture.command("request-hosts", request(250)).await;
     assert_eq!((answer.status, answer.body["provisionings"].as_array().unwrap().len()), (202, 250));
 }
 
 #[tokio::test]
 async fn only_the_holder_of_a_steps_token_may_call_back_for_it() {
-    let ground = Ground::new();
-    ground.enrol().await;
+    let fixture = Fixture::new();
+    fixture.enrol().await;
     let step = "h-1/clean/1";
-    let right = ground.key.token("h-1", step);
+    let right = fixture.key.token("h-1", step);
     let ok = r#"{"outcome":"succeeded"}"#;
-    for wrong in ["", "00", &ground.key.token("h-2", step), &ground.key.token("h-1", "h-1/clean/2")] {
-        let answer = ground.send(&callback(step, wrong, ok)).await;
+    for wrong in ["", "00", &fixture.key.token("h-2", step), &fixture.key.token("h-1", "h-1/clean/2")] {
+        let answer = fixture.send(&callback(step, wrong, ok)).await;
         refused(&answer, 403, "wrong-token", "URL that came with the image");
         assert!(!answer.body.to_string().contains(&right));
     }
-    refused(&ground.send(&callback(step, &right, "{}")).await, 400, "malformed", "outcome");
-    refused(&ground.send(&callback("no step", &right, ok)).await, 400, "invalid", "no step");
+    refused(&fixture.send(&callback(step, &right, "{}")).await, 400, "malformed", "outcome");
+    refused(&fixture.send(&callback("no step", &right, ok)).await, 400, "invalid", "no step");
     let mut nameless = callback(step, &right, ok);
     nameless.query.remove("host");
-    refused(&ground.send(&nameless).await, 400, "invalid", "has no host");
-    let early = ground.send(&callback(step, &right, ok)).await;
+    refused(&fixture.send(&nameless).await, 400, "invalid", "has no host");
+    let early = fixture.send(&callback(step, &right, ok)).await;
     assert_eq!(early.status, 409, "the token is right, and the host waits for something else: {early:?}");
-    assert_eq!(ground.commits(), 1);
+    assert_eq!(fixture.commits(), 1);
 }
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_503_with_a_time_to_come_back() {
-    let ground = Ground::new();
-    ground.store.faults().fail_reads_next(1);
-    let away = ground.enrol().await;
+    let fixture = Fixture::new();
+    fixture.store.faults().fail_reads_next(1);
+    let away = fixture.enrol().await;
     assert_eq!((away.status, away.headers["retry-after"].as_str()), (503, "1"), "{away:?}");
-    ground.store.faults().lose_answer_next(1);
-    assert_eq!(ground.enrol().await.status, 503);
-    let found = ground.enrol().await;
-    assert_eq!((found.status, ground.commits()), (202, 1), "what was written after all is not written twice");
+    fixture.store.faults().lose_answer_next(1);
+    assert_eq!(fixture.enrol().await.status, 503);
+    let found = fixture.enrol().await;
+    assert_eq!(
+        (found.status, fixture.commits()),
+        (202, 1),
+        "what was written after all is not written twice"
+    );
 }
 
 #[tokio::test]
 async fn a_stream_that_cannot_be_read_is_500_and_not_worth_a_repeat() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut newer = hostler_testkit::sample::commit("host#h-1", 1);
     newer.events[0].event_type = "host.teleported".to_owned();
-    ground.store.append(&newer).await.unwrap();
-    let answer = ground.enrol().await;
+    fixture.store.append(&newer).await.unwrap();
+    let answer = fixture.enrol().await;
     assert_eq!(answer.status, 500);
     assert!(answer.body["message"].as_str().unwrap().contains("host.teleported"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn over_the_queue_a_refusal_is_a_dead_letter_and_what_may_pass_is_not() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let message = |kind: &str, data: Value| {
         let body = json!({
             "commandId": "0198c0de-0000-7000-8000-000000000001", "commandType": kind, "schemaVersion": 1,
@@ -321,15 +325,15 @@ async fn over_the_queue_a_refusal_is_a_dead_letter_and_what_may_pass_is_not() {
         Incoming::decode(&body.to_string()).unwrap()
     };
     let enrol = message("enrol-host", enrolment());
-    ground.store.faults().fail_next(1);
-    assert!(matches!(ground.function.handle(&enrol).await, Err(Failure::Retryable { .. })));
-    ground.function.handle(&enrol).await.unwrap();
-    ground.function.handle(&enrol).await.unwrap();
-    assert_eq!(ground.commits(), 1);
-    let refused = ground.function.handle(&message("requalify-host", json!({ "host": "h-9" }))).await;
+    fixture.store.faults().fail_next(1);
+    assert!(matches!(fixture.function.handle(&enrol).await, Err(Failure::Retryable { .. })));
+    fixture.function.handle(&enrol).await.unwrap();
+    fixture.function.handle(&enrol).await.unwrap();
+    assert_eq!(fixture.commits(), 1);
+    let refused = fixture.function.handle(&message("requalify-host", json!({ "host": "h-9" }))).await;
     let Err(failure @ Failure::Terminal { .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(failure.label(), "business");
     let misplaced =
-        ground.function.handle(&message("verify-host", json!({ "host": "h-1", "step": "s" }))).await;
+        fixture.function.handle(&message("verify-host", json!({ "host": "h-1", "step": "s" }))).await;
     assert!(matches!(misplaced, Err(Failure::Terminal { .. })), "a step's command has a queue of its own");
 }

@@ -8,7 +8,7 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Applied, Configuration};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wanted};
 use hostler_runtime::messages::batch::Handler;
@@ -66,7 +66,7 @@ impl Step<ApplyRole> for ConfigureHost {
         Some(HostInput::FailStep { saga, step, category, reason })
     }
 
-    fn deferred(&self, command: &ApplyRole, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &ApplyRole, open: &BreakerOpen) -> Option<HostInput> {
         let ApplyRole { saga, step, .. } = command.clone();
         Some(HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() })
     }

@@ -7,7 +7,7 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
-use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
@@ -54,7 +54,7 @@ impl Step<DeployImage> for DeployHost {
         Some(failed(&command.saga, &command.step, error))
     }
 
-    fn deferred(&self, command: &DeployImage, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &DeployImage, open: &BreakerOpen) -> Option<HostInput> {
         deferred(&command.saga, &command.step, open)
     }
 }
@@ -91,7 +91,7 @@ impl Step<FinishDeploy> for DeployHost {
         is_lasting.then(|| failed(&command.saga, &command.step, error))
     }
 
-    fn deferred(&self, command: &FinishDeploy, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &FinishDeploy, open: &BreakerOpen) -> Option<HostInput> {
         deferred(&command.saga, &command.step, open)
     }
 }
@@ -127,7 +127,7 @@ impl Step<CleanHost> for DeployHost {
     }
 
     /// The host's own deadline goes on: no saga waits for it.
-    fn deferred(&self, _: &CleanHost, _: &Open) -> Option<HostInput> {
+    fn deferred(&self, _: &CleanHost, _: &BreakerOpen) -> Option<HostInput> {
         None
     }
 }
@@ -165,7 +165,7 @@ impl Step<FinishCleaning> for DeployHost {
     }
 
     /// The host's own deadline goes on: no saga waits for it.
-    fn deferred(&self, _: &FinishCleaning, _: &Open) -> Option<HostInput> {
+    fn deferred(&self, _: &FinishCleaning, _: &BreakerOpen) -> Option<HostInput> {
         None
     }
 }
@@ -208,7 +208,7 @@ impl Step<UndeployHost> for DeployHost {
         Some(failed(&command.saga, &command.step, error))
     }
 
-    fn deferred(&self, command: &UndeployHost, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &UndeployHost, open: &BreakerOpen) -> Option<HostInput> {
         deferred(&command.saga, &command.step, open)
     }
 }
@@ -274,7 +274,7 @@ fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
 }
 
 /// When all BMCs are away the saga gives its step more time; one that is away is the saga's to judge.
-fn deferred(saga: &SagaRef, step: &StepId, open: &Open) -> Option<HostInput> {
+fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> Option<HostInput> {
     let (saga, step) = (saga.clone(), step.clone());
     let (until, reason) = (open.until, open.to_string());
     (open.dependency == ALL_BMCS).then_some(HostInput::DeferStep { saga, step, until, reason })

@@ -3,7 +3,7 @@
 use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::PowerState;
-use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, Target, Wanted};
 
@@ -54,7 +54,7 @@ impl Step<VerifyHost> for DeployHost {
     }
 
     /// The host's own deadline goes on: no saga waits for it.
-    fn deferred(&self, _: &VerifyHost, _: &Open) -> Option<HostInput> {
+    fn deferred(&self, _: &VerifyHost, _: &BreakerOpen) -> Option<HostInput> {
         None
     }
 }

@@ -12,7 +12,7 @@ use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
 use hostler_events::{HostId, MonitorCommand, StepId};
-use hostler_runtime::effects::breakers::Open;
+use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wanted};
 use hostler_runtime::messages::batch::Handler;
@@ -86,7 +86,7 @@ impl Step<RegisterMonitoring> for MonitorHost {
         Some(failed(&command.saga, &command.step, error))
     }
 
-    fn deferred(&self, command: &RegisterMonitoring, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &RegisterMonitoring, open: &BreakerOpen) -> Option<HostInput> {
         Some(deferred(&command.saga, &command.step, open))
     }
 }
@@ -125,7 +125,7 @@ impl Step<DeregisterMonitoring> for MonitorHost {
         Some(failed(&command.saga, &command.step, error))
     }
 
-    fn deferred(&self, command: &DeregisterMonitoring, open: &Open) -> Option<HostInput> {
+    fn deferred(&self, command: &DeregisterMonitoring, open: &BreakerOpen) -> Option<HostInput> {
         Some(deferred(&command.saga, &command.step, open))
     }
 }
@@ -160,7 +160,7 @@ impl Step<Forget> for MonitorHost {
         None
     }
 
-    fn deferred(&self, _: &Forget, _: &Open) -> Option<HostInput> {
+    fn deferred(&self, _: &Forget, _: &BreakerOpen) -> Option<HostInput> {
         None
     }
 }
@@ -185,7 +185,7 @@ fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
     HostInput::FailStep { saga, step, category, reason }
 }
 
-fn deferred(saga: &SagaRef, step: &StepId, open: &Open) -> HostInput {
+fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> HostInput {
     let (saga, step) = (saga.clone(), step.clone());
     HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() }
 }

@@ -50,14 +50,14 @@ impl Handler for Obedient {
     }
 }
 
-struct Ground {
+struct Fixture {
     clock: TestClock,
     queues: MemoryQueues,
     batch: Batch,
     handler: Obedient,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let clock = TestClock::default();
         let queues = MemoryQueues::new(&clock, [QUEUE, DLQ]);
@@ -120,29 +120,29 @@ fn fifo(records: &[(&str, &str, &str)]) -> Records {
 
 #[tokio::test]
 async fn a_bad_record_never_fails_its_neighbours() {
-    let ground = Ground::new();
-    ground.send_all(&[("a", "work"), ("b", "retry"), ("c", "die"), ("d", "crash"), ("e", "work")]).await;
-    ground.send("no json").await;
-    ground.send_all(&[("f", "work")]).await;
+    let fixture = Fixture::new();
+    fixture.send_all(&[("a", "work"), ("b", "retry"), ("c", "die"), ("d", "crash"), ("e", "work")]).await;
+    fixture.send("no json").await;
+    fixture.send_all(&[("f", "work")]).await;
     assert_eq!(
-        ground.deliver().await,
+        fixture.deliver().await,
         Delivered { messages: 7, failed: 2 },
         "the retried and the crashed one"
     );
-    assert_eq!(ground.handler.handled(), ["a", "b", "c", "d", "e", "f"]);
-    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (2, 2));
+    assert_eq!(fixture.handler.handled(), ["a", "b", "c", "d", "e", "f"]);
+    assert_eq!((fixture.queues.len(QUEUE), fixture.dead().len()), (2, 2));
 }
 
 #[tokio::test]
 async fn what_cannot_be_decoded_is_a_dead_letter_at_once_with_its_reason_and_its_body() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let bodies = ["no json", "{\"half\":", "{}", "[]", "{\"eventType\":\"order.placed\"}", "null"];
     for body in bodies {
-        ground.send(body).await;
+        fixture.send(body).await;
     }
-    assert_eq!(ground.deliver().await, Delivered { messages: bodies.len(), failed: 0 });
-    assert!(ground.handler.handled().is_empty());
-    let dead = ground.dead();
+    assert_eq!(fixture.deliver().await, Delivered { messages: bodies.len(), failed: 0 });
+    assert!(fixture.handler.handled().is_empty());
+    let dead = fixture.dead();
     assert_eq!(dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), bodies);
     for letter in dead {
         assert_eq!(letter.attributes["category"], "validation", "{letter:?}");
@@ -155,10 +155,10 @@ async fn what_cannot_be_decoded_is_a_dead_letter_at_once_with_its_reason_and_its
 
 #[tokio::test]
 async fn a_terminal_failure_is_a_dead_letter_with_what_was_wrong() {
-    let ground = Ground::new();
-    ground.send_all(&[("a", "die")]).await;
-    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 0 });
-    let letter = ground.dead().remove(0);
+    let fixture = Fixture::new();
+    fixture.send_all(&[("a", "die")]).await;
+    assert_eq!(fixture.deliver().await, Delivered { messages: 1, failed: 0 });
+    let letter = fixture.dead().remove(0);
     assert_eq!(
         (letter.attributes["reason"].as_str(), letter.attributes["category"].as_str()),
         ("never", "business")
@@ -168,25 +168,25 @@ async fn a_terminal_failure_is_a_dead_letter_with_what_was_wrong() {
 
 #[tokio::test]
 async fn a_dead_letter_queue_that_does_not_answer_costs_a_try_and_not_the_message() {
-    let ground = Ground::new();
-    ground.send("no json").await;
-    ground.queues.faults().fail_next(1);
-    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
-    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0));
-    ground.wait(30);
-    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 0 });
-    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (0, 1));
-    assert_eq!(ground.dead()[0].attributes["attempts"], "2");
+    let fixture = Fixture::new();
+    fixture.send("no json").await;
+    fixture.queues.faults().fail_next(1);
+    assert_eq!(fixture.deliver().await, Delivered { messages: 1, failed: 1 });
+    assert_eq!((fixture.queues.len(QUEUE), fixture.dead().len()), (1, 0));
+    fixture.wait(30);
+    assert_eq!(fixture.deliver().await, Delivered { messages: 1, failed: 0 });
+    assert_eq!((fixture.queues.len(QUEUE), fixture.dead().len()), (0, 1));
+    assert_eq!(fixture.dead()[0].attributes["attempts"], "2");
 }
 
 #[tokio::test]
 async fn any_reason_fits_a_dead_letter() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     // Names from a message end up in reasons, with whatever characters the message had.
-    ground.send("{\"eventType\":\"\\u001b[31m\\u0000\\uffff\"}").await;
-    ground.send(format!("{{\"timerId\":\"{}\"}}", "\\u0007".repeat(9_000))).await;
-    assert_eq!(ground.deliver().await.failed, 0);
-    for letter in ground.dead() {
+    fixture.send("{\"eventType\":\"\\u001b[31m\\u0000\\uffff\"}").await;
+    fixture.send(format!("{{\"timerId\":\"{}\"}}", "\\u0007".repeat(9_000))).await;
+    assert_eq!(fixture.deliver().await.failed, 0);
+    for letter in fixture.dead() {
         let reason = &letter.attributes["reason"];
         assert!(reason.chars().count() <= 2_000);
         assert!(!reason.contains(['\u{1b}', '\u{0}', '\u{7}', '\u{ffff}']), "SQS refuses these: {reason:?}");
@@ -195,45 +195,45 @@ async fn any_reason_fits_a_dead_letter() {
 
 #[tokio::test]
 async fn a_record_without_a_body_is_a_dead_letter_too() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut event = sqs_event(QUEUE, &[received("m-1", String::new())]);
     event.records[0].body = String::new();
-    assert!(ground.handle(event, PLENTY).await.is_empty());
-    assert_eq!(ground.dead()[0].body, "{}");
+    assert!(fixture.handle(event, PLENTY).await.is_empty());
+    assert_eq!(fixture.dead()[0].body, "{}");
 }
 
 #[tokio::test]
 async fn what_may_work_later_comes_back_after_exponential_backoff_with_full_jitter() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     // Each of the messages gets its own jitter.
-    ground.send_all(&[("a", "retry"); 10]).await;
+    fixture.send_all(&[("a", "retry"); 10]).await;
     for count in 1..=12_u32 {
-        let now = ground.clock.now();
-        assert_eq!(ground.deliver().await.messages, 10, "receive {count}");
-        let first = ground.queues.next_visible_at().unwrap().duration_since(now).as_secs();
+        let now = fixture.clock.now();
+        assert_eq!(fixture.deliver().await.messages, 10, "receive {count}");
+        let first = fixture.queues.next_visible_at().unwrap().duration_since(now).as_secs();
         assert!(first >= 1, "never at once");
         // All of them are back after the bound: the next delivery has ten.
-        ground.wait(2_i64.pow(count).min(300));
+        fixture.wait(2_i64.pow(count).min(300));
     }
 }
 
 #[tokio::test]
 async fn jitter_uses_the_whole_span() {
-    let ground = Ground::new();
-    ground.send_all(&[("a", "retry"); 10]).await;
+    let fixture = Fixture::new();
+    fixture.send_all(&[("a", "retry"); 10]).await;
     for _ in 1..8 {
-        ground.deliver().await;
-        ground.wait(300);
+        fixture.deliver().await;
+        fixture.wait(300);
     }
-    let now = ground.clock.now();
-    ground.deliver().await;
+    let now = fixture.clock.now();
+    fixture.deliver().await;
     let mut waits = Vec::new();
-    while ground.queues.len(QUEUE) > 0 {
-        let next = ground.queues.next_visible_at().unwrap();
+    while fixture.queues.len(QUEUE) > 0 {
+        let next = fixture.queues.next_visible_at().unwrap();
         waits.push(next.duration_since(now).as_secs());
-        ground.clock.set(next);
-        for message in ground.queues.receive(QUEUE, 10) {
-            ground.queues.delete(QUEUE, &message.receipt);
+        fixture.clock.set(next);
+        for message in fixture.queues.receive(QUEUE, 10) {
+            fixture.queues.delete(QUEUE, &message.receipt);
         }
     }
     assert!(waits.len() >= 8, "ten messages do not come back together: {waits:?}");
@@ -242,50 +242,58 @@ async fn jitter_uses_the_whole_span() {
 
 #[tokio::test]
 async fn a_failure_that_knows_when_is_taken_at_its_word() {
-    let ground = Ground::new();
-    ground.send_all(&[("a", "retry-in-90-s")]).await;
-    ground.deliver().await;
-    ground.wait(89);
-    assert_eq!(ground.deliver().await.messages, 0);
-    ground.wait(1);
-    assert_eq!(ground.deliver().await.messages, 1);
+    let fixture = Fixture::new();
+    fixture.send_all(&[("a", "retry-in-90-s")]).await;
+    fixture.deliver().await;
+    fixture.wait(89);
+    assert_eq!(fixture.deliver().await.messages, 0);
+    fixture.wait(1);
+    assert_eq!(fixture.deliver().await.messages, 1);
 }
 
 #[tokio::test]
 async fn a_deferral_that_fails_leaves_the_queues_own_time_out() {
-    let ground = Ground::new();
-    ground.send_all(&[("a", "retry-in-90-s")]).await;
-    ground.queues.faults().fail_next(1);
-    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
-    ground.wait(30);
-    assert_eq!(ground.deliver().await.messages, 1);
+    let fixture = Fixture::new();
+    fixture.send_all(&[("a", "retry-in-90-s")]).await;
+    fixture.queues.faults().fail_next(1);
+    assert_eq!(fixture.deliver().await, Delivered { messages: 1, failed: 1 });
+    fixture.wait(30);
+    assert_eq!(fixture.deliver().await.messages, 1);
 }
 
 #[tokio::test]
 async fn a_crash_is_caught_and_its_record_comes_back() {
-    let ground = Ground::new();
-    ground.send_all(&[("bomb", "crash"), ("neighbour", "work")]).await;
-    assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 1 });
-    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0), "retried like any crash, not buried");
-    ground.wait(60);
-    assert_eq!(ground.deliver().await, Delivered { messages: 1, failed: 1 });
-    assert_eq!(ground.handler.handled(), ["bomb", "neighbour", "bomb"], "the neighbour is not handled again");
+    let fixture = Fixture::new();
+    fixture.send_all(&[("bomb", "crash"), ("neighbour", "work")]).await;
+    assert_eq!(fixture.deliver().await, Delivered { messages: 2, failed: 1 });
+    assert_eq!(
+        (fixture.queues.len(QUEUE), fixture.dead().len()),
+        (1, 0),
+        "retried like any crash, not buried"
+    );
+    fixture.wait(60);
+    assert_eq!(fixture.deliver().await, Delivered { messages: 1, failed: 1 });
+    assert_eq!(
+        fixture.handler.handled(),
+        ["bomb", "neighbour", "bomb"],
+        "the neighbour is not handled again"
+    );
 }
 
 #[tokio::test]
 async fn only_ids_of_the_batch_are_reported() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let records = [("m-1", "retry"), ("m-2", "work"), ("m-3", "crash"), ("m-4", "die"), ("m-5", "retry")];
     let records: Vec<Received> = records.iter().map(|(id, order)| received(id, body(id, order))).collect();
-    let mut failed = ground.handle(sqs_event(QUEUE, &records), PLENTY).await;
+    let mut failed = fixture.handle(sqs_event(QUEUE, &records), PLENTY).await;
     failed.sort();
     assert_eq!(failed, ["m-1", "m-3", "m-5"]);
-    assert!(ground.handle(Records::default(), PLENTY).await.is_empty());
+    assert!(fixture.handle(Records::default(), PLENTY).await.is_empty());
 }
 
 #[tokio::test]
 async fn after_a_failure_the_rest_of_its_group_is_returned_untouched_and_other_groups_go_on() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let event = fifo(&[
         ("a-1", "a", "work"),
         ("b-1", "b", "retry"),
@@ -295,72 +303,72 @@ async fn after_a_failure_the_rest_of_its_group_is_returned_untouched_and_other_g
         ("b-3", "b", "work"),
         ("c-2", "c", "work"),
     ]);
-    let failed = ground.handle(event, PLENTY).await;
+    let failed = fixture.handle(event, PLENTY).await;
     assert_eq!(failed, ["b-1", "b-2", "b-3"], "in their order");
-    let mut handled = ground.handler.handled();
+    let mut handled = fixture.handler.handled();
     handled.sort();
     assert_eq!(handled, ["a-1", "a-2", "b-1", "c-1", "c-2"], "a dead letter is done with");
 }
 
 #[tokio::test]
 async fn a_group_is_handled_in_its_order() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let records: Vec<(String, String)> =
         (0..60).map(|n| (format!("{n:02}"), format!("g-{}", n % 3))).collect();
     let records: Vec<(&str, &str, &str)> =
         records.iter().map(|(id, group)| (id.as_str(), group.as_str(), "work")).collect();
-    assert!(ground.handle(fifo(&records), PLENTY).await.is_empty());
+    assert!(fixture.handle(fifo(&records), PLENTY).await.is_empty());
     for group in 0..3 {
         let of_group = |id: &&String| id.parse::<usize>().unwrap() % 3 == group;
-        assert!(ground.handler.handled().iter().filter(of_group).is_sorted());
+        assert!(fixture.handler.handled().iter().filter(of_group).is_sorted());
     }
 }
 
 #[tokio::test]
 async fn a_chain_over_the_hop_limit_is_quarantined_and_not_handled() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     for hops in [HOPS_MAX, HOPS_MAX + 1] {
         let mut event = sample::envelope("order#1", "order.placed", json!({ "name": "x", "do": "work" }));
         event.header.hops = hops;
-        ground.send(serde_json::to_string(&event).unwrap()).await;
+        fixture.send(serde_json::to_string(&event).unwrap()).await;
     }
-    assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 0 });
-    assert_eq!(ground.handler.handled().len(), 1, "the limit itself is still followed");
-    let reason = &ground.dead()[0].attributes["reason"];
+    assert_eq!(fixture.deliver().await, Delivered { messages: 2, failed: 0 });
+    assert_eq!(fixture.handler.handled().len(), 1, "the limit itself is still followed");
+    let reason = &fixture.dead()[0].attributes["reason"];
     assert!(reason.contains("loop") && reason.contains("correlation id"), "{reason}");
 }
 
 #[tokio::test]
 async fn work_that_would_outlive_the_invocation_is_returned_in_time() {
-    let ground = Ground::new();
-    ground.send_all(&[("slow", "sleep"), ("quick", "work")]).await;
+    let fixture = Fixture::new();
+    fixture.send_all(&[("slow", "sleep"), ("quick", "work")]).await;
     let remaining = Duration::from_millis(800);
-    let delivered = deliver(&ground.queues, QUEUE, &ground.batch, &ground.handler, remaining);
-    let time_passes = async { ground.clock.advance(Duration::from_millis(300)) };
+    let delivered = deliver(&fixture.queues, QUEUE, &fixture.batch, &fixture.handler, remaining);
+    let time_passes = async { fixture.clock.advance(Duration::from_millis(300)) };
     let (delivered, ()) = tokio::join!(delivered, time_passes);
     assert_eq!(delivered, Delivered { messages: 2, failed: 1 });
-    assert_eq!((ground.queues.len(QUEUE), ground.dead().len()), (1, 0));
+    assert_eq!((fixture.queues.len(QUEUE), fixture.dead().len()), (1, 0));
 }
 
 #[tokio::test]
 async fn without_time_left_nothing_is_begun() {
     for remaining in [Duration::ZERO, Duration::from_millis(400)] {
-        let ground = Ground::new();
-        ground.send_all(&[("a", "work"), ("b", "work")]).await;
-        let delivered = deliver(&ground.queues, QUEUE, &ground.batch, &ground.handler, remaining).await;
+        let fixture = Fixture::new();
+        fixture.send_all(&[("a", "work"), ("b", "work")]).await;
+        let delivered = deliver(&fixture.queues, QUEUE, &fixture.batch, &fixture.handler, remaining).await;
         assert_eq!(delivered, Delivered { messages: 2, failed: 2 });
-        assert!(ground.handler.handled().is_empty());
+        assert!(fixture.handler.handled().is_empty());
     }
 }
 
 #[tokio::test]
 async fn an_event_in_the_wrapping_of_the_bus_is_unwrapped() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let event = sample::envelope("order#1", "order.placed", json!({ "name": "wrapped", "do": "work" }));
     let wrapped = json!({ "detail-type": event.event_type, "source": event.source, "detail": event });
-    ground.send(wrapped.to_string()).await;
-    ground.deliver().await;
-    assert_eq!(ground.handler.handled(), ["wrapped"]);
+    fixture.send(wrapped.to_string()).await;
+    fixture.deliver().await;
+    assert_eq!(fixture.handler.handled(), ["wrapped"]);
 }
 
 /// Counts the messages that go by, and lets none of those named `secret` reach the handler.
@@ -380,26 +388,26 @@ impl Layer for Sentry {
 #[tokio::test]
 async fn an_application_adds_layers_of_its_own() {
     let seen = Arc::new(Mutex::new(0));
-    let mut ground = Ground::new();
-    ground.batch = ground.batch.with_layer(Sentry(seen.clone()));
-    ground.send_all(&[("open", "work"), ("secret", "work")]).await;
-    assert_eq!(ground.deliver().await, Delivered { messages: 2, failed: 0 });
-    assert_eq!((*seen.lock().unwrap(), ground.handler.handled()), (2, vec!["open".to_owned()]));
-    assert_eq!(ground.dead()[0].attributes["reason"], "secrets are not handled");
+    let mut fixture = Fixture::new();
+    fixture.batch = fixture.batch.with_layer(Sentry(seen.clone()));
+    fixture.send_all(&[("open", "work"), ("secret", "work")]).await;
+    assert_eq!(fixture.deliver().await, Delivered { messages: 2, failed: 0 });
+    assert_eq!((*seen.lock().unwrap(), fixture.handler.handled()), (2, vec!["open".to_owned()]));
+    assert_eq!(fixture.dead()[0].attributes["reason"], "secrets are not handled");
 }
 
 /// Given a message whose dependency is away, when it is received more often than a queue allows, then it is still
 /// in its queue with all its attempts; after twelve hours it is a dead letter.
 #[tokio::test]
 async fn waiting_uses_up_no_attempt_and_ends() {
-    let ground = Ground::new();
-    ground.send_all(&[("patient", "wait")]).await;
-    while ground.queues.peek(DLQ).is_empty() && ground.handler.handled().len() < 1_000 {
-        ground.deliver().await;
-        ground.clock.advance_seconds(60);
+    let fixture = Fixture::new();
+    fixture.send_all(&[("patient", "wait")]).await;
+    while fixture.queues.peek(DLQ).is_empty() && fixture.handler.handled().len() < 1_000 {
+        fixture.deliver().await;
+        fixture.clock.advance_seconds(60);
     }
-    assert_eq!(ground.handler.handled().len(), 12 * 60 + 2, "once a minute for twelve hours");
-    let letters = ground.queues.peek(DLQ);
+    assert_eq!(fixture.handler.handled().len(), 12 * 60 + 2, "once a minute for twelve hours");
+    let letters = fixture.queues.peek(DLQ);
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].attributes["attempts"], "1");
     assert!(letters[0].attributes["reason"].contains("waited 721 minutes"), "{letters:?}");

@@ -44,7 +44,7 @@ impl Consumers for Lambda {
     }
 }
 
-struct Ground {
+struct Fixture {
     clock: TestClock,
     store: MemoryStore,
     control: MemoryControl,
@@ -52,7 +52,7 @@ struct Ground {
     watch: Watch,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let (clock, store, control) =
             (TestClock::default(), MemoryStore::default(), MemoryControl::default());
@@ -68,10 +68,10 @@ impl Ground {
             Arc::new(control.clone()),
             [("orders", 20), ("letters", 10)],
         );
-        let ground = Self { clock, store, control, lambda, watch };
-        ground.wait("orders", 0);
-        ground.wait("letters", 0);
-        ground
+        let fixture = Self { clock, store, control, lambda, watch };
+        fixture.wait("orders", 0);
+        fixture.wait("letters", 0);
+        fixture
     }
 
     fn wait(&self, queue: &str, messages: u64) {
@@ -100,74 +100,76 @@ impl Ground {
 
 #[tokio::test]
 async fn a_change_of_level_is_an_event_and_scales_the_consumer() {
-    let ground = Ground::new();
-    ground.watch.look().await.unwrap();
+    let fixture = Fixture::new();
+    fixture.watch.look().await.unwrap();
     assert!(
-        ground.changes().is_empty() && ground.consumers().is_empty() && ground.control.entries().is_empty()
+        fixture.changes().is_empty()
+            && fixture.consumers().is_empty()
+            && fixture.control.entries().is_empty()
     );
     for lag in [1_500, 12_000, 13_000, 60_000, 45_000, 100] {
-        ground.wait("orders", lag);
-        ground.watch.look().await.unwrap();
+        fixture.wait("orders", lag);
+        fixture.watch.look().await.unwrap();
     }
     let changes = ["orders monitor", "orders scale", "orders emergency", "orders normal"];
-    assert_eq!(ground.changes(), changes);
+    assert_eq!(fixture.changes(), changes);
     let orders = |consumers| ("orders".to_owned(), consumers);
-    assert_eq!(ground.consumers(), [orders(40), orders(100), orders(20)]);
+    assert_eq!(fixture.consumers(), [orders(40), orders(100), orders(20)]);
 }
 
 #[tokio::test]
 async fn what_could_not_be_done_is_done_at_the_next_look_and_keeps_nothing_else_from_it() {
-    let ground = Ground::new();
-    ground.wait("orders", 20_000);
-    ground.wait("letters", 20_000);
-    *ground.lambda.broken.lock().unwrap() = true;
-    assert!(ground.watch.look().await.is_err());
-    assert_eq!(ground.changes(), ["orders scale", "letters scale"]);
-    *ground.lambda.broken.lock().unwrap() = false;
-    ground.lambda.waiting.lock().unwrap().remove("orders");
-    assert!(ground.watch.look().await.is_err(), "one queue does not answer");
-    assert_eq!(ground.consumers(), [("letters".to_owned(), 20)]);
-    ground.wait("orders", 20_000);
+    let fixture = Fixture::new();
+    fixture.wait("orders", 20_000);
+    fixture.wait("letters", 20_000);
+    *fixture.lambda.broken.lock().unwrap() = true;
+    assert!(fixture.watch.look().await.is_err());
+    assert_eq!(fixture.changes(), ["orders scale", "letters scale"]);
+    *fixture.lambda.broken.lock().unwrap() = false;
+    fixture.lambda.waiting.lock().unwrap().remove("orders");
+    assert!(fixture.watch.look().await.is_err(), "one queue does not answer");
+    assert_eq!(fixture.consumers(), [("letters".to_owned(), 20)]);
+    fixture.wait("orders", 20_000);
     // It dies between doing and noting: done again it does no harm.
-    ground.control.faults().fail_next(1);
-    assert!(ground.watch.look().await.is_err());
-    let flow = ground.watch.look().await.unwrap();
+    fixture.control.faults().fail_next(1);
+    assert!(fixture.watch.look().await.is_err());
+    let flow = fixture.watch.look().await.unwrap();
     assert_eq!((flow["orders"].level, flow["orders"].concurrency), (Level::Scale, 40));
-    assert_eq!(ground.changes().len(), 2, "the level has changed once each");
+    assert_eq!(fixture.changes().len(), 2, "the level has changed once each");
 }
 
 #[tokio::test]
 async fn producers_choose_what_an_emergency_does_to_them() {
-    let ground = Ground::new();
-    let backpressure = ground.backpressure();
+    let fixture = Fixture::new();
+    let backpressure = fixture.backpressure();
     let of = async |overload| backpressure.admit(overload).await;
     assert_eq!(of(Overload::Signal).await, Ok(Produce::Send));
-    ground.wait("letters", 50_000);
-    ground.watch.look().await.unwrap();
-    ground.clock.set(ground.clock.now() + SignedDuration::from_secs(5));
+    fixture.wait("letters", 50_000);
+    fixture.watch.look().await.unwrap();
+    fixture.clock.set(fixture.clock.now() + SignedDuration::from_secs(5));
     let told = of(Overload::Signal).await.unwrap_err();
     assert_eq!((told.queue.as_str(), told.retry_after), ("letters", Duration::from_secs(30)));
     assert_eq!(of(Overload::Drop).await, Ok(Produce::Drop));
     assert_eq!(of(Overload::Buffer).await, Ok(Produce::Send));
-    ground.wait("letters", 30_000);
-    ground.watch.look().await.unwrap();
-    ground.clock.set(ground.clock.now() + SignedDuration::from_secs(5));
+    fixture.wait("letters", 30_000);
+    fixture.watch.look().await.unwrap();
+    fixture.clock.set(fixture.clock.now() + SignedDuration::from_secs(5));
     assert_eq!(of(Overload::Signal).await, Ok(Produce::Send));
 }
 
 #[tokio::test]
 async fn producers_produce_when_nobody_can_tell_them() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let emergency = json!({ "orders": { "level": "emergency", "concurrency": 100 } });
     hostler_runtime::ports::Control::put(
-        &ground.control,
+        &fixture.control,
         hostler_runtime::operations::flow::KEY,
         &emergency,
         0,
     )
     .await
     .unwrap();
-    ground.control.faults().fail_reads_next(1);
-    let backpressure = ground.backpressure();
+    fixture.control.faults().fail_reads_next(1);
+    let backpressure = fixture.backpressure();
     assert_eq!(backpressure.admit(Overload::Signal).await, Ok(Produce::Send));
 }

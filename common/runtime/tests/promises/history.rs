@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::tally::{Ground, Input, Tally, cause_of, rival, stream};
+use crate::tally::{Fixture, Input, Tally, cause_of, rival, stream};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -24,11 +24,11 @@ proptest! {
     #[test]
     fn a_load_equals_the_fold_of_all_commits(amounts in proptest::collection::vec(1u64..1_000, 0..70)) {
         block_on(async {
-            let ground = Ground::new();
+            let fixture = Fixture::new();
             for (number, amount) in amounts.iter().enumerate() {
-                ground.add(&format!("add-{number}"), *amount).await;
+                fixture.add(&format!("add-{number}"), *amount).await;
             }
-            let store = ground.shell.store();
+            let store = fixture.shell.store();
             let loaded: Fold<Tally<1>> = load(store, &stream()).await.unwrap();
             let folded: Fold<Tally<1>> = load_until(store, &stream(), |_| true).await.unwrap();
             assert_eq!(loaded.state, folded.state);
@@ -41,14 +41,14 @@ proptest! {
     #[test]
     fn the_state_at_every_version_is_that_of_the_moment(amounts in proptest::collection::vec(1u64..9, 1..40)) {
         block_on(async {
-            let ground = Ground::new();
+            let fixture = Fixture::new();
             for (number, amount) in amounts.iter().enumerate() {
-                ground.add(&format!("add-{number}"), *amount).await;
+                fixture.add(&format!("add-{number}"), *amount).await;
             }
             for version in 0..=amounts.len() {
                 let wanted = StreamVersion(version as u64);
                 let fold: Fold<Tally<1>> =
-                    load_until(ground.shell.store(), &stream(), |c| c.version <= wanted).await.unwrap();
+                    load_until(fixture.shell.store(), &stream(), |c| c.version <= wanted).await.unwrap();
                 assert_eq!(fold.version, wanted);
                 assert_eq!(fold.state.total, amounts[..version].iter().sum::<u64>());
             }
@@ -58,54 +58,55 @@ proptest! {
 
 #[tokio::test]
 async fn a_stream_that_is_not_there_has_the_first_state() {
-    let ground = Ground::new();
-    let fold = ground.shell.load::<Tally<1>>(&stream()).await.unwrap();
+    let fixture = Fixture::new();
+    let fold = fixture.shell.load::<Tally<1>>(&stream()).await.unwrap();
     assert_eq!((fold.version, fold.state.total, fold.updated_at), (StreamVersion::EMPTY, 0, None));
 }
 
 #[tokio::test]
 async fn a_snapshot_of_another_form_is_passed_over() {
-    let ground = Ground::new();
-    ground.add_ones(37).await;
-    let other = ground.shell.load::<Tally<2>>(&stream()).await.unwrap();
+    let fixture = Fixture::new();
+    fixture.add_ones(37).await;
+    let other = fixture.shell.load::<Tally<2>>(&stream()).await.unwrap();
     assert_eq!((other.version, other.state.total, other.seen.len()), (StreamVersion(37), 74, 37));
-    let done = ground.shell.execute::<Tally<2>>(&stream(), &cause_of("add-1"), &Input::Add(1)).await.unwrap();
+    let done =
+        fixture.shell.execute::<Tally<2>>(&stream(), &cause_of("add-1"), &Input::Add(1)).await.unwrap();
     assert_eq!(done.fold.version, StreamVersion(37), "causes are recognised across the change of form");
 }
 
 #[tokio::test]
 async fn a_snapshot_that_does_not_read_is_passed_over() {
-    let ground = Ground::new();
-    ground.add_ones(15).await;
+    let fixture = Fixture::new();
+    fixture.add_ones(15).await;
     let mut commit = rival(16, 1);
     commit.snapshot = Some(sample::snapshot(json!("not a state"), Vec::new()));
     commit.snapshot.as_mut().unwrap().state_version = 1;
-    ground.shell.store().append(&commit).await.unwrap();
-    assert_eq!(ground.shell.load::<Tally<1>>(&stream()).await.unwrap().state.total, 16);
+    fixture.shell.store().append(&commit).await.unwrap();
+    assert_eq!(fixture.shell.load::<Tally<1>>(&stream()).await.unwrap().state.total, 16);
 }
 
 #[tokio::test]
 async fn the_state_at_an_instant_is_that_of_the_last_commit_until_then() {
-    let ground = Ground::new();
-    let start = ground.shell.now();
+    let fixture = Fixture::new();
+    let start = fixture.shell.now();
     for number in 0..5 {
-        ground.clock.set(start + SignedDuration::from_secs(number * 10));
-        ground.add(&format!("add-{number}"), 1).await;
+        fixture.clock.set(start + SignedDuration::from_secs(number * 10));
+        fixture.add(&format!("add-{number}"), 1).await;
     }
     for (seconds, total) in [(-1, 0), (0, 1), (9, 1), (10, 2), (39, 4), (40, 5), (4_000, 5)] {
         let at = start + SignedDuration::from_secs(seconds);
         let fold: Fold<Tally<1>> =
-            load_until(ground.shell.store(), &stream(), |commit| commit.recorded_at <= at).await.unwrap();
+            load_until(fixture.shell.store(), &stream(), |commit| commit.recorded_at <= at).await.unwrap();
         assert_eq!(fold.state.total, total, "after {seconds} s");
     }
 }
 
 /// What a load says of a stream whose second commit is this one.
 async fn refused(second: Commit) -> HistoryError {
-    let ground = Ground::new();
-    ground.add("first", 1).await;
-    ground.shell.store().append(&second).await.unwrap();
-    ground.shell.load::<Tally<1>>(&stream()).await.unwrap_err()
+    let fixture = Fixture::new();
+    fixture.add("first", 1).await;
+    fixture.shell.store().append(&second).await.unwrap();
+    fixture.shell.load::<Tally<1>>(&stream()).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -123,11 +124,11 @@ async fn an_event_of_an_unknown_type_is_an_error_that_names_stream_version_and_t
 
 #[tokio::test]
 async fn an_event_of_an_older_form_is_upcast() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut commit = rival(1, 1);
     (commit.events[0].schema_version, commit.events[0].data) = (1, json!({ "amount": 7 }).into());
-    ground.shell.store().append(&commit).await.unwrap();
-    let fold = ground.shell.load::<Tally<1>>(&stream()).await.unwrap();
+    fixture.shell.store().append(&commit).await.unwrap();
+    let fold = fixture.shell.load::<Tally<1>>(&stream()).await.unwrap();
     assert_eq!(fold.state.total, 7);
 }
 
@@ -153,9 +154,9 @@ async fn a_missing_version_is_an_error_and_never_skipped() {
 
 #[tokio::test]
 async fn a_stream_that_does_not_begin_at_its_beginning_is_an_error() {
-    let ground = Ground::new();
-    ground.shell.store().append(&rival(2, 1)).await.unwrap();
-    let error = ground.shell.load::<Tally<1>>(&stream()).await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.shell.store().append(&rival(2, 1)).await.unwrap();
+    let error = fixture.shell.load::<Tally<1>>(&stream()).await.unwrap_err();
     assert!(
         matches!(error, HistoryError::Store(StoreError::Corrupt { version: StreamVersion(1), .. })),
         "{error}"

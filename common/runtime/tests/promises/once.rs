@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const KEY: &str = "bmc/h-1/boot";
 
-struct Ground {
+struct Fixture {
     clock: TestClock,
     leases: MemoryLeases,
     once: Once,
@@ -21,7 +21,7 @@ struct Ground {
     done: Cell<u32>,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let (clock, leases) = (TestClock::default(), MemoryLeases::default());
         let ids = Arc::new(SeededIds::default());
@@ -55,72 +55,72 @@ fn is_busy(result: &Result<u32, OnceError<&'static str>>) -> bool {
 /// Given an effect that was done, when it is asked for again, then its recorded result is given and nothing is done.
 #[tokio::test]
 async fn a_finished_effect_replays_its_result() {
-    let ground = Ground::new();
-    assert_eq!(ground.run().await.unwrap(), 1);
-    ground.clock.advance_seconds(3_600);
-    assert_eq!(ground.run().await.unwrap(), 1);
-    assert_eq!(ground.done.get(), 1);
+    let fixture = Fixture::new();
+    assert_eq!(fixture.run().await.unwrap(), 1);
+    fixture.clock.advance_seconds(3_600);
+    assert_eq!(fixture.run().await.unwrap(), 1);
+    assert_eq!(fixture.done.get(), 1);
 }
 
 /// Given a result older than what can ask for it, when it is asked for, then the row is void although nobody removed it.
 #[tokio::test]
 async fn an_expired_row_is_judged_by_its_time() {
-    let ground = Ground::new();
-    ground.run().await.unwrap();
-    ground.clock.advance(Duration::from_hours(49));
-    assert_eq!(ground.run().await.unwrap(), 2);
+    let fixture = Fixture::new();
+    fixture.run().await.unwrap();
+    fixture.clock.advance(Duration::from_hours(49));
+    assert_eq!(fixture.run().await.unwrap(), 2);
 }
 
 /// Given an effect under way, when another worker asks for it, then it waits without using up an attempt.
 #[tokio::test]
 async fn what_another_worker_is_at_is_left_to_it_and_asked_for_later() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let payload = json!({ "image": "debian" });
-    let inner = ground.run_with(&payload, async |_| {
-        let other = ground.run().await;
+    let inner = fixture.run_with(&payload, async |_| {
+        let other = fixture.run().await;
         assert!(is_busy(&other), "{other:?}");
         let Err(OnceError::NotTried(other)) = other else { unreachable!() };
         assert!(matches!(Failure::from(other), Failure::Deferred { .. }));
-        Ok(ground.effect())
+        Ok(fixture.effect())
     });
     assert_eq!(inner.await.unwrap(), 1);
-    assert_eq!(ground.run().await.unwrap(), 1);
+    assert_eq!(fixture.run().await.unwrap(), 1);
 }
 
 /// Given an effect that failed, when it is asked for again, then it is tried again at once.
 #[tokio::test]
 async fn after_a_failure_the_lease_is_given_back() {
-    let ground = Ground::new();
-    let failed = ground.run_with(&json!({ "image": "debian" }), async |_| Err("no power")).await;
+    let fixture = Fixture::new();
+    let failed = fixture.run_with(&json!({ "image": "debian" }), async |_| Err("no power")).await;
     assert!(matches!(failed, Err(OnceError::Effect("no power"))));
-    assert_eq!(ground.run().await.unwrap(), 1);
+    assert_eq!(fixture.run().await.unwrap(), 1);
 }
 
 /// Given a worker that died before, in or after the effect, when its lease has run out, then another one takes over; not
 /// before.
 #[tokio::test]
 async fn the_lease_of_a_dead_worker_runs_out() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let payload = json!({ "image": "debian" });
-    let dies = ground.run_with(&payload, async |_| std::future::pending().await);
+    let dies = fixture.run_with(&payload, async |_| std::future::pending().await);
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
-    ground.clock.advance_seconds(35);
-    assert!(is_busy(&ground.run().await));
-    ground.clock.advance_seconds(1);
-    assert_eq!(ground.run().await.unwrap(), 1);
+    fixture.clock.advance_seconds(35);
+    assert!(is_busy(&fixture.run().await));
+    fixture.clock.advance_seconds(1);
+    assert_eq!(fixture.run().await.unwrap(), 1);
 }
 
 /// Given a worker that comes back after its lease was taken over, when it records its result, then the newer one's
 /// stands; and its fence is the older one.
 #[tokio::test]
 async fn a_late_owner_cannot_overwrite_a_newer_one() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let payload = json!({ "image": "debian" });
     let fences = std::cell::RefCell::new(Vec::new());
-    let zombie = ground.run_with(&payload, async |fence| {
+    let zombie = fixture.run_with(&payload, async |fence| {
         fences.borrow_mut().push(fence);
-        ground.clock.advance_seconds(36);
-        let newer = ground.run_with(&payload, async |fence| {
+        fixture.clock.advance_seconds(36);
+        let newer = fixture.run_with(&payload, async |fence| {
             fences.borrow_mut().push(fence);
             Ok(7)
         });
@@ -128,7 +128,7 @@ async fn a_late_owner_cannot_overwrite_a_newer_one() {
         Ok(13)
     });
     assert_eq!(zombie.await.unwrap(), 13, "it did what it did");
-    assert_eq!(ground.run().await.unwrap(), 7, "and what is recorded is the newer one's");
+    assert_eq!(fixture.run().await.unwrap(), 7, "and what is recorded is the newer one's");
     let fences = fences.into_inner();
     assert!(fences[0] < fences[1], "{fences:?}");
 }
@@ -136,16 +136,16 @@ async fn a_late_owner_cannot_overwrite_a_newer_one() {
 /// Given a late owner whose effect failed, when it gives its lease back, then the newer owner's stays.
 #[tokio::test]
 async fn a_late_owner_cannot_give_back_a_newer_ones_lease() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let payload = json!({ "image": "debian" });
-    let zombie = ground.run_with(&payload, async |_| {
-        ground.clock.advance_seconds(36);
-        let newer = ground.run_with(&payload, async |_| std::future::pending().await);
+    let zombie = fixture.run_with(&payload, async |_| {
+        fixture.clock.advance_seconds(36);
+        let newer = fixture.run_with(&payload, async |_| std::future::pending().await);
         assert!(tokio::time::timeout(Duration::from_millis(5), newer).await.is_err());
         Err("too late")
     });
     assert!(matches!(zombie.await, Err(OnceError::Effect("too late"))));
-    assert!(is_busy(&ground.run().await), "the newer one is at it");
+    assert!(is_busy(&fixture.run().await), "the newer one is at it");
 }
 
 /// Given a key, when it is used for another payload, then that is an error: while it is done, when it is done, and after
@@ -159,36 +159,36 @@ async fn the_same_key_for_something_else_is_an_error_on_every_path() {
         assert!(error.to_string().contains("payload mismatch"));
         assert!(matches!(Failure::from(error), Failure::Terminal { .. }));
     };
-    let (ground, payload, other) =
-        (Ground::new(), json!({ "image": "debian" }), json!({ "image": "fedora" }));
-    let first = ground.run_with(&payload, async |_| {
-        mismatch(ground.run_with(&other, async |_| Ok(0)).await);
-        ground.clock.advance_seconds(36);
-        mismatch(ground.run_with(&other, async |_| Ok(0)).await);
+    let (fixture, payload, other) =
+        (Fixture::new(), json!({ "image": "debian" }), json!({ "image": "fedora" }));
+    let first = fixture.run_with(&payload, async |_| {
+        mismatch(fixture.run_with(&other, async |_| Ok(0)).await);
+        fixture.clock.advance_seconds(36);
+        mismatch(fixture.run_with(&other, async |_| Ok(0)).await);
         Ok(1)
     });
     assert_eq!(first.await.unwrap(), 1);
-    mismatch(ground.run_with(&other, async |_| Ok(0)).await);
+    mismatch(fixture.run_with(&other, async |_| Ok(0)).await);
 }
 
 /// Given a table that does not answer, when an effect is asked for, then it is not done, or done and found by the repeat
 /// once its lease ran out.
 #[tokio::test]
 async fn lost_calls_to_the_table_never_do_an_effect_twice_at_once() {
-    let ground = Ground::new();
-    ground.leases.faults().fail_next(1);
-    assert!(matches!(ground.run().await, Err(OnceError::NotTried(NotTried::Port(_)))));
-    ground.leases.faults().lose_answer_next(1);
-    assert!(ground.run().await.is_err());
-    assert_eq!(ground.done.get(), 0);
-    assert!(is_busy(&ground.run().await), "nobody knows whether the first one is at it");
-    ground.clock.advance_seconds(36);
+    let fixture = Fixture::new();
+    fixture.leases.faults().fail_next(1);
+    assert!(matches!(fixture.run().await, Err(OnceError::NotTried(NotTried::Port(_)))));
+    fixture.leases.faults().lose_answer_next(1);
+    assert!(fixture.run().await.is_err());
+    assert_eq!(fixture.done.get(), 0);
+    assert!(is_busy(&fixture.run().await), "nobody knows whether the first one is at it");
+    fixture.clock.advance_seconds(36);
     // The result is recorded, and its answer is lost.
-    ground.leases.faults().pass_next(1);
-    ground.leases.faults().lose_answer_next(1);
-    assert_eq!(ground.run().await.unwrap(), 1);
-    assert_eq!(ground.run().await.unwrap(), 1);
-    assert_eq!(ground.done.get(), 1);
+    fixture.leases.faults().pass_next(1);
+    fixture.leases.faults().lose_answer_next(1);
+    assert_eq!(fixture.run().await.unwrap(), 1);
+    assert_eq!(fixture.run().await.unwrap(), 1);
+    assert_eq!(fixture.done.get(), 1);
 }
 
 /// Keys and hashes are those that Powertools for Python 3.37 computed for the same values.

@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 const FAILURE_QUEUE: &str = "relay-dlq";
 
-struct Ground {
+struct Fixture {
     bus: MemoryBus,
     queues: MemoryQueues,
     clock: TestClock,
     relay: Relay,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let (bus, clock) = (MemoryBus::default(), TestClock::default());
         let queues = MemoryQueues::new(&clock, ["pack-order", "orders", "timers", FAILURE_QUEUE]);
@@ -55,128 +55,128 @@ fn with_queue(mut commit: Commit, queue: &str) -> Commit {
 
 #[tokio::test]
 async fn everything_that_a_commit_says_is_published() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let commits = commits(7);
-    let done = ground.relay(commits.clone()).await.unwrap();
+    let done = fixture.relay(commits.clone()).await.unwrap();
     assert_eq!(done, Relayed { commits: 7, events: 14, commands: 7, timers: 7, failed: 0 });
     let said: Vec<Envelope> = commits.iter().flat_map(Commit::envelopes).collect();
-    assert_eq!(ground.bus.published(), said, "in their order");
-    let commands: Vec<String> = ground.queues.peek("pack-order").into_iter().map(|sent| sent.body).collect();
+    assert_eq!(fixture.bus.published(), said, "in their order");
+    let commands: Vec<String> = fixture.queues.peek("pack-order").into_iter().map(|sent| sent.body).collect();
     let said: Vec<String> = commits
         .iter()
         .flat_map(Commit::command_envelopes)
         .map(|(_, command)| serde_json::to_string(&command).unwrap())
         .collect();
     assert_eq!(commands, said);
-    assert_eq!(ground.queues.len("timers"), 7);
-    assert_eq!(ground.queues.len(FAILURE_QUEUE), 0);
+    assert_eq!(fixture.queues.len("timers"), 7);
+    assert_eq!(fixture.queues.len(FAILURE_QUEUE), 0);
 }
 
 #[tokio::test]
 async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
-    let ground = Ground::new();
-    let relay = ground.relay.clone().notifying("orders", ["order"]);
+    let fixture = Fixture::new();
+    let relay = fixture.relay.clone().notifying("orders", ["order"]);
     let other = sample::full_commit("parcel#1", 1);
     // Shards are told apart by streams, so that the commits of one come in order; a republishing may begin anew.
     let mut batch = commits(5);
     batch.extend([sample::full_commit("order#2", 9), other]);
     batch.extend(commits(2));
     relay.relay(&outbox_records(batch)).await.unwrap();
-    let hints = ground.queues.peek("orders").into_iter();
+    let hints = fixture.queues.peek("orders").into_iter();
     let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
     let said: Vec<(&str, u64)> =
         hints.iter().map(|hint| (hint.stream.as_str(), hint.stream_version.0)).collect();
     assert_eq!(said, [("order#1", 5), ("order#2", 9)]);
-    assert_eq!(ground.published(), 18, "the bus hears all of it");
+    assert_eq!(fixture.published(), 18, "the bus hears all of it");
 }
 
 #[tokio::test]
 async fn a_commit_without_events_hides_no_event_before_it() {
-    let ground = Ground::new();
-    let relay = ground.relay.clone().notifying("orders", ["order"]);
+    let fixture = Fixture::new();
+    let relay = fixture.relay.clone().notifying("orders", ["order"]);
     let mut batch = commits(3);
     batch[2].events.clear();
     relay.relay(&outbox_records(batch)).await.unwrap();
-    let hints = ground.queues.peek("orders").into_iter();
+    let hints = fixture.queues.peek("orders").into_iter();
     let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
     assert_eq!(hints.iter().map(|hint| hint.stream_version.0).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]
 async fn a_hint_that_is_not_taken_brings_the_batch_again() {
-    let ground = Ground::new();
-    let relay = ground.relay.clone().notifying("orders", ["order"]);
-    ground.queues.faults().fail_next(3);
+    let fixture = Fixture::new();
+    let relay = fixture.relay.clone().notifying("orders", ["order"]);
+    fixture.queues.faults().fail_next(3);
     let mut commit = sample::commit("order#1", 1);
     (commit.commands, commit.timers) = (Vec::new(), Vec::new());
     let records = outbox_records([commit]);
     assert!(matches!(relay.relay(&records).await, Err(Failure::Retryable { .. })));
     relay.relay(&records).await.unwrap();
-    assert_eq!(ground.queues.len("orders"), 1);
+    assert_eq!(fixture.queues.len("orders"), 1);
 }
 
 #[tokio::test]
 async fn internal_events_stay_off_the_bus_and_their_commands_do_not() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let internal = sample::full_commit("order#1", 1).events[0].event_type.clone();
-    let relay = ground.relay.clone().notifying("orders", ["order"]).keeping([internal.clone()]);
+    let relay = fixture.relay.clone().notifying("orders", ["order"]).keeping([internal.clone()]);
     let done = relay.relay(&outbox_records(commits(3))).await.unwrap();
-    assert!(ground.bus.published().iter().all(|event| event.event_type != internal));
-    assert_eq!((done.events, done.commands, done.timers), (ground.published(), 3, 3));
-    assert!(ground.published() < 6);
-    assert_eq!(ground.queues.len("orders"), 1, "views hear of them");
+    assert!(fixture.bus.published().iter().all(|event| event.event_type != internal));
+    assert_eq!((done.events, done.commands, done.timers), (fixture.published(), 3, 3));
+    assert!(fixture.published() < 6);
+    assert_eq!(fixture.queues.len("orders"), 1, "views hear of them");
 }
 
 #[tokio::test]
 async fn a_commit_that_says_nothing_needs_nobody() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut commit = sample::commit("order#1", 1);
     commit.events.clear();
-    ground.bus.faults().fail_next(1);
-    ground.queues.faults().fail_next(1);
-    assert_eq!(ground.relay([commit]).await.unwrap().commits, 1);
+    fixture.bus.faults().fail_next(1);
+    fixture.queues.faults().fail_next(1);
+    assert_eq!(fixture.relay([commit]).await.unwrap().commits, 1);
 }
 
 #[tokio::test]
 async fn only_the_failed_entries_are_sent_again() {
-    let ground = Ground::new();
-    ground.bus.faults().partial_next([1, 4]);
-    ground.queues.faults().partial_next([0]);
+    let fixture = Fixture::new();
+    fixture.bus.faults().partial_next([1, 4]);
+    fixture.queues.faults().partial_next([0]);
     let commits = commits(3);
-    ground.relay(commits.clone()).await.unwrap();
-    let published: Vec<Uuid> = ground.bus.published().iter().map(|event| event.event_id.0).collect();
+    fixture.relay(commits.clone()).await.unwrap();
+    let published: Vec<Uuid> = fixture.bus.published().iter().map(|event| event.event_id.0).collect();
     let each: BTreeSet<&Uuid> = published.iter().collect();
     assert_eq!((published.len(), each.len()), (6, 6), "each event once: {published:?}");
-    assert_eq!(ground.queues.len("pack-order"), 3);
+    assert_eq!(fixture.queues.len("pack-order"), 3);
 }
 
 #[tokio::test]
 async fn a_failure_that_may_pass_fails_the_whole_batch() {
-    let ground = Ground::new();
-    ground.bus.faults().fail_next(3);
-    let failure = ground.relay(commits(2)).await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.bus.faults().fail_next(3);
+    let failure = fixture.relay(commits(2)).await.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
-    assert_eq!(ground.queues.len(FAILURE_QUEUE), 0, "what may pass is nobody's dead letter");
+    assert_eq!(fixture.queues.len(FAILURE_QUEUE), 0, "what may pass is nobody's dead letter");
     // The stream delivers the batch again.
-    assert_eq!(ground.relay(commits(2)).await.unwrap().commits, 2);
+    assert_eq!(fixture.relay(commits(2)).await.unwrap().commits, 2);
 }
 
 #[tokio::test]
 async fn a_queue_that_does_not_answer_fails_the_whole_batch_too() {
-    let ground = Ground::new();
-    ground.queues.faults().fail_next(3);
-    let failure = ground.relay(commits(2)).await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.queues.faults().fail_next(3);
+    let failure = fixture.relay(commits(2)).await.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
 }
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_goes_to_the_failure_queue_and_the_rest_goes_on() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut records = outbox_records(commits(3));
     records[1].commit = Err("it has no events".to_owned());
-    let done = ground.relay.relay(&records).await.unwrap();
-    assert_eq!((done.commits, done.failed, ground.published()), (2, 1, 4));
-    let failed = ground.queues.peek(FAILURE_QUEUE);
+    let done = fixture.relay.relay(&records).await.unwrap();
+    assert_eq!((done.commits, done.failed, fixture.published()), (2, 1, 4));
+    let failed = fixture.queues.peek(FAILURE_QUEUE);
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].body, records[1].raw);
     assert_eq!(failed[0].attributes["reason"], "it has no events");
@@ -185,47 +185,47 @@ async fn a_record_that_cannot_be_read_goes_to_the_failure_queue_and_the_rest_goe
 
 #[tokio::test]
 async fn a_record_that_is_refused_for_good_goes_to_the_failure_queue_and_the_rest_goes_on() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let [first, second, third] = <[Commit; 3]>::try_from(commits(3)).unwrap();
-    let done = ground.relay([first, with_queue(second, "no-such-queue"), third]).await.unwrap();
+    let done = fixture.relay([first, with_queue(second, "no-such-queue"), third]).await.unwrap();
     assert_eq!((done.commits, done.failed), (2, 1));
-    assert_eq!(ground.published(), 6, "its events are published all the same");
-    assert_eq!(ground.queues.len("timers"), 3, "and its timers are set");
-    let failed = ground.queues.peek(FAILURE_QUEUE);
+    assert_eq!(fixture.published(), 6, "its events are published all the same");
+    assert_eq!(fixture.queues.len("timers"), 3, "and its timers are set");
+    let failed = fixture.queues.peek(FAILURE_QUEUE);
     assert!(failed[0].attributes["reason"].contains("no-such-queue"), "{failed:?}");
 }
 
 #[tokio::test]
 async fn an_event_too_large_for_the_bus_does_not_block_its_shard() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut large = sample::commit("order#1", 1);
     large.events = vec![sample::event("order.placed", json!({ "text": "x".repeat(300_000) }))];
-    let done = ground.relay([large, sample::commit("order#1", 2)]).await.unwrap();
-    assert_eq!((done.failed, ground.published()), (1, 1));
+    let done = fixture.relay([large, sample::commit("order#1", 2)]).await.unwrap();
+    assert_eq!((done.failed, fixture.published()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_failure_queue_that_does_not_answer_keeps_the_batch_in_the_stream() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let mut records = outbox_records(commits(1));
     records[0].commit = Err("unreadable".to_owned());
-    ground.queues.faults().fail_next(1);
-    assert!(matches!(ground.relay.relay(&records).await, Err(Failure::Retryable { .. })));
-    assert_eq!(ground.relay.relay(&records).await.unwrap().failed, 1, "it is tried again with the batch");
-    assert_eq!(ground.queues.len(FAILURE_QUEUE), 1);
+    fixture.queues.faults().fail_next(1);
+    assert!(matches!(fixture.relay.relay(&records).await, Err(Failure::Retryable { .. })));
+    assert_eq!(fixture.relay.relay(&records).await.unwrap().failed, 1, "it is tried again with the batch");
+    assert_eq!(fixture.queues.len(FAILURE_QUEUE), 1);
 }
 
 #[tokio::test]
 async fn whatever_a_record_holds_the_failure_queue_can_take_it() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let odd = OutboxRecord {
         position: String::new(),
         commit: Err("\u{1b}[31mred\u{ffff}\u{0}".repeat(1_000)),
         raw: "odd \u{1b} \u{fffe} text".to_owned(),
     };
     let empty = OutboxRecord { position: "2".to_owned(), commit: Err(String::new()), raw: String::new() };
-    assert_eq!(ground.relay.relay(&[odd, empty]).await.unwrap().failed, 2);
-    for message in ground.queues.peek(FAILURE_QUEUE) {
+    assert_eq!(fixture.relay.relay(&[odd, empty]).await.unwrap().failed, 2);
+    for message in fixture.queues.peek(FAILURE_QUEUE) {
         let texts = message.attributes.values().chain([&message.body]);
         for text in texts {
             assert!(!text.is_empty(), "SQS refuses empty texts: {message:?}");
@@ -239,20 +239,20 @@ async fn whatever_a_record_holds_the_failure_queue_can_take_it() {
 
 #[tokio::test]
 async fn a_batch_that_comes_twice_publishes_the_same_again_and_nothing_else() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let commits = commits(2);
-    ground.relay(commits.clone()).await.unwrap();
-    ground.relay(commits).await.unwrap();
-    let published: Vec<Uuid> = ground.bus.published().iter().map(|event| event.event_id.0).collect();
+    fixture.relay(commits.clone()).await.unwrap();
+    fixture.relay(commits).await.unwrap();
+    let published: Vec<Uuid> = fixture.bus.published().iter().map(|event| event.event_id.0).collect();
     assert_eq!(published[..4], published[4..], "the same ids, by which consumers know the repeat");
-    let sent = ground.queues.peek("pack-order");
+    let sent = fixture.queues.peek("pack-order");
     assert_eq!((sent[0].body.clone(), sent[1].body.clone()), (sent[2].body.clone(), sent[3].body.clone()));
 }
 
 #[tokio::test]
 async fn a_timer_waits_for_as_long_as_one_hop_can() {
-    let ground = Ground::new();
-    let now = ground.clock.now();
+    let fixture = Fixture::new();
+    let now = fixture.clock.now();
     let mut commit = sample::full_commit("order#1", 1);
     let timer = |seconds| RecordedTimer {
         timer_id: TimerId(Uuid::now_v7()),
@@ -261,9 +261,9 @@ async fn a_timer_waits_for_as_long_as_one_hop_can() {
         deliver_to: "orders".to_owned(),
     };
     commit.timers = [-5, 0, 1, 899, 900, 901, 86_400].map(timer).to_vec();
-    ground.relay([commit]).await.unwrap();
+    fixture.relay([commit]).await.unwrap();
     let delay = |message: &Outbound| message.delay_seconds;
-    let mut delays: Vec<u16> = ground.queues.peek("timers").iter().map(delay).collect();
+    let mut delays: Vec<u16> = fixture.queues.peek("timers").iter().map(delay).collect();
     delays.sort_unstable();
     assert_eq!(delays, [0, 0, 1, 899, 900, 900, 900]);
 }
@@ -282,9 +282,9 @@ impl EventBus for Forgetful {
 
 #[tokio::test]
 async fn an_entry_without_an_answer_is_not_taken_for_published() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let bus = Forgetful::default();
-    let relay = relay(bus.clone(), ground.queues.clone(), &ground.clock);
+    let relay = relay(bus.clone(), fixture.queues.clone(), &fixture.clock);
     relay.relay(&outbox_records(commits(1))).await.unwrap();
     assert_eq!(bus.0.published().len(), 2);
 }
@@ -313,11 +313,11 @@ impl EventBus for Picky {
 
 #[tokio::test]
 async fn a_record_with_several_refused_parts_is_one_dead_letter() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     let bus = Picky::default();
-    let relay = relay(bus.clone(), ground.queues.clone(), &ground.clock);
+    let relay = relay(bus.clone(), fixture.queues.clone(), &fixture.clock);
     let commit = with_queue(sample::full_commit("order#1", 1), "no-such-queue");
     let done = relay.relay(&outbox_records([commit])).await.unwrap();
     assert_eq!((done.failed, bus.0.published().len()), (1, 1));
-    assert_eq!(ground.queues.len(FAILURE_QUEUE), 1);
+    assert_eq!(fixture.queues.len(FAILURE_QUEUE), 1);
 }

@@ -37,7 +37,7 @@ impl Handler for Handed {
     }
 }
 
-struct Ground {
+struct Fixture {
     clock: TestClock,
     store: MemoryStore,
     bus: MemoryBus,
@@ -45,7 +45,7 @@ struct Ground {
     replayer: Replayer,
 }
 
-impl Ground {
+impl Fixture {
     /// Two streams of five commits, a minute apart, each with two events, a command and a timer.
     async fn new() -> Self {
         let (clock, store, bus) = (TestClock::default(), MemoryStore::default(), MemoryBus::default());
@@ -83,53 +83,53 @@ fn moment(minutes: i64) -> Timestamp {
 
 #[tokio::test]
 async fn a_replay_touches_nothing_but_the_consumers_queue() {
-    let ground = Ground::new().await;
-    let told = ground.replay(&Selection::default()).await;
+    let fixture = Fixture::new().await;
+    let told = fixture.replay(&Selection::default()).await;
     assert_eq!((told.read, told.commits, told.events), (10, 10, 20));
     assert_eq!((told.commands, told.timers), (0, 0));
-    assert_eq!(ground.queues.len(VIEWS), 20);
-    assert_eq!(ground.bus.published(), [], "nothing is published");
+    assert_eq!(fixture.queues.len(VIEWS), 20);
+    assert_eq!(fixture.bus.published(), [], "nothing is published");
     for queue in ["pack-order", "timers"] {
-        assert_eq!(ground.queues.len(queue), 0, "nothing is asked for on {queue}");
+        assert_eq!(fixture.queues.len(queue), 0, "nothing is asked for on {queue}");
     }
-    assert!(ground.queues.peek(VIEWS).iter().all(|sent| sent.attributes.contains_key("replay")));
-    assert_eq!(ground.store.commits(&"order#1".parse().unwrap()).len(), 5, "nothing is recorded");
+    assert!(fixture.queues.peek(VIEWS).iter().all(|sent| sent.attributes.contains_key("replay")));
+    assert_eq!(fixture.store.commits(&"order#1".parse().unwrap()).len(), 5, "nothing is recorded");
 }
 
 #[tokio::test]
 async fn only_handlers_that_change_read_models_alone_are_handed_what_is_replayed() {
     for (replays, expected) in [(true, 10), (false, 0)] {
-        let ground = Ground::new().await;
+        let fixture = Fixture::new().await;
         let stream = Some("order#1".parse().unwrap());
-        ground.replay(&Selection { stream, ..Selection::default() }).await;
+        fixture.replay(&Selection { stream, ..Selection::default() }).await;
         let handler = Handed { replays, ..Handed::default() };
-        while ground.queues.len(VIEWS) > 0 {
-            ground.deliver(&handler).await;
+        while fixture.queues.len(VIEWS) > 0 {
+            fixture.deliver(&handler).await;
         }
         assert_eq!(handler.messages.lock().unwrap().len(), expected);
-        assert_eq!(ground.queues.len(DLQ), 0, "what is left alone is done with");
+        assert_eq!(fixture.queues.len(DLQ), 0, "what is left alone is done with");
     }
 }
 
 #[tokio::test]
 async fn a_handler_is_handed_what_is_not_replayed_whatever_it_declares() {
-    let ground = Ground::new().await;
-    let event = ground.store.commits(&"order#1".parse().unwrap())[0].envelopes().next().unwrap();
+    let fixture = Fixture::new().await;
+    let event = fixture.store.commits(&"order#1".parse().unwrap())[0].envelopes().next().unwrap();
     let body = serde_json::to_string(&event).unwrap();
-    ground.queues.send(VIEWS, &[Outbound { body, ..Outbound::default() }]).await;
+    fixture.queues.send(VIEWS, &[Outbound { body, ..Outbound::default() }]).await;
     let handler = Handed::default();
-    ground.deliver(&handler).await;
+    fixture.deliver(&handler).await;
     assert_eq!(handler.messages.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_replayed_message_stays_one_among_the_dead_letters() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let event_type = Some("order.paid".to_owned());
-    ground.replay(&Selection { event_type, until: Some(moment(2)), ..Selection::default() }).await;
+    fixture.replay(&Selection { event_type, until: Some(moment(2)), ..Selection::default() }).await;
     let handler = Handed { replays: true, fails: true, ..Handed::default() };
-    ground.deliver(&handler).await;
-    let letters = ground.queues.peek(DLQ);
+    fixture.deliver(&handler).await;
+    let letters = fixture.queues.peek(DLQ);
     assert_eq!(letters.len(), 2);
     assert!(letters.iter().all(|letter| letter.attributes.contains_key("replay")));
 }
@@ -141,11 +141,11 @@ async fn what_is_told_again_is_chosen_by_stream_type_and_time() {
     let of_stream = Selection { stream: Some("order#2".parse().unwrap()), ..Selection::default() };
     let nothing = Selection { stream: Some("order#3".parse().unwrap()), ..Selection::default() };
     for (selection, events) in [(since_until, 8), (of_type, 10), (of_stream, 10), (nothing, 0)] {
-        let ground = Ground::new().await;
-        let counted = ground.replayer.count(&selection, |_| {}).await.unwrap();
+        let fixture = Fixture::new().await;
+        let counted = fixture.replayer.count(&selection, |_| {}).await.unwrap();
         assert_eq!(counted.events, events, "{selection:?}");
-        assert_eq!(ground.queues.len(VIEWS), 0, "counting tells nothing");
-        assert_eq!(ground.replay(&selection).await.events, events, "{selection:?}");
+        assert_eq!(fixture.queues.len(VIEWS), 0, "counting tells nothing");
+        assert_eq!(fixture.replay(&selection).await.events, events, "{selection:?}");
     }
 }
 
@@ -166,44 +166,44 @@ impl Clock for Sleeper {
 
 #[tokio::test]
 async fn a_replay_keeps_to_its_rate() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for (rate, seconds) in [(10, 2), (1, 20), (0, 20)] {
         let clock = Arc::new(Sleeper::default());
-        let replayer = Replayer::new(Arc::new(ground.store.clone()), clock.clone(), rate);
-        replayer.replay(&Selection::default(), &ground.queues, VIEWS, |_| {}).await.unwrap();
+        let replayer = Replayer::new(Arc::new(fixture.store.clone()), clock.clone(), rate);
+        replayer.replay(&Selection::default(), &fixture.queues, VIEWS, |_| {}).await.unwrap();
         assert_eq!(*clock.0.lock().unwrap(), Duration::from_secs(seconds), "20 events at {rate} a second");
     }
 }
 
 #[tokio::test]
 async fn messages_that_the_queue_does_not_take_are_sent_again() {
-    let ground = Ground::new().await;
-    ground.queues.faults().fail_next(2);
-    assert_eq!(ground.replay(&Selection::default()).await.events, 20);
-    assert_eq!(ground.queues.len(VIEWS), 20);
+    let fixture = Fixture::new().await;
+    fixture.queues.faults().fail_next(2);
+    assert_eq!(fixture.replay(&Selection::default()).await.events, 20);
+    assert_eq!(fixture.queues.len(VIEWS), 20);
 }
 
 #[tokio::test]
 async fn after_an_outage_everything_is_said_anew() {
-    let ground = Ground::new().await;
-    let told = ground.republish(&Selection { since: Some(moment(3)), ..Selection::default() }).await;
+    let fixture = Fixture::new().await;
+    let told = fixture.republish(&Selection { since: Some(moment(3)), ..Selection::default() }).await;
     let expected = Told { read: 10, commits: 6, events: 12, commands: 6, timers: 6, failed: 0 };
     assert_eq!(told, expected);
-    assert_eq!(ground.bus.published().len(), 12);
-    assert_eq!(ground.queues.len("pack-order"), 6);
-    assert_eq!(ground.queues.len("timers"), 6);
-    let commit = &ground.store.commits(&"order#1".parse().unwrap())[2];
+    assert_eq!(fixture.bus.published().len(), 12);
+    assert_eq!(fixture.queues.len("pack-order"), 6);
+    assert_eq!(fixture.queues.len("timers"), 6);
+    let commit = &fixture.store.commits(&"order#1".parse().unwrap())[2];
     let said: Vec<_> = commit.envelopes().collect();
     assert!(
-        said.iter().all(|event| ground.bus.published().contains(event)),
+        said.iter().all(|event| fixture.bus.published().contains(event)),
         "with the ids by which consumers know them"
     );
 }
 
 #[tokio::test]
 async fn a_log_that_cannot_be_read_is_told_and_not_taken_for_its_end() {
-    let ground = Ground::new().await;
-    ground.store.faults().fail_reads_next(1);
-    let error = ground.replayer.count(&Selection::default(), |_| {}).await.unwrap_err();
+    let fixture = Fixture::new().await;
+    fixture.store.faults().fail_reads_next(1);
+    let error = fixture.replayer.count(&Selection::default(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("start again"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A decider to try the runtime on: a tally that is added to, and the ground to run it on.
+//! A decider to try the runtime on: a tally that is added to, and the fixture to run it on.
 
 use std::sync::Arc;
 
@@ -149,13 +149,13 @@ impl<const FORM: u32> Decider for Tally<FORM> {
 }
 
 /// A store, a clock and a shell between them.
-pub struct Ground {
+pub struct Fixture {
     pub store: MemoryStore,
     pub clock: TestClock,
     pub shell: Shell,
 }
 
-impl Ground {
+impl Fixture {
     pub fn new() -> Self {
         let (store, clock) = (MemoryStore::default(), TestClock::default());
         let ids = Arc::new(SeededIds::default());

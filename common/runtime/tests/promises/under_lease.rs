@@ -14,15 +14,15 @@ use crate::tally::{self, Input, Tally, cause_of, stream};
 
 const KEY: &str = "bmc/h-1";
 
-struct Ground {
-    tally: tally::Ground,
+struct Fixture {
+    tally: tally::Fixture,
     leases: MemoryLeases,
     once: Once,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
-        let (tally, leases) = (tally::Ground::new(), MemoryLeases::default());
+        let (tally, leases) = (tally::Fixture::new(), MemoryLeases::default());
         let ids = Arc::new(SeededIds::default());
         let once = Once::new(Arc::new(leases.clone()), Arc::new(tally.clock.clone()), ids);
         Self { tally, leases, once }
@@ -60,110 +60,110 @@ fn is_deferred(result: &Result<(), Failure>) -> bool {
 /// Given two kinds of work on one machine, when both are asked for, then one waits for the other, whatever they are.
 #[tokio::test]
 async fn one_machine_is_worked_on_by_one_at_a_time() {
-    let ground = Ground::new();
-    let work = ground.leased("one", async |fold| {
-        assert!(is_deferred(&ground.leased("two", async |_| unreachable!()).await));
-        ground.commit("one", fold).await
+    let fixture = Fixture::new();
+    let work = fixture.leased("one", async |fold| {
+        assert!(is_deferred(&fixture.leased("two", async |_| unreachable!()).await));
+        fixture.commit("one", fold).await
     });
     work.await.unwrap();
-    ground.add("two").await.unwrap();
-    assert_eq!(ground.total(), 2);
+    fixture.add("two").await.unwrap();
+    assert_eq!(fixture.total(), 2);
 }
 
 /// Given work that has made its commit, when the next comes, then the commit has given the lease back: nobody wrote to the
 /// leases for it, and the next knows all that was done.
 #[tokio::test]
 async fn the_commit_gives_the_lease_back() {
-    let ground = Ground::new();
+    let fixture = Fixture::new();
     for number in 1..=40 {
         // One write for each, and no other is needed.
-        ground.leases.faults().pass_next(1);
+        fixture.leases.faults().pass_next(1);
         let cause = number.to_string();
         let work = async |fold: Fold<Tally<1>>| {
             assert_eq!(fold.version, StreamVersion(number - 1));
-            ground.commit(&cause, fold).await
+            fixture.commit(&cause, fold).await
         };
-        ground.leased(&cause, work).await.unwrap();
+        fixture.leased(&cause, work).await.unwrap();
     }
-    assert_eq!(ground.leases.records().len(), 1);
-    assert!(ground.leases.records()[KEY].result.is_none());
+    assert_eq!(fixture.leases.records().len(), 1);
+    assert!(fixture.leases.records()[KEY].result.is_none());
 }
 
 /// Given work whose commit is there, when it is asked for again, then it is not done again, and nothing is written.
 #[tokio::test]
 async fn work_that_was_recorded_is_not_done_again() {
-    let ground = Ground::new();
-    ground.add("once").await.unwrap();
-    let before = ground.leases.records();
-    ground.leased("once", async |_| unreachable!()).await.unwrap();
-    assert_eq!((ground.total(), ground.leases.records()), (1, before));
+    let fixture = Fixture::new();
+    fixture.add("once").await.unwrap();
+    let before = fixture.leases.records();
+    fixture.leased("once", async |_| unreachable!()).await.unwrap();
+    assert_eq!((fixture.total(), fixture.leases.records()), (1, before));
 }
 
 /// Given work that makes no commit, whether it fails or finds nothing to do, then the lease is given back.
 #[tokio::test]
 async fn work_without_a_commit_gives_its_lease_back() {
-    let ground = Ground::new();
-    ground.leased("late", async |_| Ok(Recorded::No)).await.unwrap();
-    let failed = ground.leased("fails", async |_| Err(Failure::terminal(Category::Business, "no"))).await;
+    let fixture = Fixture::new();
+    fixture.leased("late", async |_| Ok(Recorded::No)).await.unwrap();
+    let failed = fixture.leased("fails", async |_| Err(Failure::terminal(Category::Business, "no"))).await;
     assert!(matches!(failed, Err(Failure::Terminal { .. })));
-    ground.add("next").await.unwrap();
-    assert_eq!(ground.total(), 1);
+    fixture.add("next").await.unwrap();
+    assert_eq!(fixture.total(), 1);
 }
 
 /// Given a worker that dies before its commit, then its lease runs out, and the work is done by whoever comes then.
 #[tokio::test]
 async fn the_lease_of_a_dead_worker_runs_out() {
-    let ground = Ground::new();
-    let dies = ground.leased("one", async |_| std::future::pending().await);
+    let fixture = Fixture::new();
+    let dies = fixture.leased("one", async |_| std::future::pending().await);
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
-    assert!(is_deferred(&ground.add("one").await));
-    ground.tally.clock.advance_seconds(36);
-    ground.add("one").await.unwrap();
-    assert_eq!(ground.total(), 1);
+    assert!(is_deferred(&fixture.add("one").await));
+    fixture.tally.clock.advance_seconds(36);
+    fixture.add("one").await.unwrap();
+    assert_eq!(fixture.total(), 1);
 }
 
 /// Given a worker that dies after its commit, then nobody waits for its lease.
 #[tokio::test]
 async fn nobody_waits_for_a_worker_that_died_after_its_commit() {
-    let ground = Ground::new();
-    let dies = ground.leased("one", async |fold| {
-        ground.commit("one", fold).await.unwrap();
+    let fixture = Fixture::new();
+    let dies = fixture.leased("one", async |fold| {
+        fixture.commit("one", fold).await.unwrap();
         std::future::pending().await
     });
     assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
-    ground.leased("one", async |_| unreachable!()).await.unwrap();
-    ground.add("two").await.unwrap();
-    assert_eq!(ground.total(), 2);
+    fixture.leased("one", async |_| unreachable!()).await.unwrap();
+    fixture.add("two").await.unwrap();
+    assert_eq!(fixture.total(), 2);
 }
 
 /// Given a late worker whose lease was taken over, when it makes its commit, then it meets the newer one's: it is decided
 /// anew, on what the newer one has left.
 #[tokio::test]
 async fn a_late_worker_decides_on_what_the_newer_one_left() {
-    let ground = Ground::new();
-    let late = ground.leased("late", async |fold| {
-        ground.tally.clock.advance_seconds(36);
-        ground.add("newer").await.unwrap();
-        let (shell, cause) = (&ground.tally.shell, cause_of("late"));
+    let fixture = Fixture::new();
+    let late = fixture.leased("late", async |fold| {
+        fixture.tally.clock.advance_seconds(36);
+        fixture.add("newer").await.unwrap();
+        let (shell, cause) = (&fixture.tally.shell, cause_of("late"));
         let done = shell.execute_from(&stream(), fold, &cause, &Input::Double).await?;
         Ok(done.outcome.into())
     });
     late.await.unwrap();
-    let fold = ground.tally.shell.load::<Tally<1>>(&stream()).await.unwrap();
+    let fold = fixture.tally.shell.load::<Tally<1>>(&stream()).await.unwrap();
     assert_eq!((fold.version, fold.state.total), (StreamVersion(2), 2));
 }
 
 /// Given leases that do not answer, then the work waits or is tried again, and is never done by two at once.
 #[tokio::test]
 async fn lost_calls_to_the_leases_never_do_work_twice() {
-    let ground = Ground::new();
-    ground.leases.faults().fail_next(1);
-    assert!(matches!(ground.add("one").await, Err(Failure::Retryable { .. })));
-    ground.leases.faults().lose_answer_next(1);
-    assert!(matches!(ground.add("one").await, Err(Failure::Retryable { .. })));
+    let fixture = Fixture::new();
+    fixture.leases.faults().fail_next(1);
+    assert!(matches!(fixture.add("one").await, Err(Failure::Retryable { .. })));
+    fixture.leases.faults().lose_answer_next(1);
+    assert!(matches!(fixture.add("one").await, Err(Failure::Retryable { .. })));
     // It is taken, and nobody knows by whom.
-    assert!(is_deferred(&ground.add("one").await));
-    ground.tally.clock.advance_seconds(36);
-    ground.add("one").await.unwrap();
-    assert_eq!(ground.total(), 1);
+    assert!(is_deferred(&fixture.add("one").await));
+    fixture.tally.clock.advance_seconds(36);
+    fixture.add("one").await.unwrap();
+    assert_eq!(fixture.total(), 1);
 }

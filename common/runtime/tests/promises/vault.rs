@@ -10,7 +10,7 @@ use serde_json::json;
 
 const ADA: &str = "person/42";
 
-fn ground() -> (MemoryControl, Vault) {
+fn fixture() -> (MemoryControl, Vault) {
     let control = MemoryControl::default();
     (control.clone(), Vault::new(Arc::new(control)))
 }
@@ -18,7 +18,7 @@ fn ground() -> (MemoryControl, Vault) {
 /// Given a sealed value, when it is opened, then it is what was sealed, and its text does not show it.
 #[tokio::test]
 async fn a_sealed_value_is_opened_and_its_text_does_not_show_it() {
-    let (_, vault) = ground();
+    let (_, vault) = fixture();
     let sealed = vault.seal(ADA, &"Ada Lovelace").await.unwrap();
     assert!(!serde_json::to_string(&sealed).unwrap().contains("Ada"));
     assert_eq!(vault.open::<String>(&sealed).await.unwrap(), Opened::Value("Ada Lovelace".to_owned()));
@@ -29,7 +29,7 @@ async fn a_sealed_value_is_opened_and_its_text_does_not_show_it() {
 /// Given values of two people, when one is forgotten, then hers are gone for good and the other's are not.
 #[tokio::test]
 async fn who_is_forgotten_is_forgotten_for_good_and_nobody_else() {
-    let (control, vault) = ground();
+    let (control, vault) = fixture();
     let (ada, bob) = (vault.seal(ADA, &1).await.unwrap(), vault.seal("person/43", &2).await.unwrap());
     vault.forget(ADA).await.unwrap();
     vault.forget(ADA).await.unwrap();
@@ -42,7 +42,7 @@ async fn who_is_forgotten_is_forgotten_for_good_and_nobody_else() {
 /// Given a value, when it or its subject was changed, then it is not opened, and the error says so.
 #[tokio::test]
 async fn a_value_that_was_changed_or_moved_is_not_opened() {
-    let (_, vault) = ground();
+    let (_, vault) = fixture();
     let sealed = vault.seal(ADA, &"x").await.unwrap();
     vault.seal("person/43", &"y").await.unwrap();
     let first = if sealed.sealed.starts_with('0') { "1" } else { "0" };
@@ -61,7 +61,7 @@ async fn a_value_that_was_changed_or_moved_is_not_opened() {
 /// a key whose answer was lost is the key.
 #[tokio::test]
 async fn a_store_of_keys_that_does_not_answer_is_tried_again() {
-    let (control, vault) = ground();
+    let (control, vault) = fixture();
     control.faults().fail_next(1);
     let failed = vault.seal(ADA, &1).await.unwrap_err();
     assert!(matches!(Failure::from(failed), Failure::Retryable { .. }));
