@@ -73,6 +73,11 @@ impl SeededIds {
         // 2026-01-01 in milliseconds; each id is a millisecond after the one before.
         Self(Arc::new(Mutex::new((Random::new(seed), 1_767_225_600_000))))
     }
+
+    /// From here on the random parts are those of this seed.
+    pub fn begin_anew(&self, seed: u64) {
+        self.0.lock().unwrap().0 = Random::new(seed);
+    }
 }
 
 impl Default for SeededIds {

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod saga_run;
 pub mod sample;
 pub mod sample_saga;
+pub mod seeds;
 pub mod template;
 pub mod world;
 

@@ -23,7 +23,7 @@ async fn a_large_request_starts_nothing_until_a_person_approves_it() {
     site.check();
     assert_eq!(site.sagas().len(), APPROVAL_ABOVE as usize + 1);
     assert_eq!(site.count("saga.completed"), 1, "there is one host");
-    assert_eq!(site.command("approve-request", approve).await.status, 409);
+    assert_eq!(site.post("approve-request", approve).await.status, 409);
     let row = site.get("/requests/r-1", &[]).await;
     assert_eq!((row.status, &row.body["status"]), (200, &json!("approved")), "{row:?}");
 }

@@ -62,7 +62,7 @@ async fn a_host_whose_bmc_never_answers_is_quarantined_before_it_is_cleaned() {
     site.run().await;
     site.check();
     assert_eq!((site.phase("h-1"), site.count("host.verification-failed")), ("quarantined", 3));
-    assert_eq!(site.fleet.boots.len(), 0);
+    assert_eq!(site.fleet.boots().len(), 0);
 }
 
 #[tokio::test]
@@ -97,6 +97,6 @@ async fn every_host_that_goes_back_to_the_pool_was_cleaned_since_it_was_deployed
     }
     site.check();
     assert_eq!((site.count("host.deploy-started"), site.count("host.cleaned")), (3, 4));
-    let cleanings = site.fleet.boots.iter().filter(|url| url.contains("/cleaner?")).count();
+    let cleanings = site.fleet.boots().iter().filter(|url| url.contains("/cleaner?")).count();
     assert_eq!(cleanings, 4);
 }

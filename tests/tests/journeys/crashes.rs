@@ -3,22 +3,22 @@
 
 use futures::StreamExt;
 
-use crate::site::{Fault, Site};
+use crate::site::{Site, WriteFault};
 
 /// How many runs are under way at a time: they wait for real between tries of the relay.
 const AT_ONCE: usize = 32;
 
 /// A host is enrolled and provisioned.
-async fn to_service(fault: Option<(usize, Fault)>) -> Site {
+async fn to_service(fault: Option<(usize, WriteFault)>) -> Site {
     journey(fault, &[]).await
 }
 
 /// Monitoring refuses the host for good, so that everything is undone.
-async fn to_compensation(fault: Option<(usize, Fault)>) -> Site {
+async fn to_compensation(fault: Option<(usize, WriteFault)>) -> Site {
     journey(fault, &[("simulate.monitor", "fail")]).await
 }
 
-async fn journey(fault: Option<(usize, Fault)>, labels: &[(&str, &str)]) -> Site {
+async fn journey(fault: Option<(usize, WriteFault)>, labels: &[(&str, &str)]) -> Site {
     let mut site = Site::new();
     if let Some((n, fault)) = fault {
         site.switch.plan(n, fault);
@@ -31,8 +31,11 @@ async fn journey(fault: Option<(usize, Fault)>, labels: &[(&str, &str)]) -> Site
 }
 
 /// Runs a journey with this fault at each of its writes, one after the other, and checks each end.
-async fn at_every_write<J>(fault: Fault, journey: impl Fn(Option<(usize, Fault)>) -> J, check: impl Fn(&Site))
-where
+async fn at_every_write<J>(
+    fault: WriteFault,
+    journey: impl Fn(Option<(usize, WriteFault)>) -> J,
+    check: impl Fn(&Site),
+) where
     J: Future<Output = Site>,
 {
     let undisturbed = journey(None).await;
@@ -83,40 +86,40 @@ fn compensated(site: &Site) {
 
 #[tokio::test]
 async fn dying_before_any_write_on_the_way_to_service_changes_nothing_of_the_end() {
-    at_every_write(Fault::DieBefore, to_service, in_service).await;
+    at_every_write(WriteFault::DieBefore, to_service, in_service).await;
 }
 
 #[tokio::test]
 async fn dying_after_any_write_on_the_way_to_service_changes_nothing_of_the_end() {
-    at_every_write(Fault::DieAfter, to_service, in_service).await;
+    at_every_write(WriteFault::DieAfter, to_service, in_service).await;
 }
 
 #[tokio::test]
 async fn a_failure_of_any_write_on_the_way_to_service_changes_nothing_of_the_end() {
-    at_every_write(Fault::Fail, to_service, in_service).await;
+    at_every_write(WriteFault::Fail, to_service, in_service).await;
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_any_write_on_the_way_to_service_changes_nothing_of_the_end() {
-    at_every_write(Fault::LoseAnswer, to_service, in_service).await;
+    at_every_write(WriteFault::LoseAnswer, to_service, in_service).await;
 }
 
 #[tokio::test]
 async fn dying_before_any_write_while_undoing_changes_nothing_of_the_end() {
-    at_every_write(Fault::DieBefore, to_compensation, compensated).await;
+    at_every_write(WriteFault::DieBefore, to_compensation, compensated).await;
 }
 
 #[tokio::test]
 async fn dying_after_any_write_while_undoing_changes_nothing_of_the_end() {
-    at_every_write(Fault::DieAfter, to_compensation, compensated).await;
+    at_every_write(WriteFault::DieAfter, to_compensation, compensated).await;
 }
 
 #[tokio::test]
 async fn a_failure_of_any_write_while_undoing_changes_nothing_of_the_end() {
-    at_every_write(Fault::Fail, to_compensation, compensated).await;
+    at_every_write(WriteFault::Fail, to_compensation, compensated).await;
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_any_write_while_undoing_changes_nothing_of_the_end() {
-    at_every_write(Fault::LoseAnswer, to_compensation, compensated).await;
+    at_every_write(WriteFault::LoseAnswer, to_compensation, compensated).await;
 }

@@ -169,14 +169,14 @@ async fn a_saga_that_cannot_be_undone_is_stuck_in_the_open_and_resumed_by_an_ope
     assert_eq!(site.cancel("r-1.1").await.status, 409, "it is being undone already");
 
     let skip = json!({ "saga": "provisioning#r-1.1", "step": "undeploy-host", "reason": "done by hand" });
-    let skipped = site.command("skip-step", skip).await;
+    let skipped = site.post("skip-step", skip).await;
     assert_eq!(skipped.status, 409, "what gives the host back is not skipped: {}", skipped.body);
 
     let resume = json!({ "saga": "provisioning#r-1.1", "reason": "the BMC was replaced" });
     site.accepted("resume-saga", resume.clone()).await;
     site.run().await;
     check_undone(&site);
-    let again = site.command("resume-saga", resume).await;
+    let again = site.post("resume-saga", resume).await;
     assert_eq!(again.status, 409, "{}", again.body);
 }
 

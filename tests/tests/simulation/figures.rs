@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostler_runtime::ports::Clock;
-use jiff::SignedDuration;
+use hostler_domain::Provisioning;
+use hostler_testkit::seeds::{Seeds, Tally, in_one_thread};
 
-use crate::seeds::{Tally, run_all, run_with};
-use crate::site::{Chaos, Rates, Triaged};
+use crate::seeds::run_with;
+use crate::site::{Chaos, ChaosRates, Ended, STORE, Site, Triaged};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Seeds of a hundred sagas each that are enough for a share of sagas.
 const SEEDS: u64 = 10;
@@ -20,11 +22,12 @@ fn seeds() -> u64 {
 /// Of all calls of step drivers 22 % fail, each by itself, and may work later; there are hosts for everybody.
 #[test]
 fn with_22_percent_of_step_calls_failing_nearly_all_sagas_complete_and_all_end() {
-    let rates = Rates { driver: 2_200, ..Rates::default() };
-    let run = |seed| run_with(seed, |chaos| chaos.plan(120, 25, 4, 0), rates);
-    let Tally { runs, ended, failed, .. } = run_all(1..SEEDS + 1, Duration::MAX, 2, run);
+    let rates = ChaosRates { dependency: 2_200, ..ChaosRates::CALM };
+    let run =
+        |seed| run_with(Chaos { rates, ..Chaos::seeded(seed) }, |site| site.plan(seed, (120, 25, 4), 0));
+    let Tally { runs, sum, failed, .. }: Tally<Ended> = Seeds::of(1..SEEDS + 1).run(run);
     assert!(failed.is_empty(), "{failed:?}");
-    let sagas = runs * 100;
+    let (sagas, ended) = (runs * 100, sum.of::<Provisioning>());
     println!("{sagas} sagas: {ended:?}");
     assert_eq!(ended.completed + ended.compensated, sagas, "completed or compensated");
     assert!(ended.completed * 1_000 >= sagas * 997, "{} of {sagas} completed", ended.completed);
@@ -34,7 +37,7 @@ fn with_22_percent_of_step_calls_failing_nearly_all_sagas_complete_and_all_end()
 /// retried by triage without anybody's help.
 #[test]
 fn most_dead_lettered_transients_are_handled_in_the_end_without_an_operator() {
-    let rates = Rates { fail: 1_000, fail_read: 1_000, ..Rates::default() };
+    let rates = ChaosRates { fail: 1_000, fail_read: 1_000, ..ChaosRates::CALM };
     let triaged = triaged("one call in ten fails for 6 h", rates, |_| {});
     assert!(triaged.failures > 50 * seeds() / 2, "there is something to retry: {triaged:?}");
     assert!(triaged.by_itself * 100 >= triaged.failures * 78, "{triaged:?}");
@@ -43,12 +46,17 @@ fn most_dead_lettered_transients_are_handled_in_the_end_without_an_operator() {
 /// The event store does not answer for half an hour, and every message of that time is given up after three receives.
 #[test]
 fn an_outage_of_half_an_hour_needs_no_operator_for_most_of_its_dead_letters() {
-    let triaged = triaged("the store is away for 30 min", Rates::default(), |chaos| {
-        let from = chaos.site.clock.now() + SignedDuration::from_mins(30);
-        chaos.site.switch.take_down("store", from, from + SignedDuration::from_mins(30));
+    let triaged = triaged("the store is away for 30 min", ChaosRates::CALM, |site| {
+        site.outages.take_away_in(30 * MINUTE, STORE, 30 * MINUTE);
     });
     assert!(triaged.failures > 10 * seeds(), "there is something to retry: {triaged:?}");
     assert!(triaged.by_itself * 100 >= triaged.failures * 78, "{triaged:?}");
+}
+
+/// Nothing goes wrong by chance, and no message is given up soon: not one that is delivered again and again although it was
+/// handled, either.
+fn calm(seed: u64) -> Chaos {
+    Chaos { rates: ChaosRates::CALM, receives_max: 30, ..Chaos::seeded(seed) }
 }
 
 /// What an hour without one dependency came to.
@@ -65,18 +73,16 @@ struct Outage {
 fn outage(dependency: &'static str, breakers_off: bool) -> Outage {
     let mut outage = Outage::default();
     for seed in 1..seeds() + 1 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let mut chaos = Chaos::with(seed, Rates::default(), breakers_off);
-            chaos.plan(120, 25, 4, 0);
-            chaos.give_up_after(30);
-            let from = chaos.site.clock.now() + SignedDuration::from_mins(50);
-            chaos.site.switch.take_down(dependency, from, from + SignedDuration::from_hours(1));
-            let ended = chaos.run().await;
-            outage.completed += ended.completed;
-            outage.compensated += ended.compensated;
+        in_one_thread(async {
+            let mut site = Site::in_chaos(calm(seed), breakers_off);
+            site.plan(seed, (120, 25, 4), 0);
+            site.outages.take_away_in(50 * MINUTE, dependency, 60 * MINUTE);
+            let ended = site.run_and_check().await;
+            let ends = ended.of::<Provisioning>();
+            outage.completed += ends.completed;
+            outage.compensated += ends.compensated;
             outage.dead_letters += ended.triaged.failures;
-            let calls = chaos.site.switch.calls();
+            let calls = site.switch.calls();
             outage.calls += calls.get(dependency).map_or(0, |calls| calls.0);
             outage.failed_calls += calls.get(dependency).map_or(0, |calls| calls.1);
         });
@@ -107,19 +113,15 @@ fn one_percent_of_poison_costs_little_beside_the_healthy_flow() {
     let run = |percent: u8| {
         let (mut calls, mut delivered, mut failures) = (BTreeMap::<&str, u64>::new(), 0, 0);
         for seed in 1..seeds() + 1 {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            runtime.block_on(async {
-                let mut chaos = Chaos::new(seed, Rates::default());
-                chaos.plan(120, 25, 4, 0);
-                // A message that is delivered again and again although it was handled is no poison.
-                chaos.give_up_after(30);
-                chaos.poison(percent);
-                let ended = chaos.run().await;
-                assert_eq!(ended.completed, 100, "poison costs itself only");
-                for (what, count) in &chaos.port_calls {
+            in_one_thread(async {
+                let mut site = Site::in_chaos(Chaos { poison_percent: percent, ..calm(seed) }, false);
+                site.plan(seed, (120, 25, 4), 0);
+                let ended = site.run_and_check().await;
+                assert_eq!(ended.of::<Provisioning>().completed, 100, "poison costs itself only");
+                for (what, count) in &site.port_calls {
                     *calls.entry(*what).or_default() += count;
                 }
-                delivered += chaos.delivered;
+                delivered += site.delivered;
                 failures += ended.triaged.failures;
             });
         }
@@ -139,28 +141,25 @@ fn one_percent_of_poison_costs_little_beside_the_healthy_flow() {
     println!(
         "{failures} poison messages beside {delivered}: the functions themselves make {flow} port calls without, {flow_poisoned} with them ({more:.1} % more)"
     );
-    let each = |what| {
-        (poisoned.get(what).copied().unwrap_or(0) - calls.get(what).copied().unwrap_or(0)) as f64
-            / failures as f64
-    };
+    let of = |calls: &BTreeMap<&str, u64>, what| calls.get(what).copied().unwrap_or(0) as f64;
+    // It may be fewer: the two runs differ in what goes together in a batch.
+    let each = |what| (of(&poisoned, what) - of(&calls, what)) / failures as f64;
     for what in ["dead letters", "failures", "timers", "outbox", "project-views"] {
         println!("  {what}: {:.1} port calls more for each of them", each(what));
     }
     assert!(flow_poisoned * 100 < flow * 105, "{more:.1} %");
 }
 
-fn triaged(what: &str, rates: Rates, prepare: impl Fn(&mut Chaos) + Sync) -> Triaged {
+fn triaged(what: &str, rates: ChaosRates, prepare: impl Fn(&mut Site) + Sync) -> Triaged {
     let run = |seed| {
-        let plan = |chaos: &mut Chaos| {
-            chaos.plan(40, 25, 4, 0);
-            chaos.give_up_after(3);
-            prepare(chaos);
-        };
-        run_with(seed, plan, rates)
+        run_with(Chaos { rates, receives_max: 3, ..Chaos::seeded(seed) }, |site| {
+            site.plan(seed, (40, 25, 4), 0);
+            prepare(site);
+        })
     };
-    let Tally { ended, failed, .. } = run_all(1..seeds() + 1, Duration::MAX, 2, run);
+    let Tally { sum, failed, .. }: Tally<Ended> = Seeds::of(1..seeds() + 1).run(run);
     assert!(failed.is_empty(), "{failed:?}");
-    let triaged = ended.triaged;
+    let triaged = sum.triaged;
     let share = 100.0 * triaged.by_itself as f64 / triaged.failures as f64;
     println!(
         "{what}: {share:.1} % of {} dead letters handled without an operator; {triaged:?}",

@@ -1,7 +1,10 @@
 //! The machines of a site: they boot what their BMC is told to insert, and call back.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
@@ -9,16 +12,11 @@ use hostler_drivers::{
     Bmc, BmcEndpoint, Bmcs, BootImage, DriverError, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
 };
 use hostler_runtime::serving::http::Request;
-use jiff::{SignedDuration, Timestamp};
+use hostler_testkit::world::{Callers, Ports, Switch};
 use reqwest::Url;
 
-use super::switch::Switch;
-
 /// How long an image takes until it calls back.
-const INSTALL_SECONDS: i64 = 60;
-/// After how long a machine calls again that got no answer.
-const CALL_AGAIN_SECONDS: i64 = 10;
-const CALLS_MAX: u32 = 60;
+const INSTALL: Duration = Duration::from_secs(60);
 
 /// How a boot from an image ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +28,19 @@ pub enum Boot {
     Silent,
 }
 
-/// All machines.
+/// All machines. Shared by its clones.
+#[derive(Clone)]
 pub struct Fleet {
     pub bmcs: WiredBmcs,
+    callers: Callers,
+    inner: Rc<RefCell<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
     machines: BTreeMap<String, Machine>,
-    calls: Vec<Call>,
     /// The image URL of each boot, in order.
-    pub boots: Vec<String>,
+    boots: Vec<String>,
 }
 
 #[derive(Default)]
@@ -48,34 +52,24 @@ struct Machine {
     cleans: VecDeque<Boot>,
 }
 
-/// A callback on its way.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub due_at: Timestamp,
-    host: String,
-    /// The power change by which the caller was booted; one that was switched since does not call.
-    resets: u32,
-    pub request: Request,
-    tries: u32,
-    /// Sent by the network once more, whatever became of the machine.
-    replay: bool,
-}
-
 /// Where a host's BMC answers.
 pub fn system_url(host: &str) -> String {
     format!("https://bmc.test/{host}/redfish/v1/Systems/1")
 }
 
 impl Fleet {
-    pub fn new(switch: &Switch) -> Self {
-        let bmcs =
-            WiredBmcs { twins: MemoryBmcs::default(), switch: switch.clone(), inserted: Arc::default() };
-        Self { bmcs, machines: BTreeMap::new(), calls: Vec::new(), boots: Vec::new() }
+    pub fn new(ports: &Ports) -> Self {
+        let bmcs = WiredBmcs {
+            twins: MemoryBmcs::default(),
+            switch: ports.switch.clone(),
+            inserted: Arc::default(),
+        };
+        Self { bmcs, callers: ports.callers.clone(), inner: Rc::default() }
     }
 
-    pub fn add(&mut self, host: &str) {
+    pub fn add(&self, host: &str) {
         let machine = Machine { system_url: system_url(host), ..Machine::default() };
-        self.machines.insert(host.to_owned(), machine);
+        self.inner.borrow_mut().machines.insert(host.to_owned(), machine);
     }
 
     pub fn bmc(&self, host: &str) -> MemoryBmc {
@@ -83,77 +77,51 @@ impl Fleet {
     }
 
     /// How a host's next boots from an image end; after these they succeed.
-    pub fn deploys(&mut self, host: &str, boots: impl IntoIterator<Item = Boot>) {
-        self.machines.get_mut(host).unwrap().deploys.extend(boots);
+    pub fn deploys(&self, host: &str, boots: impl IntoIterator<Item = Boot>) {
+        self.inner.borrow_mut().machines.get_mut(host).unwrap().deploys.extend(boots);
     }
 
     /// How a host's next boots from the cleaning image end; after these they succeed.
-    pub fn cleans(&mut self, host: &str, boots: impl IntoIterator<Item = Boot>) {
-        self.machines.get_mut(host).unwrap().cleans.extend(boots);
+    pub fn cleans(&self, host: &str, boots: impl IntoIterator<Item = Boot>) {
+        self.inner.borrow_mut().machines.get_mut(host).unwrap().cleans.extend(boots);
     }
 
-    /// Looks at every machine; one that was just booted from an image will call back.
-    pub fn look(&mut self, now: Timestamp) {
-        for (host, machine) in &mut self.machines {
-            let state = self.bmcs.twins.bmc(&machine.system_url).state();
+    /// The image URL of each boot, in order.
+    pub fn boots(&self) -> Vec<String> {
+        self.inner.borrow().boots.clone()
+    }
+
+    /// Looks at every machine; one that was just booted from an image will call back, if it still runs what it was booted
+    /// from.
+    pub fn look(&self) {
+        let Inner { machines, boots } = &mut *self.inner.borrow_mut();
+        for (host, machine) in machines {
+            let bmc = self.bmcs.twins.bmc(&machine.system_url);
+            let state = bmc.state();
             let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_cd)
             else {
                 continue;
             };
-            if machine.booted_at == state.resets {
+            let resets = state.resets;
+            if machine.booted_at == resets {
                 continue;
             }
-            machine.booted_at = state.resets;
+            machine.booted_at = resets;
             let image = BootImage::parse(&url).unwrap();
             assert_eq!(&image.host, host, "it is told its own name");
             let cleaning = image.image.ends_with("/cleaner");
             let next = if cleaning { machine.cleans.pop_front() } else { machine.deploys.pop_front() };
-            self.boots.push(url);
+            boots.push(url);
             let body = match next.unwrap_or(Boot::Succeeds) {
                 Boot::Succeeds => r#"{"outcome":"succeeded"}"#,
                 Boot::Fails => r#"{"outcome":"failed","reason":"the disk is full"}"#,
                 Boot::Silent => continue,
             };
-            self.calls.push(Call {
-                due_at: now + SignedDuration::from_secs(INSTALL_SECONDS),
-                host: host.clone(),
-                resets: state.resets,
-                request: callback(&image.callback, body),
-                tries: 0,
-                replay: false,
-            });
-        }
-    }
-
-    pub fn next_call_at(&self) -> Option<Timestamp> {
-        self.calls.iter().map(|call| call.due_at).min()
-    }
-
-    /// A call that is due, from a machine that still runs what it was booted from.
-    pub fn take_call(&mut self, now: Timestamp) -> Option<Call> {
-        while let Some(at) = self.calls.iter().position(|call| call.due_at <= now) {
-            let call = self.calls.remove(at);
-            let state = self.bmc(&call.host).state();
-            if call.replay || (state.power == PowerState::On && state.resets == call.resets) {
-                return Some(call);
-            }
-        }
-        None
-    }
-
-    /// The call got no answer: it is made again.
-    pub fn call_again(&mut self, mut call: Call, now: Timestamp) {
-        call.tries += 1;
-        assert!(call.tries < CALLS_MAX, "nobody ever answers {:?}", call.request);
-        call.due_at = now + SignedDuration::from_secs((CALL_AGAIN_SECONDS * i64::from(call.tries)).min(300));
-        self.calls.push(call);
-    }
-
-    /// The network delivers the call once more, later.
-    pub fn replay(&mut self, call: &Call, now: Timestamp) {
-        if !call.replay {
-            let due_at = now + SignedDuration::from_secs(300);
-            self.calls.push(Call { due_at, replay: true, ..call.clone() });
+            let runs_it = move || {
+                let state = bmc.state();
+                state.power == PowerState::On && state.resets == resets
+            };
+            self.callers.call_if_there(INSTALL, callback(&image.callback, body), runs_it);
         }
     }
 }
@@ -181,7 +149,7 @@ pub struct WiredBmcs {
 impl Bmcs for WiredBmcs {
     fn connect(&self, endpoint: &BmcEndpoint) -> Result<Arc<dyn Bmc>, DriverError> {
         let twin = self.twins.bmc(&endpoint.system_url);
-        if self.switch.driver_fails("bmc") {
+        if self.switch.call_fails("bmc") {
             return Err(busy(twin.address()));
         }
         let (switch, inserted) = (self.switch.clone(), self.inserted.clone());

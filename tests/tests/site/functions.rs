@@ -7,105 +7,47 @@ use accept_commands::AcceptCommands;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_app::{Hostler, Register, Settings};
-use hostler_core::saga::SAGAS_QUEUE;
+use hostler_app::{Hostler, Settings};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::Image;
-use hostler_runtime::effects::breakers::Breakers;
-use hostler_runtime::effects::leases::Leases;
-use hostler_runtime::effects::once::Once;
-use hostler_runtime::effects::steps::StepWorker;
-use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
-use hostler_runtime::ports::{Control, Views};
-use hostler_runtime::register::Queue;
 use hostler_runtime::serving::callback::CallbackKey;
-use hostler_testkit::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryStore, MemoryViews};
-use hostler_testkit::{SeededIds, TestClock, world};
+use hostler_testkit::world::{Own, Ports, Switch};
 use monitor_host::MonitorHost;
 
-use super::fleet::WiredBmcs;
-use super::ports::{Skewed, Wired, WiredQueues};
-use super::switch::Switch;
-
-/// The queues, in the order of the register.
-pub fn queues() -> Vec<&'static Queue> {
-    Register::queues().map(|(queue, _)| queue).collect()
-}
+use super::Fleet;
 
 /// How many hosts a request may ask for without a second person's word.
 pub const APPROVAL_ABOVE: u32 = 60;
 
-pub struct Functions {
-    /// What is wired by the register.
-    pub registered: world::Functions,
-    pub accept_commands: Arc<AcceptCommands>,
-}
-
-pub struct Ports {
-    pub store: Wired<MemoryStore>,
-    pub bus: Wired<MemoryBus>,
-    pub queues: WiredQueues,
-    pub views: Wired<MemoryViews>,
-    pub control: Wired<MemoryControl>,
-    pub leases: Wired<MemoryLeases>,
-    pub bmcs: WiredBmcs,
-    pub clock: TestClock,
-    pub ids: SeededIds,
-    /// Breakers never open.
-    pub breakers_off: bool,
-}
-
-pub fn wire(ports: Ports) -> Functions {
-    let Ports { store, bus, queues, views, control, leases, bmcs, clock, ids, breakers_off } = ports;
-    let switch = bus.switch.clone();
-    let views: Arc<dyn Views> = Arc::new(views);
-    let control: Arc<dyn Control> = Arc::new(control);
-    let leases: Arc<dyn Leases> = Arc::new(leases);
-    let ports = world::Ports {
-        store: Arc::new(store),
-        bus: Arc::new(bus),
-        queues: Arc::new(queues),
-        views: views.clone(),
-        control: control.clone(),
-        leases: leases.clone(),
-        outages: world::Outages::new(Arc::new(clock.clone())),
-        clock: Arc::new(Skewed { clock, switch: switch.clone() }),
-        ids: Arc::new(ids),
-    };
-    let (clock, ids, shell) = (ports.clock.clone(), ports.ids.clone(), ports.shell::<Hostler>());
-    let once = Once::new(leases, clock.clone(), ids.clone());
-    let breakers = || Breakers::new(control.clone(), clock.clone(), ids.clone());
-    let breakers = || if breakers_off { breakers().switched_off() } else { breakers() };
-    let worker = || StepWorker { shell: shell.clone(), once: once.clone(), breakers: breakers() };
+pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
+    let (control, clock, switch) = (&ports.control, &ports.clock, &ports.switch);
+    let worker = || ports.worker::<Hostler>();
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
-    let accept_commands = Arc::new(AcceptCommands::new(
-        shell.clone(),
+    let accept_commands = AcceptCommands::new(
+        ports.shell::<Hostler>(),
         Backpressure::new(control.clone(), clock.clone()),
         callback_key.clone(),
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
-    ));
-    let deploy_host =
-        DeployHost { worker: worker(), views, bmcs: Arc::new(bmcs), settings: settings(callback_key) };
+    );
+    let (views, bmcs) = (ports.views.clone(), Arc::new(fleet.bmcs.clone()));
+    let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key) };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()));
-    let monitoring = Flaky { inner: monitoring, switch };
+    let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
-    let sagas = Register::sagas(shell.clone()).unwrap();
-    let own: Vec<(&str, Arc<dyn Handler>)> = vec![
-        ("accept-commands", accept_commands.clone()),
-        (SAGAS_QUEUE, Arc::new(sagas)),
+    let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
     ];
-    Functions { registered: world::Functions::of::<Hostler>(&ports, own), accept_commands }
+    (Arc::new(accept_commands), own)
 }
 
 fn settings(callback_key: CallbackKey) -> DeploySettings {
@@ -129,7 +71,7 @@ struct Flaky<T> {
 
 impl<T> Flaky<T> {
     fn check(&self, dependency: &'static str) -> Result<(), DriverError> {
-        if self.switch.driver_fails(dependency) { Err(busy(dependency)) } else { Ok(()) }
+        if self.switch.call_fails(dependency) { Err(busy(dependency)) } else { Ok(()) }
     }
 }
 

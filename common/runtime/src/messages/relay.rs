@@ -144,9 +144,12 @@ impl Relay {
                     if let Err(error) = self.collect_messages(record, commit, now, &mut messages) {
                         given_up.insert(record, format!("cannot be written as JSON: {error}"));
                     }
-                    let newest = changed.entry(&commit.stream).or_insert((record, commit));
-                    if newest.1.version <= commit.version {
-                        *newest = (record, commit);
+                    // A commit may have no events: it changes nothing, and another one of the batch may.
+                    if !commit.events.is_empty() {
+                        let newest = changed.entry(&commit.stream).or_insert((record, commit));
+                        if newest.1.version <= commit.version {
+                            *newest = (record, commit);
+                        }
                     }
                     done.commands += commit.commands.len();
                     done.timers += commit.timers.len();

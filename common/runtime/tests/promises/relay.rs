@@ -91,6 +91,18 @@ async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
 }
 
 #[tokio::test]
+async fn a_commit_without_events_hides_no_event_before_it() {
+    let fixture = Fixture::new();
+    let relay = fixture.relay.clone().notifying("orders", ["order"]);
+    let mut batch = commits(3);
+    batch[2].events.clear();
+    relay.relay(&outbox_records(batch)).await.unwrap();
+    let hints = fixture.queues.peek("orders").into_iter();
+    let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
+    assert_eq!(hints.iter().map(|hint| hint.stream_version.0).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
 async fn a_hint_that_is_not_taken_brings_the_batch_again() {
     let fixture = Fixture::new();
     let relay = fixture.relay.clone().notifying("orders", ["order"]);

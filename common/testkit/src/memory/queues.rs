@@ -34,7 +34,11 @@ struct Queue {
     messages: Vec<Stored>,
     visibility_seconds: u32,
     redrive: Option<Redrive>,
+    waits: Option<Waits>,
 }
+
+/// Until when a message is not to be seen.
+type Waits = fn(&Outbound) -> Option<Timestamp>;
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -71,7 +75,7 @@ pub struct Received {
 impl MemoryQueues {
     /// Queues of these logical names, with a visibility timeout of 30 seconds and without redrive.
     pub fn new(clock: &TestClock, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None };
+        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None, waits: None };
         let queues = queues.into_iter().map(|name| (name.into(), new())).collect();
         let inner = Inner { clock: clock.clone(), queues, sent: 0 };
         Self { inner: Arc::new(Mutex::new(inner)), faults: FaultPlan::default() }
@@ -96,11 +100,20 @@ impl MemoryQueues {
         self.inner.lock().unwrap().queue(queue).redrive = Some(redrive);
     }
 
+    /// Has messages wait for longer than a queue of AWS lets them: until the time that is found in them.
+    pub fn set_waits(&self, queue: &str, waits: fn(&Outbound) -> Option<Timestamp>) {
+        self.inner.lock().unwrap().queue(queue).waits = Some(waits);
+    }
+
     /// Receives up to `max` visible messages, oldest first, and hides them for the visibility timeout.
     #[must_use]
     pub fn receive(&self, queue: &str, max: usize) -> Vec<Received> {
         let mut inner = self.inner.lock().unwrap();
         let now = inner.clock.now();
+        // Most looks at most queues find nothing.
+        if inner.queue(queue).messages.iter().all(|stored| stored.visible_at > now) {
+            return Vec::new();
+        }
         inner.redrive(queue, now);
         let queue = inner.queue(queue);
         let hidden_until = now + seconds(queue.visibility_seconds);
@@ -117,8 +130,9 @@ impl MemoryQueues {
 
     /// Deletes a message that was received. An old receipt does nothing, as with SQS.
     pub fn delete(&self, queue: &str, receipt: &str) {
+        let Some(receipt) = receipt_of(receipt) else { return };
         let mut inner = self.inner.lock().unwrap();
-        inner.queue(queue).messages.retain(|stored| stored.receipt() != receipt);
+        inner.queue(queue).messages.retain(|stored| (stored.number, stored.receive_count) != receipt);
     }
 
     /// How many messages there are, hidden ones included.
@@ -155,6 +169,14 @@ impl MemoryQueues {
         inner.queues.values().flat_map(|queue| &queue.messages).map(|stored| stored.visible_at).min()
     }
 
+    /// When the next message can be seen that cannot be seen yet.
+    #[must_use]
+    pub fn next_visible_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let inner = self.inner.lock().unwrap();
+        let messages = inner.queues.values().flat_map(|queue| &queue.messages);
+        messages.map(|stored| stored.visible_at).filter(|at| *at > now).min()
+    }
+
     /// Puts a message on a queue past faults and checks, as a bus rule does.
     pub(crate) fn deliver(&self, queue: &str, message: Outbound) {
         self.inner.lock().unwrap().push(queue, message);
@@ -168,14 +190,19 @@ impl Inner {
 
     fn push(&mut self, queue: &str, message: Outbound) {
         self.sent += 1;
-        let visible_at = self.clock.now() + seconds(u32::from(message.delay_seconds));
-        let stored = Stored { number: self.sent, message, visible_at, receive_count: 0 };
-        self.queue(queue).messages.push(stored);
+        let (number, queue_until) = (self.sent, self.clock.now() + seconds(u32::from(message.delay_seconds)));
+        let queue = self.queue(queue);
+        let waits_until = queue.waits.and_then(|waits| waits(&message)).unwrap_or(queue_until);
+        let visible_at = queue_until.max(waits_until);
+        queue.messages.push(Stored { number, message, visible_at, receive_count: 0 });
     }
 
     fn redrive(&mut self, queue: &str, now: Timestamp) {
         let queue = self.queue(queue);
         let Some(Redrive { to, receives_max }) = queue.redrive.clone() else { return };
+        if queue.messages.iter().all(|stored| stored.receive_count < receives_max) {
+            return;
+        }
         let (done, rest) = std::mem::take(&mut queue.messages)
             .into_iter()
             .partition(|stored| stored.visible_at <= now && stored.receive_count >= receives_max);
@@ -225,6 +252,12 @@ impl Stored {
     }
 }
 
+/// The number of the message, and how often it had been received, that a receipt stands for.
+fn receipt_of(receipt: &str) -> Option<(u64, u32)> {
+    let (number, receive_count) = receipt.strip_prefix("m-")?.split_once('/')?;
+    Some((number.parse().ok()?, receive_count.parse().ok()?))
+}
+
 fn seconds(seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(i64::from(seconds))
 }
@@ -260,7 +293,9 @@ impl Queues for MemoryQueues {
         let Some(queue) = inner.queues.get_mut(queue) else {
             return Err(refusal("UnknownQueue", format!("there is no queue called {queue:?}")));
         };
-        let in_flight = |stored: &&mut Stored| stored.receipt() == receipt && stored.visible_at > now;
+        let in_flight = |stored: &&mut Stored| {
+            Some((stored.number, stored.receive_count)) == receipt_of(receipt) && stored.visible_at > now
+        };
         match queue.messages.iter_mut().find(in_flight) {
             Some(stored) => {
                 stored.visible_at = now + seconds(seconds_more.min(VISIBILITY_SECONDS_MAX));

@@ -17,7 +17,7 @@ use hostler_runtime::register::{COMMANDS_QUEUE, Does, Function, Queue};
 use hostler_runtime::serving::{AnswerQueries, FireTimers, ProjectViews};
 use hostler_runtime::state::shell::Shell;
 
-use super::Outages;
+use super::{Callers, Outages, Switch};
 
 /// What functions are wired to.
 #[derive(Clone)]
@@ -36,10 +36,16 @@ pub struct Ports {
     pub leases: Arc<dyn Leases>,
     /// What is away, for stand-ins of what steps call.
     pub outages: Outages,
+    /// Who calls back, for stand-ins of outsiders.
+    pub callers: Callers,
+    /// What lets calls go wrong, for stand-ins of ports that the application has beside the runtime's.
+    pub switch: Switch,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What identifiers are made from.
     pub ids: Arc<dyn Ids>,
+    /// Breakers never open.
+    pub breakers_off: bool,
 }
 
 impl Ports {
@@ -54,6 +60,7 @@ impl Ports {
     pub fn worker<A: Application>(&self) -> StepWorker {
         let once = Once::new(self.leases.clone(), self.clock.clone(), self.ids.clone());
         let breakers = Breakers::new(self.control.clone(), self.clock.clone(), self.ids.clone());
+        let breakers = if self.breakers_off { breakers.switched_off() } else { breakers };
         StepWorker { shell: self.shell::<A>(), once, breakers }
     }
 }
@@ -64,7 +71,7 @@ pub struct Reader {
     pub queue: &'static Queue,
     /// What is done around every message.
     pub batch: Batch,
-    does: Does,
+    pub(super) does: Does,
     handler: Arc<dyn Handler>,
 }
 

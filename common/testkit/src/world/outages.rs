@@ -6,47 +6,56 @@ use std::time::Duration;
 
 use hostler_runtime::effects::steps::StepError;
 use hostler_runtime::ports::Clock;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-/// What is away, and for how long. Shared by its clones.
+use super::switch::{Switch, WorkedOn};
+
+/// What is away, and for how long. Shared by its clones. In chaos calls fail by chance as well, and whoever makes them
+/// stands still or dies.
 #[derive(Clone)]
 pub struct Outages {
-    clock: Arc<dyn Clock>,
-    inner: Arc<Mutex<Inner>>,
-}
-
-#[derive(Default)]
-struct Inner {
-    away_until: BTreeMap<String, Timestamp>,
-    answers_to_lose: BTreeMap<String, u32>,
-    calls: BTreeMap<String, u32>,
+    switch: Switch,
+    answers_to_lose: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 impl Outages {
-    /// Nothing is away.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, inner: Arc::default() }
+    pub(super) fn new(switch: &Switch) -> Self {
+        Self { switch: switch.clone(), answers_to_lose: Arc::default() }
     }
 
-    /// A dependency is away from now on, for so long.
+    /// A dependency is away from now on, for so long. The event store is one, too: [`super::STORE`].
     ///
     /// # Panics
     /// When that is longer than time is.
     pub fn take_away(&self, dependency: &str, time: Duration) {
-        let until = self.clock.now() + SignedDuration::try_from(time).unwrap();
-        self.inner.lock().unwrap().away_until.insert(dependency.to_owned(), until);
+        self.take_away_in(Duration::ZERO, dependency, time);
+    }
+
+    /// A dependency will be away, for so long.
+    ///
+    /// # Panics
+    /// When that is longer than time is.
+    pub fn take_away_in(&self, after: Duration, dependency: &str, time: Duration) {
+        let from = self.switch.clock.now() + SignedDuration::try_from(after).unwrap();
+        let until = from + SignedDuration::try_from(time).unwrap();
+        self.switch.take_down(dependency, from, until);
     }
 
     /// The next answers of a dependency are lost: the call is carried out, and the caller hears of an outage.
     pub fn lose_answers(&self, dependency: &str, answers: u32) {
-        self.inner.lock().unwrap().answers_to_lose.insert(dependency.to_owned(), answers);
+        self.answers_to_lose.lock().unwrap().insert(dependency.to_owned(), answers);
     }
 
     /// How often a dependency was called, those calls included that came to nothing.
     #[must_use]
-    pub fn calls(&self, dependency: &str) -> u32 {
-        self.inner.lock().unwrap().calls.get(dependency).copied().unwrap_or_default()
+    pub fn calls(&self, dependency: &str) -> u64 {
+        self.switch.calls().get(dependency).map_or(0, |(calls, _)| *calls)
+    }
+
+    /// Says that something outside is worked on until what is returned is dropped. In chaos two live invocations that work
+    /// on it at a time are noticed.
+    pub async fn work_on(&self, what: &str) -> WorkedOn {
+        self.switch.work_on(what).await
     }
 
     /// Makes a call to a dependency, if it is not away.
@@ -58,19 +67,15 @@ impl Outages {
         dependency: &str,
         call: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, StepError> {
-        {
-            let mut inner = self.inner.lock().unwrap();
-            *inner.calls.entry(dependency.to_owned()).or_default() += 1;
-            if inner.away_until.get(dependency).is_some_and(|until| self.clock.now() < *until) {
-                return Err(StepError::unavailable(format!("{dependency} does not answer")));
-            }
+        let unavailable = |why: &str| Err(StepError::unavailable(format!("{dependency} {why}")));
+        if self.switch.call_fails(dependency) {
+            return unavailable("does not answer");
         }
-        let answer = call.await?;
-        let mut inner = self.inner.lock().unwrap();
-        match inner.answers_to_lose.get_mut(dependency) {
+        let answer = self.switch.write("call", call, || unavailable("gave no answer")).await?;
+        match self.answers_to_lose.lock().unwrap().get_mut(dependency) {
             Some(left @ 1..) => {
                 *left -= 1;
-                Err(StepError::unavailable(format!("the answer of {dependency} was lost")))
+                unavailable("gave an answer that was lost")
             }
             Some(0) | None => Ok(answer),
         }

@@ -1,4 +1,4 @@
-//! The ports of a site: the twins in memory, behind the fault switch.
+//! The ports of a world: those in memory, behind the fault switch.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,24 +10,22 @@ use hostler_runtime::ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Outbound, Page, PortError,
     Queues, Row, StoreError, Views,
 };
-use hostler_testkit::TestClock;
-use hostler_testkit::memory::{
-    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews,
-};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::switch::{Bug, Switch};
+use crate::TestClock;
+use crate::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews};
 
 /// What the event store is called where it is taken down.
 pub const STORE: &str = "store";
 
-/// A twin behind the switch.
+/// A port in memory behind the switch.
 #[derive(Clone)]
-pub struct Wired<T> {
-    pub twin: T,
-    pub switch: Switch,
+pub(super) struct Wired<T> {
+    pub(super) memory: T,
+    pub(super) switch: Switch,
 }
 
 fn entry_failures(n: usize) -> EntryResults {
@@ -44,9 +42,9 @@ fn port_error(table: &'static str, key: &str) -> PortError {
 
 /// The clocks of functions, each a little off.
 #[derive(Clone)]
-pub struct Skewed {
-    pub clock: TestClock,
-    pub switch: Switch,
+pub(super) struct Skewed {
+    pub(super) clock: TestClock,
+    pub(super) switch: Switch,
 }
 
 #[async_trait]
@@ -74,7 +72,7 @@ impl EventStore for Wired<MemoryStore> {
         if self.switch.is_down(STORE) {
             return failed();
         }
-        let mut commits = self.switch.read_or(self.twin.load(stream), failed).await?;
+        let mut commits = self.switch.read_or(self.memory.load(stream), failed).await?;
         if self.switch.shows(Bug::ForgetCause, 1) {
             for (number, commit) in commits.iter_mut().enumerate() {
                 commit.causation_id = CausationId::new(format!("forgotten-{number}")).unwrap();
@@ -92,7 +90,7 @@ impl EventStore for Wired<MemoryStore> {
         after: StreamVersion,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError> {
-        self.switch.read(self.twin.read(stream, after, limit)).await
+        self.switch.read(self.memory.read(stream, after, limit)).await
     }
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -116,21 +114,13 @@ impl EventStore for Wired<MemoryStore> {
         if commit.version.0 > 1 && switch.shows(Bug::SkipVersion, 60) {
             commit.version.0 += 1;
         }
-        if has("saga.compensation-started") && switch.shows(Bug::CompensateForwards, 1) {
-            for event in commit.events.iter_mut().filter(|event| event.event_type == "saga.step-started") {
-                let mut data = event.data.to_value();
-                let (first, last) = ("release-reservation", data["step"].as_str().unwrap().to_owned());
-                data["id"] = data["id"].as_str().unwrap().replace(&last, first).into();
-                data["step"] = first.into();
-                event.data = data.into();
-            }
-        }
+        switch.tamper_with(&mut commit);
         if commit.version.0 > 1 && switch.shows(Bug::Overwrite, 60) {
             commit.version.0 -= 1;
-            self.twin.overwrite(&commit);
+            self.memory.overwrite(&commit);
             return Ok(());
         }
-        let appended = self.switch.write("append", self.twin.append(&commit), failed).await;
+        let appended = self.switch.write("append", self.memory.append(&commit), failed).await;
         if appended.is_ok() {
             self.switch.acknowledge(&commit);
         }
@@ -151,7 +141,7 @@ impl EventBus for Wired<MemoryBus> {
         };
         let mut results = self
             .switch
-            .write("publish", self.twin.publish(&published[..taken]), || entry_failures(taken))
+            .write("publish", self.memory.publish(&published[..taken]), || entry_failures(taken))
             .await;
         results.extend(entry_failures(published.len() - taken));
         results.extend(vec![Ok(()); lost]);
@@ -161,15 +151,15 @@ impl EventBus for Wired<MemoryBus> {
 
 /// The queues, and all that was ever sent to them.
 #[derive(Clone)]
-pub struct WiredQueues {
-    pub twin: MemoryQueues,
-    pub switch: Switch,
-    pub sent: Arc<Mutex<Vec<(String, String)>>>,
+pub(super) struct WiredQueues {
+    pub(super) memory: MemoryQueues,
+    pub(super) switch: Switch,
+    pub(super) sent: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl WiredQueues {
     async fn send_and_note(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
-        let results = self.twin.send(queue, messages).await;
+        let results = self.memory.send(queue, messages).await;
         let taken = messages.iter().zip(&results).filter(|(_, result)| result.is_ok());
         self.sent.lock().unwrap().extend(taken.map(|(message, _)| (queue.to_owned(), message.body.clone())));
         results
@@ -200,7 +190,7 @@ impl Queues for WiredQueues {
 
     async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
         self.switch
-            .write("defer", self.twin.change_visibility(queue, receipt, seconds), || Err(entry_failure()))
+            .write("defer", self.memory.change_visibility(queue, receipt, seconds), || Err(entry_failure()))
             .await
     }
 }
@@ -216,11 +206,11 @@ impl Views for Wired<MemoryViews> {
             // As if it reflected a version that is yet to come.
             row.version.0 += 1_000;
         }
-        self.switch.write("view", self.twin.put(&row), || Err(port_error("views", &row.key))).await
+        self.switch.write("view", self.memory.put(&row), || Err(port_error("views", &row.key))).await
     }
 
     async fn get(&self, view: &str, key: &str) -> Result<Option<Row>, PortError> {
-        self.switch.read(self.twin.get(view, key)).await
+        self.switch.read(self.memory.get(view, key)).await
     }
 
     async fn list(
@@ -239,7 +229,7 @@ impl Views for Wired<MemoryViews> {
         }
         let page = self
             .switch
-            .read_or(self.twin.list(view, group, after, limit), || Err(port_error("views", "a list")))
+            .read_or(self.memory.list(view, group, after, limit), || Err(port_error("views", "a list")))
             .await?;
         self.switch.note_list(key, &page);
         Ok(page)
@@ -249,11 +239,11 @@ impl Views for Wired<MemoryViews> {
 #[async_trait]
 impl Control for Wired<MemoryControl> {
     async fn get(&self, key: &str) -> Result<Option<Entry>, PortError> {
-        self.switch.read(self.twin.get(key)).await
+        self.switch.read(self.memory.get(key)).await
     }
 
     async fn put(&self, key: &str, value: &Value, expected: u64) -> Result<bool, PortError> {
-        let put = self.twin.put(key, value, expected);
+        let put = self.memory.put(key, value, expected);
         self.switch.write("control", put, || Err(port_error("control", key))).await
     }
 }
@@ -265,7 +255,7 @@ impl Leases for Wired<MemoryLeases> {
             return Ok(Claimed::Ours);
         }
         let failed = || Err(port_error("idempotency", &claim.key));
-        self.switch.write("claim", self.twin.claim(claim), failed).await
+        self.switch.write("claim", self.memory.claim(claim), failed).await
     }
 
     async fn complete(
@@ -275,13 +265,13 @@ impl Leases for Wired<MemoryLeases> {
         result: &str,
         expires_at: Timestamp,
     ) -> Result<bool, PortError> {
-        let complete = self.twin.complete(key, owner, result, expires_at);
+        let complete = self.memory.complete(key, owner, result, expires_at);
         self.switch.write("complete", complete, || Err(port_error("idempotency", key))).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
         self.switch
-            .write("release", self.twin.release(claim), || Err(port_error("idempotency", &claim.key)))
+            .write("release", self.memory.release(claim), || Err(port_error("idempotency", &claim.key)))
             .await
     }
 }
