@@ -12,7 +12,7 @@ use crate::testing::{Run, id, saga_ref};
 mod cleaning;
 mod deploying;
 mod enrolment;
-mod phases;
+pub(super) mod phases;
 mod properties;
 mod undeploying;
 mod verifying;
