@@ -6,10 +6,11 @@ mod phases;
 use std::collections::BTreeSet;
 use std::fs;
 
+use hostler_app::Hostler;
 use hostler_core::saga::SagaDefinition;
 use hostler_core::{Payload, saga};
-use hostler_domain::Provisioning;
 use hostler_events::samples;
+use hostler_runtime::register::{Application, Entities, Entity, SagaEntry, Viewed};
 use hostler_testkit::sample_saga::OrderSaga;
 use serde_json::Value;
 
@@ -52,16 +53,34 @@ fn plan_of<D: SagaDefinition>() -> String {
     saga::mermaid(&D::plan(D::VERSION, &D::examples()[0]).unwrap())
 }
 
+/// The sagas of the register.
+#[derive(Default)]
+struct Orchestrated(String);
+
+impl Entities for Orchestrated {
+    fn viewed<E: Viewed>(&mut self) {}
+
+    fn hidden<E: Entity>(&mut self) {}
+
+    fn saga<S: SagaEntry>(&mut self) {
+        let (kind, plan) = (S::Definition::KIND, plan_of::<S::Definition>());
+        self.0.push_str(&format!(
+            "## Orchestrated: {kind}\n\n\
+             The plan of `common/domain/src/{kind}`, with the default policy.\n\n\
+             ```mermaid\n{plan}```\n\n"
+        ));
+    }
+}
+
 fn document() -> String {
-    let (provisioning, order) = (plan_of::<Provisioning>(), plan_of::<OrderSaga>());
+    let (mut orchestrated, sample) = (Orchestrated::default(), plan_of::<OrderSaga>());
+    Hostler::entities(&mut orchestrated);
     format!(
         "# Sagas\n\n\
-         Drawn from the code by running it; do not edit. `{COMMAND}` draws it anew.\n\n\
-         ## Orchestrated: provisioning a host\n\n\
-         The plan of `common/domain/src/provisioning`, with the default policy. When a step fails for good, or a \
-         person cancels, the compensations of what was begun run in reverse order; one that several steps share runs \
-         once. Whatever happens, a saga ends completed, compensated or stuck.\n\n\
-         ```mermaid\n{provisioning}```\n\n\
+         Drawn from the code by running it; do not edit. `{COMMAND}` draws it again.\n\n\
+         When a step fails for good, or a person cancels, the compensations of what was begun run in reverse order; one that \
+         several steps share runs once. Whatever happens, a saga ends completed, compensated or stuck.\n\n\
+         {}\
          ## Choreographed: making a host available\n\n\
          No saga leads here: each host reacts to what it hears. An arrow says what is heard, what is recorded, \
          and what is asked for.\n\n\
@@ -69,7 +88,8 @@ fn document() -> String {
          ## As data: the sample saga\n\n\
          `common/core/src/saga` runs any plan of stages, branches, child sagas, callbacks and approvals. This \
          is the one its rules are told with (`common/testkit/src/sample_saga.rs`).\n\n\
-         ```mermaid\n{order}```\n",
+         ```mermaid\n{sample}```\n",
+        orchestrated.0,
         hosts::drawn(),
     )
 }
