@@ -15,7 +15,6 @@ mod booting;
 mod cleaning;
 mod deploying;
 mod enrolment;
-mod evolve;
 mod phases;
 mod refusal;
 mod replies;
@@ -287,7 +286,7 @@ impl Decider for HostDecider {
     }
 
     fn evolve(state: HostState, event: &HostEvent) -> HostState {
-        evolve::evolve(state, event)
+        state::evolve(state, event)
     }
 }
 
