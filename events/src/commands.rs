@@ -17,6 +17,8 @@ contracts! {
         "enrol-host" v 1 @ "commands" => EnrolHost(EnrolHost) of host,
         "label-host" v 1 @ "commands" => LabelHost(LabelHost) of host,
         "requalify-host" v 1 @ "commands" => RequalifyHost(RequalifyHost) of host,
+        "release-host" v 1 @ "commands" => ReleaseHost(ReleaseHost) of host,
+        "retire-host" v 1 @ "commands" => RetireHost(RetireHost) of host,
         "request-hosts" v 1 @ "commands" => RequestHosts(RequestHosts) of request,
         "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest) of request,
         "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest) of request,
@@ -185,6 +187,26 @@ pub struct LabelHost {
 pub struct RequalifyHost {
     /// The host.
     pub host: HostId,
+}
+
+/// Give back a host that is in service: it goes to its pool, cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseHost {
+    /// The host.
+    pub host: HostId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Take a host out of use, for good or until it is requalified: from service it is released first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetireHost {
+    /// The host.
+    pub host: HostId,
+    /// Why.
+    pub reason: String,
 }
 
 /// Provision hosts into a pool.

@@ -37,6 +37,8 @@ contracts! {
         "host.undeployed" v 1 => Undeployed(HostUndeployed),
         "host.quarantined" v 1 => Quarantined(HostQuarantined),
         "host.requalified" v 1 => Requalified(HostRequalified),
+        "host.release-requested" v 1 => ReleaseRequested(ReleaseRequested),
+        "host.retired" v 1 => Retired(HostRetired),
     }
 }
 
@@ -410,4 +412,28 @@ pub struct HostRequalified {
     pub host: HostId,
     /// The verification that was asked for.
     pub step: StepId,
+}
+
+/// A host in service is to be given back. From here on the saga that gives it back holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseRequested {
+    /// The host.
+    pub host: HostId,
+    /// The saga that gives it back.
+    pub saga: SagaRef,
+    /// Whether it is retired once it is clean, instead of going back to its pool.
+    pub retire: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// A host was taken out of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostRetired {
+    /// The host.
+    pub host: HostId,
+    /// Why.
+    pub reason: String,
 }

@@ -72,6 +72,11 @@ pub(super) fn host(event: &HostEvent) -> Line {
         HostEvent::Requalified(_) => {
             Line::new(Mark::Begun, "an operator sends it through checks and cleaning again")
         }
+        HostEvent::ReleaseRequested(it) => {
+            let then = if it.retire { "to be retired" } else { "to go back to its pool" };
+            Line::new(Mark::Undone, format!("given back by {}, {then}", it.saga)).because(&it.reason)
+        }
+        HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
 
+mod deprovisionings;
 mod entities;
 mod operations;
 mod start;
@@ -11,6 +12,7 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
+pub use deprovisionings::Deprovisionings;
 pub use entities::{Hosts, Provisionings, Requests, Reservations};
 pub use operations::{Settings, operations};
 pub use start::start;
@@ -44,6 +46,7 @@ impl Application for Hostler {
     fn entities(each: &mut impl Entities) {
         each.viewed::<Hosts>();
         each.saga::<Provisionings>();
+        each.saga::<Deprovisionings>();
         each.viewed::<Requests>();
         each.hidden::<Reservations>();
     }

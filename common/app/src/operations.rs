@@ -3,7 +3,8 @@
 use hostler_core::Failure;
 use hostler_domain::{CapacityInput, HostInput};
 use hostler_events::commands::{
-    ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, RequalifyHost, RequestHosts,
+    ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
+    RequestHosts, RetireHost,
 };
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};
@@ -29,6 +30,8 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Hosts, EnrolHost>(move |command| HostInput::Enrol { command, policy: host_policy })
         .on::<Hosts, LabelHost>(|command| HostInput::Label { command })
         .on::<Hosts, RequalifyHost>(|_| HostInput::Requalify)
+        .asking::<Hosts, ReleaseHost>(move |command, _| give_back(false, command.reason, provisioning_policy))
+        .asking::<Hosts, RetireHost>(move |command, _| give_back(true, command.reason, provisioning_policy))
         .asking::<Requests, RequestHosts>(move |command, _| {
             let provisionings = provisioning_ids(&command)?;
             let ids: Vec<&str> = provisionings.iter().map(ProvisioningId::as_str).collect();
@@ -41,6 +44,14 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
+}
+
+/// Hosts are given back by the policy by which provisionings are undone.
+fn give_back(retire: bool, reason: String, policy: ProvisioningPolicy) -> Result<Asked<HostInput>, Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::invalid("say why the host is given back: the reason is empty"));
+    }
+    Ok(Asked::new(HostInput::GiveBack { retire, reason, policy: Box::new(policy) }))
 }
 
 /// `<request>.<n>`, from 1: the same for each repeat of the request.

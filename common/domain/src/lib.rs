@@ -4,6 +4,7 @@
 //! number or does I/O. An input that is late or repeated leads to an empty decision.
 
 pub mod capacity;
+pub mod deprovisioning;
 pub mod host;
 pub mod provisioning;
 pub mod reservation;
@@ -15,6 +16,7 @@ pub mod views;
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
+pub use deprovisioning::Deprovisioning;
 pub use host::{
     Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
     StepFailure,

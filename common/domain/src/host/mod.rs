@@ -8,7 +8,7 @@ use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
-use hostler_events::{HostEvent, HostId, HostPolicy, Image, Role, StepCommand, StepId};
+use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId};
 use jiff::Timestamp;
 
 mod booting;
@@ -17,6 +17,7 @@ mod deploying;
 mod enrolment;
 mod phases;
 mod refusal;
+mod releasing;
 mod replies;
 mod reserving;
 mod serving;
@@ -30,7 +31,7 @@ mod tests;
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use refusal::HostRefusal;
-pub use state::{Hardware, HostProfile, HostState};
+pub use state::{Hardware, HostProfile, HostState, Release};
 
 use state::OwnWork;
 
@@ -78,6 +79,15 @@ pub enum HostInput {
     },
     /// Send it from quarantine through verification and cleaning.
     Requalify,
+    /// Give it back from service.
+    GiveBack {
+        /// Whether it is retired instead of going back to its pool; that is possible where it is not in use, too.
+        retire: bool,
+        /// Why.
+        reason: String,
+        /// The policy that the saga keeps from start to end.
+        policy: Box<ProvisioningPolicy>,
+    },
     /// The verification succeeded.
     RecordFacts {
         /// The verification.
@@ -241,6 +251,9 @@ impl Decider for HostDecider {
             HostInput::Enrol { command, policy } => enrolment::enrol(state, command, *policy, now),
             HostInput::Label { command } => enrolment::label(known()?, command),
             HostInput::Requalify => enrolment::requalify(known()?),
+            HostInput::GiveBack { retire, reason, policy } => {
+                releasing::give_back(known()?, *retire, reason, policy)
+            }
             HostInput::RecordFacts { step, facts } => verifying::record_facts(known()?, step, facts),
             HostInput::FailVerification { step, category, reason } => {
                 verifying::fail(known()?, step, &format!("{category}: {reason}"))
@@ -248,7 +261,9 @@ impl Decider for HostDecider {
             HostInput::BootReported { step, outcome, reason } => {
                 booting::reported(known()?, step, *outcome, reason.as_deref())
             }
-            HostInput::RecordCleaned { step } => Ok(cleaning::record_cleaned(known()?, step)),
+            HostInput::RecordCleaned { step } => {
+                Ok(releasing::retired_when_clean(known()?, cleaning::record_cleaned(known()?, step)))
+            }
             HostInput::FailCleaning { step, category, reason } => {
                 cleaning::fail(known()?, step, &format!("{category}: {reason}"))
             }

@@ -3,9 +3,8 @@
 //! Deciders and steps ask the table whether something may happen to a host ([`Phase::allows`]); none of them lists
 //! phases. `docs/hosts.md` is drawn from it.
 //!
-//! A new phase is a variant of [`HostPhase`], its name, and rows in [`TRANSITIONS`]. Draining, for
-//! example, would be the row `Move::Drain`, from `InService` to `Draining`, and `Draining` as one more phase from which
-//! `Move::Undeploy` leads away. No decider for other moves changes with it.
+//! A new phase is a variant of [`HostPhase`], its name, and rows in [`TRANSITIONS`]. No decider for other moves changes with
+//! it.
 
 use hostler_events::StepId;
 use serde::{Deserialize, Serialize};
@@ -54,6 +53,8 @@ pub enum HostPhase {
     RegisteringMonitoring,
     /// Serves its pool. The reservation stays on record.
     InService,
+    /// It is given back: it leaves monitoring, and whatever sends it traffic, before its deployment is undone.
+    Draining,
     /// Its deployment is being undone; cleaning follows.
     Deprovisioning {
         /// The undoing.
@@ -64,6 +65,8 @@ pub enum HostPhase {
         /// Why.
         reason: String,
     },
+    /// Out of use, clean or not, until an operator requalifies it.
+    Retired,
 }
 
 impl HostPhase {
@@ -80,8 +83,10 @@ impl HostPhase {
             Self::Configuring => Phase::Configuring,
             Self::RegisteringMonitoring => Phase::RegisteringMonitoring,
             Self::InService => Phase::InService,
+            Self::Draining => Phase::Draining,
             Self::Deprovisioning { .. } => Phase::Deprovisioning,
             Self::Quarantined { .. } => Phase::Quarantined,
+            Self::Retired => Phase::Retired,
         }
     }
 
@@ -117,6 +122,8 @@ impl HostPhase {
             | Self::Configuring
             | Self::RegisteringMonitoring
             | Self::InService
+            | Self::Draining
+            | Self::Retired
             | Self::Quarantined { .. } => None,
         }
     }
@@ -165,10 +172,14 @@ phases! {
     RegisteringMonitoring = "registering-monitoring",
     /// Serves its pool.
     InService = "in-service",
+    /// It is given back, and leaves monitoring.
+    Draining = "draining",
     /// Its deployment is being undone; cleaning follows.
     Deprovisioning = "deprovisioning",
     /// Out of use until an operator has looked at it.
     Quarantined = "quarantined",
+    /// Out of use until an operator requalifies it.
+    Retired = "retired",
 }
 
 /// What may happen to a host. Deciders ask for it by name.
@@ -196,6 +207,10 @@ pub enum Move {
     Configure,
     /// Monitoring knows it, and it serves its pool.
     Serve,
+    /// It is given back from service.
+    Drain,
+    /// It is taken out of use while nobody uses it.
+    Retire,
     /// Its deployment is undone.
     Undeploy,
     /// A saga wants its deployment undone, and there is nothing to undo: the host says so.
@@ -220,6 +235,8 @@ impl Move {
         Self::FinishDeploy,
         Self::Configure,
         Self::Serve,
+        Self::Drain,
+        Self::Retire,
         Self::Undeploy,
         Self::ConfirmReturn,
         Self::Quarantine,
@@ -261,8 +278,8 @@ const fn row(
 }
 
 use Phase::{
-    Available, Cleaning, Configuring, Deploying, Deprovisioning, InService, Quarantined,
-    RegisteringMonitoring, Reserved, Unknown, Verifying,
+    Available, Cleaning, Configuring, Deploying, Deprovisioning, Draining, InService, Quarantined,
+    RegisteringMonitoring, Reserved, Retired, Unknown, Verifying,
 };
 
 /// Every change of phase. What is not here does not happen.
@@ -274,7 +291,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::Clean, &[Cleaning], Cleaning, "host.cleaning-started", "the delay is over"),
     row(Move::Clean, &[Deprovisioning], Cleaning, "host.cleaning-started", "at rest"),
     row(Move::RetryCleaning, &[Cleaning], Cleaning, "host.cleaning-failed", "failed, attempts left"),
-    row(Move::FinishCleaning, &[Cleaning], Available, "host.cleaned", "cleaned, nobody holds it"),
+    row(Move::FinishCleaning, &[Cleaning], Available, "host.cleaned", "cleaned, nobody holds it any more"),
     row(Move::FinishCleaning, &[Cleaning], Reserved, "host.cleaned", "cleaned, a saga holds it"),
     row(Move::Reserve, &[Available, Reserved], Reserved, "host.reserved", "reserve-host"),
     row(Move::Release, &[Reserved], Available, "host.released", "release-reservation"),
@@ -282,11 +299,13 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::FinishDeploy, &[Deploying], Configuring, "host.deploy-completed", "called back, its image is out"),
     row(Move::Configure, &[Configuring, RegisteringMonitoring], RegisteringMonitoring, "host.configuration-applied", "role applied"),
     row(Move::Serve, &[RegisteringMonitoring, InService], InService, "host.in-service", "first healthy sample"),
-    row(Move::Undeploy, &[Deploying, Configuring, RegisteringMonitoring, InService, Deprovisioning], Deprovisioning, "host.undeploy-started", "undeploy-host"),
+    row(Move::Drain, &[InService], Draining, "host.release-requested", "release-host, retire-host"),
+    row(Move::Retire, &[Available, Quarantined], Retired, "host.retired", "retire-host, or cleaned to be retired"),
+    row(Move::Undeploy, &[Deploying, Configuring, RegisteringMonitoring, InService, Draining, Deprovisioning], Deprovisioning, "host.undeploy-started", "undeploy-host"),
     row(Move::ConfirmReturn, &[Reserved], Reserved, "host.cleaned", "undeploy-host, never deployed"),
     row(Move::ConfirmReturn, &[Quarantined], Quarantined, "host.quarantined", "undeploy-host"),
     row(Move::Quarantine, &[Verifying, Cleaning], Quarantined, "host.quarantined", "attempts used up"),
-    row(Move::Requalify, &[Quarantined], Verifying, "host.requalified", "requalify-host"),
+    row(Move::Requalify, &[Quarantined, Retired], Verifying, "host.requalified", "requalify-host"),
 ];
 
 impl Phase {

@@ -4,7 +4,7 @@ use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{
     BmcAddress, CleaningFailed, CleaningStarted, DeployStarted, HostCleaned, HostEnrolled, HostInspected,
-    HostQuarantined, HostReleased, HostReserved, PowerState, VerificationFailed,
+    HostQuarantined, HostReleased, HostReserved, PowerState, ReleaseRequested, VerificationFailed,
 };
 use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
@@ -93,10 +93,23 @@ pub struct HostState {
     /// The step that has its deployment undone, so that the saga hears of the end of cleaning.
     #[serde(default)]
     pub undeploy_step: Option<StepId>,
+    /// Why and how it is given back from service, while that goes on.
+    #[serde(default)]
+    pub release: Option<Release>,
     /// Whether this reservation's deployment is or was being undone. Then the host is not deployed for it again.
     pub undone: bool,
     /// The sagas that gave the host back or lost it, the newest last. They never get it again, however late they ask.
     pub released: Vec<SagaRef>,
+}
+
+/// How a host is given back from service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// Whether it is retired once it is clean.
+    pub retire: bool,
+    /// Why.
+    pub reason: String,
 }
 
 /// How many sagas that gave a host back are remembered.
@@ -197,6 +210,8 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         }
         HostEvent::Quarantined(e) => quarantined(&mut state, e),
         HostEvent::Requalified(e) => verify(&mut state, e.step.clone(), 1),
+        HostEvent::ReleaseRequested(e) => release_requested(&mut state, e),
+        HostEvent::Retired(_) => state.phase = HostPhase::Retired,
     }
     state
 }
@@ -253,6 +268,20 @@ fn cleaning_failed(state: &mut HostState, e: &CleaningFailed) {
     }
 }
 
+/// The saga that gives the host back holds it from here on. The one that brought it into service has done its work. The new
+/// saga's id ends with this number, so the next one has another.
+fn release_requested(state: &mut HostState, e: &ReleaseRequested) {
+    if let Some(saga) = state.reservation.clone() {
+        remember_released(state, &saga);
+    }
+    forget_holder(state);
+    state.own_steps = state.own_steps.saturating_add(1);
+    state.reservation = Some(e.saga.clone());
+    state.undone = true;
+    state.release = Some(Release { retire: e.retire, reason: e.reason.clone() });
+    state.phase = HostPhase::Draining;
+}
+
 /// A host that was being cleaned goes to its holder or to the pool. One that was already clean stays where it is.
 fn cleaned(state: &mut HostState, e: &HostCleaned) {
     if let HostPhase::Cleaning { step, .. } = &state.phase
@@ -260,6 +289,10 @@ fn cleaned(state: &mut HostState, e: &HostCleaned) {
     {
         state.role = None;
         state.revision = None;
+        if let (Some(_), Some(saga)) = (&state.release, state.reservation.clone()) {
+            remember_released(state, &saga);
+            forget_holder(state);
+        }
         state.phase = if state.reservation.is_some() { HostPhase::Reserved } else { HostPhase::Available };
     }
     if e.saga.is_some() && e.saga == state.reservation {
@@ -309,6 +342,7 @@ fn forget_holder(state: &mut HostState) {
     state.service_step = None;
     state.undeploy_step = None;
     state.undone = false;
+    state.release = None;
 }
 
 fn remember_released(state: &mut HostState, saga: &SagaRef) {

@@ -4,10 +4,12 @@ mod args;
 mod enrol;
 mod label;
 mod list;
+mod release;
 mod requalify;
 
 use args::{EnrolArgs, LabelArgs, ListArgs, RequalifyArgs, ShowArgs};
 use clap::{Args, Subcommand};
+use release::ReleaseArgs;
 
 use crate::api::View;
 use crate::entity::{Thing, show};
@@ -45,7 +47,15 @@ enum HostsVerb {
         --bmc https://10.0.0.99/redfish/v1/Systems/1"
     )]
     Enrol(EnrolArgs),
-    /// Send a quarantined host through verification and cleaning again
+    /// Give a host in service back: it is deregistered, undeployed and cleaned, and then available
+    #[command(after_help = "Example:\n  hostler hosts release h-03 --reason \"the pool is scaled in\"\n  \
+        hostler sagas list deprovisioning")]
+    Release(ReleaseArgs),
+    /// Take a host out of use; one in service is given back first
+    #[command(after_help = "Example:\n  hostler hosts retire h-03 --reason \"out of warranty\"\n\n\
+        `hostler hosts requalify` brings it back.")]
+    Retire(ReleaseArgs),
+    /// Send a quarantined or retired host through verification and cleaning again
     #[command(
         after_help = "Example:\n  hostler hosts list --phase quarantined\n  hostler hosts requalify h-03"
     )]
@@ -62,6 +72,8 @@ pub(crate) async fn run(args: HostsArgs, global: &Global, out: Out) -> Result<()
         }
         HostsVerb::Label(args) => label::run(args, &target, out).await,
         HostsVerb::Enrol(args) => enrol::run(args, &target, out).await,
+        HostsVerb::Release(args) => release::run(&args, "release-host", &target, out).await,
+        HostsVerb::Retire(args) => release::run(&args, "retire-host", &target, out).await,
         HostsVerb::Requalify(args) => requalify::run(&args, &target, out).await,
     }
 }

@@ -5,7 +5,7 @@ use hostler_core::Payload;
 use super::*;
 
 /// A host at each station of its life, with `p-1` as its saga.
-pub(super) fn at(phase: &str) -> Host {
+pub(in crate::host) fn at(phase: &str) -> Host {
     let stations = [
         ("unknown", vec![]),
         ("verifying", vec![enrol()]),
@@ -26,12 +26,26 @@ pub(super) fn at(phase: &str) -> Host {
             return Host::given(inputs);
         }
     }
+    if phase == "draining" {
+        let mut host = at("in-service");
+        host.when(&give_back(false)).unwrap();
+        return host;
+    }
+    if phase == "retired" {
+        let mut host = at("available");
+        host.when(&give_back(true)).unwrap();
+        return host;
+    }
     if phase == "quarantined" {
         let mut host = at("cleaning-held");
         quarantine(&mut host);
         return host;
     }
     panic!("no station {phase}");
+}
+
+pub(in crate::host) fn give_back(retire: bool) -> HostInput {
+    HostInput::GiveBack { retire, reason: "scaled in".to_owned(), policy: Box::default() }
 }
 
 /// How often a host is told something, so that a move that takes several inputs happens: a quarantine takes all tries.
@@ -54,7 +68,12 @@ fn told(host: &Host, what: Move, n: usize) -> HostInput {
         Move::FinishDeploy => vec![booted(&step), deployed(&step)].swap_remove(n % 2),
         Move::Configure => configured("p-1", "new/1"),
         Move::Serve => monitored("p-1", "new/1"),
-        Move::Undeploy | Move::ConfirmReturn => undeploy("p-1", "new/1"),
+        Move::Drain => give_back(false),
+        Move::Retire => give_back(true),
+        Move::Undeploy | Move::ConfirmReturn => {
+            let held = |saga: &SagaRef| HostInput::StartUndeploy { saga: saga.clone(), step: id("new/1") };
+            host.state.reservation.as_ref().map_or_else(|| undeploy("p-1", "new/1"), held)
+        }
         Move::Quarantine => vec![timer(&step), retry].swap_remove(n % 2),
         Move::Requalify => HostInput::Requalify,
     }
