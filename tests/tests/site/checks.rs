@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use hostler_core::StreamId;
-use hostler_core::saga::SagaStatus;
+use hostler_core::saga::{SagaDefinition, SagaStatus};
 use hostler_domain::provisioning::host_of;
-use hostler_domain::{Approval, CapacityDecider, HostDecider, HostPhase, ReservationDecider};
+use hostler_domain::{
+    Approval, CapacityDecider, Deprovisioning, HostDecider, HostPhase, Provisioning, ReservationDecider,
+};
 use hostler_drivers::PowerState;
 use serde_json::Value;
 
@@ -67,6 +69,13 @@ impl Site {
     fn check_hosts(&self) {
         for stream in self.streams_of::<HostDecider>() {
             let (host, state) = (stream.key(), self.host(stream.key()));
+            if let Some(holder) =
+                state.reservation.as_ref().filter(|holder| holder.kind() != Provisioning::KIND)
+            {
+                let status = self.world.status::<Deprovisioning>(holder.id());
+                assert_eq!(status, "stuck", "{host} is held by {holder}");
+                continue;
+            }
             if let Some(holder) = &state.reservation {
                 let saga = self.saga(holder.id());
                 let completed = saga.status == SagaStatus::Completed && state.phase == HostPhase::InService;

@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own; some requests are
-    /// cancelled.
+    /// cancelled, and as many hosts are given back or retired, where they are in service by then.
     pub fn plan(&mut self, seed: u64, (hosts, requests, count): (u32, u32, u32), cancels_percent: u8) {
         let mut random = Random::new(seed ^ 0xca11);
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
@@ -90,6 +90,11 @@ impl Site {
                 "bmc": { "systemUrl": system_url(&host) },
             });
             self.post_later(Duration::ZERO, minutes(10), "enrol-host", &body);
+            if random.percent(cancels_percent) {
+                let body = json!({ "host": host, "reason": "not needed" });
+                let command = if random.percent(20) { "retire-host" } else { "release-host" };
+                self.post_later(minutes(40), minutes(200), command, &body);
+            }
         }
         for number in 0..requests {
             let body = json!({
