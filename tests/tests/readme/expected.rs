@@ -46,6 +46,12 @@ pub(crate) const README: &[(&str, Outcome)] = &[
     ("cargo hostler watch --request busy --until-done", Outcome::Ends { code: 0, says: "busy.1" }),
     ("cargo hostler stats", Outcome::Ends { code: 0, says: "" }),
     (
+        "cargo hostler hosts release h-25 --reason \"the test is over\"",
+        Outcome::Ends { code: 0, says: "the release of h-25" },
+    ),
+    ("cargo hostler hosts list --pool lab --phase available --wait", Outcome::Ends { code: 0, says: "h-25" }),
+    ("cargo hostler sagas list deprovisioning", Outcome::Ends { code: 0, says: "completed" }),
+    (
         "cargo hostler functions invoke triage-failures --sample dead-letter.sqs",
         Outcome::Ends { code: 0, says: "" },
     ),
