@@ -180,7 +180,7 @@ impl Target {
     /// [`CliError::Usage`] and [`CliError::Failed`] when the template does not tell.
     pub(crate) fn queues(&self) -> Result<BTreeMap<String, String>, CliError> {
         serde_json::from_str(self.output("QueueUrls")?).map_err(CliError::failed(
-            "the stack's output QueueUrls is no JSON object: deploy the template anew",
+            "the stack's output QueueUrls is no JSON object: deploy the template again",
         ))
     }
 
@@ -199,7 +199,7 @@ fn wanted<'a>(outputs: &'a BTreeMap<String, String>, name: &str) -> Result<&'a s
     outputs.get(name).map(String::as_str).ok_or_else(|| {
         let has = outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         CliError::Usage(format!(
-            "the stack has no output {name}, so it is not built on this runtime, or on an old one: deploy its template anew (its outputs: {has})"
+            "the stack has no output {name}, so it is not built on this runtime, or on an old one: deploy its template again (its outputs: {has})"
         ))
     })
 }

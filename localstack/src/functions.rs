@@ -103,7 +103,7 @@ pub async fn build_functions(
 }
 
 /// Whether a variable is one of those that `cargo run` and `cargo test` set to describe what they run. Who runs cargo from
-/// such a program leaves them out: build scripts look at them, and all that stands on these would be built anew.
+/// such a program leaves them out: build scripts look at them, and all that stands on these would be built again.
 #[must_use]
 pub fn is_of_the_running_package(name: &str) -> bool {
     let described = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];

@@ -336,7 +336,7 @@ async fn read<T: DeserializeOwned>(action: &str, answer: Response) -> Result<T, 
         .map_err(CliError::failed(format!("the answer to {action} broke off: try again")))?;
     if status.is_success() {
         return serde_json::from_str(&text).map_err(CliError::failed(format!(
-            "the answer to {action} is not understood, so this program and the application differ in age: build both anew"
+            "the answer to {action} is not understood, so this program and the application differ in age: build both again"
         )));
     }
     Err(failure(action, status.as_u16(), &text))

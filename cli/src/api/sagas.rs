@@ -125,7 +125,7 @@ impl SagaRow {
         let kind = &of.kind;
         let id = View::Saga(of).id_in(&row).unwrap_or_default().to_owned();
         let state = serde_json::from_value(row.into()).map_err(CliError::failed(format!(
-            "a {kind} is not understood, so this program and the application differ in age: build both anew"
+            "a {kind} is not understood, so this program and the application differ in age: build both again"
         )))?;
         Ok(Self { saga: format!("{kind}/{id}"), kind: kind.clone(), id, state })
     }

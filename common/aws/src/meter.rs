@@ -137,7 +137,7 @@ impl Meter {
     }
 
     /// What an index of a table costs beside a write to it. Views are listed by group, from an index with everything: a
-    /// row whose group changes is removed there and written anew. What the group was is known where this process wrote it.
+    /// row whose group changes is removed there and written again. What the group was is known where this process wrote it.
     fn index_units(&self, table: &str, item: &HashMap<String, AttributeValue>) -> f64 {
         let text = |name| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
         match self.tables.get(table) {

@@ -15,7 +15,7 @@ const END: &str = "<!-- end -->";
 /// The size of a plot.
 const SIZE: (u32, u32) = (720, 400);
 
-/// Writes every block of `docs/performance.md` anew, and draws its curves beside the figures.
+/// Writes every block of `docs/performance.md` again, and draws its curves beside the figures.
 ///
 /// # Errors
 /// With what could not be read or written.

@@ -324,7 +324,7 @@ mod tests {
         let BreakerState::Open { times, .. } = closed.opened(now, 0.1, "again", 0).state else {
             unreachable!()
         };
-        assert_eq!(times, 1, "it begins anew");
+        assert_eq!(times, 1, "it begins again");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use crate::bmc::{Bmc, BootStarted, Patience, PowerGoal, PowerState, Rested};
 use crate::error::{At, DriverError};
 
-/// How often the host is prepared anew when somebody else switches it meanwhile.
+/// How often the host is prepared again when somebody else switches it meanwhile.
 const ROUNDS_MAX: u32 = 2;
 
 /// The time left for a whole operation. Dropping a step half-way is what a crash does, and is survived alike.

@@ -31,7 +31,7 @@ impl Sam {
     #[must_use]
     pub fn template<A: Application>(&self) -> String {
         let mut text = format!(
-            "# Written from the register; a test says when it is old, and writes it anew.\n\
+            "# Written from the register; a test says when it is old, and writes it again.\n\
              AWSTemplateFormatVersion: \"2010-09-09\"\nTransform: AWS::Serverless-2016-10-31\n\
              Description: {}\n\nParameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n    \
              AllowedValues: [x86_64, arm64]\n{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \

@@ -1,4 +1,4 @@
-//! The twins in memory keep the ports' contracts, and their fault switches do what they say.
+//! The ports in memory keep the ports' contracts, and their fault switches do what they say.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;

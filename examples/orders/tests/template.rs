@@ -38,7 +38,7 @@ Conditions:
     ],
 };
 
-/// `WRITE=1 cargo test -p hostler-example-orders --test template` writes it anew.
+/// `WRITE=1 cargo test -p hostler-example-orders --test template` writes it again.
 #[test]
 fn the_template_is_fresh() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");

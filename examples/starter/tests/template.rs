@@ -14,7 +14,7 @@ use starter::App;
 const SAM: Sam =
     Sam { description: "The application starter.", binaries: "starter-", parameters: "", variables: &[] };
 
-/// `WRITE=1 cargo test --test template` writes it anew.
+/// `WRITE=1 cargo test --test template` writes it again.
 #[test]
 fn the_template_is_fresh() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");

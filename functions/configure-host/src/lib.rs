@@ -38,7 +38,7 @@ impl Step<ApplyRole> for ConfigureHost {
         Target::of(host.as_str()).leased(format!("configuration/{host}")).calling("configuration")
     }
 
-    /// An order that came late must not change a host that is booted anew, wiped or in service.
+    /// An order that came late must not change a host that is booted again, wiped or in service.
     fn is_wanted(&self, command: &ApplyRole, host: &HostState) -> Wanted<HostInput> {
         let configures = host.phase.allows(Move::Configure);
         Wanted::when(configures && !host.undone && host.is_held_by(&command.saga))

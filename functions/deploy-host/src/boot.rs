@@ -84,7 +84,7 @@ impl Step<FinishDeploy> for DeployHost {
         vec![HostInput::RecordDeployed { saga, step }]
     }
 
-    /// A BMC that is away for a while is tried again by the queue, for the host itself is well: to deploy it anew would be
+    /// A BMC that is away for a while is tried again by the queue, for the host itself is well: to deploy it again would be
     /// a waste.
     fn failed(&self, command: &FinishDeploy, error: &StepError) -> Option<HostInput> {
         let is_lasting = error.category != Category::Transient;

@@ -1,4 +1,4 @@
-//! Reservations under repeats and in large pools, on the ports' twins in memory.
+//! Reservations under repeats and in large pools, on the ports in memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;

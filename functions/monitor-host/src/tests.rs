@@ -1,4 +1,4 @@
-//! Orders that come late, on the ports' twins in memory.
+//! Orders that come late, on the ports in memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::fleet::record::RequestKind;
 
 const BODY_BYTES_MAX: usize = 1_000_000;
 const BMC_SECONDS_MAX: u64 = 30;
-/// Headers that belong to one connection; lengths are made anew.
+/// Headers that belong to one connection; lengths are made again.
 const OWN_HEADERS: [HeaderName; 4] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::UPGRADE];
 

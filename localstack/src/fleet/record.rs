@@ -106,7 +106,7 @@ impl Record {
         })
     }
 
-    /// Starts counting anew.
+    /// Starts counting again.
     pub fn clear(&self) {
         self.by_host.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -148,7 +148,7 @@ async fn commits(world: &World) -> Vec<Commit> {
     items.into_iter().map(|item| commit_of_item(item).unwrap()).collect()
 }
 
-/// Says everything anew: each consumer gets each of its messages a second time.
+/// Says everything again: each consumer gets each of its messages a second time.
 async fn republish(world: &World) {
     let config = world.site.account.sdk_config();
     let outputs = &world.site.stack.outputs;
@@ -160,7 +160,7 @@ async fn republish(world: &World) {
     replayer.republish(&Selection::default(), &relay.signed_by(World::integrity()), |_| ()).await.unwrap();
 }
 
-/// How many messages a republishing comes to: each event on the bus, a hint for each commit, and each command.
+/// How many messages a republishing comes to: each event on the bus, a change notice for each commit, and each command.
 async fn messages(world: &World) -> usize {
     commits(world).await.iter().map(|commit| commit.events.len() + commit.commands.len() + 1).sum()
 }

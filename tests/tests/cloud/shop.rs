@@ -122,7 +122,7 @@ async fn orders_are_completed_compensated_and_approved() {
     assert_eq!(
         (&tea["free"], &tea["onOrder"]),
         (&json!(78), &json!(180)),
-        "it ran low, and was ordered anew"
+        "it ran low, and was ordered again"
     );
 
     let ledger = Ledger::of(&shop.edge).await;

@@ -1,4 +1,4 @@
-//! Journeys through the whole system in memory: every function on the twins of its ports, in virtual time.
+//! Journeys through the whole system in memory: every function on ports in memory, in virtual time.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

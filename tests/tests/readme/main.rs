@@ -53,7 +53,7 @@ impl Drop for Up {
     }
 }
 
-/// Takes away what cargo tells this test of itself, so that nothing is built anew for it.
+/// Takes away what cargo tells this test of itself, so that nothing is built again for it.
 fn as_from_a_terminal(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_the_running_package) {

@@ -60,7 +60,7 @@ pub fn system_url(host: &str) -> String {
 impl Fleet {
     pub fn new(ports: &Ports) -> Self {
         let bmcs = WiredBmcs {
-            twins: MemoryBmcs::default(),
+            memory: MemoryBmcs::default(),
             switch: ports.switch.clone(),
             inserted: Arc::default(),
         };
@@ -73,7 +73,7 @@ impl Fleet {
     }
 
     pub fn bmc(&self, host: &str) -> MemoryBmc {
-        self.bmcs.twins.bmc(&system_url(host))
+        self.bmcs.memory.bmc(&system_url(host))
     }
 
     /// How a host's next boots from an image end; after these they succeed.
@@ -96,7 +96,7 @@ impl Fleet {
     pub fn look(&self) {
         let Inner { machines, boots } = &mut *self.inner.borrow_mut();
         for (host, machine) in machines {
-            let bmc = self.bmcs.twins.bmc(&machine.system_url);
+            let bmc = self.bmcs.memory.bmc(&machine.system_url);
             let state = bmc.state();
             let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_cd)
             else {
@@ -140,7 +140,7 @@ fn callback(url: &str, body: &str) -> Request {
 /// The BMCs behind the fault switch.
 #[derive(Clone)]
 pub struct WiredBmcs {
-    pub twins: MemoryBmcs,
+    pub memory: MemoryBmcs,
     switch: Switch,
     /// Every image URL that was really put into a drive, in order.
     pub inserted: Arc<Mutex<Vec<String>>>,
@@ -148,17 +148,17 @@ pub struct WiredBmcs {
 
 impl Bmcs for WiredBmcs {
     fn connect(&self, endpoint: &BmcEndpoint) -> Result<Arc<dyn Bmc>, DriverError> {
-        let twin = self.twins.bmc(&endpoint.system_url);
+        let bmc = self.memory.bmc(&endpoint.system_url);
         if self.switch.call_fails("bmc") {
-            return Err(busy(twin.address()));
+            return Err(busy(bmc.address()));
         }
         let (switch, inserted) = (self.switch.clone(), self.inserted.clone());
-        Ok(Arc::new(WiredBmc { twin, switch, inserted }))
+        Ok(Arc::new(WiredBmc { bmc, switch, inserted }))
     }
 }
 
 struct WiredBmc {
-    twin: MemoryBmc,
+    bmc: MemoryBmc,
     switch: Switch,
     inserted: Arc<Mutex<Vec<String>>>,
 }
@@ -169,52 +169,52 @@ impl WiredBmc {
         what: &'static str,
         act: impl Future<Output = Result<T, DriverError>>,
     ) -> Result<T, DriverError> {
-        self.switch.write(what, act, || Err(busy(self.twin.address()))).await
+        self.switch.write(what, act, || Err(busy(self.bmc.address()))).await
     }
 }
 
 #[async_trait]
 impl Bmc for WiredBmc {
     fn address(&self) -> &str {
-        self.twin.address()
+        self.bmc.address()
     }
 
     async fn inspect(&self) -> Result<SystemFacts, DriverError> {
-        self.switch.read(self.twin.inspect()).await
+        self.switch.read(self.bmc.inspect()).await
     }
 
     async fn power_state(&self) -> Result<PowerState, DriverError> {
-        self.switch.read(self.twin.power_state()).await
+        self.switch.read(self.bmc.power_state()).await
     }
 
     async fn settled_power_state(&self, patience: &Patience) -> Result<PowerState, DriverError> {
-        let settled = self.switch.read(self.twin.settled_power_state(patience)).await?;
+        let settled = self.switch.read(self.bmc.settled_power_state(patience)).await?;
         // Two readings in a row must agree, so that one that is wrong costs two more.
         while self.switch.lies() {
-            self.switch.read(self.twin.settled_power_state(patience)).await?;
+            self.switch.read(self.bmc.settled_power_state(patience)).await?;
         }
         Ok(settled)
     }
 
     async fn set_power(&self, goal: PowerGoal, patience: &Patience) -> Result<PowerChange, DriverError> {
-        self.write("power", self.twin.set_power(goal, patience)).await
+        self.write("power", self.bmc.set_power(goal, patience)).await
     }
 
     async fn set_boot_once_cd(&self) -> Result<bool, DriverError> {
-        self.write("boot target", self.twin.set_boot_once_cd()).await
+        self.write("boot target", self.bmc.set_boot_once_cd()).await
     }
 
     async fn restore_boot(&self) -> Result<bool, DriverError> {
-        self.write("boot target", self.twin.restore_boot()).await
+        self.write("boot target", self.bmc.restore_boot()).await
     }
 
     async fn inserted_media(&self) -> Result<Option<String>, DriverError> {
-        self.switch.read(self.twin.inserted_media()).await
+        self.switch.read(self.bmc.inserted_media()).await
     }
 
     async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError> {
         let insert = async {
-            let changed = self.twin.insert_media(image_url).await?;
+            let changed = self.bmc.insert_media(image_url).await?;
             if changed {
                 self.inserted.lock().unwrap().push(image_url.to_owned());
             }
@@ -224,6 +224,6 @@ impl Bmc for WiredBmc {
     }
 
     async fn eject_media(&self) -> Result<bool, DriverError> {
-        self.write("eject", self.twin.eject_media()).await
+        self.write("eject", self.bmc.eject_media()).await
     }
 }

@@ -1,7 +1,7 @@
 //! The instructions of the hot paths, counted by callgrind beside the counts that are committed: a difference of more
 //! than 5 % fails with the name of the path, whatever else the machine is busy with.
 //!
-//! `--bless` writes the counts down anew. They belong to one compiler; with another one there is nothing to compare.
+//! `--bless` writes the counts down again. They belong to one compiler; with another one there is nothing to compare.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a benchmark fails")]
 
 #[path = "../pipeline/readings.rs"]

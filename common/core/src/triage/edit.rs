@@ -16,7 +16,7 @@ pub(super) fn with_id(body: &str, id: Uuid) -> Result<String, DecodeError> {
     if let Some(field) = id_field(envelope) {
         *field = Value::String(id.to_string());
     }
-    // A signature belongs to the content it was made for. The sender of the body signs it anew.
+    // A signature belongs to the content it was made for. The sender of the body signs it again.
     if let Some(fields) = envelope.as_object_mut() {
         fields.remove("signature");
     }

@@ -122,7 +122,7 @@ impl Integrity {
     #[must_use]
     pub fn signed<M: Signed>(&self, mut message: M) -> M {
         if let Some((name, key)) = &self.sign {
-            // Sent as it was signed, so that whoever checks it need not spell it anew.
+            // Sent as it was signed, so that whoever checks it need not spell it again.
             if let Some(data) = message.data_mut() {
                 *data = data.canonical();
             }

@@ -1,7 +1,7 @@
 //! What happened, told again: replays to one consumer's read models, and republishing after a long outage.
 //!
 //! A replay puts marked copies of events on one consumer's queue; batches hand them only to handlers that change
-//! read models and nothing else. Republishing says everything anew, as the outbox would have: consumers have seen
+//! read models and nothing else. Republishing says everything again, as the outbox would have: consumers have seen
 //! most of it and know it by its ids.
 
 use std::collections::BTreeMap;
@@ -202,7 +202,7 @@ impl Replayer {
         }
     }
 
-    /// Says anew everything that the selected commits say: events, commands and timers.
+    /// Says again everything that the selected commits say: events, commands and timers.
     ///
     /// # Errors
     /// [`ReplayError`].

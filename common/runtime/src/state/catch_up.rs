@@ -36,7 +36,7 @@ pub struct Follower<D: Decider> {
 /// One stream.
 struct Followed<D: Decider> {
     fold: Fold<D>,
-    /// The batch that has seen to it that the row is where the fold is. A row may be removed to be made anew, so that what
+    /// The batch that has seen to it that the row is where the fold is. A row may be removed to be made again, so that what
     /// an earlier batch has written does not count.
     row_in_batch: Option<u64>,
 }
@@ -48,7 +48,7 @@ impl<D: Decider> Follower<D> {
         Self { view, to_row, streams: Mutex::default(), batch: AtomicU64::new(0) }
     }
 
-    /// A batch begins: rows are looked at anew, and what is too much to be kept is forgotten.
+    /// A batch begins: rows are looked at again, and what is too much to be kept is forgotten.
     pub fn begin(&self) {
         self.batch.fetch_add(1, Ordering::Relaxed);
         let mut streams = self.streams();
@@ -83,7 +83,7 @@ impl<D: Decider> Follower<D> {
             }
         }
         if is_new {
-            // Whatever was kept is lost when this fails, and is folded anew then.
+            // Whatever was kept is lost when this fails, and is folded again then.
             let kept = std::mem::take(&mut followed.fold);
             followed.fold = history::advance(store, &notice.stream, kept).await?;
             // Causes are of no use to a view.

@@ -19,9 +19,9 @@ use crate::state::history::{Fold, HistoryError, decode_events};
 
 /// Every how many commits a snapshot is written.
 pub const SNAPSHOT_EVERY: u64 = 16;
-/// How often a decision is made anew because another writer was faster.
+/// How often a decision is made again because another writer was faster.
 const CONFLICTS_MAX: u32 = 8;
-/// The longest pause before deciding anew after the first conflict; doubled for each further one.
+/// The longest pause before deciding again after the first conflict; doubled for each further one.
 const CONFLICT_PAUSE_MS: u64 = 20;
 
 /// Why something is done, and on whose behalf: what every commit says of itself.

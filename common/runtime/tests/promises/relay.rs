@@ -73,19 +73,19 @@ async fn everything_that_a_commit_says_is_published() {
 }
 
 #[tokio::test]
-async fn a_batch_hints_once_at_each_stream_that_moved_and_has_a_view() {
+async fn a_batch_notifies_once_of_each_stream_that_moved_and_has_a_view() {
     let fixture = Fixture::new();
     let relay = fixture.relay.clone().notifying("orders", ["order"]);
     let other = sample::full_commit("parcel#1", 1);
-    // Shards are told apart by streams, so that the commits of one come in order; a republishing may begin anew.
+    // Shards are told apart by streams, so that the commits of one come in order; a republishing may begin again.
     let mut batch = commits(5);
     batch.extend([sample::full_commit("order#2", 9), other]);
     batch.extend(commits(2));
     relay.relay(&outbox_records(batch)).await.unwrap();
-    let hints = fixture.queues.peek("orders").into_iter();
-    let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
+    let notices = fixture.queues.peek("orders").into_iter();
+    let notices: Vec<Envelope> = notices.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
     let said: Vec<(&str, u64)> =
-        hints.iter().map(|hint| (hint.stream.as_str(), hint.stream_version.0)).collect();
+        notices.iter().map(|notice| (notice.stream.as_str(), notice.stream_version.0)).collect();
     assert_eq!(said, [("order#1", 5), ("order#2", 9)]);
     assert_eq!(fixture.published(), 18, "the bus hears all of it");
 }
@@ -97,13 +97,13 @@ async fn a_commit_without_events_hides_no_event_before_it() {
     let mut batch = commits(3);
     batch[2].events.clear();
     relay.relay(&outbox_records(batch)).await.unwrap();
-    let hints = fixture.queues.peek("orders").into_iter();
-    let hints: Vec<Envelope> = hints.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
-    assert_eq!(hints.iter().map(|hint| hint.stream_version.0).collect::<Vec<_>>(), [2]);
+    let notices = fixture.queues.peek("orders").into_iter();
+    let notices: Vec<Envelope> = notices.map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
+    assert_eq!(notices.iter().map(|notice| notice.stream_version.0).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]
-async fn a_hint_that_is_not_taken_brings_the_batch_again() {
+async fn a_notice_that_is_not_taken_brings_the_batch_again() {
     let fixture = Fixture::new();
     let relay = fixture.relay.clone().notifying("orders", ["order"]);
     fixture.queues.faults().fail_next(3);

@@ -1,4 +1,4 @@
-//! Replay and republishing: nothing comes of a replay but read models, and republishing says everything anew.
+//! Replay and republishing: nothing comes of a replay but read models, and republishing says everything again.
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -65,9 +65,9 @@ async fn a_conflict_is_decided_anew_on_what_the_faster_writer_left() {
 #[tokio::test]
 async fn a_rival_of_the_same_cause_makes_it_a_repeat() {
     let fixture = Fixture::new();
-    let mut twin = rival(1, 7);
-    twin.causation_id = cause_of("once").id;
-    fixture.store.rival_next(twin);
+    let mut repeat = rival(1, 7);
+    repeat.causation_id = cause_of("once").id;
+    fixture.store.rival_next(repeat);
     let done = fixture.add("once", 7).await;
     assert_eq!(
         (done.outcome, done.fold.version, done.fold.state.total),
@@ -164,7 +164,7 @@ async fn one_message_may_commit_more_than_once_by_the_parts_of_its_cause() {
 }
 
 /// Given a fold that somebody else has overtaken, when it is executed from, then the put fails, and the decision is made
-/// anew; where the decision needs no put, the stream is looked at before it is believed.
+/// again; where the decision needs no put, the stream is looked at before it is believed.
 #[tokio::test]
 async fn an_old_fold_never_decides() {
     let fixture = Fixture::new();

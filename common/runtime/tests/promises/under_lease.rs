@@ -137,7 +137,7 @@ async fn nobody_waits_for_a_worker_that_died_after_its_commit() {
 }
 
 /// Given a late worker whose lease was taken over, when it makes its commit, then it meets the newer one's: it is decided
-/// anew, on what the newer one has left.
+/// again, on what the newer one has left.
 #[tokio::test]
 async fn a_late_worker_decides_on_what_the_newer_one_left() {
     let fixture = Fixture::new();

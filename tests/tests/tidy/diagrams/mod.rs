@@ -107,5 +107,5 @@ fn is_drawn_in(name: &str, drawn: &str) {
         fs::write(&path, drawn).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == drawn, "{name} does not show what the code does: draw it anew with {COMMAND}");
+    assert!(written == drawn, "{name} does not show what the code does: draw it again with {COMMAND}");
 }

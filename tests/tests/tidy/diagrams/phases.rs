@@ -39,7 +39,7 @@ fn table() -> String {
 fn the_phases_of_a_host_are_drawn_from_their_table() {
     let document = format!(
         "# The phases of a host\n\n\
-         Drawn from the table `common/domain/src/host/phases.rs`; do not edit. `{COMMAND}` draws it anew. What the table \
+         Drawn from the table `common/domain/src/host/phases.rs`; do not edit. `{COMMAND}` draws it again. What the table \
          does not have does not happen: a test tries each move in each phase.\n\n\
          ```mermaid\n{}```\n\n\
          The diagram leaves out what keeps the phase. Here is every row:\n\n{}",

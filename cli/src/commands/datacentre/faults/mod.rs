@@ -57,7 +57,7 @@ async fn status(admin: &FleetAdmin, host: &str) -> Result<HostStatus, CliError> 
     let all = admin.hosts().await?;
     require("simulated host", host, all.iter().map(|status| status.host.host_id.as_str()))?;
     let found = all.into_iter().find(|status| status.host.host_id == host);
-    found.ok_or_else(|| CliError::Usage(format!("the fleet lost {host}: start it anew with `hostler up`")))
+    found.ok_or_else(|| CliError::Usage(format!("the fleet lost {host}: start it again with `hostler up`")))
 }
 
 async fn tell(admin: &FleetAdmin, host: &str, out: Out) -> Result<(), CliError> {

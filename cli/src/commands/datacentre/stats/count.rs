@@ -123,7 +123,7 @@ impl Counting {
             .and_then(|number| number.parse().ok())
             .unwrap_or_default();
         let unreadable =
-            || format!("the commit {version} of {stream} does not read: build this program anew");
+            || format!("the commit {version} of {stream} does not read: build this program again");
         let commit_id = text(item, "commit_id").parse().map_err(CliError::failed(unreadable()))?;
         let events = match text(item, "events") {
             "" => Vec::new(),

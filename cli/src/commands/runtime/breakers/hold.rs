@@ -17,7 +17,7 @@ use crate::output::Out;
 use crate::render::time;
 use crate::target::Target;
 
-/// How often a change is tried anew because another writer was faster.
+/// How often a change is tried again because another writer was faster.
 const TRIES_MAX: u32 = 5;
 
 /// Holds a breaker open or closed.

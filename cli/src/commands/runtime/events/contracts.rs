@@ -93,7 +93,7 @@ fn violations(schema: Option<&str>, value: &Value, at: &str) -> Vec<String> {
     let schema: Option<Value> = schema.and_then(|text| serde_json::from_str(text).ok());
     let validator = schema.and_then(|schema| jsonschema::validator_for(&schema).ok());
     let Some(validator) = validator else {
-        return vec![format!("{at}: its schema is missing from this program: build it anew")];
+        return vec![format!("{at}: its schema is missing from this program: build it again")];
     };
     let line = |path: String, error: String| {
         let place = format!("{at}{path}");

@@ -103,7 +103,7 @@ async fn put_event(target: &Target, name: &str, envelope: &Value) -> Result<Stri
 async fn send_message(target: &Target, queue: &str, envelope: &Value) -> Result<String, CliError> {
     let queues = target.queues()?;
     let url = queues.get(queue).ok_or_else(|| {
-        CliError::Usage(format!("the stack has no queue {queue}: deploy template.yaml anew"))
+        CliError::Usage(format!("the stack has no queue {queue}: deploy template.yaml again"))
     })?;
     let sent = aws_sdk_sqs::Client::new(&target.config)
         .send_message()
