@@ -138,7 +138,7 @@ fn colour(state: &str) -> Color {
         "in-service" | "completed" | "approved" => Color::Green,
         "quarantined" | "stuck" | "rejected" => Color::Red,
         "compensating" | "compensated" | "deprovisioning" => Color::Magenta,
-        "available" => Color::Reset,
+        "available" | "retired" => Color::Reset,
         _ => Color::Yellow,
     }
 }
