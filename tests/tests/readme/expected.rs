@@ -50,7 +50,7 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::Ends { code: 0, says: "the release of h-25" },
     ),
     ("cargo hostler hosts list --pool lab --phase available --wait", Outcome::Ends { code: 0, says: "h-25" }),
-    ("cargo hostler sagas list deprovisioning", Outcome::Ends { code: 0, says: "completed" }),
+    ("cargo hostler sagas list --kind deprovisioning", Outcome::Ends { code: 0, says: "completed" }),
     (
         "cargo hostler functions invoke triage-failures --sample dead-letter.sqs",
         Outcome::Ends { code: 0, says: "" },

@@ -56,7 +56,7 @@ struct Asked<'a, N> {
 impl<D: SagaDefinition> Example<'_, D> {
     fn check(&self) -> Result<(), SagaRefusal> {
         let mut certain = Certain::new();
-        let mut past_pivot = false;
+        let mut past_pivot = self.plan.forward_only;
         for stage in &self.plan.stages {
             for step in &stage.steps {
                 self.check_step(step, &certain)?;
@@ -154,7 +154,7 @@ impl<D: SagaDefinition> Example<'_, D> {
             Ordering::Greater => "comes later",
             Ordering::Equal => "runs at the same time",
             Ordering::Less => {
-                let past_pivot = pivot.is_some_and(|pivot| there >= pivot);
+                let past_pivot = self.plan.forward_only || pivot.is_some_and(|pivot| there >= pivot);
                 may_have_no_output(step, past_pivot).unwrap_or("may not have run")
             }
         }

@@ -80,7 +80,7 @@ pub enum SagaEvent<O> {
     },
     /// An outsider showed a sign of life.
     HeartbeatHeard {
-        /// How many there have been.
+        /// The step.
         step: StepName,
         /// How many there were.
         beat: u32,

@@ -321,7 +321,7 @@ impl<D: SagaDefinition> Draft<D> {
     /// Undoes a child whose parent has gone on, or turned back, without its answer: nobody would hear of its end. Where the
     /// step has a compensation, that one undoes the child and waits for it. Where the parent is stuck at the step, an
     /// operator decides, and the child goes on meanwhile.
-    fn call_child_back(&mut self, work: &Work<D::Step>, reason: &str) -> Done {
+    pub(super) fn call_child_back(&mut self, work: &Work<D::Step>, reason: &str) -> Done {
         let StepKind::Child { kind } = work.step.kind else { return Ok(()) };
         let waits_for_operator = matches!(self.state.status, SagaStatus::Stuck { .. });
         let is_undone = !self.state.goes_forward() && work.step.compensation.is_some();

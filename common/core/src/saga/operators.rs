@@ -75,9 +75,12 @@ impl<D: SagaDefinition> Draft<D> {
         if let Some(why) = work.never_skipped() {
             return Err(SagaRefusal::NeverSkipped { step: step.clone(), why });
         }
-        let (step, actor, reason) = (step.clone(), actor.clone(), reason.to_owned());
+        let (step, actor, why) = (step.clone(), actor.clone(), reason.to_owned());
         let undoes = self.undoes(&step);
-        self.record(SagaEvent::StepSkipped { step, undoes, actor, reason });
+        self.record(SagaEvent::StepSkipped { step, undoes, actor, reason: why });
+        if work.direction() == Direction::Forward {
+            self.call_child_back(&work, &format!("the step was skipped: {reason}"))?;
+        }
         self.advance()
     }
 

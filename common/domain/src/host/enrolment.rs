@@ -127,7 +127,7 @@ pub(super) fn label(known: Known<'_>, command: &LabelHost) -> HostOutcome {
 
 pub(super) fn requalify(known: Known<'_>) -> HostOutcome {
     if !known.state.phase.allows(Move::Requalify) {
-        return Err(known.not_possible(Move::Requalify, "requalified"));
+        return Err(known.not_possible(&[Move::Requalify], "requalified"));
     }
     let step = known.next_own_step(OwnWork::Verify)?;
     let requalified = HostRequalified { host: known.host(), step: step.clone() };

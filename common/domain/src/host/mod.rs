@@ -238,7 +238,7 @@ type HostOutcome = Result<HostDecision, HostRefusal>;
 
 impl Decider for HostDecider {
     const CATEGORY: &'static str = "host";
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type State = HostState;
     type Input = HostInput;
     type Event = HostEvent;
@@ -339,8 +339,9 @@ impl<'a> Known<'a> {
         replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
     }
 
-    fn not_possible(&self, what: Move, wanted: &'static str) -> HostRefusal {
-        HostRefusal::NotPossible { host: self.host(), phase: self.phase(), from: what.possible_in(), wanted }
+    fn not_possible(&self, moves: &[Move], wanted: &'static str) -> HostRefusal {
+        let from = Move::possible_in(moves);
+        HostRefusal::NotPossible { host: self.host(), phase: self.phase(), from, wanted }
     }
 
     fn not_held(&self, saga: &SagaRef) -> HostRefusal {

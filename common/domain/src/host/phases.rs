@@ -66,7 +66,10 @@ pub enum HostPhase {
         reason: String,
     },
     /// Out of use, clean or not, until an operator requalifies it.
-    Retired,
+    Retired {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl HostPhase {
@@ -86,7 +89,7 @@ impl HostPhase {
             Self::Draining => Phase::Draining,
             Self::Deprovisioning { .. } => Phase::Deprovisioning,
             Self::Quarantined { .. } => Phase::Quarantined,
-            Self::Retired => Phase::Retired,
+            Self::Retired { .. } => Phase::Retired,
         }
     }
 
@@ -105,7 +108,7 @@ impl HostPhase {
     /// Why the host is out of use, where it is.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
-        if let Self::Quarantined { reason } = self { Some(reason) } else { None }
+        if let Self::Quarantined { reason } | Self::Retired { reason } = self { Some(reason) } else { None }
     }
 
     /// The step whose end the host waits for, if any.
@@ -123,7 +126,7 @@ impl HostPhase {
             | Self::RegisteringMonitoring
             | Self::InService
             | Self::Draining
-            | Self::Retired
+            | Self::Retired { .. }
             | Self::Quarantined { .. } => None,
         }
     }
@@ -243,9 +246,9 @@ impl Move {
         Self::Requalify,
     ];
 
-    /// The names of the phases in which it may happen, for a refusal.
-    pub(super) fn possible_in(self) -> String {
-        let rows = TRANSITIONS.iter().filter(|row| row.what == self);
+    /// The names of the phases in which one of these moves may happen, for a refusal.
+    pub(super) fn possible_in(moves: &[Self]) -> String {
+        let rows = TRANSITIONS.iter().filter(|row| moves.contains(&row.what));
         let mut names: Vec<&str> = rows.flat_map(|row| row.from).map(|phase| phase.name()).collect();
         names.dedup();
         names.join(" or ")

@@ -6,8 +6,9 @@ use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef, StartSaga};
 use hostler_events::host::{HostRetired, ReleaseRequested};
 use hostler_events::{HostEvent, ProvisioningPolicy};
 
-use super::{HostDecision, HostOutcome, Known, Move};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move};
 use crate::deprovisioning::{Deprovisioning, DeprovisioningOrder};
+use crate::support::OWNER_ID_BYTES_MAX;
 
 /// From service, the same commit hands the host from the saga that brought it there to the one that gives it back, and
 /// starts that one. A host that nobody uses is retired at once.
@@ -22,7 +23,13 @@ pub(super) fn give_back(
         return Ok(Decision::events([HostEvent::Retired(HostRetired { host: known.host(), reason })]));
     }
     if !known.state.phase.allows(Move::Drain) {
-        return Err(known.not_possible(Move::Drain, if retire { "retired" } else { "released" }));
+        return Err(match retire {
+            true => known.not_possible(&[Move::Retire, Move::Drain], "retired"),
+            false => known.not_possible(&[Move::Drain], "released"),
+        });
+    }
+    if known.profile.host.as_str().len() > OWNER_ID_BYTES_MAX {
+        return Err(HostRefusal::HostIdTooLong { host: known.host() });
     }
     let number = known.state.own_steps.saturating_add(1);
     let saga = SagaRef::new(Deprovisioning::KIND, &format!("{}.{number}", known.host()))?;
@@ -135,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn an_order_to_reserve_it_for_the_saga_that_it_served_comes_late_and_asks_for_no_other_host() {
+        let late = HostInput::Reserve { saga: saga_ref("p-1"), step: id("s/reserve/2") };
+        let (mut host, cleaning) = nearly_clean(false);
+        assert!(host.ignores(&late));
+        host.when(&HostInput::RecordCleaned { step: cleaning }).unwrap();
+        assert!(host.ignores(&late), "a refusal would have the step take another host");
+    }
+
+    #[test]
     fn each_release_has_a_saga_of_its_own() {
         let (mut host, cleaning) = nearly_clean(false);
         let first = saga_of(&host);
@@ -173,6 +189,7 @@ mod tests {
         for phase in ["available", "quarantined"] {
             assert_eq!(at(phase).names(&give_back(true)), ["host.retired"], "{phase}");
         }
-        assert_eq!(at("reserved").when(&give_back(true)).unwrap_err().label(), "not-possible");
+        let refusal = at("reserved").when(&give_back(true)).unwrap_err().to_string();
+        assert!(refusal.contains("in-service or available or quarantined can be retired"), "{refusal}");
     }
 }

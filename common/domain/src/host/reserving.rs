@@ -11,6 +11,10 @@ use super::{HostOutcome, HostRefusal, Known, Move, replies};
 /// too late. Once the host is past `Reserved` the saga has had an answer, and a late command changes nothing. A
 /// refusal would make the saga look for a second host.
 pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
+    // A saga that brought the host into service has heard an answer, and is over. The step comes late.
+    if known.state.served.contains(saga) {
+        return Ok(Decision::nothing());
+    }
     let reserved = || {
         Ok(Decision::events([HostEvent::Reserved(HostReserved {
             host: known.host(),

@@ -93,6 +93,9 @@ pub struct HostState {
     /// The step that has its deployment undone, so that the saga hears of the end of cleaning.
     #[serde(default)]
     pub undeploy_step: Option<StepId>,
+    /// The sagas that brought the host into service and lost it to the one that gave it back, the newest last.
+    #[serde(default)]
+    pub served: Vec<SagaRef>,
     /// Why and how it is given back from service, while that goes on.
     #[serde(default)]
     pub release: Option<Release>,
@@ -211,7 +214,7 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Quarantined(e) => quarantined(&mut state, e),
         HostEvent::Requalified(e) => verify(&mut state, e.step.clone(), 1),
         HostEvent::ReleaseRequested(e) => release_requested(&mut state, e),
-        HostEvent::Retired(_) => state.phase = HostPhase::Retired,
+        HostEvent::Retired(e) => state.phase = HostPhase::Retired { reason: e.reason.clone() },
     }
     state
 }
@@ -273,6 +276,10 @@ fn cleaning_failed(state: &mut HostState, e: &CleaningFailed) {
 fn release_requested(state: &mut HostState, e: &ReleaseRequested) {
     if let Some(saga) = state.reservation.clone() {
         remember_released(state, &saga);
+        if state.served.len() >= RELEASED_MAX {
+            state.served.remove(0);
+        }
+        state.served.push(saga);
     }
     forget_holder(state);
     state.own_steps = state.own_steps.saturating_add(1);

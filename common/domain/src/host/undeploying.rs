@@ -8,8 +8,8 @@ use hostler_events::{HostEvent, StepId};
 use super::state::OwnWork;
 use super::{HostDecision, HostOutcome, HostPhase, Known, Move, Phase, cleaning, replies};
 
-/// Only work in flight is undone. From `InService` only a saga asks that brought the host there and has not heard so;
-/// one that has heard it is completed and never asks.
+/// Work in flight is undone, and what is given back. From `InService` only a saga asks that brought the host there and has not
+/// heard so; one that has heard it is completed and never asks.
 ///
 /// The answers: an undoing that begins, or a cleaning that runs, ends in `HostCleaned` or `HostQuarantined`. A host
 /// that was never deployed, or is clean again, is `HostCleaned` at once. A quarantined one is `HostQuarantined` once
@@ -23,8 +23,8 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDeci
         decision
     };
     let (saga, step) = (saga.clone(), step.clone());
-    if let Some(reason) = state.phase.reason() {
-        let (saga, reason) = (Some(saga), reason.to_owned());
+    if let HostPhase::Quarantined { reason } = &state.phase {
+        let (saga, reason) = (Some(saga), reason.clone());
         return answer(HostEvent::Quarantined(HostQuarantined { host, saga, reason }), true);
     }
     let held = state.is_held_by(&saga);

@@ -125,6 +125,16 @@ fn a_child_at_the_point_of_no_return_goes_on_while_its_parent_waits_for_an_opera
 }
 
 #[test]
+fn a_child_whose_step_is_skipped_is_undone() {
+    let mut run = sending::<PIVOT>();
+    overdue(&mut run);
+    run.tell(&skip("parcel"));
+    assert!(run.is_at("notify"));
+    let reason = format!("its parent sending#s-1 gave it up: the step was skipped: {}", why());
+    assert_eq!(undone(&run), [(None, reason)]);
+}
+
+#[test]
 fn a_child_that_is_given_up_undoes_what_it_did() {
     let mut child = OrderRun::new();
     child.tell(&start(1));

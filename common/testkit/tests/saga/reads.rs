@@ -150,6 +150,7 @@ fn each_reason_why_an_output_may_be_missing_is_said() {
         (plan([ask(S::Pick).when("it is big"), wrap()]), "has a condition"),
         (plan([Step::ask(S::Pick, TWICE), wrap()]), "may be skipped by an operator"),
         (plan([pivot(), ask(S::Pick), wrap()]), "may be skipped by an operator"),
+        (Plan::forward_only().then(ask(S::Pick)).then(wrap()), "may be skipped by an operator"),
         (plan([ask(S::Pick).for_line(0), wrap()]), "is no step of the plan"),
     ] {
         let wrong = wrong(reading(&plan, S::Wrap, Read::Needed(S::Pick)));

@@ -9,7 +9,7 @@ mod requalify;
 
 use args::{EnrolArgs, LabelArgs, ListArgs, RequalifyArgs, ShowArgs};
 use clap::{Args, Subcommand};
-use release::ReleaseArgs;
+use release::{Leaves, ReleaseArgs};
 
 use crate::api::View;
 use crate::entity::{Thing, show};
@@ -49,7 +49,7 @@ enum HostsVerb {
     Enrol(EnrolArgs),
     /// Give a host in service back: it is deregistered, undeployed and cleaned, and then available
     #[command(after_help = "Example:\n  hostler hosts release h-03 --reason \"the pool is scaled in\"\n  \
-        hostler sagas list deprovisioning")]
+        hostler sagas list --kind deprovisioning")]
     Release(ReleaseArgs),
     /// Take a host out of use; one in service is given back first
     #[command(after_help = "Example:\n  hostler hosts retire h-03 --reason \"out of warranty\"\n\n\
@@ -72,8 +72,8 @@ pub(crate) async fn run(args: HostsArgs, global: &Global, out: Out) -> Result<()
         }
         HostsVerb::Label(args) => label::run(args, &target, out).await,
         HostsVerb::Enrol(args) => enrol::run(args, &target, out).await,
-        HostsVerb::Release(args) => release::run(&args, "release-host", &target, out).await,
-        HostsVerb::Retire(args) => release::run(&args, "retire-host", &target, out).await,
+        HostsVerb::Release(args) => release::run(&args, Leaves::ForItsPool, &target, out).await,
+        HostsVerb::Retire(args) => release::run(&args, Leaves::ForGood, &target, out).await,
         HostsVerb::Requalify(args) => requalify::run(&args, &target, out).await,
     }
 }

@@ -20,17 +20,26 @@ pub(crate) struct ReleaseArgs {
     reason: String,
 }
 
+/// Where a host goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Leaves {
+    /// It is given back.
+    ForItsPool,
+    /// It is taken out of use.
+    ForGood,
+}
+
 /// Has a host given back, or taken out of use.
 pub(super) async fn run(
     args: &ReleaseArgs,
-    command: &str,
+    leaves: Leaves,
     target: &Target,
     out: Out,
 ) -> Result<(), CliError> {
     let ReleaseArgs { host, reason } = args;
-    let (said, what) = match command {
-        "retire-host" => ("hosts retire", format!("the retirement of {host}")),
-        _ => ("hosts release", format!("the release of {host}")),
+    let (command, said, what) = match leaves {
+        Leaves::ForItsPool => ("release-host", "hosts release", format!("the release of {host}")),
+        Leaves::ForGood => ("retire-host", "hosts retire", format!("the retirement of {host}")),
     };
     let body = json!({ "host": host, "reason": reason });
     let accepted = target.api.command_on(Said(said), (View::Host, host.as_str()), command, &body).await?;

@@ -22,12 +22,12 @@ const FACADE: &str = "common/hostler";
 /// Where this program was built; on another machine there is no such folder.
 const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Names that a crate cannot have beside the others that it uses, or at all.
-const RESERVED: [&str; 51] = [
+const RESERVED: [&str; 57] = [
     "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core",
     "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "hostler", "if",
     "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
     "return", "self", "static", "std", "struct", "super", "test", "tokio", "trait", "true", "try", "type",
-    "use", "where",
+    "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// What `new` takes.
@@ -43,12 +43,17 @@ pub(crate) struct NewArgs {
     hostler_path: Option<PathBuf>,
 }
 
+/// A path as TOML writes it: as JSON does.
+fn quoted(path: &Path) -> String {
+    serde_json::Value::from(path.display().to_string()).to_string()
+}
+
 /// Makes it.
 pub(crate) fn run(args: &NewArgs, out: Out) -> Result<(), CliError> {
     let name = name_of(&args.folder)?;
     let checkout = checkout(args.hostler_path.as_deref())?;
     let hostler = match &checkout {
-        Some(root) => format!("path = {:?}", root.join(FACADE).display().to_string()),
+        Some(root) => format!("path = {}", quoted(&root.join(FACADE))),
         None => format!("version = {:?}", env!("CARGO_PKG_VERSION")),
     };
     let files = files::files(&name, &hostler);
