@@ -37,7 +37,7 @@ struct Queue {
     waits: Option<Waits>,
 }
 
-/// Until when a message is not to be seen.
+/// Until when a message is hidden.
 type Waits = fn(&Outbound) -> Option<Timestamp>;
 
 #[derive(Debug, Clone)]

@@ -50,7 +50,7 @@ impl Outside {
         look(&mut self.told.lock().unwrap())
     }
 
-    /// Most parcels arrive; some couriers fail, some are never heard of again, and one has to be patient with some.
+    /// Most parcels arrive; some couriers fail, some never answer, and some take long.
     fn pick_up(&self, key: &str, callback_url: &str) {
         let mut hash = DefaultHasher::new();
         key.hash(&mut hash);
