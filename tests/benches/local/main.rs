@@ -106,8 +106,6 @@ async fn calls(figures: &mut Figures, world: &World, file: &Path) -> Bill {
     .await;
     sagas.tell(figures, "provisioning saga", SAGAS as f64);
     sagas.tell(figures, "saga step", (SAGAS * STEPS) as f64);
-    // Steps answer by a command to the queue of sagas: no rule of the bus leads to a queue.
-    figures.value("saga step/delivered", 0.0);
     sagas.by_function(figures, SAGAS as f64);
 
     let repeated = billed(world, file, async { republish(world).await }).await;

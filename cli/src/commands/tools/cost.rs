@@ -28,8 +28,7 @@ Assumptions
   A step is asking another service for something, waiting for its answer and recording it; a provisioning has five.
   The work that a step asks for costs the same everywhere and is left out; so are free tiers, storage, logs and the API.
   Hostler: everything that its functions do for a provisioning, read models, leases and the hosts' own streams
-    included; each invocation by a queue costs two requests of polling, each event that a rule matches one from the bus
-    to its queue. Measured at 20 sagas at a time, where batches are small.
+    included; each invocation by a queue costs two requests of polling. Measured at 20 sagas at a time, where batches are small.
   Step Functions Standard: one transition for each step, one for waiting for its answer, one in five for the start.
   Step Functions Express: runs for at most five minutes and is billed while it waits; here 8 seconds.
   Lambda durable functions: an operation for the step and one for the callback, and 2 KB written.
@@ -141,7 +140,7 @@ fn ours(prices: &Prices, measured: &Measured) -> Result<Vec<Item>, CliError> {
     let (invocations, events) = (measured.of_a_step("invocations"), measured.of_a_step("events"));
     let seconds = measured.of_a_step("milliseconds") / 1e3 * MEMORY_GB;
     let polled = 2.0 * measured.of_a_step("polled");
-    let requests = measured.of_a_step("queue requests") + polled + measured.of_a_step("delivered");
+    let requests = measured.of_a_step("queue requests") + polled;
     let amounts = [
         ("write units", measured.of_a_step("writes"), "writeUnits"),
         ("read units", measured.of_a_step("reads"), "readUnits"),
@@ -178,7 +177,7 @@ mod tests {
             ("writes", 2.0),
             ("reads", 2.0),
             ("polled", 1.0),
-            ("delivered", 2.0),
+            ("queue requests", 2.0),
             ("invocations", 1.0),
             ("events", 1.0),
             ("milliseconds", 4.0),
@@ -193,16 +192,7 @@ mod tests {
     #[test]
     fn what_was_measured_last_has_all_that_the_bill_needs() {
         let measured: Measured = serde_json::from_str(MEASURED).unwrap();
-        let parts = [
-            "writes",
-            "reads",
-            "invocations",
-            "polled",
-            "delivered",
-            "events",
-            "milliseconds",
-            "queue requests",
-        ];
+        let parts = ["writes", "reads", "invocations", "polled", "events", "milliseconds", "queue requests"];
         for part in parts {
             assert!(measured.of_a_step(part) > 0.0, "{part}");
         }
