@@ -24,6 +24,9 @@ async fn main() -> Result<(), Error> {
     };
     let callback_key = CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
         .map_err(|error| format!("the environment variable CALLBACK_KEY cannot be used: {error}"))?;
+    let callback_key = callback_key
+        .after(variable("PREVIOUS_CALLBACK_KEY").as_bytes())
+        .map_err(|error| format!("the environment variable PREVIOUS_CALLBACK_KEY cannot be used: {error}"))?;
     let approval_above = (approval_above > 0).then_some(approval_above);
     let settings = Settings { provisioning_policy, approval_above, host_policy };
     let handler = AcceptCommands::new(function.shell()?, function.backpressure()?, callback_key, settings);

@@ -222,8 +222,19 @@ impl DeployHost {
         step: &StepId,
         image: &Image,
     ) -> Result<PowerStates, StepError> {
-        let url = self.image_url(host, step, image)?;
-        let booted = self.bmc(host, state)?.boot_from_image(&url, &self.settings.patience).await?;
+        let stream = host_stream(host).map_err(|failure| StepError::refused(failure.chain()))?;
+        let key = &self.settings.callback_key;
+        let mut url = self.image_url(host, step, image, &key.token(&stream, step))?;
+        let bmc = self.bmc(host, state)?;
+        // A boot that began before the key was rotated goes on with the URL that it was given: another one would install
+        // the host once more.
+        if let Some(token) = key.previous_token(&stream, step) {
+            let before = self.image_url(host, step, image, &token)?;
+            if bmc.inserted_media().await?.as_ref() == Some(&before) {
+                url = before;
+            }
+        }
+        let booted = bmc.boot_from_image(&url, &self.settings.patience).await?;
         Ok(changes(&booted.power_changes))
     }
 
@@ -235,9 +246,13 @@ impl DeployHost {
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat
     /// recognises what is already done.
-    fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, StepError> {
-        let stream = host_stream(host).map_err(|failure| StepError::refused(failure.chain()))?;
-        let token = self.settings.callback_key.token(&stream, step);
+    fn image_url(
+        &self,
+        host: &HostId,
+        step: &StepId,
+        image: &Image,
+        token: &str,
+    ) -> Result<String, StepError> {
         let image = BootImage {
             image: format!("{}/{image}", self.settings.image_url.trim_end_matches('/')),
             // Ids hold no character that a query would have to escape.

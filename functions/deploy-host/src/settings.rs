@@ -21,9 +21,9 @@ pub enum SettingError {
     /// It is no image name.
     #[error("the environment variable CLEANING_IMAGE is no image name: {0}")]
     Image(#[from] hostler_core::InvalidId),
-    /// The secret is too short.
-    #[error("the environment variable CALLBACK_KEY cannot be used: {0}")]
-    Key(#[from] WeakKey),
+    /// A secret is too short.
+    #[error("the environment variable {0} cannot be used: {1}")]
+    Key(&'static str, #[source] WeakKey),
 }
 
 /// What a site tells this function.
@@ -69,11 +69,16 @@ impl DeploySettings {
             Some(pem) => TlsTrust::Authorities(pem),
             None => TlsTrust::System,
         };
+        let weak = |name| move |error| SettingError::Key(name, error);
+        let callback_key = CallbackKey::new(required("CALLBACK_KEY")?.as_bytes())
+            .map_err(weak("CALLBACK_KEY"))?
+            .after(variable("PREVIOUS_CALLBACK_KEY").unwrap_or_default().as_bytes())
+            .map_err(weak("PREVIOUS_CALLBACK_KEY"))?;
         Ok(Self {
             image_url: required("IMAGE_URL")?,
             cleaning_image: Image::new(required("CLEANING_IMAGE")?)?,
             callback_url: required("CALLBACK_URL")?,
-            callback_key: CallbackKey::new(required("CALLBACK_KEY")?.as_bytes())?,
+            callback_key,
             bmc_username: required("BMC_USERNAME")?,
             bmc_password: required("BMC_PASSWORD")?,
             bmc_trust,

@@ -30,6 +30,7 @@ use crate::{DeployHost, DeploySettings, host_stream};
 
 struct World {
     deploy_host: DeployHost,
+    bmcs: MemoryBmcs,
     views: MemoryViews,
     clock: TestClock,
 }
@@ -52,13 +53,14 @@ fn world() -> World {
         bmc_trust: TlsTrust::System,
         patience: Patience { deadline: Duration::from_secs(1), poll_interval: Duration::from_millis(1) },
     };
-    let bmcs = Arc::new(MemoryBmcs::default());
+    let bmcs = MemoryBmcs::default();
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
     let worker = StepWorker { shell, once, breakers };
-    let deploy_host = DeployHost { worker, views: Arc::new(views.clone()), bmcs, settings };
-    World { deploy_host, views, clock }
+    let deploy_host =
+        DeployHost { worker, views: Arc::new(views.clone()), bmcs: Arc::new(bmcs.clone()), settings };
+    World { deploy_host, bmcs, views, clock }
 }
 
 fn saga(name: &str) -> SagaRef {
@@ -215,4 +217,33 @@ fn the_host_hears_whether_a_failed_step_may_have_done_something() {
         let Some(HostInput::FailStep { failure, .. }) = told else { panic!("{told:?}") };
         assert_eq!(failure.uncertain, error.uncertain);
     }
+}
+
+#[tokio::test]
+async fn a_boot_that_began_before_the_callback_key_was_rotated_is_not_begun_again() {
+    let mut world = world();
+    let host = world.available_host("h-1", "small").await;
+    let state = world.state(&host).await;
+    let (step, image) = (step("p-1/deploy-image/1"), Image::new("web").unwrap());
+    world.deploy_host.boot(&host, &state, &step, &image).await.unwrap();
+    let bmc = world.bmcs.bmc("https://10.0.0.7/redfish/v1/Systems/h-1");
+    let begun = bmc.state();
+    assert_eq!((begun.inserts, begun.power.clone()), (1, hostler_drivers::PowerState::On));
+
+    let rotated = CallbackKey::new(b"fedcba9876543210fedcba9876543210").unwrap();
+    let rotated = rotated.after(b"0123456789abcdef0123456789abcdef").unwrap();
+    world.deploy_host.settings.callback_key = rotated;
+    world.deploy_host.boot(&host, &state, &step, &image).await.unwrap();
+    assert_eq!(
+        (bmc.state().inserts, bmc.state().resets),
+        (begun.inserts, begun.resets),
+        "it runs from its image"
+    );
+
+    // A later step is given a token of the new key.
+    let later = self::step("p-1/deploy-image/2");
+    world.deploy_host.boot(&host, &state, &later, &image).await.unwrap();
+    let stream = host_stream(&host).unwrap();
+    let token = world.deploy_host.settings.callback_key.token(&stream, &later);
+    assert!(bmc.state().image.unwrap().contains(&token));
 }

@@ -18,9 +18,12 @@ pub struct WeakKey {
 }
 
 /// The secret that callback tokens are made with: HMAC-SHA256 of the step and the stream that waits for it. One per
-/// deployment.
+/// deployment; while it is rotated, the one before it is still believed.
 #[derive(Clone)]
-pub struct CallbackKey(hmac::Key);
+pub struct CallbackKey {
+    current: hmac::Key,
+    previous: Option<hmac::Key>,
+}
 
 impl fmt::Debug for CallbackKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,22 +37,40 @@ impl CallbackKey {
     /// # Errors
     /// [`WeakKey`] when it has fewer than [`KEY_BYTES_MIN`] bytes.
     pub fn new(secret: &[u8]) -> Result<Self, WeakKey> {
-        match secret.len() {
-            bytes if bytes < KEY_BYTES_MIN => Err(WeakKey { bytes }),
-            _ => Ok(Self(hmac::Key::new(HMAC_SHA256, secret))),
-        }
+        Ok(Self { current: hmac_key(secret)?, previous: None })
+    }
+
+    /// Believes tokens of the key that was used before, too: outsiders who were given one still answer. New tokens are
+    /// made with the current key. An empty secret is none.
+    ///
+    /// # Errors
+    /// [`WeakKey`] when it has fewer than [`KEY_BYTES_MIN`] bytes.
+    pub fn after(self, previous: &[u8]) -> Result<Self, WeakKey> {
+        let previous = (!previous.is_empty()).then(|| hmac_key(previous)).transpose()?;
+        Ok(Self { previous, ..self })
     }
 
     /// The token for one step: 64 hexadecimal digits. `stream` is who waits, such as `order#o-1`.
     #[must_use]
     pub fn token(&self, stream: &StreamId, step: &StepId) -> String {
-        hex::encode(hmac::sign(&self.0, &signed(stream, step)))
+        token(&self.current, stream, step)
     }
 
-    /// Whether a token is the one of this step. Takes the same time wherever it differs.
+    /// The token that the previous key made for this step, if there is one: what is already under way has it.
+    #[must_use]
+    pub fn previous_token(&self, stream: &StreamId, step: &StepId) -> Option<String> {
+        self.previous.as_ref().map(|key| token(key, stream, step))
+    }
+
+    /// Whether a token is the one of this step, by the current key or the previous one. Takes the same time wherever it
+    /// differs.
     #[must_use]
     pub fn verify(&self, stream: &StreamId, step: &StepId, token: &str) -> bool {
-        hex::decode(token).is_ok_and(|token| hmac::verify(&self.0, &signed(stream, step), &token).is_ok())
+        let signed = signed(stream, step);
+        hex::decode(token).is_ok_and(|token| {
+            let mut keys = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
+            keys.any(|key| hmac::verify(key, &signed, &token).is_ok())
+        })
     }
 
     /// The URL that the outsider is given: `url` is where the application serves `POST /callbacks`.
@@ -59,6 +80,17 @@ impl CallbackKey {
         let named = saga.as_str().replace('#', "%23");
         format!("{url}?saga={named}&step={step}&token={}", self.token(saga.stream(), step))
     }
+}
+
+fn hmac_key(secret: &[u8]) -> Result<hmac::Key, WeakKey> {
+    match secret.len() {
+        bytes if bytes < KEY_BYTES_MIN => Err(WeakKey { bytes }),
+        _ => Ok(hmac::Key::new(HMAC_SHA256, secret)),
+    }
+}
+
+fn token(key: &hmac::Key, stream: &StreamId, step: &StepId) -> String {
+    hex::encode(hmac::sign(key, &signed(stream, step)))
 }
 
 /// Ids have no line breaks, so no two pairs are signed alike.
@@ -90,6 +122,25 @@ mod tests {
             url,
             format!("https://shop.test/callbacks?saga=order%23o-1&step=o-1/deliver/1&token={token}")
         );
+    }
+
+    #[test]
+    fn after_a_rotation_the_previous_keys_tokens_are_believed_and_new_ones_are_the_current_keys() {
+        let (first, second) = (&b"the first key of 32 bytes or so."[..], b"the second key of 32 bytes or so");
+        let before = CallbackKey::new(first).unwrap();
+        let rotated = CallbackKey::new(second).unwrap().after(first).unwrap();
+        let (stream, step) = ("host#h-1".parse().unwrap(), StepId::new("p-1/deploy/1").unwrap());
+        let old = before.token(&stream, &step);
+        assert!(rotated.verify(&stream, &step, &old), "who boots meanwhile is not refused");
+        assert_eq!(rotated.previous_token(&stream, &step), Some(old.clone()));
+        let new = rotated.token(&stream, &step);
+        assert_ne!(new, old);
+        assert!(rotated.verify(&stream, &step, &new) && !before.verify(&stream, &step, &new));
+        // The rotation ends when the previous key is taken away.
+        let ended = rotated.after(b"").unwrap();
+        assert!(!ended.verify(&stream, &step, &old));
+        assert_eq!(ended.previous_token(&stream, &step), None);
+        assert_eq!(ended.after(b"short").unwrap_err(), WeakKey { bytes: 5 });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_core::saga::{
     self, AnswerChild, CompensateSaga, Saga, SagaCommand, SagaDefinition, SagaInput, SagaRef, SagaRefusal,
-    StartSaga, StepReply,
+    SagaStatus, StartSaga, StepReply,
 };
 use hostler_core::{Failure, Incoming};
 
@@ -113,7 +113,12 @@ impl<D: SagaDefinition> RunsKind for Kind<D> {
         let stream = saga.stream();
         match shell.execute::<Saga<D>>(stream, cause, &input).await {
             Ok(Executed { outcome, fold, .. }) => {
-                tracing::info!(%stream, version = fold.version.0, ?outcome, "saga reacted");
+                let version = fold.version.0;
+                tracing::info!(%stream, version, ?outcome, "saga reacted");
+                // Whoever must see to it is told by the log as well: the event goes over the bus, which may be away.
+                if matches!(fold.state.status, SagaStatus::Stuck { .. }) {
+                    tracing::error!(%stream, version, sagas_stuck = 1, "a saga is stuck");
+                }
                 Ok(())
             }
             // The message is not acknowledged: acknowledged, a timer would be lost, and the saga would wait for ever.
