@@ -4,10 +4,16 @@
 
 use std::fmt::Write;
 
+use hostler_core::Decider;
 use hostler_runtime::messages::batch::dead_letter_queue;
-use hostler_runtime::register::{Application, Register};
+use hostler_runtime::register::{Application, Entity, Failures, Flows, Register};
 use hostler_runtime::register::{Does, Function, Queue};
 
+/// For how many seconds queues keep messages: less than dead-letter queues, where a message's age goes on from its first day.
+const RETENTION_SECONDS: u32 = 10 * 86_400;
+/// For how many days logs are kept, as a parameter.
+const LOG_RETENTION: &str = "  LogRetentionDays:\n    Type: Number\n    Default: 90\n    \
+     Description: For how many days logs are kept.\n";
 /// How often a message is received before it is a dead letter.
 const RECEIVES_MAX: u32 = 30;
 const TABLES: &str = include_str!("template/tables.yaml");
@@ -33,8 +39,8 @@ impl Sam {
         let mut text = format!(
             "# Written from the register; a test says when it is old, and writes it again.\n\
              AWSTemplateFormatVersion: \"2010-09-09\"\nTransform: AWS::Serverless-2016-10-31\n\
-             Description: {}\n\nParameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n    \
-             AllowedValues: [x86_64, arm64]\n{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \
+             Description: {}\n\nParameters:\n  Architecture:\n    Type: String\n    Default: arm64\n    \
+             AllowedValues: [arm64, x86_64]\n{LOG_RETENTION}{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \
              Handler: bootstrap\n    Architectures:\n      - !Ref Architecture\n\nResources:\n{TABLES}\n",
             self.description, self.parameters
         );
@@ -55,8 +61,9 @@ impl Sam {
         let (reads, sends) = (reads::<A>(function), sends::<A>(function));
         let timeout = queue.map_or(without_queue(does), |queue| queue.visibility_seconds / 6).min(900);
         let mut text = format!(
-            "  {}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
-             CodeUri: target/lambda/{}{name}/\n      Timeout: {timeout}\n      MemorySize: 256\n      \
+            "  {0}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+             CodeUri: target/lambda/{1}{name}/\n      Role: !GetAtt {0}Role.Arn\n      LoggingConfig:\n        \
+             LogGroup: !Ref {0}Logs\n      Timeout: {timeout}\n      MemorySize: 256\n      \
              Environment:\n        Variables:\n",
             logical(name),
             self.binaries
@@ -87,7 +94,7 @@ impl Sam {
             text += "            }\n";
         }
         text += &events(function, &reads);
-        text += &policies(function, &sends);
+        text += &policies::<A>(function, &reads, &sends);
         if does == Does::Flow {
             text += &flow_policies::<A>(&watched);
         }
@@ -111,7 +118,7 @@ fn queues(queue: &Queue, function: &Function) -> String {
     let (resource, dead) = (queue_resource(name), dead_letter_queue(name));
     let mut text = format!(
         "  {resource}:\n    Type: AWS::SQS::Queue\n    Properties:\n      \
-         VisibilityTimeout: {visibility_seconds}\n      MessageRetentionPeriod: 86400\n      \
+         VisibilityTimeout: {visibility_seconds}\n      MessageRetentionPeriod: {RETENTION_SECONDS}\n      \
          SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
          deadLetterTargetArn: !GetAtt {}.Arn\n        maxReceiveCount: {RECEIVES_MAX}\n",
         queue_resource(&dead)
@@ -123,13 +130,14 @@ fn queues(queue: &Queue, function: &Function) -> String {
             text,
             "  {0}Rule:\n    Type: AWS::Events::Rule\n    Properties:\n      EventBusName: !Ref EventBus\n      \
              EventPattern:\n        detail-type:\n{types}      Targets:\n        - Id: queue\n          \
-             Arn: !GetAtt {resource}.Arn\n  {0}QueuePolicy:\n    Type: AWS::SQS::QueuePolicy\n    \
-             Properties:\n      Queues:\n        - !Ref {resource}\n      PolicyDocument:\n        \
+             Arn: !GetAtt {resource}.Arn\n          DeadLetterConfig:\n            Arn: !GetAtt {1}.Arn\n  {0}QueuePolicy:\n    Type: AWS::SQS::QueuePolicy\n    \
+             Properties:\n      Queues:\n        - !Ref {resource}\n        - !Ref {1}\n      PolicyDocument:\n        \
              Version: \"2012-10-17\"\n        Statement:\n          - Effect: Allow\n            Principal:\n              \
              Service: events.amazonaws.com\n            Action: sqs:SendMessage\n            \
-             Resource: !GetAtt {resource}.Arn\n            Condition:\n              ArnEquals:\n                \
+             Resource:\n              - !GetAtt {resource}.Arn\n              - !GetAtt {1}.Arn\n            Condition:\n              ArnEquals:\n                \
              aws:SourceArn: !GetAtt {0}Rule.Arn\n",
-            logical(function.name)
+            logical(function.name),
+            queue_resource(&dead)
         );
     }
     text
@@ -245,7 +253,7 @@ fn events(function: &Function, reads: &[String]) -> String {
             let schedule = function.schedule.unwrap_or("rate(1 minute)");
             format!(
                 "      Events:\n        Schedule:\n          Type: Schedule\n          Properties:\n            \
-                 Schedule: {schedule}\n"
+                 Schedule: {schedule}\n            DeadLetterConfig:\n              Type: SQS\n"
             )
         }
         Does::Relay => format!(
@@ -267,16 +275,46 @@ fn events(function: &Function, reads: &[String]) -> String {
     }
 }
 
-fn policies(function: &Function, sends: &[String]) -> String {
+/// The log group of a function, and the role that lets it do what it is there for. SAM would give it managed policies on every
+/// queue and table of the account, unless it has a role of its own.
+fn policies<A: Application>(function: &Function, reads: &[String], sends: &[String]) -> String {
     let does = function.does;
-    let mut text = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();
+    let mut text = format!(
+        "  {0}Logs:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: !Ref LogRetentionDays\n  \
+         {0}Role:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument:\n        \
+         Version: \"2012-10-17\"\n        Statement:\n        - Effect: Allow\n          Principal:\n            \
+         Service: lambda.amazonaws.com\n          Action: sts:AssumeRole\n      Policies:\n        - PolicyName: own\n          \
+         PolicyDocument:\n            Version: \"2012-10-17\"\n            Statement:\n",
+        logical(function.name)
+    );
+    let logs = ["logs:CreateLogStream".to_owned(), "logs:PutLogEvents".to_owned()];
+    text += &allow(&logs, &[format!("!GetAtt {}Logs.Arn", logical(function.name))]);
+    if !reads.is_empty() {
+        let actions =
+            ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"].map(|name| format!("sqs:{name}"));
+        text += &allow(&actions, &arns(reads));
+    }
+    if does == Does::Relay {
+        let actions =
+            ["DescribeStream", "GetRecords", "GetShardIterator"].map(|name| format!("dynamodb:{name}"));
+        text += &allow(&actions, &["!GetAtt EventsTable.StreamArn".to_owned()]);
+    }
     for (table, actions) in tables(does) {
-        let actions: Vec<String> = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
+        let appends = *table == "EventsTable" && actions.contains(&"PutItem");
+        let actions = actions.iter().filter(|action| !(appends && **action == "PutItem"));
+        let actions: Vec<String> = actions.map(|action| format!("dynamodb:{action}")).collect();
         let mut resources = vec![format!("!GetAtt {table}.Arn")];
         if does == Does::Queries && *table == "ViewsTable" {
             resources.push("!Sub ${ViewsTable.Arn}/index/by-group".to_owned());
         }
         text += &allow(&actions, &resources);
+        if appends {
+            text += &allow(&["dynamodb:PutItem".to_owned()], &resources);
+            text += "              Condition:\n                ForAllValues:StringLike:\n                  dynamodb:LeadingKeys:\n";
+            for category in writes::<A>(does) {
+                let _ = writeln!(text, "                  - \"{category}#*\"");
+            }
+        }
     }
     if does == Does::Relay {
         text += &allow(&["events:PutEvents".to_owned()], &["!GetAtt EventBus.Arn".to_owned()]);
@@ -288,6 +326,26 @@ fn policies(function: &Function, sends: &[String]) -> String {
         text += &allow(&["sqs:SendMessage".to_owned()], &arns(sends));
     }
     text
+}
+
+/// The categories of streams that a function appends to.
+fn writes<A: Application>(does: Does) -> Vec<&'static str> {
+    let sagas = Register::<A>::that(Does::Sagas).and_then(|sagas| sagas.queue).map(|queue| queue.name);
+    let failures = <<Failures as Entity>::Decider as Decider>::CATEGORY;
+    let flows = <<Flows as Entity>::Decider as Decider>::CATEGORY;
+    let categories = Register::<A>::categories().into_iter();
+    let written = categories.filter(|category| {
+        let saga = sagas.is_some() && category.timers_to == sagas;
+        match does {
+            Does::Sagas => saga,
+            Does::Triage => category.name == failures,
+            Does::Flow => category.name == flows,
+            Does::Commands => category.name != flows,
+            Does::Steps => !saga && category.name != failures && category.name != flows,
+            Does::Relay | Does::Timers | Does::Views | Does::Queries => false,
+        }
+    });
+    written.map(|category| category.name).collect()
 }
 
 /// What flow control may do beside the rest: look at the queues, and change how many consumers they have.

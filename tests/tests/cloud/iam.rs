@@ -30,12 +30,11 @@ async fn the_whole_flow_passes_with_policies_enforced() {
 async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
     needs_the_default_endpoint!();
     let take = |template: &mut Value| {
-        let policies = &mut template["Resources"]["RunSagasFunction"]["Properties"]["Policies"];
-        let actions = &mut policies[0]["Statement"][0]["Action"];
-        let list = actions.as_array_mut().unwrap();
-        let before = list.len();
-        list.retain(|action| action != "dynamodb:PutItem");
-        assert_eq!(list.len(), before - 1, "the permission was there to be taken");
+        let policies = &mut template["Resources"]["RunSagasRole"]["Properties"]["Policies"];
+        let statements = policies[0]["PolicyDocument"]["Statement"].as_array_mut().unwrap();
+        let before = statements.len();
+        statements.retain(|statement| statement["Action"] != "dynamodb:PutItem");
+        assert_eq!(statements.len(), before - 1, "the permission was there to be taken");
     };
     let options = SiteOptions { fleet: fleet(1), edit: Some(Box::new(take)), ..SiteOptions::default() };
     let world = World::start_with(options, true).await;

@@ -6,7 +6,7 @@ use hostler_events::{Kind, SOURCE, catalogue};
 use serde_json::Value;
 
 use crate::repository::Findings;
-use crate::stack::{FILE, list, resource, template};
+use crate::stack::{FILE, functions, list, resource, template};
 
 fn rules() -> impl Iterator<Item = (&'static str, &'static Value)> {
     template().resources("AWS::Events::Rule").map(|(id, rule)| (id, &rule["Properties"]))
@@ -50,56 +50,77 @@ fn what_stays_off_the_bus_is_an_event_that_nobody_listens_to() {
 }
 
 #[test]
-fn rules_lead_to_queues_that_let_them_in() {
+fn rules_lead_to_targets_that_let_them_in() {
     let mut findings = Findings::of(
-        "a rule's target is a queue with a dead-letter queue, and a queue policy lets that rule send to both",
+        "a rule's target is a queue or a topic that lets it in, and has a dead-letter queue that lets it in, too",
     );
-    let policies: Vec<&Value> =
-        template().resources("AWS::SQS::QueuePolicy").map(|(_, policy)| &policy["Properties"]).collect();
     for (id, rule) in rules() {
         let targets = list(&rule["Targets"]);
         findings.unless(!targets.is_empty(), FILE, format!("{id} has no target"));
         for target in targets {
-            if let Some(topic) = target["Arn"]["Ref"].as_str() {
-                findings.unless(
-                    topic_lets_in(topic, id),
+            let dead = resource(&target["DeadLetterConfig"]["Arn"]).0;
+            findings.unless(dead.ends_with("Dlq"), FILE, format!("{id} has the dead-letter queue {dead}"));
+            findings.unless(
+                queue_lets_in(&dead, id),
+                FILE,
+                format!("no queue policy lets {id} send to {dead}"),
+            );
+            match target["Arn"]["Ref"].as_str() {
+                Some(topic) => findings.unless(
+                    topic_lets_in(topic),
                     FILE,
                     format!("no policy lets {id} publish to {topic}"),
-                );
-                continue;
-            }
-            let dead = resource(&target["DeadLetterConfig"]["Arn"]).0;
-            let queue = resource(&target["Arn"]).0;
-            findings.unless(
-                queue.ends_with("Queue") && dead.ends_with("Dlq"),
-                FILE,
-                format!("{id} leads to {queue}, {dead}"),
-            );
-            for needed in [&queue, &dead] {
-                let lets_in = policies.iter().any(|policy| {
-                    let attached = list(&policy["Queues"]).iter().any(|of| of["Ref"] == **needed);
-                    attached
-                        && list(&policy["PolicyDocument"]["Statement"])
-                            .iter()
-                            .any(|statement| allows(statement, id, needed))
-                });
-                findings.unless(lets_in, FILE, format!("no queue policy lets {id} send to {needed}"));
+                ),
+                None => {
+                    let queue = resource(&target["Arn"]).0;
+                    let lets_in = queue.ends_with("Queue") && queue_lets_in(&queue, id);
+                    findings.unless(lets_in, FILE, format!("no queue policy lets {id} send to {queue}"));
+                }
             }
         }
     }
     findings.none();
 }
 
-/// Whether a topic's policy lets a rule publish to it.
-fn topic_lets_in(topic: &str, rule: &str) -> bool {
+#[test]
+fn a_schedule_that_cannot_start_its_function_says_so() {
+    let mut findings =
+        Findings::of("a schedule has a dead-letter queue, and a queue policy lets its rule send there");
+    for function in functions() {
+        let events = function.properties["Events"].as_object().into_iter().flatten();
+        for (name, event) in events.filter(|(_, event)| event["Type"] == "Schedule") {
+            // SAM calls the rule by the function and the event.
+            let rule = format!("{}{name}", function.id);
+            let dead = resource(&event["Properties"]["DeadLetterConfig"]["Arn"]).0;
+            let lets_in = dead.ends_with("Dlq") && queue_lets_in(&dead, &rule);
+            findings.unless(lets_in, FILE, format!("what {rule} cannot deliver goes to {dead}"));
+        }
+    }
+    findings.none();
+}
+
+/// Whether a topic's policy lets rules publish to it. EventBridge does not support a Condition there: with one, nothing is
+/// delivered (Amazon EventBridge User Guide, "Using resource-based policies for Amazon EventBridge", November 2026).
+fn topic_lets_in(topic: &str) -> bool {
     template().resources("AWS::SNS::TopicPolicy").map(|(_, policy)| &policy["Properties"]).any(|policy| {
         list(&policy["Topics"]).iter().any(|of| of["Ref"] == *topic)
             && list(&policy["PolicyDocument"]["Statement"]).iter().any(|statement| {
                 statement["Principal"]["Service"] == "events.amazonaws.com"
+                    && statement["Effect"] == "Allow"
                     && statement["Action"] == "sns:Publish"
                     && statement["Resource"]["Ref"] == *topic
-                    && resource(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]).0 == rule
+                    && statement["Condition"].is_null()
             })
+    })
+}
+
+/// Whether a queue's policy lets a rule send to it.
+fn queue_lets_in(queue: &str, rule: &str) -> bool {
+    template().resources("AWS::SQS::QueuePolicy").map(|(_, policy)| &policy["Properties"]).any(|policy| {
+        list(&policy["Queues"]).iter().any(|of| of["Ref"] == *queue)
+            && list(&policy["PolicyDocument"]["Statement"])
+                .iter()
+                .any(|statement| allows(statement, rule, queue))
     })
 }
 
@@ -108,5 +129,5 @@ fn allows(statement: &Value, rule: &str, queue: &str) -> bool {
         && statement["Principal"]["Service"] == "events.amazonaws.com"
         && statement["Action"] == "sqs:SendMessage"
         && list(&statement["Resource"]).iter().any(|of| resource(of).0 == queue)
-        && resource(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]).0 == rule
+        && list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]).iter().any(|of| resource(of).0 == rule)
 }

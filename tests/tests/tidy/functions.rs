@@ -77,7 +77,7 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 13] = [
+const PORTS: [(&str, &str); 14] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
@@ -91,6 +91,7 @@ const PORTS: [(&str, &str); 13] = [
     (".internal_events()", env::INTERNAL_EVENTS),
     (".queues()", env::QUEUE_URLS),
     (".once()", env::IDEMPOTENCY_TABLE),
+    (".integrity()", env::SIGNING_KEYS),
 ];
 
 fn needed(function: &Function) -> BTreeSet<String> {
@@ -99,6 +100,8 @@ fn needed(function: &Function) -> BTreeSet<String> {
         PORTS.iter().filter(|(port, _)| main.contains(port)).map(|(_, name)| (*name).to_owned()).collect();
     if main.contains(".serve_queue") || main.contains(".serve_triage") {
         needed.insert(env::QUEUE_URLS.to_owned());
+        // What comes from a queue is verified, and what goes back is signed.
+        needed.insert(env::SIGNING_KEYS.to_owned());
     }
     let prefix = format!("functions/{}/src/", function.folder());
     for file in sources().iter().filter(|file| file.path.starts_with(&prefix)) {
@@ -193,6 +196,66 @@ fn a_function_serves_the_queue_that_is_connected_to_it() {
             format!("functions/{}", function.folder()),
             "starts by another name",
         );
+    }
+    findings.none();
+}
+
+/// Lambda takes this many bytes of names and values (AWS Lambda Developer Guide, "Lambda quotas", November 2026).
+const ENVIRONMENT_BYTES_MAX: usize = 4096;
+/// What a stack, an id of a resource, a URL of a queue and a secret may be as long as.
+const STACK_BYTES: usize = 20;
+
+/// How long a value may be once it is resolved.
+fn resolved_bytes(value: &serde_json::Value) -> usize {
+    let parameters = &template().body["Parameters"];
+    // `hostler-CommandsQueue-1A2B3C4D5E6F`, and for a queue the address before it.
+    let name = |id: &str| STACK_BYTES + id.len() + 14;
+    let of = |id: &str| match parameters.get(id) {
+        Some(parameter) if id == "BmcCa" => parameter["Default"].as_str().map_or(0, str::len) + 2048,
+        Some(parameter) if id == "SigningKeys" => parameter["Default"].as_str().map_or(0, str::len) + 300,
+        Some(parameter) => match &parameter["Default"] {
+            serde_json::Value::String(text) if text.len() > 100 => text.len(),
+            _ => 100,
+        },
+        None if id.ends_with("Queue") || id.ends_with("Dlq") => {
+            "https://sqs.ap-southeast-1.amazonaws.com/123456789012/".len() + name(id)
+        }
+        None => name(id),
+    };
+    match value {
+        serde_json::Value::String(text) => text.len(),
+        value if value["Ref"].is_string() => of(value["Ref"].as_str().unwrap()),
+        value if value["Fn::Sub"].is_string() => {
+            let text = value["Fn::Sub"].as_str().unwrap();
+            let ids = text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(id, _)| id);
+            ids.fold(text.len(), |sum, id| sum + of(id))
+        }
+        // One of two: the longer is no longer than both.
+        value => {
+            let either = value["Fn::If"].as_array().unwrap_or_else(|| panic!("{value} is not understood"));
+            either.iter().skip(1).map(resolved_bytes).max().unwrap_or_default()
+        }
+    }
+}
+
+#[test]
+fn an_environment_is_as_small_as_lambda_wants_it() {
+    let mut findings = Findings::of("names and values of a function's environment have 4,096 bytes at most");
+    let global = &template().body["Globals"]["Function"]["Environment"]["Variables"];
+    let global: Vec<(&str, &serde_json::Value)> =
+        global.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value)).collect();
+    for function in functions() {
+        let variables = function.environment().into_iter().chain(global.clone());
+        let bytes: usize = variables.map(|(name, value)| name.len() + resolved_bytes(value)).sum();
+        findings.unless(
+            bytes <= ENVIRONMENT_BYTES_MAX,
+            FILE,
+            format!("{} has up to {bytes} bytes", function.id),
+        );
+    }
+    for secret in ["SIGNING_KEYS", "CALLBACK_KEY", "PREVIOUS_CALLBACK_KEY", "BMC_PASSWORD"] {
+        let everywhere = global.iter().any(|(name, _)| *name == secret);
+        findings.unless(!everywhere, FILE, format!("every function is told {secret}"));
     }
     findings.none();
 }

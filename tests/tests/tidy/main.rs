@@ -3,6 +3,7 @@
 //! Each failure lists all findings: the file, what is wrong, and the rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod alarms;
 mod bus;
 mod dependencies;
 mod diagrams;

@@ -2,29 +2,31 @@
 
 use hostler_aws::tables::env;
 
+use hostler_app::Register;
+
 use crate::repository::{Findings, read};
-use crate::stack::{FILE, functions, resource};
+use crate::stack::{FILE, functions, list, properties, resource};
 
 #[test]
 fn no_policy_has_a_star() {
     let mut findings = Findings::of(
-        "no * in an Action or a Resource, no managed policies, no SAM policy templates, no Deny of nothing",
+        "no * in an Action or a Resource, a role of its own for each function, no managed policies, no SAM policy templates",
     );
     for function in functions() {
-        let policies = function.properties["Policies"].as_array();
-        for policy in policies.into_iter().flatten() {
-            let inline = policy["Statement"].is_array();
-            findings.unless(
-                inline,
-                FILE,
-                format!("{} has a policy without statements: {policy}", function.id),
-            );
+        let id = function.id;
+        let role = resource(&function.properties["Role"]).0;
+        findings.unless(role == function.own("Role"), FILE, format!("{id} has the role {role}"));
+        // With a policy or without a role, SAM makes one, and adds managed policies on * for queues and streams.
+        findings.unless(function.properties["Policies"].is_null(), FILE, format!("{id} has Policies"));
+        let managed = &function.role["ManagedPolicyArns"];
+        findings.unless(managed.is_null(), FILE, format!("{role} has managed policies"));
+        for policy in list(&function.role["Policies"]) {
+            let in_subnets =
+                policy["Fn::If"][0] == "HasSubnets" && policy["Fn::If"][1]["PolicyName"] == "reach-bmcs";
+            let inline = policy["PolicyDocument"]["Statement"].is_array();
+            let fine = inline || (in_subnets && !function.properties["VpcConfig"].is_null());
+            findings.unless(fine, FILE, format!("{role} has a policy without statements: {policy}"));
         }
-        findings.unless(
-            function.properties["Role"].is_null(),
-            FILE,
-            format!("{} brings its own Role", function.id),
-        );
         for grant in function.grants() {
             let star = [&grant.action, &grant.resource, &grant.part].iter().any(|text| text.contains('*'));
             findings.unless(
@@ -94,7 +96,12 @@ fn what_a_function_is_told_of_it_may_use() {
                 grants.iter().any(|grant| grant.action.starts_with(service) && grant.resource == target);
             findings.unless(may, FILE, format!("{id} is told of {target}, and may do nothing with it"));
         }
-        for grant in grants.iter().filter(|grant| !grant.action.starts_with("sqs:")) {
+        let (logs, streams) = (function.own("Logs"), function.sources("DynamoDB").count() > 0);
+        let elsewhere = |action: &str, resource: &str| {
+            (action.starts_with("logs:") && resource == logs) || (streams && STREAM.contains(&action))
+        };
+        let others = grants.iter().filter(|grant| !grant.action.starts_with("sqs:"));
+        for grant in others.filter(|grant| !elsewhere(&grant.action, &grant.resource)) {
             let mapping = format!("${{{}}}", grant.resource);
             let of_mappings = environment.get(env::MAPPINGS).and_then(|value| value["Fn::Sub"].as_str());
             let told = environment.values().any(|value| value["Ref"] == *grant.resource)
@@ -141,6 +148,119 @@ fn what_the_adapters_do_is_allowed() {
             writes == appends,
             FILE,
             format!("{} may append: {writes}; its code appends: {appends}", function.id),
+        );
+    }
+    findings.none();
+}
+
+/// What Lambda does with the role of a function to read a queue for it.
+const QUEUE: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+/// What Lambda does with the role of a function to read a table's stream for it.
+const STREAM: [&str; 3] = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+
+#[test]
+fn a_role_reads_what_its_function_is_woken_by_and_nothing_else() {
+    let mut findings = Findings::of(
+        "a role has what Lambda needs for the function's event sources, takes messages from no other queue, and writes to the function's own log group",
+    );
+    for function in functions() {
+        let id = function.id;
+        let sources: Vec<String> =
+            function.sources("SQS").map(|source| resource(&source["Queue"]).0).collect();
+        for queue in &sources {
+            for action in QUEUE {
+                findings.unless(
+                    function.may(action, queue),
+                    FILE,
+                    format!("{id} may not {action} on {queue}"),
+                );
+            }
+        }
+        for source in function.sources("DynamoDB") {
+            let table = resource(&source["Stream"]).0;
+            for action in STREAM {
+                findings.unless(
+                    function.may(action, &table),
+                    FILE,
+                    format!("{id} may not {action} on {table}"),
+                );
+            }
+        }
+        for grant in function.grants() {
+            let takes = ["sqs:ReceiveMessage", "sqs:DeleteMessage"].contains(&&*grant.action);
+            let own = !takes || sources.contains(&grant.resource);
+            findings.unless(own, FILE, format!("{id} may {} on {}", grant.action, grant.resource));
+        }
+        let logs = function.own("Logs");
+        let group = &function.properties["LoggingConfig"]["LogGroup"]["Ref"];
+        findings.unless(*group == *logs, FILE, format!("{id} logs to {group}"));
+        let kept = &properties(&logs)["RetentionInDays"]["Ref"];
+        findings.unless(kept == "LogRetentionDays", FILE, format!("{logs} keeps its lines for {kept}"));
+        for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
+            findings.unless(function.may(action, &logs), FILE, format!("{id} may not {action} on {logs}"));
+        }
+    }
+    findings.none();
+}
+
+/// The categories of streams, each with the functions that write it, as ARCHITECTURE.md has them.
+fn writers() -> Vec<(String, Vec<String>)> {
+    let text = read("ARCHITECTURE.md");
+    let section = text.split("## Streams\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let category = cells[0].trim_matches('`').split('#').next().unwrap().to_owned();
+        let words = cells[2].split(|c: char| !c.is_ascii_lowercase() && c != '-');
+        let functions = functions();
+        let known = words.filter(|word| functions.iter().any(|function| function.folder() == *word));
+        (category, known.map(str::to_owned).collect())
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn a_function_writes_its_own_streams_only() {
+    let mut findings = Findings::of(
+        "PutItem on the events table has the condition ForAllValues:StringLike dynamodb:LeadingKeys, with the categories that ARCHITECTURE.md (Streams) names for the function; the categories are the registered ones",
+    );
+    let writers = writers();
+    for category in Register::categories() {
+        let named = writers.iter().any(|(name, by)| name == category.name && !by.is_empty());
+        findings.unless(named, "ARCHITECTURE.md", format!("nobody writes {}", category.name));
+    }
+    for (name, _) in &writers {
+        let registered = Register::categories().iter().any(|category| category.name == name);
+        findings.unless(registered, "ARCHITECTURE.md", format!("{name} is not registered"));
+    }
+    for function in functions() {
+        let mut own: Vec<String> = Vec::new();
+        for (category, by) in &writers {
+            if by.iter().any(|writer| writer == function.folder()) {
+                own.push(format!("{category}#*"));
+            }
+        }
+        own.sort();
+        let mut allowed: Vec<String> = Vec::new();
+        for statement in function.statements() {
+            let on_events = list(&statement["Resource"]).iter().any(|of| resource(of).0 == "EventsTable");
+            let writes = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]
+                .map(|name| format!("dynamodb:{name}"));
+            let writes =
+                list(&statement["Action"]).iter().any(|action| writes.iter().any(|of| *action == of));
+            if on_events && writes {
+                let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+                let keys = list(keys).into_iter().filter_map(|key| key.as_str());
+                let before = allowed.len();
+                allowed.extend(keys.map(str::to_owned));
+                findings.unless(allowed.len() > before, FILE, format!("{} writes any stream", function.id));
+            }
+        }
+        allowed.sort();
+        findings.unless(
+            allowed == own,
+            FILE,
+            format!("{} may write {allowed:?}; it writes {own:?}", function.id),
         );
     }
     findings.none();

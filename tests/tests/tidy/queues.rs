@@ -7,7 +7,6 @@ use hostler_core::triage::FAILURES_QUEUE;
 use hostler_events::catalogue;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::register::COMMANDS_QUEUE;
-use hostler_runtime::state::history::CAUSE_WINDOW;
 
 use crate::repository::Findings;
 use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
@@ -22,7 +21,7 @@ fn queues() -> impl Iterator<Item = (&'static str, &'static serde_json::Value)> 
 #[test]
 fn every_queue_has_its_own_dead_letter_queue() {
     let mut findings = Findings::of("<X>Queue redrives to <X>Dlq, which keeps messages for 14 days");
-    let mut used = BTreeSet::from(["RelayOutboxDlq".to_owned()]);
+    let mut used = BTreeSet::from(["RelayOutboxDlq".to_owned(), "UndeliveredDlq".to_owned()]);
     for (id, queue) in queues() {
         let redrive = &queue["RedrivePolicy"];
         let (target, _) = resource(&redrive["deadLetterTargetArn"]);
@@ -65,16 +64,13 @@ fn queues_are_encrypted() {
 }
 
 #[test]
-fn a_message_is_forgotten_before_its_cause_is() {
+fn work_queues_keep_messages_for_ten_days() {
     let mut findings = Findings::of(
-        "a queue keeps messages for at most half of CAUSE_WINDOW (hostler_runtime::state::history), so that a repeat is always recognised",
+        "a work queue keeps messages for 10 days: longer than a function may be off, and shorter than its dead-letter queue, where SQS counts a message's age from its first day",
     );
-    let limit = u64::try_from(CAUSE_WINDOW.as_secs()).unwrap() / 2;
-    assert_eq!(limit, DAY_SECONDS, "CAUSE_WINDOW is twice the 24 hours of step queues");
     for (id, queue) in queues() {
-        // SQS keeps messages for four days unless told otherwise.
-        let kept = queue["MessageRetentionPeriod"].as_u64().unwrap_or(4 * DAY_SECONDS);
-        findings.unless(kept <= limit, FILE, format!("{id} keeps messages for {kept} s, over {limit}"));
+        let kept = queue["MessageRetentionPeriod"].as_u64();
+        findings.unless(kept == Some(10 * DAY_SECONDS), FILE, format!("{id} keeps messages for {kept:?} s"));
     }
     findings.none();
 }
@@ -138,13 +134,13 @@ fn every_queue_is_worked_off_record_by_record() {
 #[test]
 fn triage_reads_every_dead_letter_queue_but_its_own_and_may_put_messages_back() {
     let mut findings = Findings::of(
-        "triage-failures works off every <X>Dlq but FailuresDlq, and may send to every queue that has one",
+        "triage-failures works off every <X>Dlq but FailuresDlq and UndeliveredDlq, which operators look at, and may send to every queue that has one",
     );
     let functions = functions();
     let triage = functions.iter().find(|function| function.folder() == "triage-failures").unwrap();
     let read: BTreeSet<String> = triage.sources("SQS").map(|source| resource(&source["Queue"]).0).collect();
     for (id, _) in template().resources("AWS::SQS::Queue").filter(|(id, _)| id.ends_with("Dlq")) {
-        let own = id == "FailuresDlq";
+        let own = ["FailuresDlq", "UndeliveredDlq"].contains(&id);
         findings.unless(read.contains(id) != own, FILE, format!("{} and {id}", triage.id));
     }
     for (id, _) in queues() {

@@ -42,6 +42,8 @@ pub(crate) struct Function {
     pub(crate) id: &'static str,
     /// Its properties.
     pub(crate) properties: &'static Value,
+    /// The properties of its role; null when it has none of its own.
+    pub(crate) role: &'static Value,
 }
 
 /// The event source mappings that SAM makes of functions' SQS events: a mapping is called by its function and its event.
@@ -56,8 +58,17 @@ pub(crate) fn mappings() -> BTreeSet<String> {
 
 /// All Lambda functions.
 pub(crate) fn functions() -> Vec<Function> {
-    let resources = template().resources("AWS::Serverless::Function");
-    resources.map(|(id, resource)| Function { id, properties: &resource["Properties"] }).collect()
+    functions_of(template())
+}
+
+/// All Lambda functions of a template.
+pub(crate) fn functions_of(template: &'static Template) -> Vec<Function> {
+    let functions = template.resources("AWS::Serverless::Function").map(|(id, function)| {
+        let properties = &function["Properties"];
+        let role = resource(&properties["Role"]).0;
+        Function { id, properties, role: &template.body["Resources"][role]["Properties"] }
+    });
+    functions.collect()
 }
 
 /// What a policy allows: one action on one resource.
@@ -120,11 +131,21 @@ impl Function {
             .map(|event| &event["Properties"])
     }
 
-    /// What its policies allow.
+    /// What is called after it: `AcceptCommandsFunction` has the role `AcceptCommandsRole`, and the logs `AcceptCommandsLogs`.
+    pub(crate) fn own(&self, kind: &str) -> String {
+        self.id.trim_end_matches("Function").to_owned() + kind
+    }
+
+    /// The statements of its role. What Lambda itself needs for a VPC is not among them: it is there under a condition.
+    pub(crate) fn statements(&self) -> Vec<&'static Value> {
+        let policies = list(&self.role["Policies"]).into_iter();
+        policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"])).collect()
+    }
+
+    /// What its role allows.
     pub(crate) fn grants(&self) -> BTreeSet<Grant> {
-        let policies = self.properties["Policies"].as_array();
-        let statements = policies.into_iter().flatten().flat_map(|policy| list(&policy["Statement"]));
-        statements
+        self.statements()
+            .into_iter()
             .flat_map(|statement| {
                 let resources: Vec<_> = list(&statement["Resource"]).into_iter().map(resource).collect();
                 list(&statement["Action"]).into_iter().flat_map(move |action| {
