@@ -46,6 +46,9 @@ def settings(port, work_dir):
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
         "DYNAMODB_IN_MEMORY": "1",
+        # The streams of DynamoDB Local itself; the older provider stands on a Kinesis that would have to be downloaded.
+        "PROVIDER_OVERRIDE_DYNAMODB": "v2",
+        "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "v2",
         "LAMBDA_SYNCHRONOUS_CREATE": "0",
     }
 

@@ -68,19 +68,6 @@ pub struct Cloud {
     backend: Backend,
 }
 
-/// How often a function was called in one chain of invocations through queues, at most.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct Chain {
-    /// The account of the function.
-    pub account: String,
-    /// Its name.
-    pub function: String,
-    /// Its calls in the longest chain. AWS stops the call after 16 of them, unless the function allows loops.
-    pub longest: u32,
-    /// Messages whose call was stopped.
-    pub stopped: u32,
-}
-
 #[derive(Debug)]
 enum Backend {
     Process(Box<Server>),
@@ -260,21 +247,6 @@ impl Cloud {
         &self.kind
     }
 
-    /// The chains of invocations that ran through queues of an account.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] on an endpoint without loop detection, [`Error::Http`] when it does not answer.
-    pub async fn chains(&self, account: &Account) -> Result<Vec<Chain>, Error> {
-        if !self.kind.can(Capability::LoopDetection) {
-            return Err(Error::Unsupported { what: "loop detection", kind: "this endpoint" });
-        }
-        let url = format!("{}/_hostler/chains", self.url);
-        let failed = |source| Error::Http { url: url.clone(), source };
-        let answer = client_for(&url).map_err(failed)?.get(&url).send().await.map_err(failed)?;
-        let chains: Vec<Chain> = answer.json().await.map_err(failed)?;
-        Ok(chains.into_iter().filter(|chain| chain.account == account.id()).collect())
-    }
-
     /// The endpoint's address, for `AWS_ENDPOINT_URL`, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -363,7 +335,7 @@ async fn is_ministack(url: &str) -> bool {
 }
 
 /// A client for an endpoint, which may be elsewhere.
-fn client_for(url: &str) -> reqwest::Result<reqwest::Client> {
+pub(crate) fn client_for(url: &str) -> reqwest::Result<reqwest::Client> {
     let timeout = Duration::from_secs(5);
     if is_loopback(url) && url.starts_with("http://") {
         return local_client(timeout);

@@ -45,11 +45,13 @@ pub enum Capability {
     LoopDetection,
     /// It refuses what a page in a browser could send.
     Guard,
+    /// Tables can be recovered: point-in-time recovery, backups.
+    Recovery,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Functions,
         Self::Processes,
         Self::Iam,
@@ -59,6 +61,7 @@ impl Capability {
         Self::Schedules,
         Self::LoopDetection,
         Self::Guard,
+        Self::Recovery,
     ];
 
     /// What is lacking without it.
@@ -74,6 +77,7 @@ impl Capability {
             Self::Schedules => "one-time schedules that fire",
             Self::LoopDetection => "chains of invocations that are stopped",
             Self::Guard => "guard of ours against pages in a browser",
+            Self::Recovery => "recovery of tables",
         }
     }
 }
@@ -133,7 +137,8 @@ impl EndpointKind {
                 | Capability::Restart
                 | Capability::VerbatimBodies
                 | Capability::Schedules
-                | Capability::LoopDetection => false,
+                | Capability::LoopDetection
+                | Capability::Recovery => false,
             },
             // Functions run in containers, which our loopback is not the loopback of; there are no HTTP APIs.
             Self::LocalStack => capability == Capability::Functions,

@@ -28,10 +28,10 @@ pub mod template;
 mod translate;
 mod venv;
 
-pub use account::Account;
+pub use account::{Account, Chain};
 pub use application::ApplicationOptions;
 pub use deploy::{DeployOptions, Edit};
-pub use endpoint::{Chain, Cloud, CloudOptions};
+pub use endpoint::{Cloud, CloudOptions};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 

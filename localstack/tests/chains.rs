@@ -40,10 +40,9 @@ async fn deploy(dir: &Path, recursive_loop: Option<&'static str>) -> Stack {
 async fn run_chain(stack: &Stack, done: impl Fn(&Chain) -> bool) -> Chain {
     let sqs = aws_sdk_sqs::Client::new(&stack.account.sdk_config());
     sqs.send_message().queue_url(&stack.outputs["Work"]).message_body("0").send().await.unwrap();
-    let cloud = Cloud::shared_with_iam().await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let chains = cloud.chains(&stack.account).await.unwrap();
+        let chains = stack.account.chains().await.unwrap();
         if let [chain] = chains.as_slice()
             && done(chain)
         {
