@@ -1,9 +1,13 @@
 //! The state of the local cloud: who runs it and where it is, for all other commands.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::time::Duration;
 
+use hostler_localstack::fleet::FleetAccess;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +32,9 @@ pub(crate) struct LocalState {
     /// What is deployed there.
     #[serde(default)]
     pub(crate) stack: Option<LocalStack>,
-    /// Where faults are set.
+    /// Where faults are set, and the secret of this run that is asked for there.
     #[serde(default)]
-    pub(crate) fleet_admin_url: Option<String>,
+    pub(crate) fleet: Option<FleetAccess>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -85,9 +89,17 @@ impl Lock {
         let new = path.with_extension("new");
         let text = serde_json::to_string_pretty(state)
             .map_err(CliError::failed("the state of the local cloud cannot be written as JSON"))?;
-        fs::write(&new, text).map_err(CliError::file("write", &new))?;
+        write_for_owner(&new, &text).map_err(CliError::file("write", &new))?;
         fs::rename(&new, &path).map_err(CliError::file("write", path))
     }
+}
+
+/// Writes a file that nobody else on this machine reads, for there are secrets of the run in it.
+fn write_for_owner(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // The mode is that of a new file only; one may be left from before.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())
 }
 
 impl Drop for Lock {
@@ -163,7 +175,7 @@ mod tests {
             started_at: "2026-01-31T12:00:00Z".parse().unwrap(),
             endpoint: None,
             stack: None,
-            fleet_admin_url: None,
+            fleet: None,
             log_dir: "logs".to_owned(),
         }
     }
@@ -177,6 +189,8 @@ mod tests {
         let second = Lock::take(&application).unwrap_err().to_string();
         assert!(second.contains("process 42") && second.contains("hostler down"), "{second}");
         assert_eq!(running(&application).unwrap(), state());
+        let mode = fs::metadata(application.state_file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "there are secrets in it");
         drop(lock);
         assert!(!is_running(&application).unwrap());
         assert!(matches!(running(&application), Err(CliError::NotRunning { stale }) if stale.is_empty()));

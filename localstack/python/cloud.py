@@ -10,9 +10,11 @@
 5. A mapping's batches are as large as it says, and its window is waited for. Without this they have ten messages at most,
    and are handed over at once.
 6. The listening socket is bound before ministack is imported, so that the port is ours.
+7. No page in a browser can call it (guard.py), and chains of invocations are stopped as on AWS (chains.py).
 """
 
 import asyncio
+import json
 import os
 import signal
 import socketserver
@@ -21,6 +23,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import chains
+import guard
 import lifetime
 
 
@@ -140,6 +144,19 @@ def correct_batches():
     lambda_svc._sqs_esm_concurrency = concurrency
 
 
+def with_chains(app):
+    """The application, with an address that tells the chains of invocations that were seen."""
+
+    async def routed(scope, receive, send):
+        if scope["type"] != "http" or scope["path"] != "/_hostler/chains":
+            return await app(scope, receive, send)
+        body = json.dumps(chains.seen()).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+    return routed
+
+
 def main():
     lifetime.watch_parent()
     lifetime.raise_file_limit()
@@ -158,13 +175,14 @@ def main():
     keep_streams()
     correct_batch_actions()
     correct_batches()
+    chains.install()
     config = Config()
     config.bind = [f"fd://{server.fileno()}"]
     config.keep_alive_timeout = 75
     lifetime.announce(port)
 
     async def run():
-        await serve(app, config, shutdown_trigger=shutdown_on_sigterm())
+        await serve(guard.asgi(with_chains(chains.asgi(app))), config, shutdown_trigger=shutdown_on_sigterm())
 
     asyncio.run(run())
     # Threads that still wait for functions would keep the process.

@@ -1,6 +1,6 @@
 """Runs sushy-emulator's Redfish service for many fake systems, tied to the process that started it.
 
-Reads from settings.json in its work directory: `systems` (uuid, name), `notify_url`, `username`, `password`,
+Reads from settings.json in its work directory: `systems` (uuid, name), `notify_url`, `notify_headers`, `username`, `password`,
 `power_seconds` (shortest and longest delay of a power change). What differs from the stock emulator:
 
 1. The delay of power changes is a setting. As in stock, a change shows only when the system is read.
@@ -73,7 +73,7 @@ def mount_by_address():
     vmedia.StaticDriver._get_device = own_device
 
 
-def notify_in_order():
+def notify_in_order(headers):
     """External notifications over one kept connection per thread; a lost one is logged, not an error of
     the request that caused it."""
     local = threading.local()
@@ -82,7 +82,7 @@ def notify_in_order():
         if not hasattr(local, "session"):
             local.session = requests.Session()
         try:
-            local.session.put(self._config["EXTERNAL_NOTIFICATION_URL"], json=dict(system), timeout=5)
+            local.session.put(self._config["EXTERNAL_NOTIFICATION_URL"], json=dict(system), headers=headers, timeout=5)
         except requests.RequestException as error:
             LOG.warning("notification about %s was lost: %s", system["name"], error)
 
@@ -108,7 +108,7 @@ def main():
         settings = json.load(file)
     keep_in_memory()
     mount_by_address()
-    notify_in_order()
+    notify_in_order(settings["notify_headers"])
     fakedriver.random = Delay(*settings["power_seconds"])
 
     from sushy_tools.emulator.main import app

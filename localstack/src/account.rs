@@ -4,12 +4,27 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use crate::endpoint::client_for;
+use crate::error::Error;
 use crate::http::CallbackRoute;
 
 /// The region of the local cloud.
 pub(crate) const REGION: &str = "us-east-1";
 /// The secret that belongs to every account's access key at the local endpoints.
 pub(crate) const SECRET: &str = "test";
+
+/// How often a function was called in one chain of invocations through queues, at most.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Chain {
+    /// The account of the function.
+    pub account: String,
+    /// Its name.
+    pub function: String,
+    /// Its calls in the longest chain. AWS stops the call after 16 of them, unless the function allows loops.
+    pub longest: u32,
+    /// Messages whose call was stopped.
+    pub stopped: u32,
+}
 
 /// An account of the local cloud. Its access key is its id, which makes the caller its root user: allowed to do
 /// everything, also where IAM policies are enforced.
@@ -79,6 +94,20 @@ impl Account {
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.sdk_config()).force_path_style(true).build();
         aws_sdk_s3::Client::from_conf(config)
+    }
+
+    /// The chains of invocations that ran through its queues, one for each function that was called from one.
+    ///
+    /// # Errors
+    /// [`Error::Http`] when the endpoint does not answer, or does not count them: see
+    /// [`Capability::LoopDetection`](crate::Capability::LoopDetection).
+    pub async fn chains(&self) -> Result<Vec<Chain>, Error> {
+        let url = format!("{}/_hostler/chains", self.endpoint);
+        let failed = |source| Error::Http { url: url.clone(), source };
+        let answer = client_for(&url).map_err(failed)?.get(&url).send().await.map_err(failed)?;
+        let answer = answer.error_for_status().map_err(failed)?;
+        let chains: Vec<Chain> = answer.json().await.map_err(failed)?;
+        Ok(chains.into_iter().filter(|chain| chain.account == self.id).collect())
     }
 
     /// How simulated hosts, which have no credentials, reach HTTP APIs at this account's endpoint.

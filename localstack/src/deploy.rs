@@ -15,6 +15,7 @@ use crate::package;
 use crate::progress::Progress;
 use crate::stack::{self, Stack};
 use crate::template::Template;
+use crate::translate::translate;
 
 /// A change of the template before it is deployed, as "take this permission away".
 pub type Edit = Box<dyn Fn(&mut Value) + Send + Sync>;
@@ -65,6 +66,7 @@ impl Cloud {
         options.progress.tell("uploading the functions");
         let here = self.runs_functions_here();
         let bucket = package::upload_code(account, &mut template, &options.functions, here).await?;
+        translate(&mut template, &options.parameters, &options.progress).await?;
         let template_url = package::upload_template(account, &bucket, &template.body).await?;
 
         options.progress.tell("deploying the template");

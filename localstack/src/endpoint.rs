@@ -5,66 +5,29 @@ use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use testcontainers_modules::localstack::LocalStack;
-use testcontainers_modules::testcontainers::core::Mount;
-use testcontainers_modules::testcontainers::runners::AsyncRunner;
-use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
 use tokio::sync::OnceCell;
 
 use crate::account::Account;
+use crate::container::Container;
+use crate::dynamodb;
 use crate::error::Error;
-use crate::process::{Guard, Server, ServerSpec};
+use crate::kind::{Capability, EndpointKind};
+use crate::process::{Server, ServerSpec};
 use crate::progress::Progress;
 use crate::venv;
 
-/// The last LocalStack release that needs no account.
-const LOCALSTACK_TAG: &str = "4.14.0";
-const LOCALSTACK_PORT: u16 = 4566;
-const ANSWER_SECONDS_MAX: u64 = 30;
+const ANSWER_SECONDS_MAX: u64 = 60;
 /// Variables that functions should see as the developer set them.
 const INHERITED: [&str; 2] = ["RUST_LOG", "RUST_BACKTRACE"];
-
-/// What the AWS endpoint is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum EndpointKind {
-    /// ministack in processes of ours; needs Python 3.11 and no Docker.
-    #[default]
-    Ministack,
-    /// LocalStack in a container; needs Docker.
-    LocalStack,
-    /// An endpoint that somebody else runs.
-    Url(String),
-}
-
-impl EndpointKind {
-    /// Reads `HOSTLER_TEST_CLOUD`: `ministack` (also when unset), `localstack` or an address.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`] when it is none of these.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::parse(&env::var("HOSTLER_TEST_CLOUD").unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> Result<Self, Error> {
-        match text.trim() {
-            "" | "ministack" => Ok(Self::Ministack),
-            "localstack" => Ok(Self::LocalStack),
-            url if url.starts_with("http://") || url.starts_with("https://") => {
-                Ok(Self::Url(url.trim_end_matches('/').to_owned()))
-            }
-            other => Err(Error::Unreachable {
-                url: other.to_owned(),
-                reason: "HOSTLER_TEST_CLOUD is `ministack`, `localstack` or an http:// address".to_owned(),
-            }),
-        }
-    }
-}
+const NAME: &str = "the AWS endpoint";
 
 /// How to start the endpoint.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CloudOptions {
     /// What it is.
     pub kind: EndpointKind,
+    /// Whether functions will run. A container gets Docker's socket only then.
+    pub runs_functions: bool,
     /// Whether IAM policies are enforced. Functions then get their role's temporary credentials, and a missing
     /// permission is an `AccessDenied`.
     pub enforce_iam: bool,
@@ -80,9 +43,25 @@ pub struct CloudOptions {
     pub progress: Progress,
 }
 
+impl Default for CloudOptions {
+    fn default() -> Self {
+        Self {
+            kind: EndpointKind::default(),
+            runs_functions: true,
+            enforce_iam: false,
+            durable: false,
+            port: None,
+            log_dir: None,
+            env: BTreeMap::new(),
+            progress: Progress::default(),
+        }
+    }
+}
+
 /// A running AWS endpoint. What was started for it ends when it is dropped, or when this process dies.
 #[derive(Debug)]
 pub struct Cloud {
+    kind: EndpointKind,
     url: String,
     enforces_iam: bool,
     runs_here: bool,
@@ -91,12 +70,13 @@ pub struct Cloud {
 
 #[derive(Debug)]
 enum Backend {
-    Ministack(Box<Server>),
-    LocalStack { container: Option<Box<ContainerAsync<LocalStack>>>, _guard: Option<Guard> },
+    Process(Box<Server>),
+    Container(Container),
     Url,
 }
 
 static SHARED: OnceCell<Cloud> = OnceCell::const_new();
+static SHARED_SERVICES: OnceCell<Cloud> = OnceCell::const_new();
 static SHARED_IAM: OnceCell<Cloud> = OnceCell::const_new();
 
 impl Cloud {
@@ -107,7 +87,14 @@ impl Cloud {
     pub async fn start(options: CloudOptions) -> Result<Self, Error> {
         match options.kind.clone() {
             EndpointKind::Ministack => Self::start_ministack(options).await,
-            EndpointKind::LocalStack => Self::start_localstack(options).await,
+            EndpointKind::LocalStackHost => Self::start_localstack_here(options).await,
+            EndpointKind::LocalStack => {
+                let container = Container::start(options).await?;
+                let url = container.url().to_owned();
+                let (kind, backend) = (EndpointKind::LocalStack, Backend::Container(container));
+                Ok(Self { kind, url, enforces_iam: false, runs_here: false, backend })
+            }
+            EndpointKind::Moto => Self::start_moto(options).await,
             EndpointKind::Url(url) => Self::use_url(&url, options.enforce_iam).await,
         }
     }
@@ -118,7 +105,15 @@ impl Cloud {
     /// # Errors
     /// As [`Cloud::start`]. The next caller tries again.
     pub async fn shared() -> Result<&'static Self, Error> {
-        SHARED.get_or_try_init(|| Self::start_shared(false)).await
+        SHARED.get_or_try_init(|| Self::start_shared(false, true)).await
+    }
+
+    /// As [`Cloud::shared`], for tests of services alone: no function runs.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`].
+    pub async fn shared_services() -> Result<&'static Self, Error> {
+        SHARED_SERVICES.get_or_try_init(|| Self::start_shared(false, false)).await
     }
 
     /// As [`Cloud::shared`], with IAM policies enforced.
@@ -126,21 +121,21 @@ impl Cloud {
     /// # Errors
     /// As [`Cloud::start`].
     pub async fn shared_with_iam() -> Result<&'static Self, Error> {
-        SHARED_IAM.get_or_try_init(|| Self::start_shared(true)).await
+        SHARED_IAM.get_or_try_init(|| Self::start_shared(true, true)).await
     }
 
-    async fn start_shared(enforce_iam: bool) -> Result<Self, Error> {
+    async fn start_shared(enforce_iam: bool, runs_functions: bool) -> Result<Self, Error> {
         let log_dir = env::var_os("HOSTLER_TEST_LOGS").map(|dir| {
             let name = if enforce_iam { "iam" } else { "plain" };
             PathBuf::from(dir).join(format!("{}-{name}", std::process::id()))
         });
         let kind = EndpointKind::from_env()?;
-        Self::start(CloudOptions { kind, enforce_iam, log_dir, ..CloudOptions::default() }).await
+        let more = CloudOptions::default();
+        Self::start(CloudOptions { kind, runs_functions, enforce_iam, log_dir, ..more }).await
     }
 
     async fn start_ministack(options: CloudOptions) -> Result<Self, Error> {
         let python = venv::ensure_python(&options.progress).await?;
-        options.progress.tell("starting the AWS endpoint");
         let mut env = BTreeMap::from(
             [
                 ("AUTH", if options.enforce_iam { "true" } else { "false" }),
@@ -161,52 +156,72 @@ impl Cloud {
                     .map(|(name, value)| (name.to_owned(), value.to_owned())),
             );
         }
+        Self::start_process(options, "cloud.py", &python, env, "/_ministack/health").await
+    }
+
+    async fn start_localstack_here(options: CloudOptions) -> Result<Self, Error> {
+        Self::without(
+            &options,
+            &[("enforcing IAM policies", options.enforce_iam), ("a restart", options.durable)],
+        )?;
+        if let Some(missing) = options.kind.missing_here() {
+            return Err(Error::Missing { what: "LocalStack without Docker", missing });
+        }
+        let python = venv::ensure_localstack(&options.progress).await?;
+        let dynamodb = dynamodb::ensure(&options.progress).await?;
+        let path = |path: &std::path::Path| path.display().to_string();
+        let env = BTreeMap::from([
+            ("HOSTLER_DYNAMODB".to_owned(), path(&dynamodb.folder)),
+            ("HOSTLER_LOOPBACK".to_owned(), path(&dynamodb.loopback)),
+        ]);
+        Self::start_process(options, "localstack_cloud.py", &python, env, "/_localstack/health").await
+    }
+
+    async fn start_moto(options: CloudOptions) -> Result<Self, Error> {
+        Self::without(
+            &options,
+            &[("enforcing IAM policies", options.enforce_iam), ("a restart", options.durable)],
+        )?;
+        let python = venv::ensure_moto(&options.progress).await?;
+        Self::start_process(options, "moto_cloud.py", &python, BTreeMap::new(), "/moto-api/data.json").await
+    }
+
+    /// Refuses options that an endpoint has no means for.
+    fn without(options: &CloudOptions, asked: &[(&'static str, bool)]) -> Result<(), Error> {
+        let kind = match options.kind {
+            EndpointKind::Moto => "moto",
+            _ => "LocalStack",
+        };
+        let wrong = asked.iter().find(|(_, asked)| *asked);
+        wrong.map_or(Ok(()), |(what, _)| Err(Error::Unsupported { what, kind }))
+    }
+
+    /// Starts one of our modules and waits until it answers at an address.
+    async fn start_process(
+        options: CloudOptions,
+        module: &'static str,
+        python: &std::path::Path,
+        mut env: BTreeMap<String, String>,
+        health: &str,
+    ) -> Result<Self, Error> {
+        options.progress.tell("starting the AWS endpoint");
         env.extend(options.port.map(|port| ("HOSTLER_PORT".to_owned(), port.to_string())));
         env.extend(INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))));
         env.extend(options.env);
-        let server = Server::start(ServerSpec {
-            name: "the AWS endpoint",
-            python: &python,
-            module: "cloud.py",
-            settings: serde_json::Value::Null,
-            env,
-            log_dir: options.log_dir.as_deref(),
-        })
-        .await?;
+        let log_dir = options.log_dir.as_deref();
+        let spec = ServerSpec { name: NAME, python, module, settings: serde_json::Value::Null, env, log_dir };
+        let server = Server::start(spec).await?;
         let url = format!("http://127.0.0.1:{}", server.port());
-        if let Err(reason) = wait_for_answer(&format!("{url}/_ministack/health")).await {
+        if let Err(reason) = wait_for_answer(&format!("{url}{health}")).await {
             let output = venv::tail(server.log());
-            return Err(Error::NotReady { name: "the AWS endpoint", reason, output });
+            return Err(Error::NotReady { name: NAME, reason, output });
         }
         Ok(Self {
             url,
             enforces_iam: options.enforce_iam,
-            runs_here: true,
-            backend: Backend::Ministack(Box::new(server)),
-        })
-    }
-
-    async fn start_localstack(options: CloudOptions) -> Result<Self, Error> {
-        if options.enforce_iam {
-            return Err(Error::Unsupported { what: "enforcing IAM policies", kind: "LocalStack" });
-        }
-        options.progress.tell("starting the LocalStack container");
-        let docker = |error| Error::Docker(Box::new(error));
-        // LocalStack runs functions in containers of their own, beside its own.
-        let socket = Mount::bind_mount("/var/run/docker.sock", "/var/run/docker.sock");
-        let mut image = LocalStack::default().with_tag(LOCALSTACK_TAG).with_mount(socket);
-        for (name, value) in options.env {
-            image = image.with_env_var(name, value);
-        }
-        let container = image.start().await.map_err(docker)?;
-        let guard = Guard::over(container.id());
-        let host = container.get_host().await.map_err(docker)?;
-        let port = container.get_host_port_ipv4(LOCALSTACK_PORT).await.map_err(docker)?;
-        Ok(Self {
-            url: format!("http://{host}:{port}"),
-            enforces_iam: false,
-            runs_here: false,
-            backend: Backend::LocalStack { container: Some(Box::new(container)), _guard: guard },
+            runs_here: options.kind.can(Capability::Processes),
+            kind: options.kind,
+            backend: Backend::Process(Box::new(server)),
         })
     }
 
@@ -216,13 +231,20 @@ impl Cloud {
         wait_for_answer(&url).await.map_err(unreachable)?;
         // A ministack runs functions as processes of this machine, so it takes them by path.
         let runs_here = is_loopback(&url) && is_ministack(&url).await;
-        Ok(Self { url: url.clone(), enforces_iam: enforce_iam, runs_here, backend: Backend::Url })
+        let kind = EndpointKind::Url(url.clone());
+        Ok(Self { kind, url, enforces_iam: enforce_iam, runs_here, backend: Backend::Url })
     }
 
     /// Whether the endpoint answers right now.
     pub async fn is_answering(&self) -> bool {
         let Ok(client) = client_for(&self.url) else { return false };
         client.get(&self.url).send().await.is_ok()
+    }
+
+    /// What kind of endpoint it is.
+    #[must_use]
+    pub fn kind(&self) -> &EndpointKind {
+        &self.kind
     }
 
     /// The endpoint's address, for `AWS_ENDPOINT_URL`, without a slash at its end.
@@ -241,8 +263,9 @@ impl Cloud {
     #[must_use]
     pub fn log(&self) -> Option<&std::path::Path> {
         match &self.backend {
-            Backend::Ministack(server) => Some(server.log()),
-            Backend::LocalStack { .. } | Backend::Url => None,
+            Backend::Process(server) => Some(server.log()),
+            Backend::Container(container) => container.log(),
+            Backend::Url => None,
         }
     }
 
@@ -250,8 +273,8 @@ impl Cloud {
     #[must_use]
     pub fn process_group(&self) -> Option<i32> {
         match &self.backend {
-            Backend::Ministack(server) => Some(server.group()),
-            Backend::LocalStack { .. } | Backend::Url => None,
+            Backend::Process(server) => Some(server.group()),
+            Backend::Container(_) | Backend::Url => None,
         }
     }
 
@@ -272,30 +295,20 @@ impl Cloud {
     /// # Errors
     /// [`Error::NotReady`], [`Error::Unsupported`] for an endpoint that is not ours.
     pub async fn restart(&mut self) -> Result<(), Error> {
-        let Backend::Ministack(server) = &mut self.backend else {
+        let (true, Backend::Process(server)) = (self.kind.can(Capability::Restart), &mut self.backend) else {
             return Err(Error::Unsupported { what: "a restart", kind: "this endpoint" });
         };
-        server.restart("the AWS endpoint").await?;
-        let name = "the AWS endpoint";
-        wait_for_answer(&format!("{}/_ministack/health", self.url)).await.map_err(|reason| Error::NotReady {
-            name,
-            reason,
-            output: String::new(),
-        })
+        server.restart(NAME).await?;
+        let answer = wait_for_answer(&format!("{}/_ministack/health", self.url)).await;
+        answer.map_err(|reason| Error::NotReady { name: NAME, reason, output: String::new() })
     }
 
     /// Ends the endpoint and every function process, and waits for it. An endpoint that somebody else runs
     /// goes on.
     pub async fn stop(mut self) {
         match &mut self.backend {
-            Backend::Ministack(server) => server.stop(),
-            Backend::LocalStack { container, .. } => {
-                if let Some(container) = container.take()
-                    && let Err(error) = container.rm().await
-                {
-                    tracing::warn!(%error, "could not remove the LocalStack container");
-                }
-            }
+            Backend::Process(server) => server.stop(),
+            Backend::Container(container) => container.stop().await,
             Backend::Url => {}
         }
     }
@@ -322,7 +335,7 @@ async fn is_ministack(url: &str) -> bool {
 }
 
 /// A client for an endpoint, which may be elsewhere.
-fn client_for(url: &str) -> reqwest::Result<reqwest::Client> {
+pub(crate) fn client_for(url: &str) -> reqwest::Result<reqwest::Client> {
     let timeout = Duration::from_secs(5);
     if is_loopback(url) && url.starts_with("http://") {
         return local_client(timeout);
@@ -339,19 +352,4 @@ pub(crate) fn local_client(timeout: Duration) -> reqwest::Result<reqwest::Client
 fn is_loopback(url: &str) -> bool {
     let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    #[test]
-    fn the_kind_is_read_from_text() {
-        assert_eq!(EndpointKind::parse("").unwrap(), EndpointKind::Ministack);
-        assert_eq!(EndpointKind::parse("localstack").unwrap(), EndpointKind::LocalStack);
-        let url = EndpointKind::parse("http://127.0.0.1:4566/").unwrap();
-        assert_eq!(url, EndpointKind::Url("http://127.0.0.1:4566".to_owned()));
-        assert!(EndpointKind::parse("docker").is_err());
-    }
 }

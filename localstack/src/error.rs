@@ -75,6 +75,14 @@ pub enum Error {
          Without Docker leave HOSTLER_TEST_CLOUD unset: the default endpoint needs none"
     )]
     Docker(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// This machine lacks what an endpoint needs.
+    #[error("{what} needs more than is here: {missing}")]
+    Missing {
+        /// What was to be started.
+        what: &'static str,
+        /// What is missing, and how to get it.
+        missing: String,
+    },
     /// The endpoint can't do what was asked of it.
     #[error("{what} works with the default endpoint only, and this one is {kind}")]
     Unsupported {

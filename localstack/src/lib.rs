@@ -1,6 +1,6 @@
 //! The local cloud: starts an AWS endpoint, deploys template.yaml into it, starts a fleet of BMCs.
 //!
-//! - [`Cloud`] is an AWS endpoint: by default a local one that needs no Docker.
+//! - [`Cloud`] is an AWS endpoint: by default a local one that needs no Docker. [`needs!`] says what a test needs of it.
 //! - [`Account`] is one tenant of it; give each test its own.
 //! - [`Cloud::deploy`] brings the template up in an account and gives a [`Stack`].
 //! - [`Fleet`] is a number of simulated hosts with Redfish BMCs, and faults on demand.
@@ -10,29 +10,34 @@
 
 mod account;
 mod application;
+mod container;
 mod deploy;
+mod dynamodb;
 mod endpoint;
 mod error;
 pub mod fleet;
 mod functions;
 mod http;
+mod kind;
 mod package;
 mod process;
 mod progress;
 mod site;
 mod stack;
 pub mod template;
+mod translate;
 mod venv;
 
-pub use account::Account;
+pub use account::{Account, Chain};
 pub use application::ApplicationOptions;
 pub use deploy::{DeployOptions, Edit};
-pub use endpoint::{Cloud, CloudOptions, EndpointKind};
+pub use endpoint::{Cloud, CloudOptions};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 
 pub use functions::{Build, build_functions, is_of_the_running_package};
 pub use http::{CallbackRoute, HttpApi};
+pub use kind::{Capability, EndpointKind, skips};
 pub use process::group_members;
 pub use progress::Progress;
 pub use site::{Site, SiteOptions, site_parameters};

@@ -133,6 +133,6 @@ pub(crate) fn architecture() -> String {
 }
 
 /// A secret of this run: 32 hexadecimal digits for each of `parts`, of which 18 or more are random.
-fn secret(parts: usize) -> String {
+pub(crate) fn secret(parts: usize) -> String {
     (0..parts).map(|_| Uuid::now_v7().simple().to_string()).collect()
 }

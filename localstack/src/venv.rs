@@ -12,10 +12,20 @@ use crate::error::Error;
 use crate::progress::Progress;
 
 const LOCK_FILE: &str = include_str!("../requirements.txt");
-const MODULES: [(&str, &str); 3] = [
-    ("lifetime.py", include_str!("../python/lifetime.py")),
+/// LocalStack and moto pin packages of the same names in other versions, so each has an environment of its own.
+const LOCALSTACK_LOCK_FILE: &str = include_str!("../requirements-localstack.txt");
+const MOTO_LOCK_FILE: &str = include_str!("../requirements-moto.txt");
+const MODULES: [(&str, &str); 10] = [
+    ("backport.py", include_str!("../python/backport.py")),
+    ("chains.py", include_str!("../python/chains.py")),
     ("cloud.py", include_str!("../python/cloud.py")),
     ("fleet.py", include_str!("../python/fleet.py")),
+    ("guard.py", include_str!("../python/guard.py")),
+    ("lifetime.py", include_str!("../python/lifetime.py")),
+    ("localstack_apis.py", include_str!("../python/localstack_apis.py")),
+    ("localstack_cloud.py", include_str!("../python/localstack_cloud.py")),
+    ("localstack_functions.py", include_str!("../python/localstack_functions.py")),
+    ("moto_cloud.py", include_str!("../python/moto_cloud.py")),
 ];
 const OLDEST: (u32, u32) = (3, 11);
 const INSTALL_SECONDS_MAX: u64 = 900;
@@ -40,14 +50,26 @@ pub async fn ensure_python(progress: &Progress) -> Result<PathBuf, Error> {
 /// As [`ensure_python`].
 pub async fn ensure_environment(lock_file: &'static str, progress: &Progress) -> Result<PathBuf, Error> {
     let progress = progress.clone();
-    let made = tokio::task::spawn_blocking(move || ensure_blocking(lock_file, &progress)).await;
-    made.unwrap_or_else(|panic| {
-        Err(Error::Install {
-            step: "make the Python environment",
-            dir: PathBuf::new(),
-            reason: panic.to_string(),
-            log: PathBuf::new(),
-        })
+    blocking("make the Python environment", move || ensure_blocking(lock_file, &progress)).await
+}
+
+/// As [`ensure_python`], with LocalStack.
+pub(crate) async fn ensure_localstack(progress: &Progress) -> Result<PathBuf, Error> {
+    ensure_environment(LOCALSTACK_LOCK_FILE, progress).await
+}
+
+/// As [`ensure_python`], with moto.
+pub(crate) async fn ensure_moto(progress: &Progress) -> Result<PathBuf, Error> {
+    ensure_environment(MOTO_LOCK_FILE, progress).await
+}
+
+/// Runs an installation on a thread where it may wait.
+pub(crate) async fn blocking<T: Send + 'static>(
+    step: &'static str,
+    install: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(install).await.unwrap_or_else(|panic| {
+        Err(Error::Install { step, dir: PathBuf::new(), reason: panic.to_string(), log: PathBuf::new() })
     })
 }
 
@@ -61,79 +83,86 @@ pub(crate) fn write_modules(dir: &Path) -> Result<(), Error> {
 }
 
 fn ensure_blocking(lock_file: &str, progress: &Progress) -> Result<PathBuf, Error> {
-    let cache = cache_dir();
-    fs::create_dir_all(&cache).map_err(Error::file("create", &cache))?;
     let base = find_python()?;
     let key = hex(&Sha256::digest(format!("{lock_file}{}{}", base.program, base.version)));
-    let dir = cache.join(format!("python-{}", &key[..16]));
-    let python = dir.join("bin").join("python");
-    if is_complete(&dir, &python) {
-        return Ok(python);
+    let install = |new: &Path, log: &Path| install(lock_file, &base, new, log, progress);
+    let dir = cache_dir().join(format!("python-{}", &key[..16]));
+    if dir.join("complete").exists() && !starts(&python_of(&dir)) {
+        // The base Python is gone; what stands on it is of no use.
+        fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
     }
+    ensure_dir("python", &key[..16], progress, install).map(|dir| python_of(&dir))
+}
 
-    let lock_path = cache.join(format!("python-{}.lock", &key[..16]));
+fn python_of(dir: &Path) -> PathBuf {
+    dir.join("bin").join("python")
+}
+
+/// Gives a folder of the cache whose content is fixed by `key`, and has it filled first if need be: by one process at a
+/// time, and anew when one was interrupted.
+pub(crate) fn ensure_dir(
+    name: &str,
+    key: &str,
+    progress: &Progress,
+    install: impl FnOnce(&Path, &Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let cache = cache_dir();
+    fs::create_dir_all(&cache).map_err(Error::file("create", &cache))?;
+    let dir = cache.join(format!("{name}-{key}"));
+    let marker = dir.join("complete");
+    if marker.exists() {
+        return Ok(dir);
+    }
+    let lock_path = cache.join(format!("{name}-{key}.lock"));
     let lock = File::create(&lock_path).map_err(Error::file("create", &lock_path))?;
     if lock.try_lock().is_err() {
-        progress.tell("waiting for another process that installs the Python packages");
+        progress.tell("waiting for another process that installs the same");
         lock.lock().map_err(Error::file("lock", &lock_path))?;
     }
     // Whoever held the lock may have done it for us.
-    if is_complete(&dir, &python) {
-        return Ok(python);
+    if marker.exists() {
+        return Ok(dir);
     }
-    install(lock_file, &base, &cache, &dir, progress)?;
-    Ok(python)
-}
-
-/// The marker says that the installation came to its end, the call that the base Python is still there.
-fn is_complete(dir: &Path, python: &Path) -> bool {
-    dir.join("complete").exists()
-        && Command::new(python)
-            .args(["-I", "-S", "-c", ""])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-}
-
-fn install(
-    lock_file: &str,
-    base: &Python,
-    cache: &Path,
-    dir: &Path,
-    progress: &Progress,
-) -> Result<(), Error> {
     if dir.exists() {
-        fs::remove_dir_all(dir).map_err(Error::file("remove", dir))?;
+        fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
     }
-    let prefix = dir.file_name().unwrap_or_default().to_string_lossy().replace("python-", "new-");
-    remove_remains(cache, &prefix);
+    let prefix = format!("new-{name}-{key}-");
+    remove_remains(&cache, &prefix);
     let new = tempfile::Builder::new()
         .prefix(&prefix)
-        .tempdir_in(cache)
-        .map_err(Error::file("create a directory in", cache))?;
-    let log = cache.join("install.log");
-    let new_python = new.path().join("bin").join("python");
-    let requirements = new.path().join("requirements.txt");
+        .tempdir_in(&cache)
+        .map_err(Error::file("create a directory in", &cache))?;
+    install(new.path(), &cache.join(format!("install-{name}-{key}.log")))?;
+    fs::rename(new.keep(), &dir).map_err(Error::file("move an installation to", &dir))?;
+    fs::write(&marker, "").map_err(Error::file("write", marker))?;
+    Ok(dir)
+}
 
+/// Whether an environment's Python still has the base Python that it stands on.
+fn starts(python: &Path) -> bool {
+    Command::new(python)
+        .args(["-I", "-S", "-c", ""])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn install(lock_file: &str, base: &Python, new: &Path, log: &Path, progress: &Progress) -> Result<(), Error> {
+    let requirements = new.join("requirements.txt");
     progress.tell("making a Python environment");
     let mut venv = Command::new(&base.program);
-    venv.args(["-m", "venv"]).arg(new.path());
-    run(venv, "make a Python environment", new.path(), &log)?;
+    venv.args(["-m", "venv"]).arg(new);
+    run(venv, "make a Python environment", new, log)?;
 
     fs::write(&requirements, lock_file).map_err(Error::file("write", &requirements))?;
     progress.tell("installing Python packages, once; this takes a minute");
-    let mut pip = Command::new(&new_python);
+    // `python -m …` works after the move; only the scripts in bin/ name the old place, and none is used.
+    let mut pip = Command::new(python_of(new));
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--require-hashes"]);
     pip.args(["--retries", "3", "--timeout", "30", "-r"]).arg(&requirements);
-    run(pip, "install Python packages", new.path(), &log)?;
-
-    // `python -m …` works after the move; only the scripts in bin/ name the old place, and none is used.
-    let new = new.keep();
-    fs::rename(&new, dir).map_err(Error::file("move the Python environment to", dir))?;
-    let marker = dir.join("complete");
-    fs::write(&marker, "").map_err(Error::file("write", marker))
+    run(pip, "install Python packages", new, log)
 }
 
 /// Removes what an installation left that was killed. We hold its lock, so nobody else is at it.
@@ -148,7 +177,7 @@ fn remove_remains(cache: &Path, prefix: &str) {
 }
 
 /// Runs a command to its end with its output in `log`, for at most [`INSTALL_SECONDS_MAX`].
-fn run(mut command: Command, step: &'static str, dir: &Path, log: &Path) -> Result<(), Error> {
+pub(crate) fn run(mut command: Command, step: &'static str, dir: &Path, log: &Path) -> Result<(), Error> {
     let failed = |reason: String| Error::Install { step, dir: dir.to_owned(), reason, log: log.to_owned() };
     let file = File::create(log).map_err(Error::file("create", log))?;
     let errors = file.try_clone().map_err(Error::file("open", log))?;

@@ -146,7 +146,7 @@ async fn hosts_behave_as_told() {
     let fleet = fleet(3).await;
     let listener = Listener::default();
     let callback = listener.start().await;
-    let admin = FleetAdmin::new(&fleet.admin_url()).unwrap();
+    let admin = FleetAdmin::new(&fleet.access()).unwrap();
     admin.set_behaviour("h-01", &Behaviour::Fails { reason: "no disk".to_owned() }).await.unwrap();
     admin.set_behaviour("h-02", &Behaviour::NeverAnswers).await.unwrap();
     admin.set_behaviour("h-03", &Behaviour::Slow { ms: 400 }).await.unwrap();
@@ -204,7 +204,7 @@ async fn faults_meet_the_requests_of_one_host() {
     assert!(lost.unwrap_err().is_timeout());
     bmc.wait_for_power("On").await;
 
-    let admin = FleetAdmin::new(&fleet.admin_url()).unwrap();
+    let admin = FleetAdmin::new(&fleet.access()).unwrap();
     admin.set_fault("h-01", &Fault::Timeout { times: 1, seconds: 30 }).await.unwrap();
     assert!(impatient.try_ask(Method::GET, "", Value::Null).await.unwrap_err().is_timeout());
     assert_eq!(impatient.ask(Method::GET, "", Value::Null).await.0, 200);
@@ -244,4 +244,32 @@ async fn two_hundred_hosts_are_served_and_nothing_is_left() {
         assert!(Instant::now() < deadline, "the emulator is still running");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A page in the developer's browser can reach loopback; it must not reach the fleet.
+#[tokio::test]
+async fn no_page_in_a_browser_reaches_the_fleet() {
+    let fleet = fleet(1).await;
+    let access = fleet.access();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let refused = |request: reqwest::RequestBuilder, why: &'static str| async move {
+        let answer = request.send().await.unwrap();
+        let (status, said) = (answer.status(), answer.text().await.unwrap());
+        assert!(status == StatusCode::FORBIDDEN && said.contains(why), "{status}: {said}");
+    };
+    let faults = format!("{}/hosts/h-01/faults", access.url);
+    let fault = || client.post(&faults).json(&Fault::Latency { ms: 1 });
+    let told = || fault().header("x-hostler-fleet-secret", &access.secret);
+
+    refused(told().header("origin", "https://evil.example"), "Origin").await;
+    refused(told().header("origin", "null"), "Origin").await;
+    refused(told().header("host", "evil.example:8080"), "not this machine").await;
+    refused(fault(), "x-hostler-fleet-secret").await;
+    refused(fault().header("x-hostler-fleet-secret", "guessed"), "x-hostler-fleet-secret").await;
+    refused(client.get(format!("{}/hosts", access.url)), "x-hostler-fleet-secret").await;
+    refused(client.get(&fleet.hosts()[0].bmc_url).header("origin", "https://evil.example"), "Origin").await;
+    assert!(fleet.faults().of("h-01").is_empty());
+    assert_eq!(told().send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(fleet.faults().of("h-01"), [Fault::Latency { ms: 1 }]);
+    assert!(!format!("{access:?} {fleet:?}").contains(&access.secret), "the secret is not logged");
 }

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, tables};
-use hostler_localstack::Cloud;
+use hostler_localstack::{Cloud, needs};
 use hostler_runtime::ports::{Control, EventBus, EventStore, Queues, StoreError, Views};
 use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
 use hostler_testkit::sample;
@@ -29,7 +29,7 @@ struct Place {
 }
 
 async fn place() -> Place {
-    let config = Cloud::shared().await.unwrap().new_account().sdk_config();
+    let config = Cloud::shared_services().await.unwrap().new_account().sdk_config();
     let tables = Tables(aws_sdk_dynamodb::Client::new(&config));
     tables.create("events", [(tables::events::STREAM, Text), (tables::events::VERSION, Number)]).await;
     tables.create("views", [(tables::views::VIEW, Text), (tables::views::KEY, Text)]).await;
@@ -128,12 +128,14 @@ const SUPPORTS: Supports =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_event_store_keeps_its_contract() {
+    needs!();
     let place = place().await;
     contract::event_store(&place.aws.event_store().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_event_log_keeps_its_contract() {
+    needs!();
     let place = place().await;
     let log = hostler_aws::DynamoEventLog::new(aws_sdk_dynamodb::Client::new(&place.config), "events");
     contract::event_log(&place.aws.event_store().unwrap(), &log).await;
@@ -141,24 +143,28 @@ async fn the_event_log_keeps_its_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_views_keep_their_contract() {
+    needs!();
     let place = place().await;
     contract::views(&place.aws.views().unwrap(), SUPPORTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_keeps_its_contract() {
+    needs!();
     let place = place().await;
     contract::control(&place.aws.control().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_leases_keep_their_contract() {
+    needs!();
     let place = place().await;
     contract::leases(&place.aws.leases().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queues_keep_their_contract() {
+    needs!();
     let place = place().await;
     let queues = place.aws.queues().unwrap();
     contract::queues(&queues, &SqsInbox(queues.clone()), QUEUE, SUPPORTS).await;
@@ -166,6 +172,7 @@ async fn the_queues_keep_their_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bus_keeps_its_contract() {
+    needs!();
     let place = place().await;
     let inbox = SqsInbox(place.aws.queues().unwrap());
     contract::event_bus(&place.aws.bus().unwrap(), &inbox, QUEUE, SUPPORTS).await;
@@ -174,6 +181,7 @@ async fn the_bus_keeps_its_contract() {
 /// What is not there is missing, not broken: callers retry, and the text says what to deploy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_resource_is_named_and_retried() {
+    needs!();
     let place = place().await;
     let urls: BTreeMap<String, String> = place
         .aws

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
@@ -12,7 +13,7 @@ use crate::fleet::client::HostStatus;
 use crate::fleet::faults::Fault;
 use crate::fleet::hosts::{Behaviour, SystemState};
 use crate::fleet::record::Counts;
-use crate::fleet::{Shared, proxy};
+use crate::fleet::{Shared, guard, proxy};
 use crate::http::CallbackRoute;
 
 /// Where it is, at the proxy's address.
@@ -28,8 +29,10 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/hosts/{id}/behaviour", put(set_behaviour))
         .route("/counts", get(counts).delete(clear_counts))
         .route("/callback-route", put(set_callback_route))
-        .route("/notify", put(notify));
-    Router::new().nest(PREFIX, admin).fallback(proxy::forward).with_state(shared)
+        .route("/notify", put(notify))
+        .route_layer(from_fn_with_state(Arc::clone(&shared), guard::require_secret));
+    let app = Router::new().nest(PREFIX, admin).fallback(proxy::forward).with_state(shared);
+    app.layer(from_fn(guard::refuse_pages))
 }
 
 async fn hosts(State(shared): State<Arc<Shared>>) -> Json<Vec<HostStatus>> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::local_client;
 use crate::error::Error;
 use crate::fleet::faults::Fault;
+use crate::fleet::guard::{FleetAccess, SECRET_HEADER};
 use crate::fleet::hosts::{Behaviour, Boots};
 use crate::fleet::inventory::FleetHost;
 use crate::fleet::record::Counts;
@@ -31,26 +32,26 @@ pub struct HostStatus {
     pub boots: Boots,
 }
 
-/// A client of [`Fleet::admin_url`](crate::Fleet::admin_url).
+/// A client of [`Fleet::access`](crate::Fleet::access).
 ///
 /// Every call fails with [`Error::Http`] when the fleet is not there, and with [`Error::Refused`] when it
 /// doesn't know the host.
 #[derive(Debug, Clone)]
 pub struct FleetAdmin {
-    url: String,
+    access: FleetAccess,
     client: reqwest::Client,
 }
 
 impl FleetAdmin {
-    /// A client of the fleet at an admin address.
+    /// A client of the fleet that gave this access.
     ///
     /// # Errors
     /// [`Error::Http`] when no HTTP client can be made.
-    pub fn new(url: &str) -> Result<Self, Error> {
-        let url = url.trim_end_matches('/').to_owned();
+    pub fn new(access: &FleetAccess) -> Result<Self, Error> {
+        let access = FleetAccess { url: access.url.trim_end_matches('/').to_owned(), ..access.clone() };
         let client = local_client(Duration::from_secs(SECONDS_MAX))
-            .map_err(|source| Error::Http { url: url.clone(), source })?;
-        Ok(Self { url, client })
+            .map_err(|source| Error::Http { url: access.url.clone(), source })?;
+        Ok(Self { access, client })
     }
 
     /// All hosts.
@@ -112,8 +113,9 @@ impl FleetAdmin {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let url = format!("{}{path}", self.url);
-        let answer = fill(self.client.request(method, &url)).send().await.map_err(self.failed())?;
+        let url = format!("{}{path}", self.access.url);
+        let request = self.client.request(method, &url).header(SECRET_HEADER, &self.access.secret);
+        let answer = fill(request).send().await.map_err(self.failed())?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -123,7 +125,7 @@ impl FleetAdmin {
     }
 
     fn failed(&self) -> impl FnOnce(reqwest::Error) -> Error {
-        let url = self.url.clone();
+        let url = self.access.url.clone();
         |source| Error::Http { url, source }
     }
 }

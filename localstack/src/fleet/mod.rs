@@ -4,6 +4,7 @@
 mod admin;
 mod client;
 mod faults;
+mod guard;
 mod hosts;
 mod inventory;
 mod proxy;
@@ -22,10 +23,12 @@ use crate::error::Error;
 use crate::http::CallbackRoute;
 use crate::process::{Server, ServerSpec};
 use crate::progress::Progress;
+use crate::site;
 use crate::venv;
 
 pub use client::{FleetAdmin, HostStatus};
 pub use faults::{Fault, Faults};
+pub use guard::FleetAccess;
 pub use hosts::{Behaviour, Boots, Hosts};
 pub use inventory::FleetHost;
 pub use record::{Counts, Record, RequestKind};
@@ -84,7 +87,6 @@ pub struct Fleet {
 }
 
 /// What the proxy, the admin address and the simulated hosts share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     inventory: Arc<Vec<FleetHost>>,
     ids: BTreeMap<String, String>,
@@ -93,6 +95,14 @@ pub(crate) struct Shared {
     hosts: Hosts,
     client: reqwest::Client,
     emulator: String,
+    secret: String,
+}
+
+impl std::fmt::Debug for Shared {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("emulator", &self.emulator).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -116,7 +126,8 @@ impl Fleet {
         let (local, listener) = bound.map_err(Error::file("listen on", format!("127.0.0.1:{}", listen.1)))?;
         let address = format!("http://{local}");
         let inventory = Arc::new(inventory::lay_out(options.hosts, &address));
-        let emulator = start_emulator(&python, &options, &inventory, &address).await?;
+        let secret = site::secret(2);
+        let emulator = start_emulator(&python, &options, &inventory, &address, &secret).await?;
 
         let failed = |source| Error::Http { url: address.clone(), source };
         let shared = Arc::new(Shared {
@@ -127,6 +138,7 @@ impl Fleet {
             client: proxy::client().map_err(failed)?,
             emulator: format!("http://127.0.0.1:{}", emulator.port()),
             inventory: Arc::clone(&inventory),
+            secret,
         });
         let app = admin::routes(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
@@ -163,10 +175,10 @@ impl Fleet {
         &self.address
     }
 
-    /// The address by which another process sets faults and reads counts, with [`FleetAdmin`].
+    /// How another process sets faults and reads counts, with [`FleetAdmin`].
     #[must_use]
-    pub fn admin_url(&self) -> String {
-        format!("{}{}", self.address, admin::PREFIX)
+    pub fn access(&self) -> FleetAccess {
+        FleetAccess { url: format!("{}{}", self.address, admin::PREFIX), secret: self.shared.secret.clone() }
     }
 
     /// The faults to inject.
@@ -223,6 +235,7 @@ async fn start_emulator(
     options: &FleetOptions,
     inventory: &[FleetHost],
     address: &str,
+    secret: &str,
 ) -> Result<Server, Error> {
     let systems: Vec<_> = inventory
         .iter()
@@ -231,6 +244,7 @@ async fn start_emulator(
     let settings = json!({
         "systems": systems,
         "notify_url": format!("{address}{}/notify", admin::PREFIX),
+        "notify_headers": { guard::SECRET_HEADER: secret },
         "username": options.username,
         "password": options.password,
         "power_seconds": [options.power_seconds.start(), options.power_seconds.end()],

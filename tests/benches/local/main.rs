@@ -28,7 +28,7 @@ use hostler_app::Register;
 use hostler_aws::{DynamoEventLog, EventBridgeBus, SqsQueues, SystemClock, commit_of_item};
 use hostler_bench::{Figures, percentile};
 use hostler_core::Commit;
-use hostler_localstack::{Build, FleetOptions, SiteOptions};
+use hostler_localstack::{Build, Cloud, FleetOptions, SiteOptions};
 use hostler_runtime::operations::replay::{Replayer, Selection};
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ async fn site(file: &Path) -> World {
     });
     let fleet = FleetOptions { boot_ms: BOOT_MS, ..fleet(2 * SAGAS) };
     let options = SiteOptions { fleet, edit: Some(edit), ..SiteOptions::default() };
-    World::start_with(options, false).await
+    World::start_on(Cloud::shared().await.unwrap(), options).await
 }
 
 /// What functions did meanwhile.

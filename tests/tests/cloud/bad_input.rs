@@ -1,10 +1,10 @@
 //! Bad input is normal: a clear answer to the caller, or a dead letter with its reason. Nothing lost, nothing
 //! hangs.
 
+use hostler_localstack::needs;
 use serde_json::{Value, json};
 
 use crate::ledger::dead_letters;
-use crate::needs_the_default_endpoint;
 use crate::world::World;
 
 fn said(answer: &Value) -> &str {
@@ -13,7 +13,7 @@ fn said(answer: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_are_told_what_is_wrong_and_what_to_do() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start(1).await;
     let hosts = json!({ "request": "r-1", "pool": "web", "role": "web", "image": "debian-12", "count": 1 });
 
@@ -69,7 +69,7 @@ async fn callers_are_told_what_is_wrong_and_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_sent_twice_acts_once_and_another_content_is_refused() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start(2).await;
     world.enrol("web").await;
     let first = world.request("r-1", "web", 1).await;
@@ -87,7 +87,7 @@ async fn a_request_sent_twice_acts_once_and_another_content_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_without_a_free_host_is_an_end_with_a_reason() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start(1).await;
     world.request("r-1", "emtpy", 1).await;
     let sagas = world.settled("r-1", 1).await;
@@ -100,7 +100,7 @@ async fn a_pool_without_a_free_host_is_an_end_with_a_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operator_deals_with_it() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, VerbatimBodies);
     let world = World::start(1).await;
     let cases = [
         ("commands", "no json at all".to_owned(), "not JSON", "validation"),

@@ -4,33 +4,34 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hostler_localstack::fleet::{Behaviour, Fault};
-use hostler_localstack::{Cloud, CloudOptions, SiteOptions, group_members};
+use hostler_localstack::{Cloud, CloudOptions, SiteOptions, group_members, needs};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::needs_the_default_endpoint;
-use crate::world::{World, fleet};
+use crate::world::{World, cloud, fleet};
 
 /// A site on which messages of a killed function come back after seconds instead of minutes, and deadlines pass
 /// as quickly. The rule between time-out and visibility is kept.
 async fn impatient(hosts: usize, deploy_seconds: u32) -> World {
-    World::start_with(impatience(hosts, deploy_seconds), false).await
+    World::start_with(impatience(hosts, deploy_seconds)).await
 }
 
-fn impatience(hosts: usize, deploy_seconds: u32) -> SiteOptions {
-    let edit = |template: &mut Value| {
-        for resource in template["Resources"].as_object_mut().unwrap().values_mut() {
-            match resource["Type"].as_str().unwrap() {
-                "AWS::Serverless::Function" => resource["Properties"]["Timeout"] = json!(5),
-                "AWS::SQS::Queue" if resource["Properties"].get("RedrivePolicy").is_some() => {
-                    resource["Properties"]["VisibilityTimeout"] = json!(30);
-                    // Kills use up deliveries, and this is not about that.
-                    resource["Properties"]["RedrivePolicy"]["maxReceiveCount"] = json!(100);
-                }
-                _ => {}
+/// The template so that a message of a function that was killed comes back after half a minute.
+pub fn quick_returns(template: &mut Value) {
+    for resource in template["Resources"].as_object_mut().unwrap().values_mut() {
+        match resource["Type"].as_str().unwrap() {
+            "AWS::Serverless::Function" => resource["Properties"]["Timeout"] = json!(5),
+            "AWS::SQS::Queue" if resource["Properties"].get("RedrivePolicy").is_some() => {
+                resource["Properties"]["VisibilityTimeout"] = json!(30);
+                // Kills use up deliveries, and this is not about that.
+                resource["Properties"]["RedrivePolicy"]["maxReceiveCount"] = json!(100);
             }
+            _ => {}
         }
-    };
+    }
+}
+
+pub fn impatience(hosts: usize, deploy_seconds: u32) -> SiteOptions {
     let policy = json!({
         "reserveHost": { "deadlineSeconds": 60, "attempts": 5, "retrySeconds": 1 },
         "deployImage": { "deadlineSeconds": deploy_seconds, "attempts": 2, "retrySeconds": 1 },
@@ -41,7 +42,7 @@ fn impatience(hosts: usize, deploy_seconds: u32) -> SiteOptions {
     });
     SiteOptions {
         fleet: fleet(hosts),
-        edit: Some(Box::new(edit)),
+        edit: Some(Box::new(quick_returns)),
         parameters: BTreeMap::from([("ProvisioningPolicy".to_owned(), policy.to_string())]),
         ..SiteOptions::default()
     }
@@ -49,7 +50,7 @@ fn impatience(hosts: usize, deploy_seconds: u32) -> SiteOptions {
 
 /// The processes of one function of this site: those that have its account's credentials.
 async fn processes(world: &World, function: &str) -> Vec<u32> {
-    let group = Cloud::shared().await.unwrap().process_group().unwrap();
+    let group = cloud().await.process_group().unwrap();
     let has = |pid: &u32, file: &str, text: &str| {
         std::fs::read(format!("/proc/{pid}/{file}"))
             .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
@@ -65,7 +66,7 @@ fn kill(pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_killed_in_the_middle_of_a_step_is_picked_up() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -87,7 +88,7 @@ async fn a_function_killed_in_the_middle_of_a_step_is_picked_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_killed_all_the_time_still_end_every_saga() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     const SAGAS: usize = 8;
     let world = impatient(SAGAS, 100).await;
     world.enrol("web").await;
@@ -110,9 +111,12 @@ async fn functions_killed_all_the_time_still_end_every_saga() {
 /// BMCs misbehave. What the endpoint had taken is there again afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_restarts_in_the_middle_and_every_saga_ends() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, Restart);
     const SAGAS: usize = 6;
-    let mut cloud = Cloud::start(CloudOptions { durable: true, ..CloudOptions::default() }).await.unwrap();
+    let mut cloud =
+        Cloud::start(CloudOptions { durable: true, enforce_iam: true, ..CloudOptions::default() })
+            .await
+            .unwrap();
     let world = World::start_on(&cloud, impatience(SAGAS, 100)).await;
     world.enrol("web").await;
     world.site.fleet.faults().set(&world.site.fleet.hosts()[0].host_id, Fault::Latency { ms: 300 }).unwrap();
@@ -130,7 +134,7 @@ async fn the_endpoint_restarts_in_the_middle_and_every_saga_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_silent_and_lying_bmcs_are_lived_with() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = impatient(4, 100).await;
     world.enrol("web").await;
     let hosts: Vec<String> = world.site.fleet.hosts().iter().map(|host| host.host_id.clone()).collect();
@@ -150,7 +154,7 @@ async fn busy_silent_and_lying_bmcs_are_lived_with() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bmc_that_never_recovers_ends_in_compensation_or_quarantine() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -181,7 +185,7 @@ async fn a_bmc_that_never_recovers_ends_in_compensation_or_quarantine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_never_answers_is_given_up_and_goes_back() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = impatient(1, 8).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
@@ -208,7 +212,7 @@ async fn a_host_that_never_answers_is_given_up_and_goes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_can_cancel_and_the_host_goes_back() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = impatient(1, 100).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();

@@ -1,17 +1,16 @@
 //! Least privilege: with policies enforced everything works, and without one permission it does not.
 
-use hostler_localstack::{Cloud, DeployOptions, SiteOptions};
+use hostler_localstack::{DeployOptions, SiteOptions, needs};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::needs_the_default_endpoint;
-use crate::world::{World, fleet, functions, root};
+use crate::world::{World, cloud, fleet, functions, root};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_flow_passes_with_policies_enforced() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, Iam);
     let options = SiteOptions { fleet: fleet(3), ..SiteOptions::default() };
-    let world = World::start_with(options, true).await;
+    let world = World::start_with(options).await;
     world.enrol("web").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();
     let label = json!({ "host": host, "set": { "simulate.monitor": "fail" } });
@@ -28,7 +27,7 @@ async fn the_whole_flow_passes_with_policies_enforced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, Iam);
     let take = |template: &mut Value| {
         let policies = &mut template["Resources"]["RunSagasRole"]["Properties"]["Policies"];
         let statements = policies[0]["PolicyDocument"]["Statement"].as_array_mut().unwrap();
@@ -37,7 +36,7 @@ async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
         assert_eq!(statements.len(), before - 1, "the permission was there to be taken");
     };
     let options = SiteOptions { fleet: fleet(1), edit: Some(Box::new(take)), ..SiteOptions::default() };
-    let world = World::start_with(options, true).await;
+    let world = World::start_with(options).await;
     world.enrol("web").await;
     world.request("r-1", "web", 1).await;
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
@@ -51,8 +50,7 @@ async fn one_permission_less_and_the_flow_stops_until_it_is_given_back() {
         parameters: world.site.parameters.clone(),
         ..DeployOptions::default()
     };
-    let cloud = Cloud::shared_with_iam().await.unwrap();
-    cloud.deploy(&world.site.account, again).await.unwrap();
+    cloud().await.deploy(&world.site.account, again).await.unwrap();
     let sagas = world.settled("r-1", 1).await;
     assert_eq!(sagas[0]["status"], "completed", "{sagas:#?}");
 }

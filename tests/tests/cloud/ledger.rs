@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::tables::{control, events};
 use hostler_localstack::fleet::RequestKind;
+use hostler_localstack::{Capability, Chain, EndpointKind};
 use serde_json::Value;
 
 use crate::edge::Edge;
@@ -35,6 +36,8 @@ pub struct Ledger {
     pub media_inserted: u64,
     /// Messages in dead-letter queues, by queue.
     pub dead: BTreeMap<String, u64>,
+    /// Chains of invocations through queues, where the endpoint counts them.
+    pub chains: Vec<Chain>,
 }
 
 impl Ledger {
@@ -57,6 +60,9 @@ impl Ledger {
         let mut ledger = Self::default();
         ledger.read_events(edge).await;
         ledger.dead = dead_letters(edge).await;
+        if EndpointKind::from_env().unwrap().can(Capability::LoopDetection) {
+            ledger.chains = edge.stack.account.chains().await.unwrap();
+        }
         ledger
     }
 
@@ -76,6 +82,8 @@ impl Ledger {
         let ended = self.count("saga.completed") + self.count("saga.compensated");
         assert_eq!(started, ended, "every saga that started has ended: {self:#?}");
         assert!(self.dead.values().all(|count| *count == 0), "dead letters: {:#?}", self.dead);
+        let stopped = self.chains.iter().find(|chain| chain.stopped > 0);
+        assert!(stopped.is_none(), "AWS would have stopped a chain of invocations: {stopped:?}");
     }
 
     /// Everything that must hold when nothing went wrong: each effect once.
@@ -113,6 +121,9 @@ impl Ledger {
             self.registrations
         );
         println!("dead letters: {}", self.dead.values().sum::<u64>());
+        for Chain { function, longest, .. } in &self.chains {
+            println!("  {longest:>6} calls in one chain of {function}");
+        }
     }
 
     async fn read_events(&mut self, edge: &Edge) {

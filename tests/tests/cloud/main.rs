@@ -15,6 +15,8 @@ mod faults;
 mod iam;
 mod ledger;
 mod provisioning;
+mod restore;
 mod scale;
 mod shop;
+mod update;
 mod world;

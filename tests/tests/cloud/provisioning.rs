@@ -1,13 +1,13 @@
 //! From a request to hosts in service, and back when something fails.
 
+use hostler_localstack::needs;
 use serde_json::json;
 
-use crate::needs_the_default_endpoint;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_brings_hosts_into_service() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start(3).await;
     world.enrol("web").await;
     world.request("r-1", "web", 2).await;
@@ -24,7 +24,7 @@ async fn a_request_brings_hosts_into_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_cannot_be_configured_goes_back_to_its_pool() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start(1).await;
     world.enrol("lab").await;
     let host = world.site.fleet.hosts()[0].host_id.clone();

@@ -1,16 +1,16 @@
 //! Many at once.
 
+use hostler_localstack::needs;
 use std::time::{Duration, Instant};
 
 use crate::ledger::Ledger;
-use crate::needs_the_default_endpoint;
 use crate::world::World;
 
 const HOSTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_hosts_at_once_and_the_books_add_up() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let world = World::start_alone(HOSTS).await;
     let begun = Instant::now();
     world.enrol_within(Duration::from_secs(400), "web").await;

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use hostler_localstack::{ApplicationOptions, Build, Cloud, Progress, build_functions};
+use hostler_localstack::{ApplicationOptions, Build, Progress, build_functions, needs};
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
 use crate::edge::Edge;
 use crate::ledger::{Ledger, controlled};
-use crate::needs_the_default_endpoint;
-use crate::world::{ROOM, root};
+use crate::world::{ROOM, cloud, root};
 
 struct Shop {
     edge: Edge,
@@ -22,7 +21,7 @@ impl Shop {
         let room = ROOM.acquire().await.unwrap();
         let root = root().join("examples/orders");
         let functions = build_functions(&root, Build::Dev, &Progress::default()).await.unwrap();
-        let cloud = Cloud::shared_with_iam().await.unwrap();
+        let cloud = cloud().await;
         let options = ApplicationOptions { root, functions, ..ApplicationOptions::default() };
         let stack = cloud.deploy_application(&cloud.new_account(), options).await.unwrap();
         let edge = Edge::of(&stack, &["/orders", "/shipments", "/items", "/failures"]);
@@ -75,7 +74,7 @@ fn noted<'a>(control: &'a BTreeMap<String, Value>, prefix: &str) -> Vec<(&'a str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_are_completed_compensated_and_approved() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi);
     let shop = Shop::open().await;
     let stock = json!({ "item": "tea", "quantity": 100, "lowBelow": 90 });
     shop.edge.accepted("stock-item", &stock).await;

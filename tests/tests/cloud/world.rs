@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hostler_localstack::{Build, Cloud, FleetOptions, Progress, Site, SiteOptions, build_functions};
+use hostler_localstack::{
+    Build, Capability, Cloud, EndpointKind, FleetOptions, Progress, Site, SiteOptions, build_functions,
+};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
@@ -19,6 +21,15 @@ pub static BUILD: OnceLock<Build> = OnceLock::new();
 /// How many sites run at a time: as many as two cores carry without passing each other's deadlines.
 const SITES: u32 = 2;
 pub static ROOM: Semaphore = Semaphore::const_new(SITES as usize);
+
+/// The endpoint of all sites, as strict as it can be: with policies enforced, if it does that. Chains of invocations are
+/// stopped on every endpoint that counts them, and messages without a signature are refused on all of them.
+pub async fn cloud() -> &'static Cloud {
+    match EndpointKind::from_env().unwrap().can(Capability::Iam) {
+        true => Cloud::shared_with_iam().await.unwrap(),
+        false => Cloud::shared().await.unwrap(),
+    }
+}
 
 static FUNCTIONS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
 
@@ -49,30 +60,25 @@ pub struct World {
 impl World {
     /// A site with so many hosts, none of them enrolled.
     pub async fn start(hosts: usize) -> Self {
-        Self::start_with(SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() }, false).await
+        Self::start_with(SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() }).await
     }
 
     /// A site that has the machine to itself.
     pub async fn start_alone(hosts: usize) -> Self {
-        let options = SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() };
-        Self::start_in(ROOM.acquire_many(SITES).await.unwrap(), options, false).await
+        Self::start_alone_with(SiteOptions { fleet: fleet(hosts), ..SiteOptions::default() }).await
     }
 
-    pub async fn start_with(options: SiteOptions, enforce_iam: bool) -> Self {
-        Self::start_in(ROOM.acquire().await.unwrap(), options, enforce_iam).await
+    pub async fn start_alone_with(options: SiteOptions) -> Self {
+        Self::start_at(ROOM.acquire_many(SITES).await.unwrap(), cloud().await, options).await
+    }
+
+    pub async fn start_with(options: SiteOptions) -> Self {
+        Self::start_at(ROOM.acquire().await.unwrap(), cloud().await, options).await
     }
 
     /// A site on an endpoint of its own.
     pub async fn start_on(cloud: &Cloud, options: SiteOptions) -> Self {
         Self::start_at(ROOM.acquire().await.unwrap(), cloud, options).await
-    }
-
-    async fn start_in(room: SemaphorePermit<'static>, options: SiteOptions, enforce_iam: bool) -> Self {
-        let cloud = match enforce_iam {
-            true => Cloud::shared_with_iam().await.unwrap(),
-            false => Cloud::shared().await.unwrap(),
-        };
-        Self::start_at(room, cloud, options).await
     }
 
     async fn start_at(room: SemaphorePermit<'static>, cloud: &Cloud, options: SiteOptions) -> Self {
@@ -155,24 +161,4 @@ impl Deref for World {
 /// A fleet that is quick.
 pub fn fleet(hosts: usize) -> FleetOptions {
     FleetOptions { hosts, power_seconds: 0.0..=0.5, boot_ms: 200, ..FleetOptions::default() }
-}
-
-/// Ends the test unless it runs on the default endpoint, and says why: the hosts' BMCs are on this machine's
-/// loopback, where functions in containers cannot reach them, and only our own endpoint enforces policies and
-/// has function processes that can be killed.
-#[macro_export]
-macro_rules! needs_the_default_endpoint {
-    () => {
-        match hostler_localstack::EndpointKind::from_env().unwrap() {
-            hostler_localstack::EndpointKind::Ministack => {}
-            kind => {
-                eprintln!(
-                    "NOT RUN on {kind:?}: {} needs hosts, policies and processes on this machine, which only the \
-                     default endpoint has; unset HOSTLER_TEST_CLOUD",
-                    module_path!()
-                );
-                return;
-            }
-        }
-    };
 }

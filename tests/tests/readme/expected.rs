@@ -136,6 +136,14 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::NotRun("a test target of its own, which cargo test runs"),
     ),
     (
+        "HOSTLER_TEST_CLOUD=localstack-host cargo test --package hostler-tests --test contracts",
+        Outcome::NotRun("a test target of its own, which .ci/endpoints runs"),
+    ),
+    (
+        "HOSTLER_TEST_CLOUD=moto cargo test --package hostler-tests --test contracts",
+        Outcome::NotRun("a test target of its own, which .ci/endpoints runs"),
+    ),
+    (
         "HOSTLER_TEST_CLOUD=localstack cargo test --package hostler-tests --test contracts",
         Outcome::NotRun("needs Docker, or an endpoint that runs already"),
     ),

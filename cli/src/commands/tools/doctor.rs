@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use comfy_table::{Cell, Color};
+use hostler_localstack::EndpointKind;
 use serde::Serialize;
 use tokio::process::Command;
 
@@ -28,6 +29,9 @@ pub(crate) struct DoctorArgs {
     /// Also check what LocalStack in Docker needs
     #[arg(long)]
     docker: bool,
+    /// Also check what LocalStack without Docker needs
+    #[arg(long)]
+    localstack: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,6 +111,11 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
     if args.docker {
         let docker = version("docker", &["version", "--format", "{{.Server.Version}}"]).await;
         findings.push(Finding::needed("docker", docker, "install Docker and start its daemon"));
+    }
+    if args.localstack {
+        let missing = EndpointKind::LocalStackHost.missing_here();
+        let found = missing.map_or(Ok("java, npm and a C compiler are there".to_owned()), Err);
+        findings.push(Finding::needed("LocalStack", found, "Debian: apt install default-jre-headless npm gcc"));
     }
     tell(&findings, out)
 }

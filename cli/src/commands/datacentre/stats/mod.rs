@@ -35,9 +35,9 @@ impl Stats {
     /// When the tables, the queues or the fleet cannot be read.
     pub(crate) async fn read(target: &Target) -> Result<Self, CliError> {
         let tally = count::read(target).await?;
-        let admin_url = target.local().ok().and_then(|state| state.fleet_admin_url.clone());
-        let fleet = match admin_url {
-            Some(url) => Some(FleetAdmin::new(&url)?.counts().await?),
+        let access = target.local().ok().and_then(|state| state.fleet.clone());
+        let fleet = match access {
+            Some(access) => Some(FleetAdmin::new(&access)?.counts().await?),
             None => None,
         };
         let dead_letters: u64 = crate::commands::runtime::failures::counts(target).await?.values().sum();

@@ -196,7 +196,7 @@ fn tell(running: &Running, took: Duration, out: Out) -> Result<(), CliError> {
         ("endpoint", state.endpoint.clone()),
         ("account", stack.map(|stack| stack.account.clone())),
         ("API", stack.map(|stack| stack.api_url.clone())),
-        ("fleet", state.fleet_admin_url.clone().or(Some("none".to_owned()))),
+        ("fleet", Some(state.fleet.as_ref().map_or("none".to_owned(), |fleet| fleet.url.clone()))),
         ("logs", Some(state.log_dir.clone())),
         ("aws CLI", Some("eval \"$(cargo hostler env)\" && aws dynamodb list-tables".to_owned())),
     ];

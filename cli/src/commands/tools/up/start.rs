@@ -56,7 +56,7 @@ pub(crate) async fn start(
         started_at: Timestamp::now(),
         endpoint: None,
         stack: None,
-        fleet_admin_url: None,
+        fleet: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -71,7 +71,7 @@ pub(crate) async fn start(
         }
         false => (deploy(&cloud, application, functions, steps).await?, None),
     };
-    state.fleet_admin_url = fleet.as_ref().map(Fleet::admin_url);
+    state.fleet = fleet.as_ref().map(Fleet::access);
     state.stack = Some(LocalStack {
         name: stack.name.clone(),
         account: stack.account.id().to_owned(),

@@ -1,0 +1,53 @@
+"""Runs moto's server on loopback, tied to the process that started it.
+
+1. A 12-digit access key is the account's number, as with ministack and LocalStack; moto itself keeps everything in
+   one account.
+2. No page in a browser can call it (guard.py).
+"""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import guard
+import lifetime
+
+CREDENTIAL = re.compile(r"Credential=(\d{12})/")
+
+
+def accounts(app):
+    """Tells moto the account of the caller."""
+
+    def in_account(environ, start):
+        found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if found:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = found.group(1)
+        return app(environ, start)
+
+    return in_account
+
+
+def main():
+    lifetime.watch_parent()
+    lifetime.raise_file_limit()
+    listener = lifetime.listen()
+    port = listener.getsockname()[1]
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_request(self, code="-", size="-"):
+            pass
+
+    app = guard.wsgi(accounts(DomainDispatcherApplication(create_backend_app)))
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
+    lifetime.announce(port)
+    server.serve_forever()
+
+
+main()
