@@ -16,18 +16,37 @@ const RAW_BYTES_MAX: usize = 200_000;
 )]
 pub struct StreamEventError;
 
-/// The commits that were inserted, in the stream's order. Records of changes and removals are left out: commits
-/// are immutable, so these are the work of an operator or of retention, and nothing to publish. A record that
-/// cannot be read is passed on with its reason.
+/// The commits that were inserted, in the stream's order. Commits are immutable: a record of a change or a removal means that
+/// somebody has written to the table past the event store. There is nothing to publish, so that it holds nobody up; it is
+/// logged as an error, with the metric `commits_tampered` for an alarm. A record that cannot be read is passed on with its
+/// reason.
 ///
 /// # Errors
 /// [`StreamEventError`] when the event is of another kind altogether.
 pub fn outbox_records(event: &Value) -> Result<Vec<OutboxRecord>, StreamEventError> {
     let records = event.get("Records").and_then(Value::as_array).ok_or(StreamEventError)?;
-    Ok(records.iter().filter(|record| record["eventName"] == "INSERT").map(outbox_record).collect())
+    Ok(records.iter().filter_map(outbox_record).collect())
 }
 
-fn outbox_record(record: &Value) -> OutboxRecord {
+fn outbox_record(record: &Value) -> Option<OutboxRecord> {
+    match record["eventName"].as_str() {
+        Some(change @ ("MODIFY" | "REMOVE")) => {
+            let (keys, position) = (&record["dynamodb"]["Keys"], &record["dynamodb"]["SequenceNumber"]);
+            tracing::error!(change, %keys, %position, commits_tampered = 1, "a commit was changed in the events table");
+            None
+        }
+        Some("INSERT") => Some(inserted(record)),
+        _ => Some(OutboxRecord {
+            commit: Err(
+                "its eventName is not INSERT, MODIFY or REMOVE, so it is no record of a DynamoDB stream"
+                    .to_owned(),
+            ),
+            ..inserted(record)
+        }),
+    }
+}
+
+fn inserted(record: &Value) -> OutboxRecord {
     let change = &record["dynamodb"];
     let commit = match change.get("NewImage") {
         Some(image) => to_commit(&from_image(image)).map_err(|error| error.to_string()),
@@ -92,10 +111,11 @@ mod tests {
         let removed = json!({ "eventName": "REMOVE", "dynamodb": {} });
         let event = json!({ "Records": [insert(broken), removed, no_image, insert(image(&commit)), "what"] });
         let records = outbox_records(&event).unwrap();
-        assert_eq!(records.len(), 3);
+        assert_eq!(records.len(), 4);
         assert!(records[0].commit.as_ref().unwrap_err().contains("events"));
         assert!(records[1].commit.as_ref().unwrap_err().contains("NEW_IMAGE"));
         assert!(records[2].commit.is_ok());
+        assert!(records[3].commit.as_ref().unwrap_err().contains("eventName"));
         assert!(records.iter().all(|record| !record.raw.is_empty()));
     }
 
