@@ -14,8 +14,6 @@ use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
 };
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::messages::batch::{
     ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
     Records, attribute, identity, receive_count, text_attributes,
@@ -23,6 +21,7 @@ use crate::messages::batch::{
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::messages::relay::{BUS, TARGET};
+use crate::operations::parked::{PARKED_TRIES_MAX, given_up_batch, is_own};
 use crate::ports::{EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text};
 use crate::register::{self, Failures, Shown};
 use crate::state::history::Fold;
@@ -32,11 +31,6 @@ use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
 const CONCURRENCY: usize = 10;
 /// How long triage waits before it tries something of its own again.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a parked message is tried before it is recorded. It comes again after the visibility timeout of its dead-letter
-/// queue, three minutes: this is an hour.
-const PARKED_TRIES_MAX: u32 = 20;
-/// How far the commits' times may be off the stream's.
-const WINDOW_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 /// How much of a reason is recorded.
 const REASON_CHARS_MAX: usize = 2_000;
 /// The longest key that an attribute may bring.
@@ -314,44 +308,6 @@ impl Triage {
             None => Err(EntryFailure::no_answer(BUS).into()),
         }
     }
-}
-
-/// Whether triage itself has said this: it is on a failure's stream, or for the queue of failures.
-fn is_own(target: &str, body: &str) -> bool {
-    let stream = match Incoming::decode(body) {
-        Ok(Incoming::Event(event)) => event.stream.clone(),
-        Ok(Incoming::Timer(timer)) => timer.stream.clone(),
-        Ok(Incoming::Command(_)) | Err(_) => return target == FAILURES_QUEUE,
-    };
-    target == FAILURES_QUEUE || stream.category() == FailureDecider::CATEGORY
-}
-
-/// What the stream's mapping says of a batch that it has given up: it names the batch, and holds nothing of it. The commits
-/// are in the store.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GivenUpBatch {
-    #[serde(rename = "DDBStreamBatchInfo")]
-    batch: BatchInfo,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchInfo {
-    approximate_arrival_of_first_record: Timestamp,
-    approximate_arrival_of_last_record: Timestamp,
-    batch_size: u64,
-}
-
-/// What to do about a batch that the stream's mapping has given up.
-fn given_up_batch(body: &str) -> Option<String> {
-    let GivenUpBatch { batch } = serde_json::from_str(body).ok()?;
-    let first = batch.approximate_arrival_of_first_record.checked_sub(WINDOW_MARGIN).ok()?;
-    let last = batch.approximate_arrival_of_last_record.checked_add(WINDOW_MARGIN).ok()?;
-    Some(format!(
-        "the stream gave up a batch of {} commits: its function crashed or ran out of time at each try. They are in the store. Publish them again by hostler events republish --since {first} --until {last}, then discard this failure",
-        batch.batch_size
-    ))
 }
 
 #[async_trait]
