@@ -10,8 +10,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::meter::Meter;
 use crate::{
-    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, LambdaConsumers, Settings,
-    SettingsError, SqsQueues,
+    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, EventBridgeSchedules,
+    LambdaConsumers, Settings, SettingsError, SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -20,6 +20,8 @@ const ATTEMPTS_MAX: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the making of a schedule may take, with all its attempts.
+const SCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long warming up may take of a cold start.
 const WARM_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -47,6 +49,7 @@ pub fn sdk_config() -> SdkConfig {
 /// A process's connection to AWS. Clients share connections; clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Aws {
+    config: SdkConfig,
     settings: Settings,
     meter: Option<Meter>,
     dynamodb: aws_sdk_dynamodb::Client,
@@ -78,6 +81,7 @@ impl Aws {
             sqs = sqs.interceptor(meter.clone());
         }
         Self {
+            config: config.clone(),
             settings,
             meter,
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
@@ -145,6 +149,25 @@ impl Aws {
     /// [`SettingsError::Missing`].
     pub fn queues(&self) -> Result<SqsQueues, SettingsError> {
         Ok(SqsQueues::new(self.sqs.clone(), self.settings.queue_urls()?.clone()))
+    }
+
+    /// Where long timers wait, as `SCHEDULES` says; none where it is absent. A timer that does not get its schedule soon hops
+    /// on its queue, so that a call has little time.
+    #[must_use]
+    pub fn schedules(&self) -> Option<EventBridgeSchedules> {
+        let settings = self.settings.schedules()?.clone();
+        // Made here and not with the other clients: only the functions that ask for it link it.
+        let mut scheduler = aws_sdk_scheduler::config::Builder::from(&self.config).timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_timeout(SCHEDULE_TIMEOUT)
+                .build(),
+        );
+        if let Some(meter) = &self.meter {
+            scheduler = scheduler.interceptor(meter.clone());
+        }
+        let client = aws_sdk_scheduler::Client::from_conf(scheduler.build());
+        Some(EventBridgeSchedules::new(client, settings))
     }
 
     /// Who works off the queues of `MAPPINGS`.

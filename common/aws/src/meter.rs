@@ -21,6 +21,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, update_item};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::operation::put_events;
+use aws_sdk_scheduler::operation::create_schedule;
 use aws_sdk_sqs::operation::send_message_batch;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::{Deserialize, Serialize};
@@ -230,6 +231,9 @@ impl Intercept for Meter {
                 put.entries().iter().map(|entry| entry.detail().map_or(0, str::len)).collect();
             let units = sizes.iter().map(|bytes| begun(*bytes, CHUNK)).sum();
             self.add("PutEvents", "", units, sizes.iter().sum());
+        } else if let Some(create) = input.downcast_ref::<create_schedule::CreateScheduleInput>() {
+            let bytes = create.target().and_then(|target| target.input()).map_or(0, str::len);
+            self.add("CreateSchedule", "", 1.0, bytes);
         } else if input
             .downcast_ref::<aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityInput>()
             .is_some()

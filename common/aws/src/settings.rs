@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hostler_runtime::messages::integrity::{Integrity, KeyError};
 use hostler_runtime::operations::telemetry::NoShare;
 
+use crate::ScheduleSettings;
 use crate::meter::Meter;
 use crate::tables::env;
 
@@ -54,6 +55,8 @@ pub struct Settings {
     values: BTreeMap<&'static str, String>,
     queues: BTreeMap<String, String>,
     mappings: BTreeMap<String, String>,
+    schedules: Option<ScheduleSettings>,
+    consumers_max: Option<u16>,
     integrity: Arc<Integrity>,
 }
 
@@ -90,6 +93,15 @@ impl Settings {
             };
         let queues = map(env::QUEUE_URLS, "a JSON object of logical queue names and URLs")?;
         let mappings = map(env::MAPPINGS, "a JSON object of logical queue names and ids of mappings")?;
+        let malformed = |name, expected| move |source| SettingsError::Malformed { name, expected, source };
+        let expected = "a JSON object of group, role, queue and deadLetters";
+        let schedules = present(env::SCHEDULES)
+            .map(|(name, text)| serde_json::from_str(&text).map_err(malformed(name, expected)));
+        let schedules = schedules.transpose()?;
+        let consumers_max = present(env::CONSUMERS_MAX).map(|(name, text)| {
+            serde_json::from_str(&text).map_err(malformed(name, "a whole number below 65,536"))
+        });
+        let consumers_max = consumers_max.transpose()?;
         let integrity = match present(env::SIGNING_KEYS) {
             Some((name, text)) => {
                 let expected = "a JSON object of keys, sign and require";
@@ -102,7 +114,7 @@ impl Settings {
             }
             None => Arc::default(),
         };
-        Ok(Self { values, queues, mappings, integrity })
+        Ok(Self { values, queues, mappings, schedules, consumers_max, integrity })
     }
 
     /// What counts calls, where [`env::METER_FILE`] asks for it.
@@ -125,6 +137,20 @@ impl Settings {
         let types =
             self.values.get(env::INTERNAL_EVENTS).map_or("", String::as_str).split(',').map(str::trim);
         types.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Where long timers wait: [`env::SCHEDULES`].
+    #[must_use]
+    pub fn schedules(&self) -> Option<&ScheduleSettings> {
+        self.schedules.as_ref()
+    }
+
+    /// How many consumers all queues together have at the most: [`env::CONSUMERS_MAX`].
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn consumers_max(&self) -> Result<u16, SettingsError> {
+        self.consumers_max.ok_or(SettingsError::Missing { name: env::CONSUMERS_MAX })
     }
 
     /// What messages are signed by: [`env::SIGNING_KEYS`].

@@ -17,6 +17,11 @@ pub mod env {
     pub const QUEUE_URLS: &str = "QUEUE_URLS";
     /// A JSON object of the queues' logical names and the ids of the event source mappings that read them.
     pub const MAPPINGS: &str = "MAPPINGS";
+    /// Where long timers wait, a JSON object such as `{"group":"…","role":"arn:…","queue":"arn:…","deadLetters":"arn:…"}`.
+    /// Absent: they hop on their queue.
+    pub const SCHEDULES: &str = "SCHEDULES";
+    /// How many functions may work off queues at a time, all queues together, at the most.
+    pub const CONSUMERS_MAX: &str = "CONSUMERS_MAX";
     /// A file to which each invocation appends what its calls to AWS cost, one line of JSON; for measuring on the local
     /// cloud. Absent: nothing is counted.
     pub const METER_FILE: &str = "METER_FILE";

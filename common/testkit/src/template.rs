@@ -17,6 +17,19 @@ const LOG_RETENTION: &str = "  LogRetentionDays:\n    Type: Number\n    Default:
 /// How often a message is received before it is a dead letter.
 const RECEIVES_MAX: u32 = 30;
 const TABLES: &str = include_str!("template/tables.yaml");
+const SCHEDULES: &str = include_str!("template/schedules.yaml");
+/// How many consumers all queues together may have, as a parameter.
+const CONSUMERS: &str = "  ConsumersMax:\n    Type: Number\n    Default: 600\n    MinValue: 14\n    \
+     MaxValue: 10000\n    Description: How many invocations may work off queues at a time, all queues together.\n";
+/// Where long timers wait, as a function is told.
+const TOLD_OF_SCHEDULES: &str = "          SCHEDULES: !Sub |-\n            {\n              \
+     \"group\": \"${TimersScheduleGroup}\",\n              \"role\": \"${TimersScheduleRole.Arn}\",\n              \
+     \"queue\": \"${TimersQueue.Arn}\",\n              \"deadLetters\": \"${TimersDlq.Arn}\"\n            }\n";
+/// What a function may do that makes schedules.
+const MAKES_SCHEDULES: &str = "            - Effect: Allow\n              Action: scheduler:CreateSchedule\n              \
+     Resource: !Sub arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${TimersScheduleGroup}/*\n            \
+     - Effect: Allow\n              Action: iam:PassRole\n              Resource: !GetAtt TimersScheduleRole.Arn\n              \
+     Condition:\n                StringEquals:\n                  iam:PassedToService: scheduler.amazonaws.com\n";
 const API: &str = include_str!("template/api.yaml");
 
 /// What a template says beside the register.
@@ -40,7 +53,7 @@ impl Sam {
             "# Written from the register; a test says when it is old, and writes it again.\n\
              AWSTemplateFormatVersion: \"2010-09-09\"\nTransform: AWS::Serverless-2016-10-31\n\
              Description: {}\n\nParameters:\n  Architecture:\n    Type: String\n    Default: arm64\n    \
-             AllowedValues: [arm64, x86_64]\n{LOG_RETENTION}{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \
+             AllowedValues: [arm64, x86_64]\n{LOG_RETENTION}{CONSUMERS}{}\nGlobals:\n  Function:\n    Runtime: provided.al2023\n    \
              Handler: bootstrap\n    Architectures:\n      - !Ref Architecture\n\nResources:\n{TABLES}\n",
             self.description, self.parameters
         );
@@ -49,6 +62,9 @@ impl Sam {
         }
         if Register::<A>::that(Does::Relay).is_some() {
             text += &dead_letters(&Register::<A>::relay_failures());
+        }
+        if has_schedules::<A>() {
+            text += SCHEDULES;
         }
         for function in A::FUNCTIONS {
             text += &self.function::<A>(function);
@@ -63,17 +79,27 @@ impl Sam {
         let mut text = format!(
             "  {0}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
              CodeUri: target/lambda/{1}{name}/\n      Role: !GetAtt {0}Role.Arn\n      LoggingConfig:\n        \
-             LogGroup: !Ref {0}Logs\n      Timeout: {timeout}\n      MemorySize: 256\n      \
-             Environment:\n        Variables:\n",
+             LogGroup: !Ref {0}Logs\n      Timeout: {timeout}\n      MemorySize: 256\n",
             logical(name),
             self.binaries
         );
+        if queue.is_some() {
+            text += "      # What waits sends a copy of itself; Lambda would stop that after about 16 times.\n      RecursiveLoop: Allow\n";
+        }
+        text += "      Environment:\n        Variables:\n";
         for (table, _) in tables(does) {
             let variable = table.trim_end_matches("Table").to_uppercase();
             let _ = writeln!(text, "          {variable}_TABLE: !Ref {table}");
         }
-        if does == Does::Relay {
+        if matches!(does, Does::Relay | Does::Triage) {
             text += "          EVENT_BUS: !Ref EventBus\n";
+        }
+        if does == Does::Flow {
+            text += "          CONSUMERS_MAX: !Ref ConsumersMax\n";
+        }
+        let schedules = makes_schedules(does) && has_schedules::<A>();
+        if schedules {
+            text += TOLD_OF_SCHEDULES;
         }
         for (_, variable, value) in self.variables.iter().filter(|(of, _, _)| *of == name) {
             let _ = writeln!(text, "          {variable}: {value}");
@@ -95,11 +121,24 @@ impl Sam {
         }
         text += &events(function, &reads);
         text += &policies::<A>(function, &reads, &sends);
+        if schedules {
+            text += MAKES_SCHEDULES;
+        }
         if does == Does::Flow {
             text += &flow_policies::<A>(&watched);
         }
         text + "\n"
     }
+}
+
+/// Whether a function has timers wait.
+fn makes_schedules(does: Does) -> bool {
+    matches!(does, Does::Relay | Does::Timers)
+}
+
+/// Whether there are schedules: they put timers on the queue of a function that delivers them.
+fn has_schedules<A: Application>() -> bool {
+    Register::<A>::that(Does::Timers).is_some()
 }
 
 /// `take-payments` is `TakePayments`, and `take-payments-dlq` is the dead-letter queue `TakePaymentsDlq`.
@@ -259,7 +298,8 @@ fn events(function: &Function, reads: &[String]) -> String {
         Does::Relay => format!(
             "      Events:\n        Outbox:\n          Type: DynamoDB\n          Properties:\n            \
              Stream: !GetAtt EventsTable.StreamArn\n            StartingPosition: TRIM_HORIZON\n            \
-             BatchSize: 100\n            ParallelizationFactor: 10\n            MaximumRecordAgeInSeconds: 86400\n            \
+             BatchSize: 100\n            ParallelizationFactor: 10\n            MaximumRecordAgeInSeconds: 21600\n            \
+             MaximumRetryAttempts: 100\n            \
              BisectBatchOnFunctionError: true\n            DestinationConfig:\n              OnFailure:\n                \
              Type: SQS\n                Destination: !GetAtt {}.Arn\n",
             queue_resource(&dead_letter_queue(function.name))
@@ -316,7 +356,7 @@ fn policies<A: Application>(function: &Function, reads: &[String], sends: &[Stri
             }
         }
     }
-    if does == Does::Relay {
+    if matches!(does, Does::Relay | Does::Triage) {
         text += &allow(&["events:PutEvents".to_owned()], &["!GetAtt EventBus.Arn".to_owned()]);
     }
     if let Some(queue) = function.queue {
@@ -358,7 +398,10 @@ fn flow_policies<A: Application>(watched: &[String]) -> String {
     };
     let mappings: Vec<String> = self::watched::<A>().map(mapping).collect();
     allow(&["sqs:GetQueueAttributes".to_owned()], &arns(watched))
-        + &allow(&["lambda:UpdateEventSourceMapping".to_owned()], &mappings)
+        + &allow(
+            &["lambda:GetEventSourceMapping".to_owned(), "lambda:UpdateEventSourceMapping".to_owned()],
+            &mappings,
+        )
 }
 
 fn allow(actions: &[String], resources: &[String]) -> String {

@@ -11,8 +11,8 @@ use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Outbound, Que
 use hostler_testkit::contract::{self, MemoryInbox, Supports};
 use hostler_testkit::faults::Rates;
 use hostler_testkit::memory::{
-    Delivered, MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews, Redrive,
-    deliver,
+    Delivered, MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemorySchedules, MemoryStore,
+    MemoryViews, Redrive, deliver,
 };
 use hostler_testkit::{SeededIds, TestClock, sample};
 use serde_json::json;
@@ -49,6 +49,14 @@ async fn the_bus_keeps_its_contract() {
 async fn the_queues_keep_their_contract() {
     let inbox = inbox();
     contract::queues(&inbox.queues, &inbox, "inbox", supports()).await;
+}
+
+#[tokio::test]
+async fn the_schedules_keep_their_contract() {
+    let clock = TestClock::default();
+    let inbox = MemoryInbox { queues: MemoryQueues::new(&clock, ["timers"]), clock: clock.clone() };
+    let schedules = MemorySchedules::new(&clock, &inbox.queues);
+    contract::schedules(&schedules, &inbox, &clock, "timers", supports()).await;
 }
 
 #[tokio::test]

@@ -10,5 +10,6 @@ async fn main() -> Result<(), Error> {
     let function = start("relay-outbox").await?;
     let relay = relay(function.bus()?, function.queues()?, function.clock());
     let relay = relay.keeping(function.internal_events()).signed_by(function.integrity());
+    let relay = relay.scheduling(function.schedules());
     function.serve_outbox(async move |records| relay_outbox(&relay, records).await).await
 }

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use hostler_app::Register;
 use hostler_runtime::operations::triage::Triage;
-use hostler_runtime::ports::{Control, Queues};
+use hostler_runtime::ports::{Control, EventBus, Queues};
 use hostler_runtime::state::shell::Shell;
 
 /// Triage, which keeps operators' commands for one host, request or saga in their order.
 #[must_use]
-pub fn triage(shell: Shell, queues: Arc<dyn Queues>, control: Arc<dyn Control>) -> Triage {
-    Register::triage(shell, queues, control)
+pub fn triage(
+    shell: Shell,
+    queues: Arc<dyn Queues>,
+    control: Arc<dyn Control>,
+    bus: Arc<dyn EventBus>,
+) -> Triage {
+    Register::triage(shell, queues, control).publishing_on(bus)
 }

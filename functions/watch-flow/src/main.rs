@@ -9,5 +9,6 @@ use watch_flow::watch;
 async fn main() -> Result<(), Error> {
     let function = start("watch-flow").await?;
     let watch = watch(function.shell()?, function.depths()?, function.consumers()?, function.control()?);
+    let watch = watch.sharing(function.consumers_max()?);
     function.serve_schedule(async || watch_flow(&watch).await).await
 }

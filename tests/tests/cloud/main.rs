@@ -14,6 +14,7 @@ mod edge;
 mod faults;
 mod iam;
 mod ledger;
+mod outbox;
 mod provisioning;
 mod restore;
 mod scale;

@@ -77,7 +77,7 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 14] = [
+const PORTS: [(&str, &str); 16] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
@@ -90,6 +90,8 @@ const PORTS: [(&str, &str); 14] = [
     (".bus()", env::EVENT_BUS),
     (".internal_events()", env::INTERNAL_EVENTS),
     (".queues()", env::QUEUE_URLS),
+    (".schedules()", env::SCHEDULES),
+    (".consumers_max()", env::CONSUMERS_MAX),
     (".once()", env::IDEMPOTENCY_TABLE),
     (".integrity()", env::SIGNING_KEYS),
 ];

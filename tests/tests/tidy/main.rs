@@ -9,6 +9,7 @@ mod dependencies;
 mod diagrams;
 mod documents;
 mod functions;
+mod loops;
 mod manifests;
 mod policies;
 mod promises;

@@ -102,10 +102,11 @@ fn what_a_function_is_told_of_it_may_use() {
         };
         let others = grants.iter().filter(|grant| !grant.action.starts_with("sqs:"));
         for grant in others.filter(|grant| !elsewhere(&grant.action, &grant.resource)) {
-            let mapping = format!("${{{}}}", grant.resource);
-            let of_mappings = environment.get(env::MAPPINGS).and_then(|value| value["Fn::Sub"].as_str());
-            let told = environment.values().any(|value| value["Ref"] == *grant.resource)
-                || of_mappings.is_some_and(|told| told.contains(&mapping));
+            let named = [format!("${{{}}}", grant.resource), format!("${{{}.Arn}}", grant.resource)];
+            let told = environment.values().any(|value| {
+                let text = value["Fn::Sub"].as_str().unwrap_or_default();
+                value["Ref"] == *grant.resource || named.iter().any(|name| text.contains(name))
+            });
             findings.unless(
                 told,
                 FILE,
@@ -117,7 +118,7 @@ fn what_a_function_is_told_of_it_may_use() {
 }
 
 /// What the adapters do, by what main.rs asks them for: the resource, and the actions.
-const PORTS: [(&str, &str, &[&str]); 7] = [
+const PORTS: [(&str, &str, &[&str]); 9] = [
     (".shell()", "EventsTable", &["dynamodb:Query", "dynamodb:PutItem"]),
     (".store()", "EventsTable", &["dynamodb:Query"]),
     (".control()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -125,6 +126,8 @@ const PORTS: [(&str, &str, &[&str]); 7] = [
     (".keeping_order()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".once()", "IdempotencyTable", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]),
     (".bus()", "EventBus", &["events:PutEvents"]),
+    (".schedules()", "TimersScheduleGroup", &["scheduler:CreateSchedule"]),
+    (".schedules()", "TimersScheduleRole", &["iam:PassRole"]),
 ];
 
 #[test]
@@ -263,5 +266,37 @@ fn a_function_writes_its_own_streams_only() {
             format!("{} may write {allowed:?}; it writes {own:?}", function.id),
         );
     }
+    findings.none();
+}
+
+#[test]
+fn a_role_is_passed_to_the_service_that_it_is_for_and_lets_nobody_elses_in() {
+    let mut findings = Findings::of(
+        "iam:PassRole has a condition on the service, and the role that schedules send by one on the account, and may send to TimersQueue and its dead letters",
+    );
+    for function in functions() {
+        for statement in function.statements() {
+            let passes = list(&statement["Action"]).iter().any(|action| **action == "iam:PassRole");
+            let to = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+            let what = format!("{} may pass a role to {to}", function.id);
+            findings.unless(!passes || *to == "scheduler.amazonaws.com", FILE, what);
+        }
+    }
+    let role = properties("TimersScheduleRole");
+    let trust = &role["AssumeRolePolicyDocument"]["Statement"][0];
+    let of_account = trust["Condition"]["StringEquals"]["aws:SourceAccount"]["Ref"] == "AWS::AccountId";
+    let for_schedules = trust["Principal"]["Service"] == "scheduler.amazonaws.com";
+    findings.unless(of_account && for_schedules, FILE, format!("TimersScheduleRole trusts {trust}"));
+    let statements =
+        list(&role["Policies"]).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
+    let may: Vec<(String, String)> = statements
+        .flat_map(|statement| {
+            let action = statement["Action"].to_string();
+            list(&statement["Resource"]).into_iter().map(move |of| (action.clone(), resource(of).0))
+        })
+        .collect();
+    let wanted =
+        ["TimersQueue", "TimersDlq"].map(|queue| ("\"sqs:SendMessage\"".to_owned(), queue.to_owned()));
+    findings.unless(may == wanted, FILE, format!("TimersScheduleRole may {may:?}"));
     findings.none();
 }

@@ -274,3 +274,25 @@ fn the_stacks_outputs_name_every_queue() {
     }
     findings.none();
 }
+
+#[test]
+fn the_outbox_is_given_up_long_before_its_stream_forgets() {
+    let mut findings = Findings::of(
+        "the relay's mapping gives a record up after 6 hours, of the 24 that the stream keeps it, or after so many tries, in halves, and names the batch to its dead-letter queue",
+    );
+    let functions = functions();
+    let relay = functions.iter().find(|function| function.folder() == "relay-outbox").unwrap();
+    let outbox = relay.sources("DynamoDB").next().unwrap();
+    let age = outbox["MaximumRecordAgeInSeconds"].as_u64();
+    findings.unless(age == Some(21_600), FILE, format!("MaximumRecordAgeInSeconds is {age:?}"));
+    let tries = outbox["MaximumRetryAttempts"].as_u64();
+    findings.unless(
+        tries.is_some_and(|tries| tries <= 100),
+        FILE,
+        format!("MaximumRetryAttempts is {tries:?}"),
+    );
+    findings.unless(outbox["BisectBatchOnFunctionError"] == true, FILE, "the batch is not halved");
+    let to = resource(&outbox["DestinationConfig"]["OnFailure"]["Destination"]).0;
+    findings.unless(to == "RelayOutboxDlq", FILE, format!("what is given up goes to {to:?}"));
+    findings.none();
+}

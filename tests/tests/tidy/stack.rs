@@ -189,6 +189,10 @@ pub(crate) fn resource(value: &Value) -> (String, String) {
     {
         return (mapping.trim_end_matches('}').to_owned(), String::new());
     }
+    // A schedule's name is its timer's id: no policy can name them, only their group.
+    if let Some(group) = value["Fn::Sub"].as_str().and_then(|text| text.split_once(":schedule/${")) {
+        return (group.1.trim_end_matches("}/*").to_owned(), String::new());
+    }
     if let Some((id, part)) = value["Fn::Sub"]
         .as_str()
         .and_then(|text| text.strip_prefix("${"))

@@ -13,7 +13,7 @@ use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::operations::flow::{Consumers, Depths};
 use hostler_runtime::operations::telemetry::LogSample;
-use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Views};
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
 use hostler_runtime::state::shell::Shell;
 
 use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
@@ -109,6 +109,12 @@ impl Function {
         Ok(Arc::new(self.aws.queues()?))
     }
 
+    /// Where long timers wait; none where the deployment has no schedules.
+    #[must_use]
+    pub fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        self.aws.schedules().map(|schedules| Arc::new(schedules) as Arc<dyn Schedules>)
+    }
+
     /// The depths of the queues.
     ///
     /// # Errors
@@ -123,6 +129,14 @@ impl Function {
     /// [`SettingsError`].
     pub fn consumers(&self) -> Result<Arc<dyn Consumers>, SettingsError> {
         Ok(Arc::new(self.aws.consumers()?))
+    }
+
+    /// How many consumers all queues together have at the most.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn consumers_max(&self) -> Result<u16, SettingsError> {
+        self.aws.settings().consumers_max()
     }
 
     /// What producers ask before they produce.

@@ -83,6 +83,7 @@ impl Function {
     pub async fn relay<A: Application>(self) -> Result<(), Error> {
         let relay = Register::<A>::relay(self.bus()?, self.queues()?, self.clock());
         let relay = relay.keeping(self.internal_events()).signed_by(self.integrity());
+        let relay = relay.scheduling(self.schedules());
         self.serve_outbox(async move |records| relay_outbox(&relay, records).await).await
     }
 
@@ -91,7 +92,7 @@ impl Function {
     /// # Errors
     /// As [`Self::serve_queue`].
     pub async fn fire_timers(self) -> Result<(), Error> {
-        let handler = FireTimers { clock: self.clock(), queues: self.queues()? };
+        let handler = FireTimers { clock: self.clock(), queues: self.queues()?, schedules: self.schedules() };
         self.serve_queue(TIMERS_QUEUE, handler).await
     }
 
@@ -121,7 +122,7 @@ impl Function {
     pub async fn triage<A: Application>(self) -> Result<(), Error> {
         debug_assert!(Register::<A>::queues().any(|(queue, _)| queue.name == FAILURES_QUEUE));
         let triage = Register::<A>::triage(self.shell()?, self.queues()?, self.control()?);
-        let triage = triage.signed_by(self.integrity());
+        let triage = triage.signed_by(self.integrity()).publishing_on(self.bus()?);
         self.serve_triage(triage).await
     }
 
@@ -132,6 +133,7 @@ impl Function {
     pub async fn watch_flow<A: Application>(self) -> Result<(), Error> {
         let (depths, consumers) = (self.depths()?, self.consumers()?);
         let watch = Register::<A>::watch(self.shell()?, depths, consumers, self.control()?);
+        let watch = watch.sharing(self.consumers_max()?);
         self.serve_schedule(async || watch_flow(&watch).await).await
     }
 }

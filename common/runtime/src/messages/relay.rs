@@ -1,19 +1,30 @@
 //! From the outbox to the bus and the queues.
 //!
-//! Everything that a commit says it publishes is published at least once. The relay answers for each record
-//! itself: a transient failure fails the whole stream batch, which is then delivered again (consumers are
-//! idempotent); a record that can never be published is sent to the relay's failure queue, and the rest goes on.
+//! Everything that a commit says it publishes is published at least once. Targets (the bus, each queue) do not wait for one
+//! another. What a target does not take now is parked: it goes to the relay's failure queue with the target's name, from where
+//! triage sends it on. A record that can never be published goes there as well. The stream delivers a batch again only when the
+//! failure queue does not answer either, so that nothing that was taken is published, and billed, again for one broken target.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Commit, Envelope, Failure, StreamId};
-use jiff::Timestamp;
+use futures::future::join_all;
+use hostler_core::{Category, Commit, Envelope, Failure, StreamId, TimerFired};
+use uuid::Uuid;
 
+use crate::effects::deadline::Deadline;
+use crate::messages::batch::{CATEGORY, ORIGINAL, REASON};
 use crate::messages::integrity::Integrity;
-use crate::messages::timers::{TIMERS_QUEUE, timer_message};
-use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, attribute_text};
+use crate::messages::timers::{TIMERS_QUEUE, schedule, timer_message, waits_long};
+use crate::ports::{
+    Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, Schedules, attribute_text,
+};
+
+/// The name of the bus among the targets of parked messages. No queue has it.
+pub const BUS: &str = "event-bus";
+/// The attribute of a parked message that names its target: the bus, or a queue.
+pub const TARGET: &str = "target";
 
 /// How often entries that the service did not take are sent again within one batch.
 const TRIES_MAX: u32 = 3;
@@ -21,6 +32,8 @@ const TRIES_MAX: u32 = 3;
 const REASON_CHARS_MAX: usize = 1_000;
 /// The pause before sending again; doubled for each further time.
 const PAUSE_MS: u64 = 50;
+/// How long one target may take. The others do not wait for it, but the batch does; what it has not taken by then is parked.
+const TARGET_TIME: Duration = Duration::from_secs(15);
 
 /// One record of the outbox.
 #[derive(Debug)]
@@ -36,7 +49,7 @@ pub struct OutboxRecord {
 /// What one batch came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Relayed {
-    /// Commits that were published whole.
+    /// Commits that were published, apart from what is parked of them.
     pub commits: usize,
     /// Events published.
     pub events: usize,
@@ -44,7 +57,9 @@ pub struct Relayed {
     pub commands: usize,
     /// Timers set.
     pub timers: usize,
-    /// Records that went to the failure queue.
+    /// Events, commands, timers and change notices that their target did not take now. Triage sends them on.
+    pub parked: usize,
+    /// Records that can never be published, and went to the failure queue.
     pub failed: usize,
 }
 
@@ -53,6 +68,7 @@ pub struct Relayed {
 pub struct Relay {
     bus: Arc<dyn EventBus>,
     queues: Arc<dyn Queues>,
+    schedules: Option<Arc<dyn Schedules>>,
     clock: Arc<dyn Clock>,
     failure_queue: String,
     integrity: Arc<Integrity>,
@@ -67,14 +83,32 @@ struct ChangeNotices {
     categories: BTreeSet<String>,
 }
 
-/// A message and the record that it comes from.
+/// A message, its id, and the record that it comes from.
 struct OfRecord<T> {
     record: usize,
+    id: Uuid,
     message: T,
 }
 
+/// What a batch of records says, by target.
+#[derive(Default)]
+struct Said {
+    events: Vec<OfRecord<Envelope>>,
+    messages: BTreeMap<String, Vec<OfRecord<Outbound>>>,
+    timers: Vec<OfRecord<TimerFired>>,
+}
+
+/// Why records are given up, by their places in the batch.
+type GivenUp = BTreeMap<usize, String>;
+
+/// What a target did not take.
+struct Left {
+    given_up: GivenUp,
+    parked: Vec<OfRecord<Outbound>>,
+}
+
 impl Relay {
-    /// A relay that gives up on records into `failure_queue`.
+    /// A relay that parks and gives up into `failure_queue`.
     pub fn new(
         bus: Arc<dyn EventBus>,
         queues: Arc<dyn Queues>,
@@ -84,12 +118,20 @@ impl Relay {
         Self {
             bus,
             queues,
+            schedules: None,
             clock,
             failure_queue: failure_queue.into(),
             integrity: Arc::default(),
             change_notices: None,
             internal: BTreeSet::new(),
         }
+    }
+
+    /// Sets long timers by schedules. Without, they hop on their queue.
+    #[must_use]
+    pub fn scheduling(mut self, schedules: Option<Arc<dyn Schedules>>) -> Self {
+        self.schedules = schedules;
+        self
     }
 
     /// Sends change notices for streams of these categories: the newest event of each stream in a batch, straight to the
@@ -124,111 +166,189 @@ impl Relay {
     /// Publishes a batch of records.
     ///
     /// # Errors
-    /// [`Failure::Retryable`] when anything was not taken that may be taken later: the whole batch must be
+    /// [`Failure::Retryable`] when neither a target nor the failure queue took something: the whole batch must be
     /// delivered again.
     pub async fn relay(&self, records: &[OutboxRecord]) -> Result<Relayed, Failure> {
         let mut done = Relayed::default();
-        let mut given_up: BTreeMap<usize, String> = BTreeMap::new();
-        let mut events: Vec<OfRecord<Envelope>> = Vec::new();
-        let mut messages: BTreeMap<String, Vec<OfRecord<Outbound>>> = BTreeMap::new();
-        let mut changed: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
-        let now = self.clock.now();
-        for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
-            match commit {
-                Ok(commit) => {
-                    let published =
-                        commit.envelopes().filter(|event| !self.internal.contains(&event.event_type));
-                    events.extend(
-                        published.map(|event| OfRecord { record, message: self.integrity.signed(event) }),
-                    );
-                    if let Err(error) = self.collect_messages(record, commit, now, &mut messages) {
-                        given_up.insert(record, format!("cannot be written as JSON: {error}"));
-                    }
-                    // A commit may have no events: it changes nothing, and another one of the batch may.
-                    if !commit.events.is_empty() {
-                        let newest = changed.entry(&commit.stream).or_insert((record, commit));
-                        if newest.1.version <= commit.version {
-                            *newest = (record, commit);
-                        }
-                    }
-                    done.commands += commit.commands.len();
-                    done.timers += commit.timers.len();
-                }
-                Err(reason) => {
-                    given_up.insert(record, reason.clone());
-                }
-            }
+        let mut given_up = GivenUp::new();
+        let Said { events, messages, timers } = self.collect(records, &mut done, &mut given_up);
+        let queues = messages.into_iter().map(async |(queue, messages)| {
+            let send = async |messages: Vec<Outbound>| self.queues.send(&queue, &messages).await;
+            self.deliver(&queue, messages, send, Ok).await
+        });
+        let (on_bus, on_queues, waiting) =
+            futures::join!(self.publish(events), join_all(queues), self.set(timers));
+        let mut parked = Vec::new();
+        for left in on_queues.into_iter().chain([on_bus, waiting]) {
+            given_up.extend(left.given_up);
+            parked.extend(left.parked);
         }
-        for (record, commit) in changed.into_values() {
-            if let Err(error) = self.collect_change_notice(record, commit, &mut messages) {
-                given_up.insert(record, format!("cannot be written as JSON: {error}"));
-            }
-        }
-        done.events = events.len();
-        self.publish(events, &mut given_up).await?;
-        for (queue, messages) in messages {
-            self.send(&queue, messages, &mut given_up).await?;
-        }
+        done.parked = parked.len();
+        self.park(parked, &mut given_up).await?;
         self.give_up(records, &given_up).await?;
         done.failed = given_up.len();
         done.commits = records.len() - done.failed;
         Ok(done)
     }
 
-    async fn publish(
-        &self,
-        mut pending: Vec<OfRecord<Envelope>>,
-        given_up: &mut BTreeMap<usize, String>,
-    ) -> Result<(), Failure> {
-        for tries in 1..=TRIES_MAX {
-            if pending.is_empty() {
-                return Ok(());
+    /// Sorts what the records say by its targets.
+    fn collect(&self, records: &[OutboxRecord], done: &mut Relayed, given_up: &mut GivenUp) -> Said {
+        let mut said = Said::default();
+        let mut changed: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
+        let not_json = |error: serde_json::Error| format!("cannot be written as JSON: {error}");
+        for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
+            let commit = match commit {
+                Ok(commit) => commit,
+                Err(reason) => {
+                    given_up.insert(record, reason.clone());
+                    continue;
+                }
+            };
+            let published = commit.envelopes().filter(|event| !self.internal.contains(&event.event_type));
+            said.events.extend(published.map(|event| {
+                let id = event.event_id.0;
+                OfRecord { record, id, message: self.integrity.signed(event) }
+            }));
+            let timers = commit.timer_messages();
+            said.timers.extend(timers.map(|timer| {
+                let id = timer.timer_id.0;
+                OfRecord { record, id, message: self.integrity.signed(timer) }
+            }));
+            if let Err(error) = self.collect_commands(record, commit, &mut said.messages) {
+                given_up.insert(record, not_json(error));
             }
-            let batch: Vec<Envelope> = pending.iter().map(|from| from.message.clone()).collect();
-            let results = self.bus.publish(&batch).await;
-            pending = sort_out(pending, results, "the event bus", tries, given_up)?;
-            self.pause(tries, pending.len()).await;
+            // A commit may have no events: it changes nothing, and another one of the batch may.
+            if !commit.events.is_empty() {
+                let newest = changed.entry(&commit.stream).or_insert((record, commit));
+                if newest.1.version <= commit.version {
+                    *newest = (record, commit);
+                }
+            }
+            done.commands += commit.commands.len();
+            done.timers += commit.timers.len();
+        }
+        for (record, commit) in changed.into_values() {
+            if let Err(error) = self.collect_change_notice(record, commit, &mut said.messages) {
+                given_up.insert(record, not_json(error));
+            }
+        }
+        done.events = said.events.len();
+        said
+    }
+
+    async fn publish(&self, events: Vec<OfRecord<Envelope>>) -> Left {
+        let publish = async |events: Vec<Envelope>| self.bus.publish(&events).await;
+        let parked = |event: Envelope| {
+            let body = serde_json::to_string(&event)?;
+            Ok(Outbound { body, ..Outbound::default() })
+        };
+        self.deliver(BUS, events, publish, parked).await
+    }
+
+    /// Sets timers: those that wait long by schedules, the others, and what no schedule was made for, on their queue.
+    async fn set(&self, timers: Vec<OfRecord<TimerFired>>) -> Left {
+        let now = self.clock.now();
+        let (long, short): (Vec<_>, Vec<_>) =
+            timers.into_iter().partition(|timer| waits_long(timer.message.due_at, now));
+        let mut given_up = GivenUp::new();
+        let mut messages = Vec::new();
+        for OfRecord { record, id, message } in short.into_iter().chain(self.schedule(long).await) {
+            match timer_message(&message, now) {
+                Ok(message) => messages.push(OfRecord { record, id, message }),
+                Err(error) => {
+                    given_up.insert(record, format!("cannot be written as JSON: {error}"));
+                }
+            }
+        }
+        let send = async |messages: Vec<Outbound>| self.queues.send(TIMERS_QUEUE, &messages).await;
+        let mut left = self.deliver(TIMERS_QUEUE, messages, send, Ok).await;
+        left.given_up.extend(given_up);
+        left
+    }
+
+    /// Makes a schedule for each timer. Those that none was made for hop on their queue.
+    async fn schedule(&self, timers: Vec<OfRecord<TimerFired>>) -> Vec<OfRecord<TimerFired>> {
+        let Some(schedules) = self.schedules.as_deref() else { return timers };
+        let all: Vec<&TimerFired> = timers.iter().map(|timer| &timer.message).collect();
+        let made = schedule(&all, schedules, &self.clock).await;
+        timers.into_iter().zip(made).filter(|(_, made)| !made).map(|(timer, _)| timer).collect()
+    }
+
+    /// Sends to a target, and what it did not take again. `parked` makes the message that is parked.
+    async fn deliver<T: Clone>(
+        &self,
+        target: &str,
+        mut pending: Vec<OfRecord<T>>,
+        send: impl AsyncFn(Vec<T>) -> EntryResults,
+        parked: impl Fn(T) -> Result<Outbound, serde_json::Error>,
+    ) -> Left {
+        let mut left = Left { given_up: GivenUp::new(), parked: Vec::new() };
+        if pending.is_empty() {
+            return left;
+        }
+        let mut reason = format!("no answer within {} s", TARGET_TIME.as_secs());
+        let work = async {
+            for tries in 1..=TRIES_MAX {
+                let results = send(pending.iter().map(|from| from.message.clone()).collect()).await;
+                let sent = std::mem::take(&mut pending);
+                let why = sort_out(sent, results, target, &mut pending, &mut left.given_up);
+                let Some(why) = why else { return };
+                reason = why.to_string();
+                if tries < TRIES_MAX {
+                    self.clock.sleep(Duration::from_millis(PAUSE_MS << tries)).await;
+                }
+            }
+        };
+        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), TARGET_TIME).limit(work).await;
+        if in_time.is_ok() && pending.is_empty() {
+            return left;
+        }
+        tracing::error!(
+            target_name = target,
+            reason,
+            messages_parked = pending.len(),
+            "a target does not take what is said to it"
+        );
+        for OfRecord { record, id, message } in pending {
+            match parked(message) {
+                Ok(message) => {
+                    let message = with_target(message, target, id, &reason);
+                    left.parked.push(OfRecord { record, id, message });
+                }
+                Err(error) => {
+                    left.given_up.insert(record, format!("cannot be written as JSON: {error}"));
+                }
+            }
+        }
+        left
+    }
+
+    /// Parks messages. The record of one that the failure queue refuses for good, such as for its size, is given up.
+    async fn park(&self, parked: Vec<OfRecord<Outbound>>, given_up: &mut GivenUp) -> Result<(), Failure> {
+        let (places, messages): (Vec<usize>, Vec<Outbound>) =
+            parked.into_iter().map(|parked| (parked.record, parked.message)).unzip();
+        for (place, result) in places.into_iter().zip(self.to_failure_queue(messages).await?) {
+            if let Err(error) = result {
+                given_up.insert(place, format!("cannot be parked: {error}"));
+            }
         }
         Ok(())
     }
 
-    async fn send(
-        &self,
-        queue: &str,
-        mut pending: Vec<OfRecord<Outbound>>,
-        given_up: &mut BTreeMap<usize, String>,
-    ) -> Result<(), Failure> {
-        for tries in 1..=TRIES_MAX {
-            if pending.is_empty() {
-                return Ok(());
-            }
-            let batch: Vec<Outbound> = pending.iter().map(|from| from.message.clone()).collect();
-            let results = self.queues.send(queue, &batch).await;
-            pending = sort_out(pending, results, queue, tries, given_up)?;
-            self.pause(tries, pending.len()).await;
-        }
-        Ok(())
-    }
-
-    async fn pause(&self, tries: u32, pending: usize) {
-        if pending > 0 {
-            self.clock.sleep(Duration::from_millis(PAUSE_MS << tries)).await;
-        }
-    }
-
-    async fn give_up(
-        &self,
-        records: &[OutboxRecord],
-        given_up: &BTreeMap<usize, String>,
-    ) -> Result<(), Failure> {
+    async fn give_up(&self, records: &[OutboxRecord], given_up: &GivenUp) -> Result<(), Failure> {
         let failed: Vec<Outbound> = given_up
             .iter()
             .map(|(index, reason)| {
                 let record = &records[*index];
-                tracing::error!(position = record.position, reason, "outbox record cannot be published");
+                tracing::error!(
+                    position = record.position,
+                    reason,
+                    records_given_up = 1,
+                    "outbox record cannot be published"
+                );
                 let mut attributes: BTreeMap<String, String> = [
-                    ("reason", attribute_text(reason, REASON_CHARS_MAX)),
-                    ("category", "unknown".to_owned()),
+                    (REASON, attribute_text(reason, REASON_CHARS_MAX)),
+                    (CATEGORY, Category::Unknown.as_str().to_owned()),
                     ("position", record.position.clone()),
                 ]
                 .map(|(name, text)| (name.to_owned(), text))
@@ -241,14 +361,41 @@ impl Relay {
                 Outbound { body, delay_seconds: 0, attributes }
             })
             .collect();
-        if failed.is_empty() {
-            return Ok(());
-        }
-        // Not even the failure queue took it: keep the record in the stream.
-        match self.queues.send(&self.failure_queue, &failed).await.into_iter().find_map(Result::err) {
+        match self.to_failure_queue(failed).await?.into_iter().find_map(Result::err) {
             Some(error) => Err(Failure::retryable(error)),
             None => Ok(()),
         }
+    }
+
+    /// Sends to the failure queue, and says what it refused for good.
+    async fn to_failure_queue(&self, messages: Vec<Outbound>) -> Result<EntryResults, Failure> {
+        let mut results: EntryResults = vec![Ok(()); messages.len()];
+        let mut pending: Vec<(usize, Outbound)> = messages.into_iter().enumerate().collect();
+        for tries in 1..=TRIES_MAX {
+            if pending.is_empty() {
+                return Ok(results);
+            }
+            let batch: Vec<Outbound> = pending.iter().map(|(_, message)| message.clone()).collect();
+            let mut answers = self.queues.send(&self.failure_queue, &batch).await.into_iter();
+            let mut again = Vec::new();
+            for (place, message) in pending {
+                let answer =
+                    answers.next().unwrap_or_else(|| Err(EntryFailure::no_answer(&self.failure_queue)));
+                match answer {
+                    Err(error) if error.retryable && tries == TRIES_MAX => {
+                        // Not even the failure queue takes it: the batch stays in the stream.
+                        return Err(Failure::retryable(error));
+                    }
+                    Err(error) if error.retryable => again.push((place, message)),
+                    answer => results[place] = answer,
+                }
+            }
+            pending = again;
+            if !pending.is_empty() {
+                self.clock.sleep(Duration::from_millis(PAUSE_MS << tries)).await;
+            }
+        }
+        Ok(results)
     }
 
     fn collect_change_notice(
@@ -260,59 +407,67 @@ impl Relay {
         let Some(notices) = &self.change_notices else { return Ok(()) };
         let wanted = notices.categories.contains(commit.stream.category());
         let Some(event) = commit.envelopes().last().filter(|_| wanted) else { return Ok(()) };
+        let id = event.event_id.0;
         let body = serde_json::to_string(&self.integrity.signed(event))?;
         let message = Outbound { body, ..Outbound::default() };
-        messages.entry(notices.queue.clone()).or_default().push(OfRecord { record, message });
+        messages.entry(notices.queue.clone()).or_default().push(OfRecord { record, id, message });
         Ok(())
     }
 
-    fn collect_messages(
+    fn collect_commands(
         &self,
         record: usize,
         commit: &Commit,
-        now: Timestamp,
         messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
     ) -> Result<(), serde_json::Error> {
         for (queue, command) in commit.command_envelopes() {
+            let id = command.command_id.0;
             let command = self.integrity.signed(command);
             let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
-            messages.entry(queue.to_owned()).or_default().push(OfRecord { record, message });
-        }
-        for timer in commit.timer_messages() {
-            let message = timer_message(&self.integrity.signed(timer), now)?;
-            messages.entry(TIMERS_QUEUE.to_owned()).or_default().push(OfRecord { record, message });
+            messages.entry(queue.to_owned()).or_default().push(OfRecord { record, id, message });
         }
         Ok(())
     }
 }
 
-/// Keeps what is worth sending again, and notes what is not.
+/// A message as it is parked: with the target that did not take it, and an id that is the same each time it is parked.
+fn with_target(mut message: Outbound, target: &str, id: Uuid, reason: &str) -> Outbound {
+    message.delay_seconds = 0;
+    let reason = attribute_text(&format!("{target} did not take it: {reason}"), REASON_CHARS_MAX);
+    message.attributes.extend(
+        [
+            (TARGET, target.to_owned()),
+            (ORIGINAL, format!("{target}.{id}")),
+            (CATEGORY, Category::Transient.as_str().to_owned()),
+            (REASON, reason),
+        ]
+        .map(|(name, text)| (name.to_owned(), text)),
+    );
+    message
+}
+
+/// Keeps what is worth sending again in `again`, and notes what is not. Says why something is to be sent again.
 fn sort_out<T>(
     sent: Vec<OfRecord<T>>,
     results: EntryResults,
     target: &str,
-    tries: u32,
-    given_up: &mut BTreeMap<usize, String>,
-) -> Result<Vec<OfRecord<T>>, Failure> {
-    let mut again = Vec::new();
+    again: &mut Vec<OfRecord<T>>,
+    given_up: &mut GivenUp,
+) -> Option<EntryFailure> {
+    let mut why = None;
     let silent = || Err(EntryFailure::no_answer(target));
     let results = results.into_iter().chain(std::iter::repeat_with(silent));
     for (from, result) in sent.into_iter().zip(results) {
         match result {
             Ok(()) => {}
-            Err(error) if error.retryable && tries == TRIES_MAX => {
-                tracing::warn!(
-                    target_name = target,
-                    code = error.code,
-                    "outbox batch will be delivered again"
-                );
-                return Err(Failure::retryable(error));
+            Err(error) if error.retryable => {
+                again.push(from);
+                why = Some(error);
             }
-            Err(error) if error.retryable => again.push(from),
             Err(error) => {
                 given_up.insert(from.record, format!("{target} refused it for good: {error}"));
             }
         }
     }
-    Ok(again)
+    why
 }

@@ -1,11 +1,14 @@
 //! Flow control: looks at queues, puts more consumers to work where many messages wait, and tells producers to wait.
+//!
+//! How many consumers a queue has is asked each time and not remembered: whatever changed it, a deployment, a hand or a look
+//! that died half-way, the next look sets it right. The note in `control` is for producers and for people.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::flow::{FlowDecider, Level, Looked};
+use hostler_core::flow::{Consuming, FlowDecider, Level, Looked, Need, Scaling, scaling, share};
 use hostler_core::{Actor, CausationId, CorrelationId, Decider, Failure, StreamId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,12 @@ pub trait Depths: Send + Sync {
 /// Who works queues off.
 #[async_trait]
 pub trait Consumers: Send + Sync {
+    /// How many consumers a queue has.
+    ///
+    /// # Errors
+    /// When that is not to be learned now.
+    async fn concurrency(&self, queue: &str) -> Result<Consuming, EntryFailure>;
+
     /// Has so many consumers of a queue work at a time.
     ///
     /// # Errors
@@ -47,7 +56,7 @@ pub trait Consumers: Send + Sync {
 pub struct Applied {
     /// How far it lags behind.
     pub level: Level,
-    /// How many consumers work it off.
+    /// How many consumers it should have.
     pub concurrency: u16,
 }
 
@@ -63,13 +72,15 @@ pub struct Watch {
     control: Arc<dyn Control>,
     /// The queues, and how many consumers each has on a normal day.
     queues: Vec<(&'static str, u16)>,
+    /// How many consumers there are for all queues together.
+    consumers_max: u16,
     /// What commits name as their actor: the application's function.
     actor: Actor,
 }
 
 impl Watch {
-    /// A watch over these queues, with the number of consumers that each has on a normal day. `actor` is what its commits
-    /// name as their actor.
+    /// A watch over these queues, with the number of consumers that each has on a normal day, and as many for all of them as
+    /// there are in Lambda; [`Self::sharing`] says otherwise. `actor` is what its commits name as their actor.
     pub fn new(
         actor: &str,
         shell: Shell,
@@ -79,7 +90,15 @@ impl Watch {
         queues: impl IntoIterator<Item = (&'static str, u16)>,
     ) -> Self {
         let queues = queues.into_iter().collect();
-        Self { shell, depths, consumers, control, queues, actor: Actor(actor.to_owned()) }
+        let (consumers_max, actor) = (u16::MAX, Actor(actor.to_owned()));
+        Self { shell, depths, consumers, control, queues, consumers_max, actor }
+    }
+
+    /// Shares this many consumers out to all queues.
+    #[must_use]
+    pub fn sharing(mut self, consumers_max: u16) -> Self {
+        self.consumers_max = consumers_max;
+        self
     }
 
     /// Looks at each queue once. One that cannot be looked at, or changed, does not keep the others from it; it has its
@@ -89,19 +108,45 @@ impl Watch {
     /// [`Failure`] of the last queue that failed.
     pub async fn look(&self) -> Result<Flow, Failure> {
         let mut failed = None;
-        for (queue, usual) in &self.queues {
-            if let Err(failure) = self.look_at(queue, *usual).await {
-                tracing::warn!(queue, error = failure.chain(), "the queue was not looked after");
+        // Only what a queue that does not answer was the last time: the look does not depend on it.
+        let noted = self.flow().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was noted of the queues cannot be read");
+            Flow::new()
+        });
+        let mut levels = Vec::with_capacity(self.queues.len());
+        for (queue, _) in &self.queues {
+            let level = self.level(queue).await.map_err(|failure| {
+                tracing::warn!(queue, error = failure.chain(), "the queue was not looked at");
+                failed = Some(failure);
+            });
+            levels.push(level.ok());
+        }
+        let needs = self.queues.iter().zip(&levels).map(|((queue, usual), level)| {
+            let before = || noted.get(*queue).map_or(Level::Normal, |applied| applied.level);
+            Need { level: level.unwrap_or_else(before), usual: *usual }
+        });
+        let shares = share(&needs.collect::<Vec<_>>(), self.consumers_max);
+        let mut wanted = Flow::new();
+        for (((queue, _), level), concurrency) in self.queues.iter().zip(levels).zip(shares) {
+            // What is not known is left as it is.
+            let Some(level) = level else { continue };
+            wanted.insert((*queue).to_owned(), Applied { level, concurrency });
+            if let Err(failure) = self.scale(queue, concurrency).await {
+                tracing::warn!(queue, error = failure.chain(), "the queue's consumers were not looked after");
                 failed = Some(failure);
             }
         }
+        if let Err(failure) = self.note(&wanted).await {
+            failed = Some(failure);
+        }
         match failed {
             Some(failure) => Err(failure),
-            None => Ok(self.flow().await?),
+            None => Ok(wanted),
         }
     }
 
-    async fn look_at(&self, queue: &'static str, usual: u16) -> Result<(), Failure> {
+    /// Measures a queue.
+    async fn level(&self, queue: &'static str) -> Result<Level, Failure> {
         let lag = self.depths.waiting(queue).await.map_err(Failure::retryable)?;
         let stream = StreamId::new(FlowDecider::CATEGORY, queue).map_err(Failure::invalid)?;
         let cause = Cause {
@@ -114,22 +159,42 @@ impl Watch {
         let looked = Looked { queue: queue.to_owned(), lag };
         let level = self.shell.execute::<FlowDecider>(&stream, &cause, &looked).await?.fold.state;
         tracing::info!(queue, lag, level = level.name(), "queue");
-        let wanted = Applied { level, concurrency: level.concurrency(usual) };
-        let flow = self.flow().await?;
-        let applied =
-            flow.get(queue).copied().unwrap_or(Applied { level: Level::Normal, concurrency: usual });
-        if applied == wanted {
-            return Ok(());
-        }
-        // First done, then noted: whoever dies in between does it again.
-        if applied.concurrency != wanted.concurrency {
-            self.consumers.set_concurrency(queue, wanted.concurrency).await.map_err(Failure::retryable)?;
-        }
-        self.note(queue, wanted).await
+        Ok(level)
     }
 
-    async fn note(&self, queue: &str, applied: Applied) -> Result<(), Failure> {
-        let note = |flow: &mut Flow| flow.insert(queue.to_owned(), applied) != Some(applied);
+    /// Has a queue have so many consumers.
+    async fn scale(&self, queue: &str, wanted: u16) -> Result<(), Failure> {
+        let has = self.consumers.concurrency(queue).await.map_err(Failure::retryable)?;
+        match scaling(has, wanted) {
+            Scaling::Keep => {}
+            Scaling::Wait => {
+                tracing::info!(queue, wanted, "its consumers are being changed: the next look goes on")
+            }
+            Scaling::Set(consumers) => {
+                tracing::info!(queue, from = ?has.maximum, to = consumers, "consumers");
+                self.consumers.set_concurrency(queue, consumers).await.map_err(Failure::retryable)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what there is to know. On a normal day that is nothing, and nothing is written.
+    async fn note(&self, wanted: &Flow) -> Result<(), Failure> {
+        let usual: Flow = self
+            .queues
+            .iter()
+            .map(|(queue, usual)| {
+                ((*queue).to_owned(), Applied { level: Level::Normal, concurrency: *usual })
+            })
+            .collect();
+        let note = |flow: &mut Flow| {
+            let known = |queue: &String| flow.get(queue).or(usual.get(queue)).copied();
+            let is_new = wanted.iter().any(|(queue, applied)| known(queue) != Some(*applied));
+            if is_new {
+                flow.extend(wanted.iter().map(|(queue, applied)| (queue.clone(), *applied)));
+            }
+            is_new
+        };
         update(&*self.control, KEY, note).await?;
         Ok(())
     }

@@ -87,6 +87,8 @@ pub struct Told {
     pub commands: u64,
     /// Timers set again.
     pub timers: u64,
+    /// Events, commands, timers and notices that were not taken now; triage sends them on.
+    pub parked: u64,
     /// Commits that cannot be published; they are in the relay's failure queue.
     pub failed: u64,
 }
@@ -225,6 +227,7 @@ impl Replayer {
                 told.events += done.events as u64;
                 told.commands += done.commands as u64;
                 told.timers += done.timers as u64;
+                told.parked += done.parked as u64;
                 told.failed += done.failed as u64;
                 progress(&told);
                 self.pace(records.len()).await;

@@ -20,7 +20,9 @@ use crate::messages::batch::{
 };
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
-use crate::ports::{EntryFailure, Outbound, PortError, Queues, Row, StoreError, attribute_text};
+use crate::messages::relay::{BUS, TARGET};
+use crate::operations::parked::{PARKED_TRIES_MAX, given_up_batch, is_own};
+use crate::ports::{EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text};
 use crate::register::{self, Failures, Shown};
 use crate::state::history::Fold;
 use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
@@ -42,6 +44,8 @@ pub type KeyOf = fn(&Incoming) -> Option<String>;
 pub struct Triage {
     shell: Shell,
     queues: Arc<dyn Queues>,
+    /// Where the relay's parked events go.
+    bus: Option<Arc<dyn EventBus>>,
     ordering: OrderingKeys,
     /// By queue, where order is kept: a message that its queue gave up itself does not carry its key.
     keys: BTreeMap<&'static str, KeyOf>,
@@ -59,7 +63,15 @@ impl Triage {
         keys: impl IntoIterator<Item = (&'static str, KeyOf)>,
     ) -> Self {
         let keys = keys.into_iter().collect();
-        Self { shell, queues, ordering, keys, without_queue: BTreeSet::new(), integrity: Arc::default() }
+        let (without_queue, integrity) = (BTreeSet::new(), Arc::default());
+        Self { shell, queues, bus: None, ordering, keys, without_queue, integrity }
+    }
+
+    /// Publishes what the relay could not publish on this bus.
+    #[must_use]
+    pub fn publishing_on(mut self, bus: Arc<dyn EventBus>) -> Self {
+        self.bus = Some(bus);
+        self
     }
 
     /// Names an origin of dead letters that is no queue, such as the relay: nothing is ever put back on it.
@@ -106,7 +118,26 @@ impl Triage {
     }
 
     async fn take(&self, origin: &str, record: &Record) -> Result<(), Failure> {
-        let (failure, dead_letter) = self.read(origin, record);
+        let (failure, mut dead_letter) = self.read(origin, record);
+        if let Some(target) = self.target(origin, record) {
+            // Parked by the relay. As long as its target may come back it waits here, at the price of a receive. Recording each
+            // message would write more than the relay did. What triage itself has said is never recorded: where its own queue is
+            // what is away, each record would be the next to be parked.
+            let parked = Outbound { body: record.body.clone(), ..Outbound::default() };
+            match self.send(target, parked).await {
+                Ok(()) => return Ok(()),
+                Err(error @ Failure::Retryable { .. }) if receive_count(record) < PARKED_TRIES_MAX => {
+                    return Err(error);
+                }
+                Err(error) if is_own(target, &record.body) => return Err(error),
+                Err(error) => {
+                    if let Failure::Terminal { category, .. } = &error {
+                        dead_letter.category = Some(*category);
+                    }
+                    dead_letter.reason = attribute_text(&error.chain(), REASON_CHARS_MAX);
+                }
+            }
+        }
         let message = Incoming::decode(&dead_letter.body).ok();
         // A dead letter that is delivered twice is recorded once: its id on the dead-letter queue is the cause. The prefix
         // is part of stored causes.
@@ -143,6 +174,11 @@ impl Triage {
         self.send(&crate::messages::batch::dead_letter_queue(FAILURES_QUEUE), copy).await
     }
 
+    /// The target of a message that the relay has parked.
+    fn target<'a>(&self, origin: &str, record: &'a Record) -> Option<&'a str> {
+        attribute(record, TARGET).filter(|_| self.without_queue.contains(origin))
+    }
+
     /// What a record of a dead-letter queue tells.
     fn read(&self, origin: &str, record: &Record) -> (FailureId, DeadLetter) {
         let body = record.body.clone();
@@ -158,10 +194,12 @@ impl Triage {
             (None, Err(_)) => Some(Category::Validation),
             (None, Ok(_)) => None,
         };
-        let resendable = !self.without_queue.contains(origin);
+        let target = self.target(origin, record);
+        let resendable = target.is_some() || !self.without_queue.contains(origin);
         let unsaid = || match &decoded {
             // A rule of the bus says so in its own words.
             _ if said("ERROR_MESSAGE").is_some() => said("ERROR_MESSAGE").unwrap_or_default(),
+            Err(_) if let Some(batch) = given_up_batch(&body) => batch,
             Err(error) => error.to_string(),
             Ok(_) => format!(
                 "received {} times and never done with: its function crashed, ran out of time, or failed each time; look for the correlation id in its log",
@@ -171,7 +209,7 @@ impl Triage {
         let message = decoded.as_ref().ok();
         let key = said(KEY).or_else(|| self.keys.get(origin).and_then(|key| message.and_then(key)));
         let dead_letter = DeadLetter {
-            queue: origin.to_owned(),
+            queue: target.unwrap_or(origin).to_owned(),
             message_type: message.map_or("unreadable", Incoming::type_name).to_owned(),
             category,
             reason: said(REASON).unwrap_or_else(unsaid),
@@ -220,7 +258,7 @@ impl Triage {
     }
 
     /// Puts a copy back on the queue that the message failed on.
-    async fn resend(&self, failure: &FailureId, resend: u32) -> Result<(), Failure> {
+    async fn resend(&self, failure: &FailureId, resend: u32, cause: Cause) -> Result<(), Failure> {
         let state = self.shell.load::<FailureDecider>(&stream(failure)).await?.state;
         let Some(failed) = state.failed else { return Ok(()) };
         if failed.status != FailureStatus::Resent || failed.resends != resend {
@@ -234,13 +272,40 @@ impl Triage {
             false => failed.dead_letter.body,
         };
         let copy = Outbound { body, delay_seconds: 0, attributes };
-        self.send(&failed.dead_letter.queue, copy).await
+        let queue = &failed.dead_letter.queue;
+        self.send(queue, copy).await?;
+        if queue == BUS {
+            // Nobody tells triage that a copy on the bus was handled.
+            let resolve = FailureInput::Resolve { failure: failure.clone(), ordering_key: None };
+            self.tell(failure, &cause, &resolve).await?;
+        }
+        Ok(())
     }
 
     async fn send(&self, queue: &str, message: Outbound) -> Result<(), Failure> {
+        if queue == BUS {
+            return self.publish(&message.body).await;
+        }
         match self.queues.send(queue, &[message]).await.into_iter().next() {
             Some(sent) => Ok(sent?),
             None => Err(EntryFailure::no_answer(queue).into()),
+        }
+    }
+}
+
+impl Triage {
+    async fn publish(&self, event: &str) -> Result<(), Failure> {
+        let bus = self
+            .bus
+            .as_ref()
+            .ok_or_else(|| Failure::retryable("this function was given no bus to publish on"))?;
+        let event = match Incoming::decode(event)? {
+            Incoming::Event(event) => event,
+            other => return Err(other.misplaced("an event")),
+        };
+        match bus.publish(&[*event]).await.into_iter().next() {
+            Some(published) => Ok(published?),
+            None => Err(EntryFailure::no_answer(BUS).into()),
         }
     }
 }
@@ -267,7 +332,7 @@ impl Triage {
             }
             Incoming::Command(_) => match message.command::<FailureCommand>()? {
                 FailureCommand::ResendFailure { failure, resend } => {
-                    return self.resend(&failure, resend).await;
+                    return self.resend(&failure, resend, Cause::of(message)).await;
                 }
                 FailureCommand::ResolveFailure { failure, ordering_key } => {
                     (failure.clone(), FailureInput::Resolve { failure, ordering_key })

@@ -118,6 +118,31 @@ pub trait Queues: Send + Sync {
     async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure>;
 }
 
+/// The longest name of a schedule.
+pub const SCHEDULE_NAME_MAX: usize = 64;
+
+/// A message that is to be put on the timers' queue once, at a later time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Names it: [`SCHEDULE_NAME_MAX`] characters at most, of letters, digits and `- _ .`.
+    pub name: String,
+    /// When, to a second. It is never sent earlier, and may be sent a minute later.
+    pub at: Timestamp,
+    /// The message's body, JSON.
+    pub body: String,
+}
+
+/// What sends messages at a time further away than a queue can delay them.
+#[async_trait]
+pub trait Schedules: Send + Sync {
+    /// Has a message sent at its time. A schedule of the same name is taken for the same one: it stays as it is, and that is
+    /// success. Once it was sent it is gone. It may be sent more than once.
+    ///
+    /// # Errors
+    /// When it was not taken, or there was no answer.
+    async fn create(&self, schedule: &Schedule) -> Result<(), EntryFailure>;
+}
+
 /// A row of a read model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

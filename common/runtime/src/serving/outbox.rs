@@ -9,7 +9,7 @@ use crate::messages::batch::Handler;
 use crate::messages::relay::{OutboxRecord, Relay, Relayed};
 use crate::messages::timers::fire;
 use crate::operations::flow::Watch;
-use crate::ports::{Clock, Queues};
+use crate::ports::{Clock, Queues, Schedules};
 
 /// Relays one batch of the events table's stream.
 ///
@@ -22,6 +22,7 @@ pub async fn relay_outbox(relay: &Relay, records: &[OutboxRecord]) -> Result<Rel
         events = done.events,
         commands = done.commands,
         timers = done.timers,
+        parked = done.parked,
         failed = done.failed,
         "outbox relayed"
     );
@@ -40,19 +41,21 @@ pub async fn watch_flow(watch: &Watch) {
     }
 }
 
-/// Delivers timers that are due to their owners, and has the others wait for another hop.
+/// Delivers timers that are due to their owners, and has the others wait: in a schedule, or for another hop.
 pub struct FireTimers {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where timers wait, and where they are delivered.
     pub queues: Arc<dyn Queues>,
+    /// Where those wait that are not due for long. Without, they hop on their queue.
+    pub schedules: Option<Arc<dyn Schedules>>,
 }
 
 #[async_trait]
 impl Handler for FireTimers {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let Incoming::Timer(timer) = message else { return Err(message.misplaced("a timer")) };
-        let fired = fire(timer, self.clock.now(), &*self.queues).await?;
+        let fired = fire(timer, self.clock.now(), &*self.queues, self.schedules.as_deref()).await?;
         tracing::info!(timer = timer.name, stream = %timer.stream, outcome = ?fired, "timer");
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::flow::Level;
+use hostler_core::flow::{Consuming, Level};
 use hostler_runtime::operations::flow::{Backpressure, Consumers, Depths, Overload, Produce, Watch};
 use hostler_runtime::ports::{Clock, EntryFailure};
 use hostler_runtime::state::shell::Shell;
@@ -19,6 +19,8 @@ use serde_json::json;
 struct Lambda {
     waiting: Arc<Mutex<BTreeMap<String, u64>>>,
     consumers: Arc<Mutex<Vec<(String, u16)>>>,
+    /// What mappings have that nobody has set yet: 20 for orders, 10 for letters.
+    mappings: Arc<Mutex<BTreeMap<String, Consuming>>>,
     broken: Arc<Mutex<bool>>,
 }
 
@@ -35,12 +37,25 @@ impl Depths for Lambda {
 
 #[async_trait]
 impl Consumers for Lambda {
-    async fn set_concurrency(&self, queue: &str, consumers: u16) -> Result<(), EntryFailure> {
+    async fn concurrency(&self, queue: &str) -> Result<Consuming, EntryFailure> {
         if *self.broken.lock().unwrap() {
             return Err(away());
         }
+        let maximum = if queue == "orders" { 20 } else { 10 };
+        let deployed = Consuming { maximum: Some(maximum), changing: false };
+        Ok(self.mappings.lock().unwrap().get(queue).copied().unwrap_or(deployed))
+    }
+
+    async fn set_concurrency(&self, queue: &str, consumers: u16) -> Result<(), EntryFailure> {
+        self.set(queue, Some(consumers), false);
         self.consumers.lock().unwrap().push((queue.to_owned(), consumers));
         Ok(())
+    }
+}
+
+impl Lambda {
+    fn set(&self, queue: &str, maximum: Option<u16>, changing: bool) {
+        self.mappings.lock().unwrap().insert(queue.to_owned(), Consuming { maximum, changing });
     }
 }
 
@@ -130,12 +145,83 @@ async fn what_could_not_be_done_is_done_at_the_next_look_and_keeps_nothing_else_
     assert!(fixture.watch.look().await.is_err(), "one queue does not answer");
     assert_eq!(fixture.consumers(), [("letters".to_owned(), 20)]);
     fixture.wait("orders", 20_000);
-    // It dies between doing and noting: done again it does no harm.
-    fixture.control.faults().fail_next(1);
-    assert!(fixture.watch.look().await.is_err());
     let flow = fixture.watch.look().await.unwrap();
     assert_eq!((flow["orders"].level, flow["orders"].concurrency), (Level::Scale, 40));
+    assert_eq!(fixture.consumers(), [("letters".to_owned(), 20), ("orders".to_owned(), 40)]);
     assert_eq!(fixture.changes().len(), 2, "the level has changed once each");
+}
+
+#[tokio::test]
+async fn consumers_that_were_changed_by_hand_are_set_right_whatever_was_noted() {
+    let fixture = Fixture::new();
+    let orders = |consumers| ("orders".to_owned(), consumers);
+    // Nothing was ever noted, and somebody has turned the queue down.
+    fixture.lambda.set("orders", Some(2), false);
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers(), [orders(20)]);
+    fixture.wait("orders", 12_000);
+    fixture.watch.look().await.unwrap();
+    // A deployment has set what the template says; the note says 40.
+    fixture.lambda.set("orders", Some(20), false);
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers(), [orders(20), orders(40), orders(40)]);
+    // The limit was taken away altogether.
+    fixture.lambda.set("orders", None, false);
+    fixture.watch.look().await.unwrap();
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers().len(), 4);
+}
+
+#[tokio::test]
+async fn a_wrong_or_unreadable_note_changes_nothing() {
+    let fixture = Fixture::new();
+    let note = json!({ "orders": { "level": "emergency", "concurrency": 100 } });
+    let put = async |note, revision| {
+        let key = hostler_runtime::operations::flow::KEY;
+        hostler_runtime::ports::Control::put(&fixture.control, key, &note, revision).await.unwrap()
+    };
+    assert!(put(note, 0).await);
+    let flow = fixture.watch.look().await.unwrap();
+    assert_eq!((flow["orders"].level, flow["orders"].concurrency), (Level::Normal, 20));
+    assert_eq!(fixture.consumers(), [], "the mapping has what it should have");
+    assert!(put(json!("of another form"), 2).await);
+    fixture.wait("orders", 12_000);
+    assert!(fixture.watch.look().await.is_err(), "the note cannot be written");
+    assert_eq!(fixture.consumers(), [("orders".to_owned(), 40)], "and the consumers work all the same");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_being_changed_is_left_for_the_next_look() {
+    let fixture = Fixture::new();
+    fixture.wait("orders", 12_000);
+    fixture.lambda.set("orders", Some(20), true);
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers(), []);
+    fixture.lambda.set("orders", Some(20), false);
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers(), [("orders".to_owned(), 40)]);
+}
+
+#[tokio::test]
+async fn a_call_that_fails_keeps_only_its_own_queue_from_it() {
+    let fixture = Fixture::new();
+    fixture.wait("orders", 12_000);
+    *fixture.lambda.broken.lock().unwrap() = true;
+    assert!(fixture.watch.look().await.is_err());
+    *fixture.lambda.broken.lock().unwrap() = false;
+    fixture.watch.look().await.unwrap();
+    assert_eq!(fixture.consumers(), [("orders".to_owned(), 40)]);
+}
+
+#[tokio::test]
+async fn all_queues_together_get_no_more_consumers_than_there_are() {
+    let fixture = Fixture::new();
+    let watch = fixture.watch.clone().sharing(60);
+    fixture.wait("orders", 60_000);
+    fixture.wait("letters", 60_000);
+    let flow = watch.look().await.unwrap();
+    let consumers: Vec<u16> = flow.values().map(|applied| applied.concurrency).collect();
+    assert_eq!(consumers, [20, 40], "letters and orders: each five times as many, less their share");
 }
 
 #[tokio::test]

@@ -1,13 +1,17 @@
-//! The relay: everything that a commit says it publishes is published at least once, whatever fails.
+//! The relay: everything that a commit says it publishes is published at least once, whatever fails, and no target waits for
+//! another.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_core::{Commit, Envelope, Failure, RecordedTimer, TimerId};
-use hostler_runtime::messages::relay::{OutboxRecord, Relay, Relayed};
-use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues};
-use hostler_testkit::memory::{MemoryBus, MemoryQueues, outbox_records};
+use hostler_core::{Commit, Envelope, Failure, Incoming, RecordedTimer, TimerId};
+use hostler_runtime::messages::relay::{BUS, OutboxRecord, Relay, Relayed, TARGET};
+use hostler_runtime::messages::timers::{Fired, TIMERS_QUEUE, fire};
+use hostler_runtime::ports::{
+    Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, Schedule, Schedules,
+};
+use hostler_testkit::memory::{MemoryBus, MemoryQueues, MemorySchedules, outbox_records};
 use hostler_testkit::{TestClock, sample};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -34,6 +38,21 @@ impl Fixture {
         self.relay.relay(&outbox_records(commits)).await
     }
 
+    fn queue_is_gone(&self, queue: &str) {
+        let failure = EntryFailure {
+            retryable: true,
+            code: "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+            message: "it is not there".to_owned(),
+        };
+        self.queues.refuse(queue, failure);
+    }
+
+    /// The targets of what is parked.
+    fn parked(&self) -> Vec<String> {
+        let parked = self.queues.peek(FAILURE_QUEUE).into_iter();
+        parked.map(|message| message.attributes[TARGET].clone()).collect()
+    }
+
     fn published(&self) -> usize {
         self.bus.published().len()
     }
@@ -58,7 +77,7 @@ async fn everything_that_a_commit_says_is_published() {
     let fixture = Fixture::new();
     let commits = commits(7);
     let done = fixture.relay(commits.clone()).await.unwrap();
-    assert_eq!(done, Relayed { commits: 7, events: 14, commands: 7, timers: 7, failed: 0 });
+    assert_eq!(done, Relayed { commits: 7, events: 14, commands: 7, timers: 7, parked: 0, failed: 0 });
     let said: Vec<Envelope> = commits.iter().flat_map(Commit::envelopes).collect();
     assert_eq!(fixture.bus.published(), said, "in their order");
     let commands: Vec<String> = fixture.queues.peek("pack-order").into_iter().map(|sent| sent.body).collect();
@@ -103,16 +122,12 @@ async fn a_commit_without_events_hides_no_event_before_it() {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_not_taken_brings_the_batch_again() {
+async fn a_notice_that_is_not_taken_is_parked() {
     let fixture = Fixture::new();
     let relay = fixture.relay.clone().notifying("orders", ["order"]);
-    fixture.queues.faults().fail_next(3);
-    let mut commit = sample::commit("order#1", 1);
-    (commit.commands, commit.timers) = (Vec::new(), Vec::new());
-    let records = outbox_records([commit]);
-    assert!(matches!(relay.relay(&records).await, Err(Failure::Retryable { .. })));
-    relay.relay(&records).await.unwrap();
-    assert_eq!(fixture.queues.len("orders"), 1);
+    fixture.queue_is_gone("orders");
+    relay.relay(&outbox_records([sample::commit("order#1", 1)])).await.unwrap();
+    assert_eq!(fixture.parked(), ["orders"]);
 }
 
 #[tokio::test]
@@ -151,22 +166,123 @@ async fn only_the_failed_entries_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_fails_the_whole_batch() {
+async fn a_broken_queue_holds_nobody_back() {
     let fixture = Fixture::new();
-    fixture.bus.faults().fail_next(3);
-    let failure = fixture.relay(commits(2)).await.unwrap_err();
-    assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
-    assert_eq!(fixture.queues.len(FAILURE_QUEUE), 0, "what may pass is nobody's dead letter");
-    // The stream delivers the batch again.
-    assert_eq!(fixture.relay(commits(2)).await.unwrap().commits, 2);
+    let relay = fixture.relay.clone().notifying("orders", ["order"]);
+    fixture.queue_is_gone("pack-order");
+    let commits = commits(3);
+    let done = relay.relay(&outbox_records(commits.clone())).await.unwrap();
+    assert_eq!((done.commits, done.parked, done.failed), (3, 3, 0));
+    // All others have theirs by the same call, and by one call each: nothing is billed again.
+    let said: Vec<Envelope> = commits.iter().flat_map(Commit::envelopes).collect();
+    assert_eq!(fixture.bus.published(), said);
+    assert_eq!((fixture.queues.len("timers"), fixture.queues.len("orders")), (3, 1));
+    assert_eq!(fixture.parked(), ["pack-order"; 3]);
+    let parked = fixture.queues.peek(FAILURE_QUEUE);
+    let commands: Vec<String> = commits
+        .iter()
+        .flat_map(Commit::command_envelopes)
+        .map(|(_, command)| serde_json::to_string(&command).unwrap())
+        .collect();
+    assert_eq!(parked.iter().map(|message| message.body.clone()).collect::<Vec<_>>(), commands, "whole");
+    assert!(parked[0].attributes["reason"].contains("NonExistentQueue"), "{:?}", parked[0].attributes);
+    // A batch that comes again parks the same under the same ids.
+    relay.relay(&outbox_records(commits)).await.unwrap();
+    let ids: BTreeSet<String> = fixture
+        .queues
+        .peek(FAILURE_QUEUE)
+        .into_iter()
+        .map(|parked| parked.attributes["originalMessageId"].clone())
+        .collect();
+    assert_eq!(ids.len(), 3);
 }
 
 #[tokio::test]
-async fn a_queue_that_does_not_answer_fails_the_whole_batch_too() {
+async fn a_bus_that_throttles_holds_nobody_back() {
     let fixture = Fixture::new();
-    fixture.queues.faults().fail_next(3);
+    fixture.bus.faults().fail_next(3);
+    let done = fixture.relay(commits(2)).await.unwrap();
+    assert_eq!((done.parked, fixture.published()), (4, 0));
+    assert_eq!((fixture.queues.len("pack-order"), fixture.queues.len("timers")), (2, 2));
+    assert_eq!(fixture.parked(), [BUS; 4]);
+    // The next batch is published: nothing waits for what is parked.
+    assert_eq!(fixture.relay(commits(2)).await.unwrap().parked, 0);
+    assert_eq!(fixture.published(), 4);
+}
+
+#[tokio::test]
+async fn what_passes_within_a_few_tries_is_not_parked() {
+    let fixture = Fixture::new();
+    fixture.bus.faults().fail_next(2);
+    assert_eq!(fixture.relay(commits(2)).await.unwrap().parked, 0);
+    assert_eq!(fixture.published(), 4);
+}
+
+#[tokio::test]
+async fn timers_that_their_queue_does_not_take_are_parked_and_the_rest_goes_on() {
+    let fixture = Fixture::new();
+    fixture.queue_is_gone("timers");
+    assert_eq!(fixture.relay(commits(2)).await.unwrap().parked, 2);
+    assert_eq!((fixture.published(), fixture.queues.len("pack-order")), (4, 2));
+    assert_eq!(fixture.parked(), ["timers"; 2]);
+}
+
+#[tokio::test]
+async fn only_when_the_failure_queue_does_not_take_it_either_the_batch_comes_again() {
+    let fixture = Fixture::new();
+    fixture.queue_is_gone("pack-order");
+    fixture.queue_is_gone(FAILURE_QUEUE);
     let failure = fixture.relay(commits(2)).await.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
+    fixture.queues.accept(FAILURE_QUEUE);
+    assert_eq!(fixture.relay(commits(2)).await.unwrap().parked, 2);
+}
+
+/// Queues of which one never answers.
+struct Silent(MemoryQueues);
+
+#[async_trait]
+impl Queues for Silent {
+    async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        if queue == "pack-order" {
+            std::future::pending::<()>().await;
+        }
+        self.0.send(queue, messages).await
+    }
+
+    async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
+        self.0.change_visibility(queue, receipt, seconds).await
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_never_answers_is_given_up_in_time_and_nobody_waits_for_it() {
+    let fixture = Fixture::new();
+    let relay = relay(fixture.bus.clone(), Silent(fixture.queues.clone()), &fixture.clock);
+    let records = outbox_records(commits(1));
+    let others = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((fixture.published(), fixture.queues.len("timers")), (2, 1), "without a second passing");
+        fixture.clock.advance_seconds(15);
+    };
+    let (done, ()) = tokio::join!(relay.relay(&records), others);
+    assert_eq!(done.unwrap().parked, 1);
+    assert!(fixture.queues.peek(FAILURE_QUEUE)[0].attributes["reason"].contains("no answer within"));
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_parked_gives_its_record_up() {
+    let fixture = Fixture::new();
+    fixture.queue_is_gone("pack-order");
+    let mut commit = sample::full_commit("order#1", 1);
+    commit.commands[0].data = json!({ "text": "x".repeat(262_000) }).into();
+    let done = fixture.relay([commit]).await.unwrap();
+    assert_eq!((done.parked, done.failed, done.commits), (1, 1, 0));
+    let given_up = fixture.queues.peek(FAILURE_QUEUE);
+    assert_eq!(given_up.len(), 1);
+    assert!(given_up[0].attributes["reason"].contains("cannot be parked"), "{:?}", given_up[0].attributes);
 }
 
 #[tokio::test]
@@ -209,7 +325,7 @@ async fn a_failure_queue_that_does_not_answer_keeps_the_batch_in_the_stream() {
     let fixture = Fixture::new();
     let mut records = outbox_records(commits(1));
     records[0].commit = Err("unreadable".to_owned());
-    fixture.queues.faults().fail_next(1);
+    fixture.queues.faults().fail_next(3);
     assert!(matches!(fixture.relay.relay(&records).await, Err(Failure::Retryable { .. })));
     assert_eq!(fixture.relay.relay(&records).await.unwrap().failed, 1, "it is tried again with the batch");
     assert_eq!(fixture.queues.len(FAILURE_QUEUE), 1);
@@ -266,6 +382,124 @@ async fn a_timer_waits_for_as_long_as_one_hop_can() {
     let mut delays: Vec<u16> = fixture.queues.peek("timers").iter().map(delay).collect();
     delays.sort_unstable();
     assert_eq!(delays, [0, 0, 1, 899, 900, 900, 900]);
+}
+
+fn timer_in(clock: &TestClock, stream: &str, seconds: i64) -> Commit {
+    let mut commit = sample::full_commit(stream, 1);
+    commit.commands.clear();
+    commit.timers = vec![RecordedTimer {
+        timer_id: TimerId(Uuid::now_v7()),
+        name: format!("in-{seconds}"),
+        due_at: clock.now() + SignedDuration::from_secs(seconds),
+        deliver_to: "orders".to_owned(),
+    }];
+    commit
+}
+
+#[tokio::test]
+async fn a_timer_that_waits_long_waits_in_a_schedule_and_one_that_does_not_on_its_queue() {
+    let fixture = Fixture::new();
+    let schedules = MemorySchedules::new(&fixture.clock, &fixture.queues);
+    let relay = fixture.relay.clone().scheduling(Some(Arc::new(schedules.clone())));
+    for (seconds, scheduled) in [(900, 0), (901, 1), (172_800, 2)] {
+        let commit = timer_in(&fixture.clock, "order#1", seconds);
+        // The stream may deliver it twice.
+        relay.relay(&outbox_records([commit.clone()])).await.unwrap();
+        relay.relay(&outbox_records([commit])).await.unwrap();
+        assert_eq!(schedules.pending().len(), scheduled, "in {seconds} s");
+    }
+    let soon = fixture.queues.receive(TIMERS_QUEUE, 10);
+    assert_eq!(soon, [], "nothing is due");
+    assert_eq!(fixture.queues.len(TIMERS_QUEUE), 2 + 2);
+}
+
+/// Schedules that are not there, and count how often they are asked.
+#[derive(Clone, Default)]
+struct Away(Arc<Mutex<usize>>);
+
+#[async_trait]
+impl Schedules for Away {
+    async fn create(&self, _: &Schedule) -> Result<(), EntryFailure> {
+        *self.0.lock().unwrap() += 1;
+        tokio::task::yield_now().await;
+        let (code, message) = ("AccessDeniedException".to_owned(), "may not".to_owned());
+        Err(EntryFailure { retryable: true, code, message })
+    }
+}
+
+#[tokio::test]
+async fn without_a_scheduler_timers_hop_and_it_is_not_asked_for_each_of_them() {
+    let fixture = Fixture::new();
+    let away = Away::default();
+    let relay = fixture.relay.clone().scheduling(Some(Arc::new(away.clone())));
+    let commits = (0..50).map(|n| timer_in(&fixture.clock, &format!("order#{n}"), 86_400));
+    let done = relay.relay(&outbox_records(commits)).await.unwrap();
+    assert_eq!((done.timers, done.parked, done.failed), (50, 0, 0));
+    let hops = fixture.queues.peek(TIMERS_QUEUE);
+    assert!(hops.len() == 50 && hops.iter().all(|hop| hop.delay_seconds == 900));
+    let asked = *away.0.lock().unwrap();
+    assert!(asked <= 8, "asked {asked} times");
+}
+
+/// Queues and schedules that count calls.
+#[derive(Clone)]
+struct Counting<T>(T, Arc<Mutex<Vec<String>>>);
+
+impl<T> Counting<T> {
+    fn count(&self, call: String) {
+        self.1.lock().unwrap().push(call);
+    }
+}
+
+#[async_trait]
+impl Queues for Counting<MemoryQueues> {
+    async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        self.count(format!("send to {queue}"));
+        self.0.send(queue, messages).await
+    }
+
+    async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
+        self.0.change_visibility(queue, receipt, seconds).await
+    }
+}
+
+#[async_trait]
+impl Schedules for Counting<MemorySchedules> {
+    async fn create(&self, schedule: &Schedule) -> Result<(), EntryFailure> {
+        self.count("schedule".to_owned());
+        self.0.create(schedule).await
+    }
+}
+
+#[tokio::test]
+async fn a_wait_of_two_days_costs_three_calls() {
+    // The second one is the deadline of a quarantined failure.
+    for stream in ["order#1", "failure#m-1"] {
+        let fixture = Fixture::new();
+        let clock = &fixture.clock;
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+        let queues = Counting(fixture.queues.clone(), calls.clone());
+        let schedules = Counting(MemorySchedules::new(clock, &fixture.queues), calls.clone());
+        let relay = relay(fixture.bus.clone(), queues.clone(), clock);
+        let relay = relay.scheduling(Some(Arc::new(schedules.clone())));
+        let commit = timer_in(clock, stream, 172_800);
+        let due_at = commit.timers[0].due_at;
+        relay.relay(&outbox_records([commit])).await.unwrap();
+        let mut received = 0;
+        while fixture.queues.len("orders") == 0 {
+            clock.set(fixture.queues.next_visible_at().unwrap());
+            for message in fixture.queues.receive(TIMERS_QUEUE, 10) {
+                let Ok(Incoming::Timer(timer)) = Incoming::decode(&message.body) else { panic!("no timer") };
+                let fired = fire(&timer, clock.now(), &queues, Some(&schedules)).await.unwrap();
+                assert!(fired != Fired::Scheduled);
+                fixture.queues.delete(TIMERS_QUEUE, &message.receipt);
+                received += 1;
+            }
+        }
+        assert_eq!(clock.now(), due_at, "on time");
+        assert_eq!(*calls.lock().unwrap(), ["schedule", "send to timers", "send to orders"]);
+        assert_eq!(received, 2);
+    }
 }
 
 /// A service that answers for one entry less than it was given, and once only.

@@ -187,7 +187,7 @@ async fn messages_that_the_queue_does_not_take_are_sent_again() {
 async fn after_an_outage_everything_is_said_anew() {
     let fixture = Fixture::new().await;
     let told = fixture.republish(&Selection { since: Some(moment(3)), ..Selection::default() }).await;
-    let expected = Told { read: 10, commits: 6, events: 12, commands: 6, timers: 6, failed: 0 };
+    let expected = Told { read: 10, commits: 6, events: 12, commands: 6, timers: 6, parked: 0, failed: 0 };
     assert_eq!(told, expected);
     assert_eq!(fixture.bus.published().len(), 12);
     assert_eq!(fixture.queues.len("pack-order"), 6);

@@ -24,7 +24,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 const PLENTY: Duration = Duration::from_secs(30);
-const QUEUES: [&str; 5] = ["orders", "orders-dlq", "failures", "failures-dlq", "timers"];
+const QUEUES: [&str; 7] =
+    ["orders", "orders-dlq", "failures", "failures-dlq", "timers", "relay-outbox-dlq", "letters"];
 
 /// Does what its messages say; each message has a name, and its key is the name's first letter.
 #[derive(Default)]
@@ -63,6 +64,7 @@ impl Handler for Orders {
 struct Site {
     clock: TestClock,
     queues: MemoryQueues,
+    bus: MemoryBus,
     store: MemoryStore,
     control: MemoryControl,
     shell: Shell,
@@ -81,19 +83,24 @@ impl Site {
         queues.set_redrive("orders", Redrive { to: "orders-dlq".to_owned(), receives_max: 3 });
         let (store, control) = (MemoryStore::default(), MemoryControl::default());
         let (time, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::default()));
+        queues.set_visibility("relay-outbox-dlq", 180);
+        let bus = MemoryBus::default();
         let sending: Arc<dyn Queues> = Arc::new(queues.clone());
         let ordering = OrderingKeys::new(Arc::new(control.clone()));
         let shell = Shell::new(Arc::new(store.clone()), time.clone(), ids.clone(), "test");
         let batch = |function, queue| Batch::new(function, queue, sending.clone(), time.clone(), ids.clone());
         Self {
-            relay: Relay::new(Arc::new(MemoryBus::default()), sending.clone(), time.clone(), "failures-dlq"),
-            triage: Triage::new(shell.clone(), sending.clone(), ordering.clone(), []),
+            relay: Relay::new(Arc::new(bus.clone()), sending.clone(), time.clone(), "relay-outbox-dlq"),
+            triage: Triage::new(shell.clone(), sending.clone(), ordering.clone(), [])
+                .without_queue("relay-outbox")
+                .publishing_on(Arc::new(bus.clone())),
             failures: batch("triage-failures", "failures"),
             batch: batch("handle-orders", "orders").in_order(ordering),
             orders: Orders::default(),
             actions: Mutex::default(),
             clock,
             queues,
+            bus,
             store,
             control,
             shell,
@@ -121,7 +128,7 @@ impl Site {
             self.relay.relay(&records).await.unwrap();
             for timer in self.queues.receive("timers", 10) {
                 let Ok(Incoming::Timer(message)) = Incoming::decode(&timer.body) else { panic!() };
-                fire(&message, self.clock.now(), &self.queues).await.unwrap();
+                fire(&message, self.clock.now(), &self.queues, None).await.unwrap();
                 self.queues.delete("timers", &timer.receipt);
                 moved += 1;
             }
@@ -132,21 +139,44 @@ impl Site {
     }
 
     async fn triage_letters(&self) -> usize {
-        let letters = self.queues.receive("orders-dlq", 10);
-        let response = self.triage.dead_letters("orders", sqs_event("orders-dlq", &letters), PLENTY).await;
+        self.triage_letters_of("orders").await + self.triage_letters_of("relay-outbox").await
+    }
+
+    async fn triage_letters_of(&self, origin: &str) -> usize {
+        let queue = format!("{origin}-dlq");
+        let letters = self.queues.receive(&queue, 10);
+        let response = self.triage.dead_letters(origin, sqs_event(&queue, &letters), PLENTY).await;
         for letter in &letters {
             if !response.batch_item_failures.iter().any(|item| item.item_identifier == letter.message_id) {
-                self.queues.delete("orders-dlq", &letter.receipt);
+                self.queues.delete(&queue, &letter.receipt);
             }
         }
         letters.len() - response.batch_item_failures.len()
+    }
+
+    /// Relays a commit whose command is for the queue `letters`.
+    async fn commit(&self) -> hostler_core::Commit {
+        let mut commit = sample::full_commit("order#1", 1);
+        commit.commands[0].queue = "letters".to_owned();
+        commit.timers.clear();
+        self.relay.relay(&hostler_testkit::memory::outbox_records([commit.clone()])).await.unwrap();
+        commit
+    }
+
+    fn queue_is_gone(&self, queue: &str) {
+        let failure = hostler_runtime::ports::EntryFailure {
+            retryable: true,
+            code: "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+            message: "it is not there".to_owned(),
+        };
+        self.queues.refuse(queue, failure);
     }
 
     /// Lets time pass, and everything happen meanwhile.
     async fn pass(&self, time: SignedDuration) {
         let until = self.clock.now() + time;
         self.settle().await;
-        while let Some(next) = self.queues.next_visible_at().filter(|next| *next <= until) {
+        while let Some(next) = self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until) {
             self.clock.set(next.max(self.clock.now()));
             self.settle().await;
         }
@@ -445,4 +475,113 @@ async fn a_copy_that_nobody_hears_of_is_quarantined_after_a_day() {
     }
     site.pass(SignedDuration::from_hours(26)).await;
     assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+}
+
+#[tokio::test]
+async fn what_the_relay_has_parked_is_sent_on_as_soon_as_its_target_is_back() {
+    let site = Site::new();
+    site.queue_is_gone("letters");
+    site.commit().await;
+    site.pass(SignedDuration::from_mins(30)).await;
+    assert_eq!((site.queues.len("letters"), site.queues.len("relay-outbox-dlq")), (0, 1));
+    assert!(site.failures().await.is_empty(), "an outage that passes writes nothing");
+    site.queues.accept("letters");
+    site.pass(SignedDuration::from_mins(3)).await;
+    let sent = site.queues.peek("letters");
+    assert_eq!((sent.len(), site.queues.len("relay-outbox-dlq")), (1, 0));
+    assert!(sent[0].attributes.is_empty(), "as the relay would have sent it");
+    assert!(site.failures().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_stays_parked_for_an_hour_is_recorded_and_sent_on_all_the_same() {
+    let site = Site::new();
+    site.queue_is_gone("letters");
+    site.commit().await;
+    site.pass(SignedDuration::from_hours(4)).await;
+    let state = site.failures().await.remove(0).1;
+    let failed = state.failed.as_ref().unwrap();
+    assert!(failed.status == FailureStatus::Resent && failed.overdue, "people were told: {failed:#?}");
+    let letter = &failed.dead_letter;
+    assert_eq!((letter.queue.as_str(), letter.resendable), ("letters", true));
+    assert!(letter.reason.contains("NonExistentQueue"), "{}", letter.reason);
+    assert_eq!(site.queues.len("relay-outbox-dlq"), 0);
+    site.queues.accept("letters");
+    site.pass(SignedDuration::from_mins(1)).await;
+    assert_eq!(site.queues.len("letters"), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_the_bus_did_not_take_is_published_by_triage() {
+    let site = Site::new();
+    site.bus.faults().fail_next(3);
+    let commit = site.commit().await;
+    assert_eq!((site.bus.published().len(), site.queues.len("relay-outbox-dlq")), (0, 2));
+    site.settle().await;
+    let published = site.bus.published();
+    assert!(commit.envelopes().all(|event| published.contains(&event)), "with the ids that it always had");
+    assert_eq!(site.queues.len("relay-outbox-dlq"), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_an_operator_has_retried_is_published_and_done_with() {
+    let site = Site::new();
+    site.bus.faults().fail_next(200);
+    site.commit().await;
+    site.pass(SignedDuration::from_hours(1)).await;
+    let failures = site.failures().await;
+    assert_eq!(failures.len(), 2, "one for each event");
+    site.bus.faults().clear();
+    site.pass(SignedDuration::from_hours(2)).await;
+    assert_eq!(site.bus.published().iter().filter(|event| event.stream.as_str() == "order#1").count(), 2);
+    for (id, state) in site.failures().await {
+        assert_eq!(state.failed.unwrap().status, FailureStatus::Resolved, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn triage_never_records_what_it_has_said_itself() {
+    let site = Site::new();
+    site.send("one", "never").await;
+    // What it says of the failure cannot be published. To record that would say more of the same.
+    site.bus.faults().fail_next(10_000);
+    site.pass(SignedDuration::from_hours(3)).await;
+    assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+    assert!(site.queues.len("relay-outbox-dlq") > 0, "it waits there");
+    site.bus.faults().clear();
+    site.pass(SignedDuration::from_mins(3)).await;
+    assert_eq!(site.queues.len("relay-outbox-dlq"), 0);
+    assert!(!site.bus.published().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_that_the_stream_gave_up_says_how_it_is_published_again() {
+    let site = Site::new();
+    // As Lambda writes it to an OnFailure destination.
+    let body = json!({
+        "requestContext": { "requestId": "r-1", "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 3 },
+        "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
+        "version": "1.0",
+        "timestamp": "2026-01-01T06:00:00.000Z",
+        "DDBStreamBatchInfo": {
+            "shardId": "shardId-00000001573689847184-864758bb",
+            "startSequenceNumber": "800000000003126276362",
+            "endSequenceNumber": "800000000003126276399",
+            "approximateArrivalOfFirstRecord": "2026-01-01T00:10:00Z",
+            "approximateArrivalOfLastRecord": "2026-01-01T00:12:30Z",
+            "batchSize": 38,
+            "streamArn": "arn:aws:dynamodb:us-east-2:123456789012:table/events/stream/2026-01-01T00:00:00.000"
+        }
+    });
+    let message = Outbound { body: body.to_string(), ..Outbound::default() };
+    assert!(site.queues.send("relay-outbox-dlq", &[message]).await[0].is_ok());
+    site.settle().await;
+    let (failure, status) = site.only().await;
+    assert_eq!(status, FailureStatus::Quarantined);
+    let reason = site.failures().await[0].1.failed.as_ref().unwrap().dead_letter.reason.clone();
+    let told = "hostler events republish --since 2026-01-01T00:05:00Z --until 2026-01-01T00:17:30Z";
+    assert!(reason.contains(told) && reason.contains("38 commits"), "{reason}");
+    let refused = site.ask(&failure, FailureInput::Retry { reason: "again".to_owned() }).await;
+    assert!(matches!(refused, Err(FailureRefusal::NoQueue { .. })));
+    site.ask(&failure, FailureInput::Discard { reason: "published again".to_owned() }).await.unwrap();
 }

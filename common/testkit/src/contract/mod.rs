@@ -8,6 +8,7 @@ mod event_log;
 mod event_store;
 mod leases;
 mod queues;
+mod schedules;
 mod views;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use event_log::event_log;
 pub use event_store::event_store;
 pub use leases::leases;
 pub use queues::queues;
+pub use schedules::schedules;
 pub use views::views;
 
 use crate::clock::TestClock;

@@ -6,6 +6,7 @@ mod deliver;
 mod leases;
 mod log;
 mod queues;
+mod schedules;
 mod store;
 mod views;
 
@@ -14,5 +15,6 @@ pub use control::MemoryControl;
 pub use deliver::{Delivered, deliver, outbox_records, sqs_event};
 pub use leases::{MemoryLeases, Record};
 pub use queues::{MemoryQueues, Received, Redrive};
+pub use schedules::MemorySchedules;
 pub use store::MemoryStore;
 pub use views::MemoryViews;

@@ -34,11 +34,9 @@ struct Queue {
     messages: Vec<Stored>,
     visibility_seconds: u32,
     redrive: Option<Redrive>,
-    waits: Option<Waits>,
+    /// It takes nothing, and says so.
+    refuses: Option<EntryFailure>,
 }
-
-/// Until when a message is hidden.
-type Waits = fn(&Outbound) -> Option<Timestamp>;
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -75,7 +73,7 @@ pub struct Received {
 impl MemoryQueues {
     /// Queues of these logical names, with a visibility timeout of 30 seconds and without redrive.
     pub fn new(clock: &TestClock, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None, waits: None };
+        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None, refuses: None };
         let queues = queues.into_iter().map(|name| (name.into(), new())).collect();
         let inner = Inner { clock: clock.clone(), queues, sent: 0 };
         Self { inner: Arc::new(Mutex::new(inner)), faults: FaultPlan::default() }
@@ -100,9 +98,14 @@ impl MemoryQueues {
         self.inner.lock().unwrap().queue(queue).redrive = Some(redrive);
     }
 
-    /// Has messages wait for longer than a queue of AWS lets them: until the time that is found in them.
-    pub fn set_waits(&self, queue: &str, waits: fn(&Outbound) -> Option<Timestamp>) {
-        self.inner.lock().unwrap().queue(queue).waits = Some(waits);
+    /// From here on a queue takes nothing, as one that was deleted or may not be sent to.
+    pub fn refuse(&self, queue: &str, failure: EntryFailure) {
+        self.inner.lock().unwrap().queue(queue).refuses = Some(failure);
+    }
+
+    /// The queue takes messages again.
+    pub fn accept(&self, queue: &str) {
+        self.inner.lock().unwrap().queue(queue).refuses = None;
     }
 
     /// Receives up to `max` visible messages, oldest first, and hides them for the visibility timeout.
@@ -181,6 +184,11 @@ impl MemoryQueues {
     pub(crate) fn deliver(&self, queue: &str, message: Outbound) {
         self.inner.lock().unwrap().push(queue, message);
     }
+
+    /// Puts a message on a queue past faults and checks at a time to come, as a schedule does.
+    pub(crate) fn deliver_at(&self, queue: &str, message: Outbound, at: Timestamp) {
+        self.inner.lock().unwrap().push_at(queue, message, at);
+    }
 }
 
 impl Inner {
@@ -189,12 +197,14 @@ impl Inner {
     }
 
     fn push(&mut self, queue: &str, message: Outbound) {
+        let visible_at = self.clock.now() + seconds(u32::from(message.delay_seconds));
+        self.push_at(queue, message, visible_at);
+    }
+
+    fn push_at(&mut self, queue: &str, message: Outbound, visible_at: Timestamp) {
         self.sent += 1;
-        let (number, queue_until) = (self.sent, self.clock.now() + seconds(u32::from(message.delay_seconds)));
-        let queue = self.queue(queue);
-        let waits_until = queue.waits.and_then(|waits| waits(&message)).unwrap_or(queue_until);
-        let visible_at = queue_until.max(waits_until);
-        queue.messages.push(Stored { number, message, visible_at, receive_count: 0 });
+        let number = self.sent;
+        self.queue(queue).messages.push(Stored { number, message, visible_at, receive_count: 0 });
     }
 
     fn redrive(&mut self, queue: &str, now: Timestamp) {
@@ -273,6 +283,9 @@ impl Queues for MemoryQueues {
         if !inner.queues.contains_key(queue) {
             let failure = refusal("UnknownQueue", format!("there is no queue called {queue:?}"));
             return vec![Err(failure); messages.len()];
+        }
+        if let Some(failure) = &inner.queue(queue).refuses {
+            return vec![Err(failure.clone()); messages.len()];
         }
         batch(&self.faults, messages, |message| inner.send(queue, message))
     }

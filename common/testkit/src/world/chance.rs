@@ -165,6 +165,15 @@ impl Switch {
         false
     }
 
+    /// How much later than it should a schedule fires, and whether it fires twice. Up to a minute late is on time.
+    pub(super) fn schedule_fires(&self) -> (SignedDuration, bool) {
+        let mut inner = self.inner.lock().unwrap();
+        let Some(chaos) = inner.chaos() else { return (SignedDuration::ZERO, false) };
+        let most = if chaos.hits(chaos.rates.entry) { 3_600 } else { 60 };
+        let late = SignedDuration::from_secs(chaos.random.below(most).cast_signed());
+        (late, chaos.hits(chaos.rates.entry))
+    }
+
     /// How far the clock of the invocation that runs right now is off.
     pub(super) fn skew(&self) -> SignedDuration {
         let mut inner = self.inner.lock().unwrap();

@@ -11,7 +11,7 @@ use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::operations::triage::Triage;
-use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Views};
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
 use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{COMMANDS_QUEUE, Does, Function, Queue};
 use hostler_runtime::serving::{AnswerQueries, FireTimers, ProjectViews};
@@ -28,6 +28,8 @@ pub struct Ports {
     pub bus: Arc<dyn EventBus>,
     /// Where messages wait.
     pub queues: Arc<dyn Queues>,
+    /// Where long timers wait; without, they hop on their queue.
+    pub schedules: Option<Arc<dyn Schedules>>,
     /// The read models.
     pub views: Arc<dyn Views>,
     /// Shared control state.
@@ -97,16 +99,21 @@ impl Functions {
     /// When a function is in the register and not given, or given and not in the register.
     #[must_use]
     pub fn of<A: Application>(ports: &Ports, own: Vec<(&'static str, Arc<dyn Handler>)>) -> Self {
-        let Ports { store, bus, queues, views, control, clock, ids, .. } = ports.clone();
+        let Ports { store, bus, queues, schedules, views, control, clock, ids, .. } = ports.clone();
         let mut own: BTreeMap<_, _> = own.into_iter().collect();
         let triage = Register::<A>::triage(ports.shell::<A>(), queues.clone(), control.clone());
+        let triage = triage.publishing_on(bus.clone());
         let (store_of_views, views_of_views) = (store.clone(), views.clone());
         let new_projector = move || -> Arc<dyn Handler> {
             Arc::new(ProjectViews::of::<A>(store_of_views.clone(), views_of_views.clone()))
         };
         let mut handler = |function: &Function| -> Arc<dyn Handler> {
             match function.does {
-                Does::Timers => Arc::new(FireTimers { clock: clock.clone(), queues: queues.clone() }),
+                Does::Timers => Arc::new(FireTimers {
+                    clock: clock.clone(),
+                    queues: queues.clone(),
+                    schedules: schedules.clone(),
+                }),
                 Does::Views => new_projector(),
                 Does::Triage => Arc::new(triage.clone()),
                 Does::Commands | Does::Sagas | Does::Steps | Does::Relay | Does::Queries | Does::Flow => own
@@ -123,7 +130,7 @@ impl Functions {
         let readers = Register::<A>::queues().map(reader).collect();
         assert!(own.is_empty(), "not in the register: {:?}", own.keys());
         Self {
-            relay: Register::<A>::relay(bus, queues.clone(), clock.clone()),
+            relay: Register::<A>::relay(bus, queues.clone(), clock.clone()).scheduling(schedules.clone()),
             queries: AnswerQueries::of::<A>(store, views),
             triage,
             readers,

@@ -33,14 +33,13 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use hostler_core::Incoming;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::messages::batch::dead_letter_queue;
 use hostler_runtime::messages::relay::OutboxRecord;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::operations::flow::Backpressure;
-use hostler_runtime::ports::{Clock, Outbound};
+use hostler_runtime::ports::{Clock, Schedules};
 use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Operations};
 use hostler_runtime::serving::CommandEdge;
@@ -49,12 +48,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Random;
 use crate::memory::{
-    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews, Redrive,
+    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemorySchedules, MemoryStore, MemoryViews, Redrive,
 };
 use crate::{SeededIds, TestClock};
 use invocations::{Answer, Invocation, Work};
 use ledger::Ledger;
-use ports::{Skewed, Wired, WiredQueues};
+use ports::{Skewed, Wired, WiredQueues, WiredSchedules};
 
 pub use callers::Callers;
 pub use chance::ChaosRates;
@@ -84,6 +83,8 @@ pub struct World<A> {
     pub bus: MemoryBus,
     /// Where messages wait.
     pub queues: MemoryQueues,
+    /// Where long timers wait.
+    pub schedules: MemorySchedules,
     /// The read models.
     pub views: MemoryViews,
     /// Shared control state.
@@ -186,9 +187,7 @@ impl<A: Application> World<A> {
             switch.let_others_go_first(seed);
         }
         let queues = queues::<A>(&clock);
-        if !setup.timers_hop && queues.names().iter().any(|name| name == TIMERS_QUEUE) {
-            queues.set_waits(TIMERS_QUEUE, due_at);
-        }
+        let schedules = MemorySchedules::new(&clock, &queues);
         let bus = MemoryBus::default();
         for (queue, function) in Register::<A>::queues().filter(|(_, function)| !function.events.is_empty()) {
             bus.subscribe(function.events, &queues, queue.name);
@@ -200,10 +199,16 @@ impl<A: Application> World<A> {
         let sent: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let wired_queues =
             WiredQueues { memory: queues.clone(), switch: switch.clone(), sent: Arc::clone(&sent) };
+        let has_timers = queues.names().iter().any(|name| name == TIMERS_QUEUE);
+        let wired_schedules = (has_timers && !setup.timers_hop).then(|| -> Arc<dyn Schedules> {
+            let (memory, switch, sent) = (schedules.clone(), switch.clone(), Arc::clone(&sent));
+            Arc::new(WiredSchedules { memory, switch, sent })
+        });
         let ports = Ports {
             store: Arc::new(Wired { memory: store.clone(), switch: switch.clone() }),
             bus: Arc::new(Wired { memory: bus.clone(), switch: switch.clone() }),
             queues: Arc::new(wired_queues),
+            schedules: wired_schedules,
             views: Arc::new(Wired { memory: views.clone(), switch: switch.clone() }),
             control: Arc::new(Wired { memory: control.clone(), switch: switch.clone() }),
             leases: Arc::new(Wired { memory: leases.clone(), switch: switch.clone() }),
@@ -227,6 +232,7 @@ impl<A: Application> World<A> {
             store,
             bus,
             queues,
+            schedules,
             views,
             control,
             leases,
@@ -303,14 +309,6 @@ impl<A: Application> World<A> {
     /// was told something, and to call back later.
     pub fn outside(&mut self, acts: impl FnMut() + 'static) {
         self.outside = Some(Box::new(acts));
-    }
-}
-
-/// When a timer is due.
-fn due_at(message: &Outbound) -> Option<Timestamp> {
-    match Incoming::decode(&message.body) {
-        Ok(Incoming::Timer(timer)) => Some(timer.due_at),
-        Ok(Incoming::Event(_) | Incoming::Command(_)) | Err(_) => None,
     }
 }
 

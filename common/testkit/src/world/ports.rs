@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_core::{CausationId, Commit, Envelope, StreamId, StreamVersion};
 use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
+use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::ports::{
     Clock, Control, Entry, EntryFailure, EntryResults, EventBus, EventStore, Outbound, Page, PortError,
-    Queues, Row, StoreError, Views,
+    Queues, Row, Schedule, Schedules, StoreError, Views,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,7 +17,9 @@ use uuid::Uuid;
 
 use super::switch::{Bug, Switch};
 use crate::TestClock;
-use crate::memory::{MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemoryStore, MemoryViews};
+use crate::memory::{
+    MemoryBus, MemoryControl, MemoryLeases, MemoryQueues, MemorySchedules, MemoryStore, MemoryViews,
+};
 
 /// What the event store is called where it is taken down.
 pub const STORE: &str = "store";
@@ -169,7 +172,7 @@ impl WiredQueues {
 #[async_trait]
 impl Queues for WiredQueues {
     async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
-        let bug = if queue == "timers" { Bug::LoseTimer } else { Bug::LoseMessage };
+        let bug = if queue == TIMERS_QUEUE { Bug::LoseTimer } else { Bug::LoseMessage };
         if self.switch.shows(bug, 20) {
             return vec![Ok(()); messages.len()];
         }
@@ -192,6 +195,30 @@ impl Queues for WiredQueues {
         self.switch
             .write("defer", self.memory.change_visibility(queue, receipt, seconds), || Err(entry_failure()))
             .await
+    }
+}
+
+/// The schedules. What they send counts as sent once they are made.
+#[derive(Clone)]
+pub(super) struct WiredSchedules {
+    pub(super) memory: MemorySchedules,
+    pub(super) switch: Switch,
+    pub(super) sent: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+#[async_trait]
+impl Schedules for WiredSchedules {
+    async fn create(&self, schedule: &Schedule) -> Result<(), EntryFailure> {
+        if self.switch.shows(Bug::LoseTimer, 20) {
+            return Ok(());
+        }
+        let make = async {
+            let (late, twice) = self.switch.schedule_fires();
+            self.memory.make(schedule, late, twice)?;
+            self.sent.lock().unwrap().push((TIMERS_QUEUE.to_owned(), schedule.body.clone()));
+            Ok(())
+        };
+        self.switch.write("schedule", make, || Err(entry_failure())).await
     }
 }
 

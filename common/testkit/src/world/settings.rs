@@ -28,7 +28,7 @@ pub struct Setup {
     pub seed: u64,
     /// Breakers never open.
     pub breakers_off: bool,
-    /// Timers hop on their queue every 15 minutes, as they do on AWS. It takes its time, and without it they wait in one go.
+    /// There are no schedules, as on some endpoints: long timers hop on their queue every 15 minutes. It takes its time.
     pub timers_hop: bool,
 }
 

@@ -102,7 +102,7 @@ fn report(telling: &Telling, told: &Told, audit: Option<&str>, out: Out) -> Resu
         out.document(&json!({
             "action": action, "to": to, "dryRun": how.dry_run, "audit": audit, "read": told.read,
             "commits": told.commits, "events": told.events, "commands": commands, "timers": timers,
-            "failed": told.failed,
+            "parked": told.parked, "failed": told.failed,
         }))?;
     } else {
         let would = if how.dry_run { "Would send" } else { "Sent" };
@@ -111,6 +111,9 @@ fn report(telling: &Telling, told: &Told, audit: Option<&str>, out: Out) -> Resu
             "{would} {} events, {commands} commands and {timers} timers of {} commits ({} read) to {whom}.",
             told.events, told.commits, told.read
         ))?;
+        if told.parked > 0 {
+            out.line(format!("{} of them were not taken now; triage sends them on.", told.parked))?;
+        }
     }
     match told.failed {
         0 => Ok(()),

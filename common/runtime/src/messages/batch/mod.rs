@@ -22,7 +22,7 @@ pub use layers::dead_letter_queue;
 use layers::{Parts, stack};
 use record::groups;
 pub(crate) use record::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, REASON, attribute, identity, receive_count,
+    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, attribute, identity, receive_count,
     text_attributes,
 };
 pub use record::{BatchResponse, ItemFailure, REPLAY, Record, Records, SystemAttributes};

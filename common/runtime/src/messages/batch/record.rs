@@ -16,7 +16,7 @@ pub(crate) const CATEGORY: &str = "category";
 pub(crate) const FUNCTION: &str = "function";
 pub(crate) const ATTEMPTS: &str = "attempts";
 /// The id that the message had on its own queue, before it was copied.
-pub(super) const ORIGINAL: &str = "originalMessageId";
+pub(crate) const ORIGINAL: &str = "originalMessageId";
 /// The message's ordering key.
 pub(crate) const KEY: &str = "key";
 /// The failure that the message waits behind.
