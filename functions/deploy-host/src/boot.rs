@@ -215,7 +215,7 @@ impl Step<UndeployHost> for DeployHost {
 
 impl DeployHost {
     /// Boots an image that calls back for this step; says through which power states the host went.
-    async fn boot(
+    pub(crate) async fn boot(
         &self,
         host: &HostId,
         state: &HostState,

@@ -118,9 +118,9 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         "echo '{\"type\": \"label-host\", \"data\": {\"host\": \"h-03\", \"set\": {\"owner\": \"infra\"}}}' | cargo hostler events emit -",
         Outcome::Ends { code: 0, says: "accepted" },
     ),
-    ("cargo lambda build --release --x86-64", Outcome::NotRun("needs cargo-lambda, sam or an AWS account")),
+    ("cargo lambda build --locked --release --arm64", Outcome::NotRun("needs cargo-lambda, sam or an AWS account")),
     (
-        "sam deploy --stack-name hostler --resolve-s3 --capabilities CAPABILITY_IAM --parameter-overrides Architecture=x86_64 CallbackKey=$(openssl rand -hex 32) BmcUsername=admin BmcPassword=<secret> ImageUrl=https://images.example.org/images",
+        "sam deploy --parameter-overrides BmcUsername=admin BmcPassword=<secret> ImageUrl=https://images.example.org/images",
         Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
     ),
     (
