@@ -29,7 +29,7 @@ pub(crate) const FAILURE: &str = "failureId";
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Records {
     /// The messages.
-    #[serde(rename = "Records", default, deserialize_with = "or_default")]
+    #[serde(rename = "Records")]
     pub records: Vec<Record>,
 }
 
@@ -51,6 +51,8 @@ pub struct Record {
     /// The attributes that its sender set; none where one is no text.
     #[serde(deserialize_with = "texts")]
     pub message_attributes: BTreeMap<String, Option<String>>,
+    /// The kind of source that it comes from: `aws:sqs` for a queue.
+    pub event_source: Option<String>,
     /// The queue that it comes from.
     #[serde(rename = "eventSourceARN")]
     pub event_source_arn: Option<String>,
