@@ -4,12 +4,11 @@
 
 use std::fmt::Write;
 
-use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::{RECEIVES_MAX, dead_letter_queue};
+use hostler_runtime::ports::{DEAD_LETTER_BYTES_MAX, MESSAGE_BYTES_MAX};
 use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{Does, Function, Queue};
 
-/// How often a message is received before it is a dead letter.
-const RECEIVES_MAX: u32 = 30;
 const TABLES: &str = include_str!("template/tables.yaml");
 const API: &str = include_str!("template/api.yaml");
 
@@ -112,7 +111,7 @@ fn queues(queue: &Queue, function: &Function) -> String {
     let mut text = format!(
         "  {resource}:\n    Type: AWS::SQS::Queue\n    Properties:\n      \
          VisibilityTimeout: {visibility_seconds}\n      MessageRetentionPeriod: 86400\n      \
-         SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
+         MaximumMessageSize: {MESSAGE_BYTES_MAX}\n      SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
          deadLetterTargetArn: !GetAtt {}.Arn\n        maxReceiveCount: {RECEIVES_MAX}\n",
         queue_resource(&dead)
     );
@@ -138,7 +137,8 @@ fn queues(queue: &Queue, function: &Function) -> String {
 fn dead_letters(name: &str) -> String {
     format!(
         "  {}:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 180\n      \
-         MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
+         MessageRetentionPeriod: 1209600\n      MaximumMessageSize: {DEAD_LETTER_BYTES_MAX}\n      \
+         SqsManagedSseEnabled: true\n",
         queue_resource(name)
     )
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hostler_core::{Commit, Envelope, Failure, StreamId};
 use jiff::Timestamp;
 
+use crate::messages::attributes::sealing;
 use crate::messages::integrity::Integrity;
 use crate::messages::timers::{TIMERS_QUEUE, timer_message};
 use crate::ports::{Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, attribute_text};
@@ -117,6 +118,7 @@ impl Relay {
     /// Has everything that is published carry a signature.
     #[must_use]
     pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.queues = sealing(self.queues, &integrity);
         self.integrity = integrity;
         self
     }
