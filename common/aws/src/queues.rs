@@ -214,7 +214,11 @@ impl Depths for SqsQueues {
 }
 
 /// The entry of a message, unless the message breaks a rule that SQS would fail it for.
-fn entry(queue: &str, place: usize, message: &Outbound) -> Result<SendMessageBatchRequestEntry, EntryFailure> {
+fn entry(
+    queue: &str,
+    place: usize,
+    message: &Outbound,
+) -> Result<SendMessageBatchRequestEntry, EntryFailure> {
     let refuse =
         |code: &str, message: String| Err(EntryFailure { retryable: false, code: code.to_owned(), message });
     let (bytes, bytes_max) = (message.bytes(), message_bytes_max(queue));

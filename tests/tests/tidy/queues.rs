@@ -91,7 +91,11 @@ fn a_queue_gives_a_message_up_when_the_code_does_and_before_it_forgets_it() {
     for (file, id, queue) in all_queues().into_iter().filter(|(_, id, _)| !id.ends_with("Dlq")) {
         let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
         let wanted = u64::from(RECEIVES_MAX);
-        findings.unless(receives == Some(wanted), &file, format!("{id} gives up after {receives:?}: {wanted}"));
+        findings.unless(
+            receives == Some(wanted),
+            &file,
+            format!("{id} gives up after {receives:?}: {wanted}"),
+        );
         let visibility = queue["VisibilityTimeout"].as_u64().unwrap_or(30);
         let kept = queue["MessageRetentionPeriod"].as_u64().unwrap_or(4 * DAY_SECONDS);
         findings.unless(

@@ -69,7 +69,9 @@ pub(super) fn batch_or_request(event: &RawValue) -> Result<BatchOrRequest, Wrong
 pub(super) fn stream(event: &RawValue) -> Result<Value, WrongShape> {
     let batch: Option<Value> = read(event);
     let of_stream = |record: &Value| {
-        record["eventSource"] == OF_STREAM && record["eventName"].is_string() && record["dynamodb"].is_object()
+        record["eventSource"] == OF_STREAM
+            && record["eventName"].is_string()
+            && record["dynamodb"].is_object()
     };
     batch
         .filter(|batch| batch["Records"].as_array().is_some_and(|records| records.iter().all(of_stream)))
@@ -91,9 +93,10 @@ pub(super) fn tick(event: &RawValue) -> Result<(), WrongShape> {
 
 fn read_batch(event: &RawValue) -> Option<Records> {
     let of_queue = |batch: &Records| {
-        batch.records.iter().all(|record| {
-            record.event_source.as_deref() == Some(OF_QUEUE) && !record.message_id.is_empty()
-        })
+        batch
+            .records
+            .iter()
+            .all(|record| record.event_source.as_deref() == Some(OF_QUEUE) && !record.message_id.is_empty())
     };
     read::<Records>(event).filter(of_queue)
 }

@@ -336,7 +336,7 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     let category = failed.category;
     if failed.status == FailureStatus::Resent && is("unheard", failed.resends) {
         let deadline_at = now.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
-        let reason = "its last copy gave no sign for a day: its queue has dropped it".to_owned();
+        let reason = "its last copy gave no sign for a day: see whether its function runs; if it does, the copy is lost".to_owned();
         let event = FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };
         return Decision::events([event]).timer(overdue(deadline_at));
     }

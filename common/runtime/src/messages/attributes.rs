@@ -21,19 +21,8 @@ use crate::ports::{EntryFailure, EntryResults, Outbound, Queues, attribute_text}
 pub const SIGNATURE: &str = "attributesSignature";
 
 /// The attributes that something is decided on, in the order in which they are signed.
-pub const DECIDING: [&str; 11] = [
-    ATTEMPTS,
-    BEHIND,
-    CATEGORY,
-    DEFERRED_SINCE,
-    FAILURE,
-    FUNCTION,
-    KEY,
-    ORIGINAL,
-    REASON,
-    REPLAY,
-    TRIED,
-];
+pub const DECIDING: [&str; 11] =
+    [ATTEMPTS, BEHIND, CATEGORY, DEFERRED_SINCE, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, REPLAY, TRIED];
 
 impl Integrity {
     /// The message with its attributes signed, where it has some that something is decided on and this deployment signs.
@@ -59,8 +48,10 @@ impl Integrity {
             return None;
         }
         let text = |name: &str| record.message_attributes.get(name).and_then(Option::as_deref);
-        let attributes =
-            record.message_attributes.iter().map(|(name, text)| (name.as_str(), text.as_deref().unwrap_or("")));
+        let attributes = record
+            .message_attributes
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_deref().unwrap_or("")));
         let why = self.refusal_of_tag(text(SIGNATURE), || bytes(queue, &record.body, attributes))?;
         Some(format!("the attributes of the message are not believed: {why}"))
     }
@@ -107,6 +98,9 @@ pub(crate) fn sealing(queues: Arc<dyn Queues>, integrity: &Arc<Integrity>) -> Ar
 #[async_trait]
 impl Queues for Sealing {
     async fn send(&self, queue: &str, messages: &[Outbound]) -> EntryResults {
+        if !messages.iter().any(|message| message.attributes.keys().any(|name| is_deciding(name))) {
+            return self.queues.send(queue, messages).await;
+        }
         let sealed: Vec<Outbound> =
             messages.iter().map(|message| self.integrity.sealed(queue, message.clone())).collect();
         self.queues.send(queue, &sealed).await

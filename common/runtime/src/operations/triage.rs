@@ -15,11 +15,11 @@ use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
 };
 
+use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::batch::{
     ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
     Records, attribute, dead_letter_queue, identity, is_replay, text_attributes, tries,
 };
-use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::ports::{EntryFailure, Outbound, PortError, Queues, Row, StoreError, message_bytes_max};
@@ -161,7 +161,9 @@ impl Triage {
         // Also when it comes again: nobody knows whether it was set aside the last time.
         let failed = done.fold.state.failed;
         match failed.and_then(|failed| failed.dead_letter.kept) {
-            Some(kept) if kept.sha256 == sha256(&record.body) => self.set_aside(origin, &failure, record).await,
+            Some(kept) if kept.sha256 == body_hash(&record.body) => {
+                self.set_aside(origin, &failure, record).await
+            }
             _ => Ok(()),
         }
     }
@@ -217,7 +219,10 @@ impl Triage {
             correlation_id: message.map(Incoming::correlation_id),
             key: key.map(|key| cut(&key, NAME_CHARS_MAX)),
             behind: said(BEHIND).and_then(|head| FailureId::new(head).ok()),
-            attributes: is_replay(record).then(|| (REPLAY.to_owned(), "true".to_owned())).into_iter().collect(),
+            attributes: is_replay(record)
+                .then(|| (REPLAY.to_owned(), "true".to_owned()))
+                .into_iter()
+                .collect(),
             resendable,
             body,
             kept: None,
@@ -334,7 +339,7 @@ fn by_reference(record: &Record, dead_letter: DeadLetter) -> DeadLetter {
     let kept = KeptMessage {
         queue: dead_letter_queue(FAILURES_QUEUE),
         bytes: body.len() as u64,
-        sha256: sha256(body),
+        sha256: body_hash(body),
         attributes: attributes
             .map(|(name, text)| (cut(&name, NAME_CHARS_MAX), cut(&text, ATTRIBUTE_CHARS_MAX)))
             .collect(),
@@ -342,7 +347,9 @@ fn by_reference(record: &Record, dead_letter: DeadLetter) -> DeadLetter {
     DeadLetter { body: body[..first].to_owned(), kept: Some(kept), ..dead_letter }
 }
 
-fn sha256(body: &str) -> String {
+/// The hash by which a message is known that is too large to be recorded: the SHA-256 of its body.
+#[must_use]
+pub fn body_hash(body: &str) -> String {
     hex::encode(digest(&SHA256, body.as_bytes()))
 }
 

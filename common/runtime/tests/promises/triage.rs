@@ -9,6 +9,7 @@ use hostler_core::triage::{
 };
 use hostler_core::{Category, CausationId, Failure, Incoming};
 use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::fire;
@@ -347,7 +348,10 @@ async fn poison_of_any_size_is_recorded_by_reference_and_can_be_dealt_with() {
                 FailureInput::Edit { body: body.unwrap(), message_id: uuid::Uuid::now_v7(), reason: why() };
             site.ask(&failure, edit).await.unwrap();
             site.settle().await;
-            assert_eq!((site.handled(), site.only().await.1), (vec!["a1".to_owned()], FailureStatus::Resolved));
+            assert_eq!(
+                (site.handled(), site.only().await.1),
+                (vec!["a1".to_owned()], FailureStatus::Resolved)
+            );
         } else {
             site.ask(&failure, FailureInput::Discard { reason: why() }).await.unwrap();
             assert_eq!(site.only().await.1, FailureStatus::Discarded);
@@ -373,7 +377,9 @@ async fn what_was_recorded_by_reference_and_could_not_be_set_aside_is_set_aside_
 #[tokio::test]
 async fn a_letter_with_a_large_attribute_is_recorded() {
     let site = Site::new();
-    for name in ["reason", "key", "function", "category", "originalMessageId", "failureId", "behind", "replay", "x"] {
+    for name in
+        ["reason", "key", "function", "category", "originalMessageId", "failureId", "behind", "replay", "x"]
+    {
         let attributes = [(name.to_owned(), "x".repeat(900_000))].into();
         let body = "no json".to_owned();
         site.queues.deliver("orders-dlq", Outbound { body, delay_seconds: 0, attributes });
@@ -568,4 +574,34 @@ async fn a_copy_that_nobody_hears_of_is_quarantined_after_a_day() {
     }
     site.pass(SignedDuration::from_hours(26)).await;
     assert_eq!(site.only().await.1, FailureStatus::Quarantined);
+}
+
+/// Given a deployment that requires signatures, when a dead letter claims to be a copy of another failure, then that failure
+/// is left alone, and the letter is a failure of its own.
+#[tokio::test]
+async fn a_letter_whose_attributes_are_forged_is_a_failure_of_its_own() {
+    let keys = [("k1".to_owned(), "0f".repeat(32))].into();
+    let configured = SigningKeys { keys, sign: Some("k1".to_owned()), require: true };
+    let by = Arc::new(Integrity::new(&configured).unwrap());
+    let mut site = Site::new();
+    site.triage = site.triage.signed_by(by.clone());
+    let letter = |failure: &str| {
+        let said =
+            [("failureId", failure), ("reason", "it says"), ("category", "transient"), ("behind", "f-9")];
+        let attributes = said.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        Outbound { body: "no json".to_owned(), delay_seconds: 0, attributes }
+    };
+    site.queues.deliver("orders-dlq", letter("victim"));
+    let genuine = by.sealed("orders-dlq", letter("mine"));
+    site.queues.deliver("orders-dlq", genuine);
+    assert_eq!(site.triage_letters().await, 2);
+    let failures = site.failures().await;
+    assert!(failures.iter().all(|(id, _)| id.as_str() != "victim"), "{failures:#?}");
+    let forged =
+        failures.iter().find(|(id, _)| id.as_str().starts_with("m-")).unwrap().1.failed.as_ref().unwrap();
+    assert_eq!((forged.category, forged.status), (Category::Validation, FailureStatus::Quarantined));
+    assert!(forged.dead_letter.reason.contains("not believed"), "{}", forged.dead_letter.reason);
+    assert_eq!(forged.dead_letter.behind, None);
+    let genuine = failures.iter().find(|(id, _)| id.as_str() == "mine").unwrap().1.failed.as_ref().unwrap();
+    assert_eq!((genuine.dead_letter.reason.as_str(), genuine.status), ("it says", FailureStatus::Parked));
 }

@@ -20,12 +20,12 @@ use crate::ports::{Clock, Ids, Queues};
 pub use layer::{Delivery, Disposition, Handled, Invocation, Layer, Next};
 pub use layers::dead_letter_queue;
 use layers::{Parts, stack};
-use record::{Taken, groups, set_visibility};
 pub(crate) use record::{
     ATTEMPTS, BEHIND, CATEGORY, DEFERRED_SINCE, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, TRIED, attribute,
     identity, is_replay, text_attributes, tries,
 };
 pub use record::{BatchResponse, ItemFailure, REPLAY, Record, Records, SystemAttributes};
+use record::{Taken, groups, set_visibility};
 
 /// How often a queue lets a message be tried before it becomes a dead letter: the `maxReceiveCount` of every queue.
 pub const RECEIVES_MAX: u32 = 30;
@@ -140,7 +140,8 @@ impl Batch {
         if remaining <= SHORT_INVOCATION {
             return;
         }
-        let seconds = u32::try_from(remaining.as_secs()).unwrap_or(u32::MAX).saturating_add(HIDDEN_BEYOND_SECONDS);
+        let seconds =
+            u32::try_from(remaining.as_secs()).unwrap_or(u32::MAX).saturating_add(HIDDEN_BEYOND_SECONDS);
         let hide = async |record: &Record| {
             set_visibility(&*self.parts.queues, self.parts.queue, record, seconds).await;
         };
