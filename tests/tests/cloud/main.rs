@@ -16,5 +16,6 @@ mod iam;
 mod ledger;
 mod provisioning;
 mod scale;
+mod shapes;
 mod shop;
 mod world;
