@@ -31,7 +31,7 @@ pub(crate) struct KnownKeys {
 impl KnownKeys {
     /// Sees to it that they are read.
     pub(crate) async fn read(&self, from: &OrderingKeys, queue: &str) -> Result<(), &PortError> {
-        let read = self.read.get_or_init(async || {
+        let read = self.read.get_or_init(|| async {
             let mut held = from.held(queue).await?;
             self.keys().append(&mut held);
             Ok(())

@@ -142,9 +142,8 @@ impl Batch {
         }
         let seconds =
             u32::try_from(remaining.as_secs()).unwrap_or(u32::MAX).saturating_add(HIDDEN_BEYOND_SECONDS);
-        let hide = async |record: &Record| {
-            set_visibility(&*self.parts.queues, self.parts.queue, record, seconds).await;
-        };
+        let (queues, queue) = (&*self.parts.queues, self.parts.queue);
+        let hide = |record| set_visibility(queues, queue, record, seconds);
         futures::stream::iter(records).for_each_concurrent(CONCURRENCY, hide).await;
     }
 

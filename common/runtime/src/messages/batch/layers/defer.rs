@@ -82,10 +82,10 @@ fn copy(record: &Record, since: Timestamp, delay_seconds: u16) -> Outbound {
     attributes.insert(DEFERRED_SINCE.to_owned(), since.to_string());
     attributes.insert(ORIGINAL.to_owned(), identity(record).unwrap_or_default().to_owned());
     // This time it only waited.
-    match tries(record).saturating_sub(1) {
-        0 => None,
-        tried => attributes.insert(TRIED.to_owned(), tried.to_string()),
-    };
+    let tried = tries(record).saturating_sub(1);
+    if tried > 0 {
+        attributes.insert(TRIED.to_owned(), tried.to_string());
+    }
     attributes.retain(|_, text| !text.is_empty());
     Outbound { body: record.body.clone(), delay_seconds, attributes }
 }
