@@ -147,8 +147,11 @@ impl Site {
     async fn pass(&self, time: SignedDuration) {
         let until = self.clock.now() + time;
         self.settle().await;
-        while let Some(next) = self.queues.next_visible_at().filter(|next| *next <= until) {
-            self.clock.set(next.max(self.clock.now()));
+        // What lies on the failures' own dead-letter queue can be seen for ever, and nobody reads it.
+        while let Some(next) =
+            self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until)
+        {
+            self.clock.set(next);
             self.settle().await;
         }
         self.clock.set(until);
