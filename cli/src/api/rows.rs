@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hostler_app::{Hosts, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
+use hostler_core::triage::KeptMessage;
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -204,6 +205,9 @@ pub(crate) struct DeadLetter {
     pub(crate) body: String,
     pub(crate) message_type: String,
     pub(crate) reason: String,
+    /// Where all of it is, if it is too large to be recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<KeptMessage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) function: Option<String>,
     pub(crate) attempts: u32,

@@ -31,7 +31,7 @@ impl Application for Hostler {
         Function::commands("accept-commands"),
         Function::sagas(SAGAS_QUEUE),
         Function::steps("deploy-host").needs(&["bmc"]).visibility(1_080),
-        Function::steps("configure-host").needs(&["configuration"]).visibility(3_600),
+        Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),

@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use futures::StreamExt;
 use hostler_runtime::operations::flow::Depths;
-use hostler_runtime::ports::{EntryFailure, EntryResults, Outbound, Queues};
+use hostler_runtime::ports::{EntryFailure, EntryResults, Outbound, Queues, message_bytes_max};
 use hostler_runtime::state::pack::pack;
 
 use crate::bus::no_answer;
@@ -18,8 +18,8 @@ use crate::error::{AwsError, Class};
 
 /// A SendMessageBatch call takes ten messages.
 const MESSAGES_MAX: usize = 10;
-/// A SendMessageBatch call takes 256 KB in every partition, which is also what one message may have.
-const BYTES_MAX: usize = 262_144;
+/// A SendMessageBatch call takes 256 KB on every endpoint; a message that is larger goes alone.
+const CALL_BYTES_MAX: usize = 262_144;
 /// A message takes ten attributes.
 const ATTRIBUTES_MAX: usize = 10;
 /// A message is delayed by 15 minutes at most.
@@ -30,7 +30,7 @@ const VISIBILITY_SECONDS_MAX: u32 = 43_200 - 900;
 const WAIT_SECONDS_MAX: u16 = 3;
 /// How many calls are on their way at a time.
 const CALLS_AT_A_TIME: usize = 4;
-/// The data type of text attributes, whose name counts into a message's size.
+/// The data type of text attributes.
 const TEXT: &str = "String";
 
 /// SQS queues by their logical names.
@@ -170,17 +170,17 @@ impl Queues for SqsQueues {
         let mut results: EntryResults = vec![Ok(()); messages.len()];
         let (mut places, mut sizes, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for (place, message) in messages.iter().enumerate() {
-            match entry(place, message) {
+            match entry(queue, place, message) {
                 Ok(entry) => {
                     places.push(place);
-                    sizes.push(message_bytes(message));
+                    sizes.push(message.bytes());
                     entries.push(entry);
                 }
                 Err(failure) => results[place] = Err(failure),
             }
         }
         let send = |run: Range<usize>| self.send_run(queue, url, entries[run].to_vec());
-        let calls = futures::stream::iter(pack(&sizes, MESSAGES_MAX, BYTES_MAX)).map(send);
+        let calls = futures::stream::iter(pack(&sizes, MESSAGES_MAX, CALL_BYTES_MAX)).map(send);
         let sent: Vec<EntryResults> = calls.buffered(CALLS_AT_A_TIME).collect().await;
         for (place, result) in places.into_iter().zip(sent.into_iter().flatten()) {
             results[place] = result;
@@ -214,15 +214,19 @@ impl Depths for SqsQueues {
 }
 
 /// The entry of a message, unless the message breaks a rule that SQS would fail it for.
-fn entry(place: usize, message: &Outbound) -> Result<SendMessageBatchRequestEntry, EntryFailure> {
+fn entry(
+    queue: &str,
+    place: usize,
+    message: &Outbound,
+) -> Result<SendMessageBatchRequestEntry, EntryFailure> {
     let refuse =
         |code: &str, message: String| Err(EntryFailure { retryable: false, code: code.to_owned(), message });
-    let bytes = message_bytes(message);
-    if bytes > BYTES_MAX {
+    let (bytes, bytes_max) = (message.bytes(), message_bytes_max(queue));
+    if bytes > bytes_max {
         return refuse(
             "MessageTooLarge",
             format!(
-                "the message is {bytes} bytes, and the limit is {BYTES_MAX}: send a reference to the bulk"
+                "the message is {bytes} bytes, and the limit of {queue} is {bytes_max}: send a reference to the bulk"
             ),
         );
     }
@@ -256,12 +260,6 @@ fn entry(place: usize, message: &Outbound) -> Result<SendMessageBatchRequestEntr
 
 fn invalid(error: &dyn std::error::Error) -> EntryFailure {
     EntryFailure { retryable: false, code: "InvalidRequest".to_owned(), message: error.to_string() }
-}
-
-/// A message's size by SQS's own rule: the body, and each attribute's name, type and value.
-fn message_bytes(message: &Outbound) -> usize {
-    let attributes = message.attributes.iter().map(|(name, text)| name.len() + TEXT.len() + text.len());
-    message.body.len() + attributes.sum::<usize>()
 }
 
 /// SQS refuses U+FFFE and U+FFFF, which JSON allows in its strings as they are; escaped they mean the same.
@@ -300,6 +298,8 @@ where
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use hostler_runtime::ports::{DEAD_LETTER_BYTES_MAX, MESSAGE_BYTES_MAX};
+
     use super::*;
 
     #[test]
@@ -313,9 +313,13 @@ mod tests {
 
     #[test]
     fn what_sqs_would_refuse_is_refused_with_its_limit() {
-        let error = |message: Outbound| entry(0, &message).unwrap_err();
-        let large = error(Outbound { body: "x".repeat(BYTES_MAX + 1), ..Outbound::default() });
+        let error = |message: Outbound| entry("orders", 0, &message).unwrap_err();
+        let sized = |bytes| Outbound { body: "x".repeat(bytes), ..Outbound::default() };
+        let large = error(sized(MESSAGE_BYTES_MAX + 1));
         assert!(!large.retryable && large.message.contains("262144"), "{large}");
+        assert!(entry("orders-dlq", 0, &sized(DEAD_LETTER_BYTES_MAX)).is_ok());
+        let large = entry("orders-dlq", 0, &sized(DEAD_LETTER_BYTES_MAX + 1)).unwrap_err();
+        assert!(!large.retryable && large.message.contains("1048576"), "{large}");
         let late = error(Outbound { body: "{}".to_owned(), delay_seconds: 901, ..Outbound::default() });
         assert!(late.message.contains("901"), "{late}");
     }

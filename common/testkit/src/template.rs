@@ -5,7 +5,8 @@
 use std::fmt::Write;
 
 use hostler_core::Decider;
-use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::{RECEIVES_MAX, dead_letter_queue};
+use hostler_runtime::ports::{DEAD_LETTER_BYTES_MAX, MESSAGE_BYTES_MAX};
 use hostler_runtime::register::{Application, Entity, Failures, Flows, Register};
 use hostler_runtime::register::{Does, Function, Queue};
 
@@ -14,8 +15,6 @@ const RETENTION_SECONDS: u32 = 10 * 86_400;
 /// For how many days logs are kept, as a parameter.
 const LOG_RETENTION: &str = "  LogRetentionDays:\n    Type: Number\n    Default: 90\n    \
      Description: For how many days logs are kept.\n";
-/// How often a message is received before it is a dead letter.
-const RECEIVES_MAX: u32 = 30;
 const TABLES: &str = include_str!("template/tables.yaml");
 const SCHEDULES: &str = include_str!("template/schedules.yaml");
 /// How many consumers all queues together may have, as a parameter.
@@ -158,7 +157,7 @@ fn queues(queue: &Queue, function: &Function) -> String {
     let mut text = format!(
         "  {resource}:\n    Type: AWS::SQS::Queue\n    Properties:\n      \
          VisibilityTimeout: {visibility_seconds}\n      MessageRetentionPeriod: {RETENTION_SECONDS}\n      \
-         SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
+         MaximumMessageSize: {MESSAGE_BYTES_MAX}\n      SqsManagedSseEnabled: true\n      RedrivePolicy:\n        \
          deadLetterTargetArn: !GetAtt {}.Arn\n        maxReceiveCount: {RECEIVES_MAX}\n",
         queue_resource(&dead)
     );
@@ -185,7 +184,8 @@ fn queues(queue: &Queue, function: &Function) -> String {
 fn dead_letters(name: &str) -> String {
     format!(
         "  {}:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 180\n      \
-         MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
+         MessageRetentionPeriod: 1209600\n      MaximumMessageSize: {DEAD_LETTER_BYTES_MAX}\n      \
+         SqsManagedSseEnabled: true\n",
         queue_resource(name)
     )
 }

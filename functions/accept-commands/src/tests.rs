@@ -30,6 +30,7 @@ async fn request(store: &MemoryStore, id: &str, count: u32) -> Response {
         method: "POST".to_owned(),
         path: "/commands/request-hosts".to_owned(),
         body: body.to_string(),
+        caller: Some("ada".to_owned()),
         ..Request::default()
     };
     accept_commands(store, u64::from(count)).answer(&request).await

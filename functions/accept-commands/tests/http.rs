@@ -57,7 +57,8 @@ impl Fixture {
 }
 
 fn post(path: &str, body: impl Into<String>) -> Request {
-    Request { method: "POST".to_owned(), path: path.to_owned(), body: body.into(), ..Request::default() }
+    let (method, path, caller) = ("POST".to_owned(), path.to_owned(), Some("ada".to_owned()));
+    Request { method, path, body: body.into(), caller, ..Request::default() }
 }
 
 fn command(kind: &str, body: Value) -> Request {
@@ -77,7 +78,8 @@ fn enrolment() -> Value {
 }
 
 fn callback(step: &str, token: &str, body: &str) -> Request {
-    let mut request = post("/callbacks/boot", body);
+    // A host has no identity of AWS's.
+    let mut request = Request { caller: None, ..post("/callbacks/boot", body) };
     for (name, value) in [("host", "h-1"), ("step", step), ("token", token)] {
         request.query.insert(name.to_owned(), value.to_owned());
     }
@@ -130,6 +132,21 @@ async fn in_an_emergency_callers_are_told_to_come_again_and_hosts_are_heard() {
     assert!(fixture.control.put(hostler_runtime::operations::flow::KEY, &over, 1).await.unwrap());
     fixture.clock.advance_seconds(5);
     assert_eq!(fixture.enrol().await.status, 202);
+}
+
+#[tokio::test]
+async fn a_request_without_a_caller_is_refused_and_a_callback_is_not() {
+    let fixture = Fixture::new();
+    for caller in [None, Some(String::new())] {
+        let nobody = Request { caller: caller.clone(), ..command("enrol-host", enrolment()) };
+        refused(&fixture.send(&nobody).await, 401, "no-caller", "sign the request");
+        let elsewhere = Request { caller, ..post("/anything", "{}") };
+        refused(&fixture.send(&elsewhere).await, 401, "no-caller", "sign the request");
+    }
+    assert_eq!(fixture.commits(), 0);
+    fixture.enrol().await;
+    let answer = fixture.send(&callback("s", "00", "{\"outcome\":\"succeeded\"}")).await;
+    assert_eq!(answer.status, 403, "it is heard, and its token is wrong: {}", answer.body);
 }
 
 #[tokio::test]

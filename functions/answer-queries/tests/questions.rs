@@ -36,8 +36,8 @@ impl Fixture {
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Response {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let request =
-            Request { method: "GET".to_owned(), path: path.to_owned(), query, ..Request::default() };
+        let (method, path, caller) = ("GET".to_owned(), path.to_owned(), Some("ada".to_owned()));
+        let request = Request { method, path, query, caller, ..Request::default() };
         self.function.answer(&request).await
     }
 }
@@ -114,8 +114,19 @@ async fn what_is_not_there_is_404_with_where_to_look() {
     refused(&fixture.get("/provisionings/p-9", &[("version", "1")]).await, 404, "timeline");
     refused(&fixture.get("/racks", &[]).await, 404, "GET /hosts");
     refused(&fixture.get("/", &[]).await, 404, "GET /hosts");
-    let post = Request { method: "POST".to_owned(), path: "/hosts".to_owned(), ..Request::default() };
+    let (method, path, caller) = ("POST".to_owned(), "/hosts".to_owned(), Some("ada".to_owned()));
+    let post = Request { method, path, caller, ..Request::default() };
     refused(&fixture.function.answer(&post).await, 404, "POST /hosts");
+}
+
+#[tokio::test]
+async fn who_is_nobody_is_told_nothing() {
+    let fixture = Fixture::with_rows(1).await;
+    for caller in [None, Some(String::new())] {
+        let (method, path) = ("GET".to_owned(), "/hosts".to_owned());
+        let asked = Request { method, path, caller, ..Request::default() };
+        refused(&fixture.function.answer(&asked).await, 401, "no caller");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Bad input is normal: a clear answer to the caller, or a dead letter with its reason. Nothing lost, nothing
 //! hangs.
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_localstack::needs;
+use hostler_runtime::operations::triage::body_hash;
 use serde_json::{Value, json};
 
 use crate::ledger::dead_letters;
@@ -152,6 +154,52 @@ async fn what_a_queue_cannot_take_is_quarantined_with_its_reason_until_an_operat
     }
     operate(&world, &failures).await;
     assert!(dead_letters(&world).await.values().all(|count| *count == 0), "triage has emptied them all");
+}
+
+/// Given poison that is larger than what functions send, on a queue whose limit somebody has raised, when it cannot be
+/// handled, then it is recorded by its first part, its size and its hash, an operator sees where it is, and gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_that_is_too_large_to_be_recorded_is_recorded_by_reference() {
+    needs!(Functions, Processes, HttpApi, VerbatimBodies);
+    let world = World::start(1).await;
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let urls = world.queue_urls();
+    let sizes = [300_000, 1_048_576];
+    let refused = sqs.send_message().queue_url(&urls["commands"]).message_body("x".repeat(sizes[0])).send();
+    assert!(refused.await.is_err(), "the queue's own limit tells the sender");
+    let raise = sqs.set_queue_attributes().queue_url(&urls["commands"]);
+    raise.attributes(QueueAttributeName::MaximumMessageSize, "1048576").send().await.unwrap();
+    for size in sizes {
+        let send = sqs.send_message().queue_url(&urls["commands"]).message_body("x".repeat(size));
+        send.send().await.unwrap();
+    }
+    let failures = world
+        .until("both are recorded", async || {
+            let rows = world.rows("/failures").await;
+            (rows.len() >= sizes.len()).then_some(rows)
+        })
+        .await;
+    assert_eq!(failures.len(), sizes.len(), "each is there once: {failures:#?}");
+    for size in sizes {
+        let failure = failures.iter().find(|failure| failure["letter"]["kept"]["bytes"] == size).unwrap();
+        let letter = &failure["letter"];
+        assert_eq!(failure["status"], "quarantined", "{failure}");
+        assert_eq!(letter["body"].as_str().unwrap().len(), 4_096, "its first part");
+        assert_eq!(letter["kept"]["sha256"].as_str().unwrap(), body_hash(&"x".repeat(size)));
+        let retry = json!({ "failure": failure["id"], "reason": "try" });
+        let (status, answer) = world.command("retry-failure", &retry).await;
+        assert_eq!(status, 409, "{answer}");
+        assert!(said(&answer).contains("failures-dlq"), "{answer}");
+        world.accepted("discard-failure", &json!({ "failure": failure["id"], "reason": "nonsense" })).await;
+    }
+    world
+        .until("both are dealt with", async || {
+            world.rows("/failures?group=open").await.is_empty().then_some(())
+        })
+        .await;
+    let waiting = dead_letters(&world).await;
+    assert_eq!(waiting["failures-dlq"], 2, "all of them is there: {waiting:?}");
+    assert!(waiting.iter().all(|(queue, count)| queue == "failures-dlq" || *count == 0), "{waiting:?}");
 }
 
 /// An operator has one of them handled with another body, and discards the others.

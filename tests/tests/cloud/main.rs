@@ -18,6 +18,7 @@ mod outbox;
 mod provisioning;
 mod restore;
 mod scale;
+mod shapes;
 mod shop;
 mod update;
 mod world;

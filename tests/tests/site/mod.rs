@@ -159,8 +159,8 @@ impl Site {
     /// Asks the read side.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Response {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let request =
-            Request { method: "GET".to_owned(), path: path.to_owned(), query, ..Request::default() };
+        let (method, path, caller) = ("GET".to_owned(), path.to_owned(), Some("operator".to_owned()));
+        let request = Request { method, path, query, caller, ..Request::default() };
         self.http(&request).await
     }
 

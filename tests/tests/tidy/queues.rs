@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use hostler_app::Register;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_events::catalogue;
+use hostler_localstack::template::Template;
+use hostler_runtime::messages::batch::RECEIVES_MAX;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::ports::message_bytes_max;
 use hostler_runtime::register::COMMANDS_QUEUE;
 
-use crate::repository::Findings;
+use crate::repository::{Findings, root};
 use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -16,6 +19,17 @@ const DAY_SECONDS: u64 = 86_400;
 fn queues() -> impl Iterator<Item = (&'static str, &'static serde_json::Value)> {
     let queues = template().resources("AWS::SQS::Queue");
     queues.filter(|(id, _)| !id.ends_with("Dlq")).map(|(id, queue)| (id, &queue["Properties"]))
+}
+
+/// The queues of all templates: the file, the queue's logical name and its properties.
+fn all_queues() -> Vec<(String, String, serde_json::Value)> {
+    let mut all = Vec::new();
+    for file in [FILE, "examples/orders/template.yaml", "examples/starter/template.yaml"] {
+        let template = Template::load(root().join(file)).unwrap();
+        let queues = template.resources("AWS::SQS::Queue");
+        all.extend(queues.map(|(id, queue)| (file.to_owned(), id.to_owned(), queue["Properties"].clone())));
+    }
+    all
 }
 
 #[test]
@@ -50,6 +64,44 @@ fn every_queue_has_its_own_dead_letter_queue() {
         findings.unless(dead["RedrivePolicy"].is_null(), FILE, format!("{id} redrives itself"));
         let kept = dead["MessageRetentionPeriod"].as_u64();
         findings.unless(kept == Some(14 * DAY_SECONDS), FILE, format!("{id} keeps messages for {kept:?} s"));
+    }
+    findings.none();
+}
+
+#[test]
+fn a_queue_takes_messages_as_large_as_the_code_sends_them() {
+    let mut findings = Findings::of(
+        "MaximumMessageSize of a queue is the code's limit for it (hostler_runtime::ports): 256 KB, and all that SQS takes for dead letters",
+    );
+    for (file, id, queue) in all_queues() {
+        let size = queue["MaximumMessageSize"].as_u64();
+        let name = if id.ends_with("Dlq") { "x-dlq" } else { "x" };
+        let wanted = message_bytes_max(name) as u64;
+        findings.unless(size == Some(wanted), &file, format!("{id} takes {size:?} bytes: {wanted}"));
+    }
+    findings.none();
+}
+
+#[test]
+fn a_queue_gives_a_message_up_when_the_code_does_and_before_it_forgets_it() {
+    let mut findings = Findings::of(
+        "maxReceiveCount is RECEIVES_MAX (hostler_runtime::messages::batch), and visibility × receives is below the retention",
+    );
+    for (file, id, queue) in all_queues().into_iter().filter(|(_, id, _)| !id.ends_with("Dlq")) {
+        let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
+        let wanted = u64::from(RECEIVES_MAX);
+        findings.unless(
+            receives == Some(wanted),
+            &file,
+            format!("{id} gives up after {receives:?}: {wanted}"),
+        );
+        let visibility = queue["VisibilityTimeout"].as_u64().unwrap_or(30);
+        let kept = queue["MessageRetentionPeriod"].as_u64().unwrap_or(4 * DAY_SECONDS);
+        findings.unless(
+            visibility * wanted < kept,
+            &file,
+            format!("{id} forgets a message after {kept} s, and may try it for {} s", visibility * wanted),
+        );
     }
     findings.none();
 }

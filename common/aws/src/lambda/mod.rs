@@ -3,6 +3,7 @@
 mod http;
 mod own;
 mod serve;
+mod shapes;
 
 use std::sync::Arc;
 

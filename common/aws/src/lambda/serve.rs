@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use hostler_core::Failure;
 use hostler_core::triage::FAILURES_QUEUE;
-use hostler_runtime::messages::batch::Records;
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::relay::{OutboxRecord, Relayed};
 use hostler_runtime::operations::telemetry::LogSample;
@@ -16,11 +14,12 @@ use hostler_runtime::serving::http::HttpHandler;
 use jiff::Timestamp;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use super::http::answer;
+use super::shapes::{self, BatchOrRequest};
 use super::{Error, Function};
 use crate::meter::Meter;
 use crate::{SettingsError, outbox_records, telemetry};
@@ -32,8 +31,10 @@ impl Function {
     /// When the environment lacks the queues, or the Runtime API goes away.
     pub async fn serve_queue(self, queue: &'static str, handler: impl Handler) -> Result<(), Error> {
         let batch = self.batch(queue)?;
-        self.serve(async |records: Records, remaining| Ok(batch.handle(records, remaining, &handler).await))
-            .await
+        self.serve(async |event: &RawValue, remaining| {
+            Ok(batch.handle(shapes::batch(event)?, remaining, &handler).await)
+        })
+        .await
     }
 
     /// Serves an HTTP API.
@@ -41,7 +42,7 @@ impl Function {
     /// # Errors
     /// When the Runtime API goes away.
     pub async fn serve_http(self, handler: impl HttpHandler) -> Result<(), Error> {
-        self.serve(async |request: ApiGatewayV2httpRequest, _| Ok(answer(request, &handler).await)).await
+        self.serve(async |event: &RawValue, _| Ok(answer(shapes::request(event)?, &handler).await)).await
     }
 
     /// Serves a queue and an HTTP API, telling them apart by the form of the event.
@@ -54,13 +55,11 @@ impl Function {
         handler: impl Handler + HttpHandler,
     ) -> Result<(), Error> {
         let batch = self.batch(queue)?;
-        self.serve(async |event: Value, remaining| {
-            if event.get("Records").is_some() {
-                let response = batch.handle(serde_json::from_value(event)?, remaining, &handler).await;
-                Ok(serde_json::to_value(response)?)
-            } else {
-                Ok(serde_json::to_value(answer(serde_json::from_value(event)?, &handler).await)?)
+        self.serve(async |event: &RawValue, remaining| match shapes::batch_or_request(event)? {
+            BatchOrRequest::Batch(records) => {
+                Ok(serde_json::to_value(batch.handle(records, remaining, &handler).await)?)
             }
+            BatchOrRequest::Request(request) => Ok(serde_json::to_value(answer(*request, &handler).await)?),
         })
         .await
     }
@@ -72,7 +71,8 @@ impl Function {
     pub async fn serve_triage(self, triage: Triage) -> Result<(), Error> {
         let batch = self.batch(FAILURES_QUEUE)?;
         let queues = self.queue_names()?;
-        self.serve(async |records: Records, remaining| {
+        self.serve(async |event: &RawValue, remaining| {
+            let records = shapes::batch(event)?;
             // A mapping's batch is of one queue.
             let first = records.records.first();
             let arn = first.and_then(|record| record.event_source_arn.clone()).unwrap_or_default();
@@ -88,12 +88,13 @@ impl Function {
         .await
     }
 
-    /// Serves a schedule: the work is done at each tick; the tick's content does not matter.
+    /// Serves a schedule: the work is done at each tick.
     ///
     /// # Errors
     /// When the Runtime API goes away.
     pub async fn serve_schedule(self, work: impl AsyncFn()) -> Result<(), Error> {
-        self.serve(async |_: Value, _| {
+        self.serve(async |event: &RawValue, _| {
+            shapes::tick(event)?;
             work().await;
             Ok(Value::Null)
         })
@@ -108,25 +109,26 @@ impl Function {
     where
         F: AsyncFn(&[OutboxRecord]) -> Result<Relayed, Failure>,
     {
-        self.serve(async |event: Value, _| {
-            let records = outbox_records(&event)?;
+        self.serve(async |event: &RawValue, _| {
+            let records = outbox_records(&shapes::stream(event)?)?;
             relay(&records).await.map_err(|failure| Error::from(failure.chain()))?;
             Ok(Value::Null)
         })
         .await
     }
 
-    /// The loop over invocations, whatever kind they are of: `answer` is handed the event and the time that is left.
-    async fn serve<E: DeserializeOwned, A: Serialize>(
+    /// The loop over invocations, whatever kind they are of: `answer` is handed the event as it came and the time that is
+    /// left. An error that it returns is the invocation's.
+    async fn serve<A: Serialize>(
         self,
-        answer: impl AsyncFn(E, Duration) -> Result<A, Error>,
+        answer: impl AsyncFn(&RawValue, Duration) -> Result<A, Error>,
     ) -> Result<(), Error> {
         let clock = self.clock();
         let around = Around { name: self.name, sample: self.sample, meter: self.aws.meter().cloned() };
         let (answer, clock, around) = (&answer, &clock, &around);
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
             let remaining = remaining(&**clock, &event.context);
-            around.invocation(&event.context, answer(event.payload, remaining)).await
+            around.invocation(&event.context, answer(&event.payload, remaining)).await
         }))
         .await
     }

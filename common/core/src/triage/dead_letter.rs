@@ -24,14 +24,32 @@ pub struct OrderingKey {
     pub key: String,
 }
 
+/// Where a message is kept that is too large to be recorded in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptMessage {
+    /// The logical name of the queue that has it, until that queue's retention ends.
+    pub queue: String,
+    /// How many bytes its body has.
+    pub bytes: u64,
+    /// The SHA-256 of its body in hexadecimal digits, by which it is known on that queue.
+    pub sha256: String,
+    /// The attributes that it came with, each cut short.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
 /// A message that could not be handled, with what is known of the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The logical name of the queue that it was on.
     pub queue: String,
-    /// Its body, as it came.
+    /// Its body, as it came. Where it is kept elsewhere, this is its first part only.
     pub body: String,
+    /// Where all of it is, if it is too large to be recorded here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptMessage>,
     /// The attributes that a copy of it needs, too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,

@@ -19,7 +19,7 @@ use crate::decider::{Decider, Decision, SetTimer};
 use crate::failure::Category;
 use crate::message::DecodeError;
 
-pub use dead_letter::{DeadLetter, FailureId, OrderingKey};
+pub use dead_letter::{DeadLetter, FailureId, KeptMessage, OrderingKey};
 pub use event::{FAILURES_QUEUE, FailureCommand, FailureEvent};
 pub use operate::{DiscardFailure, EditFailure, FailureOperation, RetryFailure};
 pub use policy::{RETRIES_MAX, RETRIES_WITHIN, allowed};
@@ -120,6 +120,18 @@ pub enum FailureRefusal {
         /// Where it failed.
         origin: String,
     },
+    /// It was too large to be recorded, so that nothing can be sent from its record.
+    #[error(
+        "the message has {bytes} bytes, which is too large to be recorded: it is on the queue {queue}, known by its SHA-256 {sha256}, until that queue's retention ends. Give it a smaller body (edit), or have its sender send it again, smaller, and discard this failure"
+    )]
+    TooLarge {
+        /// Where it is.
+        queue: String,
+        /// How large.
+        bytes: u64,
+        /// The hash of its body.
+        sha256: String,
+    },
     /// Operators give a reason.
     #[error("no reason was given: it is recorded, so say why")]
     NoReason,
@@ -138,6 +150,7 @@ impl FailureRefusal {
             Self::OnItsWay => "on-its-way",
             Self::Parked { .. } => "parked",
             Self::NoQueue { .. } => "no-queue",
+            Self::TooLarge { .. } => "too-large",
             Self::NoReason => "no-reason",
             Self::Body(_) => "invalid-body",
         }
@@ -174,15 +187,16 @@ impl Decider for FailureDecider {
                 followed(state, failure, follower, ordering_key.as_ref())
             }
             FailureInput::Release => match &state.failed {
-                Some(failed) if failed.status == FailureStatus::Parked => {
-                    resend(Decision::nothing(), failed, None, now)
-                }
+                Some(failed) if failed.status == FailureStatus::Parked => match failed.dead_letter.kept {
+                    None => resend(Decision::nothing(), failed, None, now),
+                    Some(_) => quarantine(Decision::nothing(), failed, failed.category, now),
+                },
                 _ => Decision::nothing(),
             },
             FailureInput::EndFollower { failure, follower } => follower_ended(state, failure, follower),
             FailureInput::Retry { reason } => {
                 let failed = actionable(state, reason)?;
-                resend(Decision::nothing(), sendable(failed)?, Some(reason), now)
+                resend(Decision::nothing(), whole(sendable(failed)?)?, Some(reason), now)
             }
             FailureInput::Edit { body, message_id, reason } => {
                 let failed = sendable(actionable(state, reason)?)?;
@@ -265,6 +279,7 @@ fn classify(
     let retry = failed.retries + 1;
     if category == Category::Transient
         && failed.dead_letter.resendable
+        && failed.dead_letter.kept.is_none()
         && let Some(at) = policy::retry_at(retry, failed.first_at, now, random)
     {
         let deadline_at = failed.first_at.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
@@ -274,6 +289,17 @@ fn classify(
         // All retries share one deadline, which is set by the first of them.
         return if retry == 1 { decision.timer(overdue(deadline_at)) } else { decision };
     }
+    quarantine(decision, failed, category, now)
+}
+
+/// A person must look at it.
+fn quarantine(
+    decision: FailureDecision,
+    failed: &FailedMessage,
+    category: Category,
+    now: Timestamp,
+) -> FailureDecision {
+    let failure = failed.id.clone();
     let deadline_at = match category {
         Category::Transient => failed.first_at,
         _ => now,
@@ -282,6 +308,9 @@ fn classify(
     let reason = match category {
         Category::Transient if !failed.dead_letter.resendable => {
             "there is no queue to put it back on".to_owned()
+        }
+        Category::Transient if failed.dead_letter.kept.is_some() => {
+            "it is too large to be recorded, and so to be sent again from its record".to_owned()
         }
         Category::Transient => format!("{} retries have not helped", failed.retries),
         Category::Unknown if failed.redriven > 1 => {
@@ -307,7 +336,7 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     let category = failed.category;
     if failed.status == FailureStatus::Resent && is("unheard", failed.resends) {
         let deadline_at = now.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
-        let reason = "its last copy gave no sign for a day: its queue has dropped it".to_owned();
+        let reason = "its last copy gave no sign for a day: see whether its function runs; if it does, the copy is lost".to_owned();
         let event = FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };
         return Decision::events([event]).timer(overdue(deadline_at));
     }
@@ -419,6 +448,16 @@ fn sendable(failed: &FailedMessage) -> Result<&FailedMessage, FailureRefusal> {
     match failed.dead_letter.resendable {
         true => Ok(failed),
         false => Err(FailureRefusal::NoQueue { origin: failed.dead_letter.queue.clone() }),
+    }
+}
+
+/// The failure, when all of its message is recorded.
+fn whole(failed: &FailedMessage) -> Result<&FailedMessage, FailureRefusal> {
+    match failed.dead_letter.kept.clone() {
+        None => Ok(failed),
+        Some(KeptMessage { queue, bytes, sha256, .. }) => {
+            Err(FailureRefusal::TooLarge { queue, bytes, sha256 })
+        }
     }
 }
 

@@ -12,7 +12,8 @@ pub const RETRIES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 const BACKOFF_SECONDS: u64 = 30;
 /// The longest wait before any retry.
 const BACKOFF_SECONDS_MAX: u64 = 900;
-/// A copy of which nothing was heard for this long is lost: its queue keeps messages for a day.
+/// A copy of which nothing was heard for this long is lost, or its function does not run: a person looks. If the copy is
+/// handled after all, the failure is resolved.
 pub(super) const UNHEARD: SignedDuration = SignedDuration::from_hours(25);
 
 /// How long the people, or the machines, that deal with a category have.

@@ -182,6 +182,7 @@ fn evolve_failed(failed: &mut FailedMessage, event: &FailureEvent) {
         FailureEvent::Overdue { .. } => failed.overdue = true,
         FailureEvent::Edited { body, .. } => {
             failed.dead_letter.body.clone_from(body);
+            failed.dead_letter.kept = None;
             failed.edited = true;
         }
         FailureEvent::Resent { resend, .. } => {

@@ -171,25 +171,66 @@ impl Integrity {
         }
     }
 
+    /// Whether this deployment signs.
+    pub(crate) fn signs(&self) -> bool {
+        self.sign.is_some()
+    }
+
+    /// The signature of some bytes, where this deployment signs.
+    pub(crate) fn tag(&self, bytes: &[u8]) -> Option<String> {
+        let (name, key) = self.sign.as_ref()?;
+        Some(format!("{ALGORITHM}:{name}:{}", hex::encode(hmac::sign(key, bytes))))
+    }
+
+    /// Why a signature is not the one of these bytes; none where it is, or where nothing is to be checked.
+    pub(crate) fn refusal_of_tag(
+        &self,
+        signature: Option<&str>,
+        bytes: impl FnOnce() -> Vec<u8>,
+    ) -> Option<String> {
+        if self.keys.is_empty() && !self.require {
+            return None;
+        }
+        let Some(signature) = signature else {
+            let why = "they have no signature, and this deployment requires one";
+            return self.require.then(|| why.to_owned());
+        };
+        let (key, said) = match self.read(signature) {
+            Ok(read) => read,
+            Err(why) => return Some(why),
+        };
+        let why = "their signature does not belong to them, to this body and to this queue";
+        hmac::verify(key, &bytes(), &said).is_err().then(|| why.to_owned())
+    }
+
+    /// The key that a signature names, and the tag that it says.
+    fn read(&self, signature: &str) -> Result<(&hmac::Key, [u8; 32]), String> {
+        let parts =
+            signature.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(':')?.split_once(':'));
+        let Some((name, hex)) = parts else {
+            return Err(format!("its signature does not read {ALGORITHM}:<key>:<64 hexadecimal digits>"));
+        };
+        let Some(key) = self.keys.get(name) else {
+            return Err(format!(
+                "it is signed with the key {name:?}, which this function does not know: give it that key, or sign with another"
+            ));
+        };
+        let mut said = [0; 32];
+        match hex::decode_to_slice(hex, &mut said) {
+            Ok(()) => Ok((key, said)),
+            Err(_) => Err("its signature is not 64 hexadecimal digits".to_owned()),
+        }
+    }
+
     fn refusal(&self, message: &impl Signed) -> Option<String> {
         let Some(signature) = message.signature() else {
             let why = "it has no signature, and this deployment requires one; send it through Hostler, or sign it with one of the deployment's keys";
             return self.require.then(|| why.to_owned());
         };
-        let parts =
-            signature.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(':')?.split_once(':'));
-        let Some((name, hex)) = parts else {
-            return Some(format!("its signature does not read {ALGORITHM}:<key>:<64 hexadecimal digits>"));
+        let (key, said) = match self.read(signature) {
+            Ok(read) => read,
+            Err(why) => return Some(why),
         };
-        let Some(key) = self.keys.get(name) else {
-            return Some(format!(
-                "it is signed with the key {name:?}, which this function does not know: give it that key, or sign with another"
-            ));
-        };
-        let mut said = [0; 32];
-        if hex::decode_to_slice(hex, &mut said).is_err() {
-            return Some("its signature is not 64 hexadecimal digits".to_owned());
-        }
         let text = message.data().map_or("", Data::text);
         if matches(key, message, text, &said) {
             return None;
@@ -221,13 +262,17 @@ pub trait Signed {
 pub struct SignedBytes(Vec<u8>);
 
 impl SignedBytes {
-    fn bytes(&mut self, part: &[u8]) {
+    pub(crate) fn bytes(&mut self, part: &[u8]) {
         self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
         self.0.extend_from_slice(part);
     }
 
-    fn text(&mut self, part: &str) {
+    pub(crate) fn text(&mut self, part: &str) {
         self.bytes(part.as_bytes());
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
     }
 
     fn number(&mut self, part: impl Into<i128>) {

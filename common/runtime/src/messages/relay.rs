@@ -14,6 +14,7 @@ use hostler_core::{Category, Commit, Envelope, Failure, StreamId, TimerFired};
 use uuid::Uuid;
 
 use crate::effects::deadline::Deadline;
+use crate::messages::attributes::sealing;
 use crate::messages::batch::{CATEGORY, ORIGINAL, REASON};
 use crate::messages::integrity::Integrity;
 use crate::messages::timers::{TIMERS_QUEUE, schedule, timer_message, waits_long};
@@ -159,6 +160,7 @@ impl Relay {
     /// Has everything that is published carry a signature.
     #[must_use]
     pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.queues = sealing(self.queues, &integrity);
         self.integrity = integrity;
         self
     }

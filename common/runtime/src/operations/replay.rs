@@ -191,7 +191,8 @@ impl Replayer {
                 .iter()
                 .flat_map(|commit| selection.events(commit))
                 .map(|event| self.integrity.signed(event));
-            let messages = events.map(|event| marked(&event)).collect::<Result<Vec<_>, _>>()?;
+            let sealed = |message| self.integrity.sealed(to, message);
+            let messages = events.map(|event| marked(&event).map(sealed)).collect::<Result<Vec<_>, _>>()?;
             for messages in messages.chunks(self.at_once()) {
                 self.send(queues, to, messages.to_vec()).await?;
                 told.events += messages.len() as u64;

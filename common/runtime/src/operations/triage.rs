@@ -5,24 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use hostler_core::triage::{
     DeadLetter, FAILURES_QUEUE, FailureCommand, FailureDecider, FailureEvent, FailureId, FailureInput,
-    FailureState, FailureStatus,
+    FailureState, FailureStatus, KeptMessage,
 };
 use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
 };
 
+use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::batch::{
     ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
-    Records, attribute, identity, receive_count, text_attributes,
+    Records, attribute, dead_letter_queue, identity, is_replay, text_attributes, tries,
 };
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::messages::relay::{BUS, TARGET};
 use crate::operations::parked::{PARKED_TRIES_MAX, given_up_batch, is_own};
-use crate::ports::{EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text};
+use crate::ports::{
+    EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text, message_bytes_max,
+};
 use crate::register::{self, Failures, Shown};
 use crate::state::history::Fold;
 use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
@@ -33,8 +37,12 @@ const CONCURRENCY: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a reason is recorded.
 const REASON_CHARS_MAX: usize = 2_000;
-/// The longest key that an attribute may bring.
-const KEY_CHARS_MAX: usize = 200;
+/// How much of a name is recorded: of a key, a function or a message type.
+const NAME_CHARS_MAX: usize = 200;
+/// How much of a message is recorded that is too large to be recorded in full.
+const FIRST_PART_BYTES: usize = 4_096;
+/// How much of each of its attributes.
+const ATTRIBUTE_CHARS_MAX: usize = 256;
 
 /// The ordering key of a message, where it has one.
 pub type KeyOf = fn(&Incoming) -> Option<String>;
@@ -81,9 +89,11 @@ impl Triage {
         self
     }
 
-    /// Has messages that an operator has edited carry a signature.
+    /// Has messages that an operator has edited, and the attributes of all that is sent, carry a signature; and has only
+    /// those attributes of dead letters believed that do.
     #[must_use]
     pub fn signed_by(mut self, integrity: Arc<Integrity>) -> Self {
+        self.queues = sealing(self.queues, &integrity);
         self.integrity = integrity;
         self
     }
@@ -92,12 +102,19 @@ impl Triage {
     /// queue and come again.
     pub async fn dead_letters(&self, origin: &str, event: Records, remaining: Duration) -> BatchResponse {
         let deadline = &self.shell.deadline(remaining);
-        let taken = futures::stream::iter(event.records).map(|record| async move {
+        let taken = futures::stream::iter(event.records).map(|mut record| async move {
             let id = record.message_id.clone();
             let no_time = || Failure::retryable("no time was left in this invocation");
             let taken = match deadline.left().is_zero() {
                 true => Err(no_time()),
-                false => deadline.limit(self.take(origin, &record)).await.unwrap_or_else(|_| Err(no_time())),
+                false => {
+                    let refused = self.integrity.refused_attributes(origin, &record);
+                    if refused.is_some() {
+                        disbelieve(&mut record);
+                    }
+                    let take = self.take(origin, &record, refused);
+                    deadline.limit(take).await.unwrap_or_else(|_| Err(no_time()))
+                }
             };
             (id, taken)
         });
@@ -117,7 +134,8 @@ impl Triage {
         BatchResponse::of(failed)
     }
 
-    async fn take(&self, origin: &str, record: &Record) -> Result<(), Failure> {
+    /// Records a dead letter. `refused` says why its attributes were not believed, and taken off.
+    async fn take(&self, origin: &str, record: &Record, refused: Option<String>) -> Result<(), Failure> {
         let (failure, mut dead_letter) = self.read(origin, record);
         if let Some(target) = self.target(origin, record) {
             // Parked by the relay. As long as its target may come back it waits here, at the price of a receive. Recording each
@@ -126,7 +144,7 @@ impl Triage {
             let parked = Outbound { body: record.body.clone(), ..Outbound::default() };
             match self.send(target, parked).await {
                 Ok(()) => return Ok(()),
-                Err(error @ Failure::Retryable { .. }) if receive_count(record) < PARKED_TRIES_MAX => {
+                Err(error @ Failure::Retryable { .. }) if tries(record) < PARKED_TRIES_MAX => {
                     return Err(error);
                 }
                 Err(error) if is_own(target, &record.body) => return Err(error),
@@ -137,6 +155,10 @@ impl Triage {
                     dead_letter.reason = attribute_text(&error.chain(), REASON_CHARS_MAX);
                 }
             }
+        }
+        if let Some(why) = refused {
+            dead_letter.category = Some(Category::Validation);
+            dead_letter.reason = why;
         }
         let message = Incoming::decode(&dead_letter.body).ok();
         // A dead letter that is delivered twice is recorded once: its id on the dead-letter queue is the cause. The prefix
@@ -154,24 +176,42 @@ impl Triage {
         // The low half of a UUIDv7 is random.
         let random = self.shell.new_id().as_u64_pair().1;
         tracing::info!(%failure, origin, reason = dead_letter.reason, "dead letter");
-        let input =
-            FailureInput::DeadLetter { failure: failure.clone(), dead_letter: Box::new(dead_letter), random };
-        match self.tell(&failure, &cause, &input).await {
+        let input = |dead_letter| FailureInput::DeadLetter {
+            failure: failure.clone(),
+            dead_letter: Box::new(dead_letter),
+            random,
+        };
+        let done = match self.tell(&failure, &cause, &input(dead_letter.clone())).await {
             Err(ExecuteError::Store(StoreError::Refused(too_large))) => {
-                self.set_aside(origin, record, &too_large.to_string()).await
+                tracing::error!(%failure, bytes = record.body.len(), error = %too_large, failures_too_large = 1, "recorded by reference");
+                let dead_letter = by_reference(record, dead_letter);
+                // What else the message says of itself may be as large.
+                let cause = Cause { trace_context: None, actor: Actor("triage".to_owned()), ..cause };
+                self.tell(&failure, &cause, &input(dead_letter)).await?
             }
-            done => Ok(done.map(|_| ())?),
+            done => done?,
+        };
+        // Also when it comes again: nobody knows whether it was set aside the last time.
+        let failed = done.fold.state.failed;
+        match failed.and_then(|failed| failed.dead_letter.kept) {
+            Some(kept) if kept.sha256 == body_hash(&record.body) => {
+                self.set_aside(origin, &failure, record).await
+            }
+            _ => Ok(()),
         }
     }
 
-    /// What is too large to be recorded waits on the failures' own dead-letter queue for an operator.
-    async fn set_aside(&self, origin: &str, record: &Record, why: &str) -> Result<(), Failure> {
-        let mut attributes = text_attributes(record);
-        let why = attribute_text(&format!("from {origin}, cannot be recorded: {why}"), REASON_CHARS_MAX);
-        attributes.insert(REASON.to_owned(), why);
-        let body = record.body.clone();
-        let copy = Outbound { body, delay_seconds: 0, attributes };
-        self.send(&crate::messages::batch::dead_letter_queue(FAILURES_QUEUE), copy).await
+    /// What is too large to be recorded in full waits on the failures' own dead-letter queue for an operator.
+    async fn set_aside(&self, origin: &str, failure: &FailureId, record: &Record) -> Result<(), Failure> {
+        let queue = dead_letter_queue(FAILURES_QUEUE);
+        let why = format!("from {origin}, too large to be recorded: see hostler failures show {failure}");
+        let attributes = [(REASON.to_owned(), why), (FAILURE.to_owned(), failure.to_string())].into();
+        let mut copy = Outbound { body: record.body.clone(), delay_seconds: 0, attributes };
+        if self.integrity.sealed(&queue, copy.clone()).bytes() > message_bytes_max(&queue) {
+            // It fits without them, as it fitted its own queue, and is known by its hash.
+            copy.attributes.clear();
+        }
+        self.send(&queue, copy).await
     }
 
     /// The target of a message that the relay has parked.
@@ -182,7 +222,7 @@ impl Triage {
     /// What a record of a dead-letter queue tells.
     fn read(&self, origin: &str, record: &Record) -> (FailureId, DeadLetter) {
         let body = record.body.clone();
-        let said = |name: &str| attribute(record, name).map(str::to_owned);
+        let said = |name: &str| attribute(record, name).map(|text| cut(text, REASON_CHARS_MAX));
         let id = identity(record);
         let failure = id.and_then(|id| FailureId::new(id).ok()).unwrap_or_else(|| {
             // A dead letter always has an id; were it ever unfit for a key, it is still not lost.
@@ -203,24 +243,29 @@ impl Triage {
             Err(error) => error.to_string(),
             Ok(_) => format!(
                 "received {} times and never done with: its function crashed, ran out of time, or failed each time; look for the correlation id in its log",
-                receive_count(record)
+                tries(record)
             ),
         };
+        let unsaid = || cut(&unsaid(), REASON_CHARS_MAX);
         let message = decoded.as_ref().ok();
         let key = said(KEY).or_else(|| self.keys.get(origin).and_then(|key| message.and_then(key)));
         let dead_letter = DeadLetter {
             queue: target.unwrap_or(origin).to_owned(),
-            message_type: message.map_or("unreadable", Incoming::type_name).to_owned(),
+            message_type: cut(message.map_or("unreadable", Incoming::type_name), NAME_CHARS_MAX),
             category,
             reason: said(REASON).unwrap_or_else(unsaid),
-            function: said(FUNCTION),
-            attempts: said(ATTEMPTS).and_then(|text| text.parse().ok()).unwrap_or(receive_count(record)),
+            function: said(FUNCTION).map(|function| cut(&function, NAME_CHARS_MAX)),
+            attempts: said(ATTEMPTS).and_then(|text| text.parse().ok()).unwrap_or(tries(record)),
             correlation_id: message.map(Incoming::correlation_id),
-            key: key.map(|key| key.chars().take(KEY_CHARS_MAX).collect()),
+            key: key.map(|key| cut(&key, NAME_CHARS_MAX)),
             behind: said(BEHIND).and_then(|head| FailureId::new(head).ok()),
-            attributes: text_attributes(record).into_iter().filter(|(name, _)| name == REPLAY).collect(),
+            attributes: is_replay(record)
+                .then(|| (REPLAY.to_owned(), "true".to_owned()))
+                .into_iter()
+                .collect(),
             resendable,
             body,
+            kept: None,
         };
         (failure, dead_letter)
     }
@@ -351,6 +396,32 @@ impl Triage {
         tracing::info!(%failure, version = done.fold.version.0, outcome = ?done.outcome, "failure");
         Ok(())
     }
+}
+
+/// A dead letter that is too large to be recorded: its first part, and what it takes to find the whole.
+fn by_reference(record: &Record, dead_letter: DeadLetter) -> DeadLetter {
+    let body = &record.body;
+    let first = body.floor_char_boundary(FIRST_PART_BYTES);
+    let attributes = text_attributes(record).into_iter();
+    let kept = KeptMessage {
+        queue: dead_letter_queue(FAILURES_QUEUE),
+        bytes: body.len() as u64,
+        sha256: body_hash(body),
+        attributes: attributes
+            .map(|(name, text)| (cut(&name, NAME_CHARS_MAX), cut(&text, ATTRIBUTE_CHARS_MAX)))
+            .collect(),
+    };
+    DeadLetter { body: body[..first].to_owned(), kept: Some(kept), ..dead_letter }
+}
+
+/// The hash by which a message is known that is too large to be recorded: the SHA-256 of its body.
+#[must_use]
+pub fn body_hash(body: &str) -> String {
+    hex::encode(digest(&SHA256, body.as_bytes()))
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
 }
 
 /// The view of all failures, grouped into [`OPEN`] and [`CLOSED`].

@@ -14,6 +14,12 @@ use uuid::Uuid;
 
 pub use error::{EntryFailure, EntryResults, PortError, StoreError};
 
+/// The most bytes of a message on a queue that functions work off, attributes included: the `MaximumMessageSize` of all of
+/// them.
+pub const MESSAGE_BYTES_MAX: usize = 262_144;
+/// The most bytes of a message on a dead-letter queue: all that SQS takes. A queue's own limit can be raised by hand, and
+/// what it has taken must find its place.
+pub const DEAD_LETTER_BYTES_MAX: usize = 1_048_576;
 /// The longest delay of a message: SQS delays by 15 minutes at most.
 pub const DELAY_SECONDS_MAX: u16 = 900;
 /// The longest time until a received message is seen again: 12 hours.
@@ -89,6 +95,21 @@ pub struct Outbound {
     pub delay_seconds: u16,
     /// Text attributes beside the body, ten at most.
     pub attributes: BTreeMap<String, String>,
+}
+
+impl Outbound {
+    /// Its size by SQS's own rule: the body, and each attribute's name, type and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let attribute = |(name, text): (&String, &String)| name.len() + "String".len() + text.len();
+        self.body.len() + self.attributes.iter().map(attribute).sum::<usize>()
+    }
+}
+
+/// The most bytes of a message on the queue of this logical name.
+#[must_use]
+pub fn message_bytes_max(queue: &str) -> usize {
+    if queue.ends_with("-dlq") { DEAD_LETTER_BYTES_MAX } else { MESSAGE_BYTES_MAX }
 }
 
 /// A text as an attribute or body of a message can hold it: the first `chars_max` characters, and a replacement

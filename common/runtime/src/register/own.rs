@@ -33,7 +33,8 @@ impl Operated for Failures {
             FailureRefusal::Ended { .. }
             | FailureRefusal::OnItsWay
             | FailureRefusal::Parked { .. }
-            | FailureRefusal::NoQueue { .. } => 409,
+            | FailureRefusal::NoQueue { .. }
+            | FailureRefusal::TooLarge { .. } => 409,
         };
         Refused { status, label: refusal.label() }
     }

@@ -55,13 +55,17 @@ impl Handler for CommandEdge {
 #[async_trait]
 impl HttpHandler for CommandEdge {
     async fn answer(&self, request: &Request) -> Response {
+        let is_callback = matches!(request.segments()[..], ["callbacks"]);
+        if !is_callback && let Err(refused) = request.verified_caller() {
+            return refused;
+        }
         if let Err(overloaded) = self.backpressure.admit(Overload::Signal).await {
             let mut response = Response::error(429, "overloaded", overloaded.to_string());
             let seconds = overloaded.retry_after.as_secs().to_string();
             response.headers.insert("retry-after".to_owned(), seconds);
             return response;
         }
-        if let ["callbacks"] = request.segments()[..] {
+        if is_callback {
             return match self.read_callback(request) {
                 Ok((cause, call)) => match self.operations.call_back(&self.shell, &cause, call).await {
                     Ok(accepted) => accepted.into(),
@@ -157,7 +161,7 @@ impl CommandEdge {
                 Response::error(400, "malformed", message)
             })?,
         };
-        let actor = Actor(request.caller.clone().unwrap_or_else(|| "unknown".to_owned()));
+        let actor = Actor(request.verified_caller()?.to_owned());
         Ok((cause_of(request, &self.shell, actor)?, command_type, version, data.into()))
     }
 }

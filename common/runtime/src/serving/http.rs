@@ -33,6 +33,18 @@ impl Request {
     pub fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|part| !part.is_empty()).collect()
     }
+
+    /// Who asks. Whatever is not a callback asks this first: a route whose authorisation was forgotten in a template lets
+    /// nobody in.
+    ///
+    /// # Errors
+    /// The answer 401 where the gateway has verified nobody.
+    pub fn verified_caller(&self) -> Result<&str, Response> {
+        self.caller.as_deref().filter(|caller| !caller.is_empty()).ok_or_else(|| {
+            let message = "the gateway has verified no caller: sign the request with AWS credentials (Signature Version 4), and see that the route has AuthorizationType AWS_IAM";
+            Response::error(401, "no-caller", message)
+        })
+    }
 }
 
 /// An answer.

@@ -76,6 +76,9 @@ impl AnswerQueries {
 #[async_trait]
 impl HttpHandler for AnswerQueries {
     async fn answer(&self, request: &Request) -> Response {
+        if let Err(refused) = request.verified_caller() {
+            return refused;
+        }
         let segments = request.segments();
         let view = segments.first().and_then(|name| self.view(name)).filter(|_| request.method == "GET");
         let answered = match (view, &segments[..]) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::{Category, Decider, Envelope, Failure, Incoming};
+use hostler_core::{Category, ContractError, Decider, Envelope, Failure, Incoming, Payload};
 
 use crate::messages::batch::Handler;
 use crate::ports::{EventStore, Views};
@@ -96,6 +96,13 @@ impl<D: Decider + 'static> Follow for Follower<D> {
         views: &dyn Views,
         event: &Envelope,
     ) -> Result<CaughtUp, Failure> {
-        Follower::follow(self, store, views, event).await
+        // What this build does not know it cannot show: as everywhere, that is a dead letter and nothing to acknowledge.
+        match D::Event::from_data(&event.event_type, event.schema_version, &event.data) {
+            Err(unknown @ (ContractError::UnknownType { .. } | ContractError::Version { .. })) => {
+                Err(unknown.into())
+            }
+            // What the event says does not matter: it is a notice, and its stream is read.
+            Ok(_) | Err(ContractError::Data { .. }) => Follower::follow(self, store, views, event).await,
+        }
     }
 }

@@ -10,7 +10,7 @@ use hostler_core::{Category, Failure, Incoming};
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::batch::{Delivery, Handled, Layer, Next, Records};
 use hostler_runtime::ports::{Clock, Outbound, Queues};
-use hostler_testkit::memory::{Delivered, MemoryQueues, Received, deliver, sqs_event};
+use hostler_testkit::memory::{Delivered, MemoryQueues, Received, Redrive, deliver, sqs_event};
 use hostler_testkit::{SeededIds, TestClock, sample};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -41,6 +41,10 @@ impl Handler for Obedient {
         match order {
             "retry" => Err(Failure::retryable("not now")),
             "retry-in-90-s" => Err(Failure::retry_after(Duration::from_secs(90), "in a moment")),
+            "fail-and-wait" if self.handled().len().is_multiple_of(2) => {
+                Err(Failure::deferred(Duration::from_secs(60), "the dependency is away"))
+            }
+            "fail-and-wait" => Err(Failure::retryable("not now")),
             "wait" => Err(Failure::deferred(Duration::from_secs(60), "the dependency is away")),
             "die" => Err(Failure::terminal(Category::Business, "never")),
             "crash" => panic!("the {name} went off"),
@@ -411,4 +415,108 @@ async fn waiting_uses_up_no_attempt_and_ends() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].attributes["attempts"], "1");
     assert!(letters[0].attributes["reason"].contains("waited 721 minutes"), "{letters:?}");
+}
+
+/// Given a message that fails and waits in turn, when it was tried as often as its queue allows, then it is a dead letter
+/// with all its tries: each wait made a copy of it, whose receives its queue counts anew.
+#[tokio::test]
+async fn what_fails_and_waits_in_turn_is_given_up_like_what_only_fails() {
+    let mut fixture = Fixture::new();
+    fixture.batch = fixture.batch.receiving(3);
+    fixture.send_all(&[("restless", "fail-and-wait")]).await;
+    while fixture.dead().is_empty() && fixture.handler.handled().len() < 1_000 {
+        fixture.deliver().await;
+        fixture.clock.advance_seconds(60);
+    }
+    assert_eq!(fixture.handler.handled().len(), 5, "three tries, between which it waited twice");
+    let letters = fixture.dead();
+    assert_eq!((letters.len(), letters[0].attributes["attempts"].as_str()), (1, "3"), "{letters:?}");
+    assert_eq!(letters[0].attributes["category"], "transient");
+    let reason = &letters[0].attributes["reason"];
+    assert!(reason.contains("tried 3 times") && reason.contains("not now"), "{reason}");
+    assert_eq!(fixture.queues.len(QUEUE), 0);
+}
+
+/// The same where its function dies at the tries: nobody is left to count, and the next one sees it.
+#[tokio::test]
+async fn what_kills_its_function_and_waits_in_turn_is_given_up_as_well() {
+    let mut fixture = Fixture::new();
+    fixture.batch = fixture.batch.receiving(3);
+    fixture.send_all(&[("restless", "wait")]).await;
+    for _ in 0..100 {
+        if !fixture.dead().is_empty() {
+            break;
+        }
+        // It is received, and its function dies.
+        let _ = fixture.queues.receive(QUEUE, 10);
+        fixture.clock.advance_seconds(31);
+        fixture.deliver().await;
+        fixture.clock.advance_seconds(61);
+    }
+    assert_eq!(fixture.handler.handled().len(), 2, "after each of its first two deaths it waited");
+    let letters = fixture.dead();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0].attributes["reason"].contains("crashed"), "{letters:?}");
+}
+
+/// Given a queue that hides what it hands over for an hour, when a function with three minutes to live is killed in the
+/// middle of a batch, then all of the batch can be seen again when those minutes are over.
+#[tokio::test]
+async fn after_a_function_has_died_its_batch_is_hidden_for_no_longer_than_it_could_have_lived() {
+    let fixture = Fixture::new();
+    fixture.queues.set_visibility(QUEUE, 3_600);
+    fixture.send_all(&[("slow", "sleep"), ("other", "sleep")]).await;
+    let begun = fixture.clock.now();
+    let three_minutes = Duration::from_secs(180);
+    let delivered = deliver(&fixture.queues, QUEUE, &fixture.batch, &fixture.handler, three_minutes);
+    let killed = async {
+        while fixture.handler.handled().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        delivered = delivered => panic!("nothing was killed: {delivered:?}"),
+        () = killed => {}
+    }
+    let hidden_until = fixture.queues.next_visible_at().unwrap();
+    assert_eq!(hidden_until.duration_since(begun), SignedDuration::from_secs(185));
+    fixture.wait(184);
+    assert!(fixture.queues.receive(QUEUE, 10).is_empty(), "no two work on it");
+    fixture.wait(1);
+    assert_eq!(fixture.queues.receive(QUEUE, 10).len(), 2);
+}
+
+/// Where a few minutes are all that a batch is hidden for, nothing is asked of the queue.
+#[tokio::test]
+async fn a_short_invocation_leaves_its_batch_hidden_as_its_queue_says() {
+    let fixture = Fixture::new();
+    fixture.queues.set_visibility(QUEUE, 360);
+    fixture.send_all(&[("a", "work")]).await;
+    let event = sqs_event(QUEUE, &fixture.queues.receive(QUEUE, 10));
+    let begun = fixture.clock.now();
+    assert!(fixture.handle(event, Duration::from_secs(60)).await.is_empty());
+    let hidden_until = fixture.queues.next_visible_at().unwrap();
+    assert_eq!(hidden_until.duration_since(begun), SignedDuration::from_secs(360));
+}
+
+/// Given a message that is as large as SQS takes, when it can never be handled, then it comes to its dead letters by its
+/// queue's own redrive: with a reason beside it, it would be too large.
+#[tokio::test]
+async fn what_is_too_large_to_carry_a_reason_is_redriven_soon() {
+    let fixture = Fixture::new();
+    fixture.queues.set_redrive(QUEUE, Redrive { to: DLQ.to_owned(), receives_max: 30 });
+    for bytes in [300_000, 1_048_576] {
+        let body = "x".repeat(bytes);
+        fixture.queues.deliver(QUEUE, Outbound { body, ..Outbound::default() });
+    }
+    fixture.deliver().await;
+    assert_eq!(fixture.dead().len(), 1, "the smaller one has its reason");
+    assert_eq!(fixture.dead()[0].attributes["category"], "validation");
+    let begun = fixture.clock.now();
+    while fixture.dead().len() < 2 {
+        fixture.wait(1);
+        fixture.deliver().await;
+        assert!(fixture.clock.now().duration_since(begun) < SignedDuration::from_secs(60));
+    }
+    assert_eq!(fixture.queues.len(QUEUE), 0);
 }

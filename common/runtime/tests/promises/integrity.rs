@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{Actor, Commit, Envelope, Failure, Incoming};
-use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::attributes::{DECIDING, SIGNATURE};
+use hostler_runtime::messages::batch::{Batch, Handler, REPLAY};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::ports::{Outbound, Queues};
-use hostler_testkit::memory::{MemoryBus, MemoryQueues, deliver, outbox_records};
+use hostler_testkit::memory::{MemoryBus, MemoryQueues, Received, deliver, outbox_records, sqs_event};
 use hostler_testkit::{SeededIds, TestClock, sample};
 use serde_json::{Value, json};
 
@@ -236,4 +237,145 @@ async fn what_the_relay_says_is_taken_and_what_others_say_is_a_dead_letter() {
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].attributes["category"], "validation");
     assert!(dead[0].attributes["reason"].contains("does not belong to it"));
+}
+
+const QUEUES: [&str; 3] = ["orders", "orders-dlq", "failures"];
+const PLENTY: Duration = Duration::from_secs(30);
+
+/// A deployment that requires signatures, and one batch of its queue `orders`.
+struct Site {
+    by: Arc<Integrity>,
+    queues: MemoryQueues,
+    batch: Batch,
+}
+
+impl Site {
+    fn new(by: Arc<Integrity>) -> Self {
+        let clock = TestClock::default();
+        let queues = MemoryQueues::new(&clock, QUEUES);
+        let (sending, ids) = (Arc::new(queues.clone()), Arc::new(SeededIds::default()));
+        let batch = Batch::new("handle-orders", "orders", sending, Arc::new(clock), ids);
+        Self { batch: batch.signed_by(by.clone()), by, queues }
+    }
+
+    /// Hands a message over as it is; says whether it was handled.
+    async fn takes(&self, message: &Outbound) -> bool {
+        let notes = Notes::default();
+        let received = Received {
+            message_id: "m-77".to_owned(),
+            body: message.body.clone(),
+            attributes: message.attributes.clone(),
+            receipt: "m-77/1".to_owned(),
+            receive_count: 1,
+        };
+        let response = self.batch.handle(sqs_event("orders", &[received]), PLENTY, &notes).await;
+        assert!(response.batch_item_failures.is_empty(), "{response:?}");
+        let handled = !notes.0.lock().unwrap().is_empty();
+        handled
+    }
+
+    /// Takes what came to a queue.
+    fn drain(&self, queue: &str) -> Vec<Outbound> {
+        let all = self.queues.peek(queue);
+        for message in self.queues.receive(queue, 10) {
+            self.queues.delete(queue, &message.receipt);
+        }
+        all
+    }
+}
+
+/// A message with all attributes that something is decided on but the mark of a replay, which is not handled.
+fn copy(body: String) -> Outbound {
+    let said = |name: &str| match name {
+        "deferredSince" => "2026-01-31T12:00:00Z",
+        "attempts" | "triedBefore" => "2",
+        "category" => "transient",
+        _ => "failure-1",
+    };
+    let names = DECIDING.into_iter().filter(|name| *name != REPLAY);
+    let attributes = names.map(|name| (name.to_owned(), said(name).to_owned())).collect();
+    Outbound { body, delay_seconds: 0, attributes }
+}
+
+/// Given a copy of a message whose attributes are signed, when any of them is changed, removed, added, or carried over to
+/// another body or queue, then it is not handled, no failure is resolved by it, and it becomes a failure of its own.
+#[tokio::test]
+async fn attributes_that_decide_something_are_believed_only_with_their_signature() {
+    let site = Site::new(integrity(&["k1"], Some("k1"), true));
+    let body = |name: &str| {
+        let event = sample::envelope("order#1", "order.placed", json!({ "name": name }));
+        serde_json::to_string(&site.by.signed(event)).unwrap()
+    };
+    let genuine = site.by.sealed("orders", copy(body("mine")));
+    assert!(site.takes(&genuine).await);
+    assert_eq!(site.drain("failures").len(), 1, "its failure is resolved");
+    assert!(site.takes(&site.by.sealed("orders-dlq", copy(body("mine")))).await, "moved back by a redrive");
+    assert_eq!(site.drain("failures").len(), 1);
+
+    let mut forged: Vec<(String, Outbound)> = Vec::new();
+    let mut forge = |how: &str, change: &dyn Fn(&mut Outbound)| {
+        let mut message = genuine.clone();
+        change(&mut message);
+        forged.push((how.to_owned(), message));
+    };
+    for name in DECIDING {
+        forge(&format!("{name} is another"), &|message| {
+            message.attributes.insert(name.to_owned(), "failure-2".to_owned());
+        });
+        if name != REPLAY {
+            forge(&format!("{name} is gone"), &|message| drop(message.attributes.remove(name)));
+        }
+    }
+    forge("another body", &|message| message.body = body("theirs"));
+    forge("no signature", &|message| drop(message.attributes.remove(SIGNATURE)));
+    forge("no signature that reads", &|message| {
+        message.attributes.insert(SIGNATURE.to_owned(), "hmac-sha256:k1".to_owned());
+    });
+    let elsewhere = site.by.sealed("payments", copy(body("mine")));
+    forge("another queue", &|message| *message = elsewhere.clone());
+    let by_others = integrity(&["k2"], Some("k2"), true).sealed("orders", copy(body("mine")));
+    forge("another key", &|message| *message = by_others.clone());
+    for name in DECIDING {
+        // A message that never failed, with one attribute of somebody's own.
+        forge(&format!("only {name}"), &|message| {
+            message.attributes = [(name.to_owned(), "failure-1".to_owned())].into();
+        });
+    }
+    for (how, message) in forged {
+        assert!(!site.takes(&message).await, "{how}");
+        assert!(site.drain("failures").is_empty(), "{how}: no failure is resolved");
+        let letters = site.drain("orders-dlq");
+        assert_eq!(letters.len(), 1, "{how}");
+        let said = &letters[0].attributes;
+        assert!(said["reason"].contains("not believed"), "{how}: {said:?}");
+        assert_eq!(
+            (said["category"].as_str(), said["originalMessageId"].as_str()),
+            ("validation", "m-77"),
+            "{how}"
+        );
+        assert!(!said.contains_key("failureId") && !said.contains_key("behind"), "{how}: {said:?}");
+        assert!(said.len() <= 10 && said.contains_key(SIGNATURE), "{how}: the letter itself is signed");
+    }
+}
+
+/// Without signatures everything is as before; while they are not required, none is as good as a right one.
+#[tokio::test]
+async fn attributes_need_no_signature_where_none_is_required() {
+    let event = serde_json::to_string(&event()).unwrap();
+    for by in [Arc::default(), integrity(&["k1"], Some("k1"), false), integrity(&["k1"], None, false)] {
+        let site = Site::new(by);
+        assert!(site.takes(&copy(event.clone())).await);
+        assert_eq!(site.drain("failures").len(), 1);
+    }
+    let site = Site::new(integrity(&["k1"], Some("k1"), false));
+    let mut forged = site.by.sealed("orders", copy(event));
+    forged.attributes.insert("failureId".to_owned(), "failure-2".to_owned());
+    assert!(!site.takes(&forged).await, "a wrong one is wrong in any case");
+    // A replay is a mark that keeps a message from being handled: nobody else may set it.
+    let mark =
+        Outbound { attributes: [(REPLAY.to_owned(), "true".to_owned())].into(), ..Outbound::default() };
+    assert!(site.by.sealed("orders", mark).attributes.contains_key(SIGNATURE));
+    let bare =
+        Outbound { attributes: [("colour".to_owned(), "blue".to_owned())].into(), ..Outbound::default() };
+    assert_eq!(site.by.sealed("orders", bare.clone()), bare, "nothing is decided on it");
 }

@@ -9,6 +9,7 @@ use hostler_core::triage::{
 };
 use hostler_core::{Category, CausationId, Failure, Incoming};
 use hostler_runtime::messages::batch::{Batch, Handler};
+use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::fire;
@@ -176,7 +177,10 @@ impl Site {
     async fn pass(&self, time: SignedDuration) {
         let until = self.clock.now() + time;
         self.settle().await;
-        while let Some(next) = self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until) {
+        // What lies on the failures' own dead-letter queue can be seen for ever, and nobody reads it.
+        while let Some(next) =
+            self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until)
+        {
             self.clock.set(next.max(self.clock.now()));
             self.settle().await;
         }
@@ -332,12 +336,140 @@ async fn a_letter_that_cannot_be_recorded_now_stays_where_it_is() {
 async fn a_letter_too_large_to_be_recorded_waits_on_the_failures_own_dead_letter_queue() {
     let site = Site::new();
     // Quoted once more it is over what an event may have.
-    site.send_body(format!("[{}]", "\"\",".repeat(80_000))).await;
+    let body = format!("[{}]", "\"\",".repeat(80_000));
+    site.send_body(body.clone()).await;
     site.settle().await;
     assert_eq!(site.queues.len("failures-dlq"), 1);
     let kept = &site.queues.peek("failures-dlq")[0];
-    assert!(kept.attributes["reason"].contains("from orders, cannot be recorded"), "{:?}", kept.attributes);
+    assert!(kept.attributes["reason"].contains("from orders, too large"), "{:?}", kept.attributes);
+    assert_eq!(kept.body, body, "nothing of it is lost");
     assert_eq!(site.queues.len("orders-dlq"), 0);
+    let (failure, status) = site.only().await;
+    assert_eq!((status, &kept.attributes["failureId"]), (FailureStatus::Quarantined, &failure.to_string()));
+}
+
+/// Given poison of any size that SQS takes, on a queue whose limit was raised by hand, when it is a dead letter, then it is
+/// recorded by its first part, its size and its hash, an operator sees it, and discards it or gives it another body.
+#[tokio::test]
+async fn poison_of_any_size_is_recorded_by_reference_and_can_be_dealt_with() {
+    for bytes in [300_000, 1_048_576 - 100, 1_048_576] {
+        let site = Site::new();
+        let body = "é".repeat(bytes / 2);
+        site.queues.deliver("orders", Outbound { body: body.clone(), ..Outbound::default() });
+        site.pass(SignedDuration::from_mins(5)).await;
+        let (failure, status) = site.only().await;
+        assert_eq!(status, FailureStatus::Quarantined, "{bytes}");
+        let letter = site.failures().await[0].1.failed.clone().unwrap().dead_letter;
+        let kept = letter.kept.unwrap();
+        assert_eq!((kept.bytes, kept.queue.as_str()), (bytes as u64, "failures-dlq"));
+        assert_eq!(kept.sha256.len(), 64);
+        assert!(body.starts_with(&letter.body) && (4_090..=4_096).contains(&letter.body.len()));
+        assert!(!letter.reason.is_empty());
+        assert_eq!(site.queues.peek("failures-dlq").iter().map(|kept| kept.body.len()).sum::<usize>(), bytes);
+        assert_eq!((site.queues.len("orders"), site.queues.len("orders-dlq")), (0, 0), "it circles no more");
+        // What is not here cannot be sent from here, and whoever asks is told where it is.
+        let refused = site.ask(&failure, FailureInput::Retry { reason: why() }).await.unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("failures-dlq") && said.contains(&kept.sha256), "{said}");
+        if bytes == 300_000 {
+            let body = serde_json::to_string(&sample::envelope(
+                "order#1",
+                "order.placed",
+                json!({ "name": "a1", "do": "work" }),
+            ));
+            let edit =
+                FailureInput::Edit { body: body.unwrap(), message_id: uuid::Uuid::now_v7(), reason: why() };
+            site.ask(&failure, edit).await.unwrap();
+            site.settle().await;
+            assert_eq!(
+                (site.handled(), site.only().await.1),
+                (vec!["a1".to_owned()], FailureStatus::Resolved)
+            );
+        } else {
+            site.ask(&failure, FailureInput::Discard { reason: why() }).await.unwrap();
+            assert_eq!(site.only().await.1, FailureStatus::Discarded);
+        }
+    }
+}
+
+/// It is set aside when the letter comes again, if that failed the first time.
+#[tokio::test]
+async fn what_was_recorded_by_reference_and_could_not_be_set_aside_is_set_aside_later() {
+    let site = Site::new();
+    site.queues.deliver("orders", Outbound { body: "x".repeat(300_000), ..Outbound::default() });
+    deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    site.queues.faults().fail_next(1);
+    assert_eq!(site.triage_letters().await, 0);
+    assert_eq!((site.queues.len("orders-dlq"), site.queues.len("failures-dlq")), (1, 0));
+    site.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!((site.queues.len("orders-dlq"), site.queues.len("failures-dlq")), (0, 1));
+    assert_eq!(site.count("failure.recorded"), 1);
+}
+
+/// An attribute may be as large as a body.
+#[tokio::test]
+async fn a_letter_with_a_large_attribute_is_recorded() {
+    let site = Site::new();
+    for name in
+        ["reason", "key", "function", "category", "originalMessageId", "failureId", "behind", "replay", "x"]
+    {
+        let attributes = [(name.to_owned(), "x".repeat(900_000))].into();
+        let body = "no json".to_owned();
+        site.queues.deliver("orders-dlq", Outbound { body, delay_seconds: 0, attributes });
+    }
+    site.settle().await;
+    assert_eq!((site.failures().await.len(), site.queues.len("orders-dlq")), (9, 0));
+}
+
+/// Given messages of one key in one batch, when the first is refused, then those after it wait behind it, although what was
+/// held was read before.
+#[tokio::test]
+async fn followers_in_the_same_batch_wait_behind_a_head_that_is_refused_in_it() {
+    let site = Site::new();
+    for (name, order) in [("a1", "never"), ("b1", "work"), ("a2", "work"), ("a3", "work")] {
+        site.send(name, order).await;
+    }
+    site.settle().await;
+    assert_eq!(site.handled(), ["b1"], "what follows the refused one waits");
+    let failures = site.failures().await;
+    let (head, of_head) = failures.iter().find(|(_, state)| !state.followers.is_empty()).unwrap();
+    assert_eq!(of_head.followers.len(), 2);
+    site.ask(head, FailureInput::Discard { reason: why() }).await.unwrap();
+    site.settle().await;
+    assert_eq!(site.handled(), ["b1", "a2", "a3"]);
+    assert!(site.failures().await.iter().all(|(_, state)| state.is_settled()));
+}
+
+/// The same for one that is deferred, in its batch and in later ones.
+#[tokio::test]
+async fn followers_wait_behind_a_head_that_is_deferred_until_it_is_handled() {
+    let site = Site::new();
+    site.away(true);
+    for (name, order) in [("a1", "wait"), ("b1", "work"), ("a2", "work")] {
+        site.send(name, order).await;
+    }
+    site.settle().await;
+    site.send("a3", "work").await;
+    site.pass(SignedDuration::from_secs(20)).await;
+    assert_eq!(site.handled(), ["b1"], "what follows the deferred one waits, in other batches too");
+    site.away(false);
+    site.pass(SignedDuration::from_mins(1)).await;
+    assert_eq!(site.handled(), ["b1", "a1", "a2", "a3"]);
+    let held = OrderingKeys::new(Arc::new(site.control.clone())).held("orders").await.unwrap();
+    assert!(held.is_empty(), "{held:?}");
+    assert!(site.failures().await.iter().all(|(_, state)| state.is_settled()));
+    assert_eq!(site.count("failure.quarantined"), 0, "nobody has to look at it");
+}
+
+/// One that comes again keeps the later ones of its batch behind it.
+#[tokio::test]
+async fn followers_in_the_same_batch_come_again_with_a_head_that_does() {
+    let site = Site::new();
+    site.send("a1", "crash").await;
+    site.send("a2", "work").await;
+    site.send("b1", "work").await;
+    let delivered = deliver(&site.queues, "orders", &site.batch, &site.orders, PLENTY).await;
+    assert_eq!((delivered.messages, delivered.failed, site.handled()), (3, 2, vec!["b1".to_owned()]));
 }
 
 #[tokio::test]
@@ -584,4 +716,34 @@ async fn a_batch_that_the_stream_gave_up_says_how_it_is_published_again() {
     let refused = site.ask(&failure, FailureInput::Retry { reason: "again".to_owned() }).await;
     assert!(matches!(refused, Err(FailureRefusal::NoQueue { .. })));
     site.ask(&failure, FailureInput::Discard { reason: "published again".to_owned() }).await.unwrap();
+}
+
+/// Given a deployment that requires signatures, when a dead letter claims to be a copy of another failure, then that failure
+/// is left alone, and the letter is a failure of its own.
+#[tokio::test]
+async fn a_letter_whose_attributes_are_forged_is_a_failure_of_its_own() {
+    let keys = [("k1".to_owned(), "0f".repeat(32))].into();
+    let configured = SigningKeys { keys, sign: Some("k1".to_owned()), require: true };
+    let by = Arc::new(Integrity::new(&configured).unwrap());
+    let mut site = Site::new();
+    site.triage = site.triage.signed_by(by.clone());
+    let letter = |failure: &str| {
+        let said =
+            [("failureId", failure), ("reason", "it says"), ("category", "transient"), ("behind", "f-9")];
+        let attributes = said.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        Outbound { body: "no json".to_owned(), delay_seconds: 0, attributes }
+    };
+    site.queues.deliver("orders-dlq", letter("victim"));
+    let genuine = by.sealed("orders-dlq", letter("mine"));
+    site.queues.deliver("orders-dlq", genuine);
+    assert_eq!(site.triage_letters().await, 2);
+    let failures = site.failures().await;
+    assert!(failures.iter().all(|(id, _)| id.as_str() != "victim"), "{failures:#?}");
+    let forged =
+        failures.iter().find(|(id, _)| id.as_str().starts_with("m-")).unwrap().1.failed.as_ref().unwrap();
+    assert_eq!((forged.category, forged.status), (Category::Validation, FailureStatus::Quarantined));
+    assert!(forged.dead_letter.reason.contains("not believed"), "{}", forged.dead_letter.reason);
+    assert_eq!(forged.dead_letter.behind, None);
+    let genuine = failures.iter().find(|(id, _)| id.as_str() == "mine").unwrap().1.failed.as_ref().unwrap();
+    assert_eq!((genuine.dead_letter.reason.as_str(), genuine.status), ("it says", FailureStatus::Parked));
 }

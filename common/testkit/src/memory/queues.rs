@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, Outbound, Queues};
+use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, Outbound, Queues, message_bytes_max};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::TestClock;
 use crate::faults::{Fault, FaultPlan, batch, injected};
 
-const MESSAGE_BYTES_MAX: usize = 262_144;
 const DELAY_SECONDS_MAX: u16 = 900;
 const VISIBILITY_SECONDS_MAX: u32 = 43_200;
 const ATTRIBUTES_MAX: usize = 10;
@@ -180,8 +179,8 @@ impl MemoryQueues {
         messages.map(|stored| stored.visible_at).filter(|at| *at > now).min()
     }
 
-    /// Puts a message on a queue past faults and checks, as a bus rule does.
-    pub(crate) fn deliver(&self, queue: &str, message: Outbound) {
+    /// Puts a message on a queue past faults and checks, as a bus rule does, or somebody who has raised the queue's limit.
+    pub fn deliver(&self, queue: &str, message: Outbound) {
         self.inner.lock().unwrap().push(queue, message);
     }
 
@@ -221,11 +220,9 @@ impl Inner {
     }
 
     fn send(&mut self, queue: &str, message: &Outbound) -> Result<(), EntryFailure> {
-        let attributes =
-            message.attributes.iter().map(|(name, text)| name.len() + "String".len() + text.len());
-        let bytes = message.body.len() + attributes.sum::<usize>();
-        if bytes > MESSAGE_BYTES_MAX {
-            let text = format!("the message is {bytes} bytes, and the limit is {MESSAGE_BYTES_MAX}");
+        let (bytes, bytes_max) = (message.bytes(), message_bytes_max(queue));
+        if bytes > bytes_max {
+            let text = format!("the message is {bytes} bytes, and the limit is {bytes_max}");
             return Err(refusal("MessageTooLarge", text));
         }
         if message.delay_seconds > DELAY_SECONDS_MAX {

@@ -113,7 +113,9 @@ impl<A: Application> World<A> {
 
     /// Asks the read side.
     pub async fn get(&self, path: &str) -> Response {
-        let request = Request { method: "GET".to_owned(), path: path.to_owned(), ..Request::default() };
+        let caller = Some("operator".to_owned());
+        let request =
+            Request { method: "GET".to_owned(), path: path.to_owned(), caller, ..Request::default() };
         self.http(&request).await
     }
 

@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex};
 
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::messages::batch::Handler;
-use hostler_runtime::messages::batch::dead_letter_queue;
+use hostler_runtime::messages::batch::{RECEIVES_MAX, dead_letter_queue};
 use hostler_runtime::messages::relay::OutboxRecord;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::operations::flow::Backpressure;
@@ -65,8 +65,6 @@ pub use ports::STORE;
 pub use settings::{Chaos, Order, Setup};
 pub use switch::{Bug, Switch, WorkedOn, WriteFault};
 
-/// How often a message is received before it is a dead letter, as in a deployment.
-const RECEIVES_MAX: u32 = 30;
 /// How long a dead letter that triage has received stays invisible.
 const DEAD_LETTER_VISIBILITY_SECONDS: u32 = 180;
 

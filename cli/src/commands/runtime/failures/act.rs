@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use hostler_core::triage::KeptMessage;
 use serde::Serialize;
 use serde_json::json;
 
 use super::args::{ActArgs, EditArgs};
-use super::list;
-use crate::api::{Said, View};
+use super::{kept, list};
+use crate::api::{FailureRow, Said, View};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::Target;
@@ -74,12 +75,16 @@ pub(super) async fn act(args: &ActArgs, act: Act, target: &Target, out: Out) -> 
             tokio::time::sleep(pause).await;
         }
         let body = json!({ "failure": failure, "reason": args.reason.reason });
+        let kept = kept_of(&failure, act, target).await;
         let refused = match target
             .api
             .command_on(Said(act.said()), (View::Failure, &failure), act.command(), &body)
             .await
         {
-            Ok(_) => None,
+            Ok(_) => match &kept {
+                Some(kept) => kept::remove(target, kept).await.err().map(|error| error.to_string()),
+                None => None,
+            },
             Err(CliError::Refused { message, .. }) => Some(message),
             Err(error @ CliError::NotFound { .. }) => Some(error.to_string()),
             Err(error) => return Err(error),
@@ -101,6 +106,16 @@ pub(super) async fn act(args: &ActArgs, act: Act, target: &Target, out: Out) -> 
         0 => Ok(()),
         refused => Err(CliError::Outcome(format!("{refused} of {} were refused", acted.len()))),
     }
+}
+
+/// Where a message is kept that is discarded, if it was too large to be recorded. Nothing keeps it any longer then.
+async fn kept_of(failure: &str, act: Act, target: &Target) -> Option<KeptMessage> {
+    if act != Act::Discard {
+        return None;
+    }
+    // Where it cannot be read, its discarding says why.
+    let row: FailureRow = target.api.document(View::Failure, failure, &[]).await.ok()?;
+    row.dead_letter.kept
 }
 
 /// The ids that were given, or those that the options choose.

@@ -3,6 +3,7 @@
 mod act;
 mod args;
 mod dead_letters;
+mod kept;
 mod list;
 mod show;
 

@@ -1,5 +1,6 @@
 //! `failures show`.
 
+use hostler_core::triage::KeptMessage;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,6 +15,9 @@ use crate::target::Target;
 /// Shows the message, why it failed, and what happened to it.
 pub(super) async fn show(args: &ShowArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let row: FailureRow = target.api.document(View::Failure, &args.id, &[]).await?;
+    if let (true, Some(kept)) = (args.body, &row.dead_letter.kept) {
+        return Err(CliError::Outcome(kept_at(kept, &args.id)));
+    }
     if args.body {
         return out.line(pretty(&row.dead_letter.body));
     }
@@ -40,7 +44,18 @@ pub(super) async fn show(args: &ShowArgs, target: &Target, out: Out) -> Result<(
         out.line(format!("{}  {value}", out.faint(format!("{name:>16}"))))?;
     }
     out.line(format!("\n{}\n", pretty(&message.body)))?;
+    if let Some(kept) = &message.kept {
+        out.line(format!("{}\n", kept_at(kept, &args.id)))?;
+    }
     out.line(timeline::timeline(&happened, true))
+}
+
+/// Where a message is that is too large to be recorded, and what can be done about it.
+fn kept_at(kept: &KeptMessage, failure: &str) -> String {
+    let KeptMessage { queue, bytes, sha256, .. } = kept;
+    format!(
+        "This is its first part only: it has {bytes} bytes, which are on the queue {queue} (SHA-256 {sha256}) until that queue's retention ends. Give it a smaller body with `hostler failures edit {failure} --body-from FILE`, or discard it with `hostler failures discard {failure}`, which takes it off that queue as well."
+    )
 }
 
 fn pretty(body: &str) -> String {

@@ -10,13 +10,11 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use hostler_core::triage::OrderingKey;
 use hostler_core::{Failure, Incoming};
-use tokio::sync::OnceCell;
 
 use super::Handler;
-use super::record::Record;
+use super::record::{Record, Taken};
 use crate::effects::deadline::Deadline;
-use crate::messages::ordering::HeldKeys;
-use crate::ports::PortError;
+use crate::messages::ordering::KnownKeys;
 
 /// What becomes of a record once the stack has dealt with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +34,8 @@ pub struct Invocation<'a> {
     pub deadline: Deadline,
     /// The handler at the centre of the stack.
     pub handler: &'a dyn Handler,
-    /// The held ordering keys of the queue, read by the first record that has a key.
-    pub(crate) held: OnceCell<Result<HeldKeys, PortError>>,
+    /// The held ordering keys of the queue, as this batch knows them.
+    pub(crate) held: KnownKeys,
 }
 
 /// A record on its way through the layers.
@@ -47,21 +45,24 @@ pub struct Delivery<'a> {
     /// The record as it came.
     pub record: &'a Record,
     /// The message it holds; absent where its body cannot be read.
-    decoded: Option<Incoming>,
+    decoded: Option<&'a Incoming>,
+    /// Why its attributes are not believed.
+    pub(super) refused: Option<&'a str>,
     /// What its message keeps its order by; set by the layer that keeps order, for the layers around it.
     pub(crate) ordering_key: OnceLock<OrderingKey>,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(invocation: &'a Invocation<'a>, record: &'a Record) -> Self {
-        let decoded = Incoming::decode(&record.body).ok();
-        Self { invocation, record, decoded, ordering_key: OnceLock::new() }
+    pub(super) fn new(invocation: &'a Invocation<'a>, taken: &'a Taken) -> Self {
+        let Taken { record, message, refused } = taken;
+        let (decoded, refused) = (message.as_ref(), refused.as_deref());
+        Self { invocation, record, decoded, refused, ordering_key: OnceLock::new() }
     }
 
     /// The message, where the body holds one.
     #[must_use]
     pub fn decoded(&self) -> Option<&Incoming> {
-        self.decoded.as_ref()
+        self.decoded
     }
 
     /// The message.
@@ -69,7 +70,7 @@ impl<'a> Delivery<'a> {
     /// # Errors
     /// [`Failure::Terminal`] that says why the body cannot be read.
     pub fn message(&self) -> Result<&Incoming, Failure> {
-        match &self.decoded {
+        match self.decoded {
             Some(message) => Ok(message),
             // Only now the reason is needed, so it is found by reading the body again.
             None => match Incoming::decode(&self.record.body) {

@@ -10,23 +10,29 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use hostler_core::{Failure, Incoming};
-use tokio::sync::OnceCell;
 
 use crate::effects::deadline::Deadline;
+use crate::messages::attributes::sealing;
 use crate::messages::integrity::Integrity;
-use crate::messages::ordering::OrderingKeys;
+use crate::messages::ordering::{KnownKeys, OrderingKeys};
 use crate::ports::{Clock, Ids, Queues};
 
 pub use layer::{Delivery, Disposition, Handled, Invocation, Layer, Next};
 pub use layers::dead_letter_queue;
 use layers::{Parts, stack};
-use record::groups;
 pub(crate) use record::{
-    ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, attribute, identity, receive_count,
-    text_attributes,
+    ATTEMPTS, BEHIND, CATEGORY, DEFERRED_SINCE, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, TRIED, attribute,
+    identity, is_replay, text_attributes, tries,
 };
 pub use record::{BatchResponse, ItemFailure, REPLAY, Record, Records, SystemAttributes};
+use record::{Taken, groups, set_visibility};
 
+/// How often a queue lets a message be tried before it becomes a dead letter: the `maxReceiveCount` of every queue.
+pub const RECEIVES_MAX: u32 = 30;
+/// What an invocation lasts whose batch may stay hidden for as long as its queue says: six times this is a few minutes.
+const SHORT_INVOCATION: Duration = Duration::from_secs(60);
+/// For how long a batch is hidden beyond its invocation's end, so that no two work on it.
+const HIDDEN_BEYOND_SECONDS: u32 = 5;
 /// How many records of one batch are handled at a time.
 const CONCURRENCY: usize = 10;
 
@@ -73,8 +79,8 @@ impl Batch {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        let (ordering, integrity, own) = (None, Arc::default(), Vec::new());
-        Self::of(Parts { function, queue, queues, clock, ids, ordering, integrity, own })
+        let (ordering, integrity, own, receives_max) = (None, Arc::default(), Vec::new(), RECEIVES_MAX);
+        Self::of(Parts { function, queue, queues, clock, ids, ordering, integrity, own, receives_max })
     }
 
     fn of(parts: Parts) -> Self {
@@ -88,10 +94,17 @@ impl Batch {
         Self::of(Parts { ordering: Some(ordering), ..self.parts })
     }
 
-    /// Has messages be checked by their signatures.
+    /// Has messages be tried so often, copies included, instead of [`RECEIVES_MAX`] times.
+    #[must_use]
+    pub fn receiving(self, receives_max: u32) -> Self {
+        Self::of(Parts { receives_max, ..self.parts })
+    }
+
+    /// Has messages and their attributes be checked by their signatures, and what is sent beside a body be signed.
     #[must_use]
     pub fn signed_by(self, integrity: Arc<Integrity>) -> Self {
-        Self::of(Parts { integrity, ..self.parts })
+        let queues = sealing(self.parts.queues.clone(), &integrity);
+        Self::of(Parts { integrity, queues, ..self.parts })
     }
 
     /// Adds a layer of the application's own, closest to the handler: within the time limit, and a panic in it is caught.
@@ -102,12 +115,17 @@ impl Batch {
     }
 
     /// Handles a batch within `remaining`, and reports the records that must be seen again. Records of a FIFO
-    /// group keep their order: after a failure the rest of the group is returned untouched.
+    /// group, and those of an ordering key, keep their order: after one that comes again the rest is returned untouched.
     pub async fn handle(&self, event: Records, remaining: Duration, handler: &dyn Handler) -> BatchResponse {
         handler.begin();
         let deadline = Deadline::of_invocation(self.parts.clock.clone(), remaining);
-        let invocation = Invocation { deadline, handler, held: OnceCell::new() };
-        let failed: Vec<String> = futures::stream::iter(groups(event.records))
+        let invocation = Invocation { deadline, handler, held: KnownKeys::default() };
+        self.hide_no_longer_than(remaining, &event.records).await;
+        let (integrity, queue) = (&self.parts.integrity, self.parts.queue);
+        let records = event.records.into_iter().map(|record| Taken::new(record, integrity, queue)).collect();
+        let in_order = self.parts.ordering.is_some();
+        let groups = groups(records, |message| in_order.then(|| handler.key(message)).flatten());
+        let failed: Vec<String> = futures::stream::iter(groups)
             .map(|group| self.run_group(group, &invocation))
             .buffer_unordered(CONCURRENCY)
             .concat()
@@ -115,19 +133,33 @@ impl Batch {
         BatchResponse::of(failed)
     }
 
+    /// A queue hides what it hands over for six times the function's time-out and more, which is right while nobody has
+    /// taken it. Once a function has, and dies, nobody else sees the batch for all that time. Where that is long, the batch is
+    /// hidden for as long as this invocation can live, and no longer.
+    async fn hide_no_longer_than(&self, remaining: Duration, records: &[Record]) {
+        if remaining <= SHORT_INVOCATION {
+            return;
+        }
+        let seconds =
+            u32::try_from(remaining.as_secs()).unwrap_or(u32::MAX).saturating_add(HIDDEN_BEYOND_SECONDS);
+        let (queues, queue) = (&*self.parts.queues, self.parts.queue);
+        let hide = |record| set_visibility(queues, queue, record, seconds);
+        futures::stream::iter(records).for_each_concurrent(CONCURRENCY, hide).await;
+    }
+
     /// The ids of a group's records that must be seen again.
-    async fn run_group(&self, group: Vec<Record>, invocation: &Invocation<'_>) -> Vec<String> {
+    async fn run_group(&self, group: Vec<Taken>, invocation: &Invocation<'_>) -> Vec<String> {
         let mut records = group.into_iter();
-        while let Some(record) = records.next() {
+        while let Some(taken) = records.next() {
             let handled = {
-                let delivery = Delivery::new(invocation, &record);
+                let delivery = Delivery::new(invocation, &taken);
                 Next::new(&self.layers).run(&delivery).await
             };
             match handled {
                 Ok(Disposition::Done) => {}
                 Ok(Disposition::ComesAgain) | Err(_) => {
-                    let rest = std::iter::once(record).chain(records);
-                    return rest.map(|record| record.message_id).collect();
+                    let rest = std::iter::once(taken).chain(records);
+                    return rest.map(|taken| taken.record.message_id).collect();
                 }
             }
         }

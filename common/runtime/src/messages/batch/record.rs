@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::Incoming;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::messages::attributes::disbelieve;
+use crate::messages::integrity::Integrity;
 use crate::ports::Queues;
 
 /// The attribute that says since when a message waits.
-pub(super) const DEFERRED_SINCE: &str = "deferredSince";
+pub(crate) const DEFERRED_SINCE: &str = "deferredSince";
 /// The attribute of a message that is replayed: nothing may come of it but changes to read models.
 pub const REPLAY: &str = "replay";
 // The attributes of a dead letter.
@@ -15,6 +18,8 @@ pub(crate) const REASON: &str = "reason";
 pub(crate) const CATEGORY: &str = "category";
 pub(crate) const FUNCTION: &str = "function";
 pub(crate) const ATTEMPTS: &str = "attempts";
+/// How often the message was tried before it was copied: a queue counts the receives of each copy anew.
+pub(crate) const TRIED: &str = "triedBefore";
 /// The id that the message had on its own queue, before it was copied.
 pub(crate) const ORIGINAL: &str = "originalMessageId";
 /// The message's ordering key.
@@ -29,7 +34,7 @@ pub(crate) const FAILURE: &str = "failureId";
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Records {
     /// The messages.
-    #[serde(rename = "Records", default, deserialize_with = "or_default")]
+    #[serde(rename = "Records")]
     pub records: Vec<Record>,
 }
 
@@ -51,6 +56,8 @@ pub struct Record {
     /// The attributes that its sender set; none where one is no text.
     #[serde(deserialize_with = "texts")]
     pub message_attributes: BTreeMap<String, Option<String>>,
+    /// The kind of source that it comes from: `aws:sqs` for a queue.
+    pub event_source: Option<String>,
     /// The queue that it comes from.
     #[serde(rename = "eventSourceARN")]
     pub event_source_arn: Option<String>,
@@ -105,20 +112,48 @@ fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Option<S
     Ok(attributes.into_iter().map(|(name, attribute)| (name, attribute.string_value)).collect())
 }
 
-/// Records that must keep their order among themselves: those of one FIFO group, and each other record alone.
-pub(super) fn groups(records: Vec<Record>) -> Vec<Vec<Record>> {
-    let mut groups: Vec<Vec<Record>> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for record in records {
-        match record.attributes.message_group_id.clone() {
-            Some(group) => {
-                let place = *places.entry(group).or_insert_with(|| {
+/// A record of a batch, with what its body says.
+pub(super) struct Taken {
+    pub(super) record: Record,
+    /// The message; absent where the body holds none.
+    pub(super) message: Option<Incoming>,
+    /// Why its attributes are not believed, and were taken off.
+    pub(super) refused: Option<String>,
+}
+
+impl Taken {
+    pub(super) fn new(mut record: Record, integrity: &Integrity, queue: &str) -> Self {
+        let message = Incoming::decode(&record.body).ok();
+        let refused = integrity.refused_attributes(queue, &record);
+        if refused.is_some() {
+            disbelieve(&mut record);
+        }
+        Self { record, message, refused }
+    }
+}
+
+/// Records that must keep their order among themselves: those of one FIFO group, those of one ordering key, and each other
+/// record alone.
+pub(super) fn groups(records: Vec<Taken>, key: impl Fn(&Incoming) -> Option<String>) -> Vec<Vec<Taken>> {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    enum Together {
+        Group(String),
+        Key(String),
+    }
+    let mut groups: Vec<Vec<Taken>> = Vec::new();
+    let mut places: BTreeMap<Together, usize> = BTreeMap::new();
+    for taken in records {
+        let group = taken.record.attributes.message_group_id.clone().map(Together::Group);
+        let together = group.or_else(|| taken.message.as_ref().and_then(&key).map(Together::Key));
+        match together {
+            Some(together) => {
+                let place = *places.entry(together).or_insert_with(|| {
                     groups.push(Vec::new());
                     groups.len() - 1
                 });
-                groups[place].push(record);
+                groups[place].push(taken);
             }
-            None => groups.push(vec![record]),
+            None => groups.push(vec![taken]),
         }
     }
     groups
@@ -143,11 +178,21 @@ pub(crate) fn text_attributes(record: &Record) -> BTreeMap<String, String> {
 }
 
 /// Whether a record is marked as replayed, whatever the mark says.
-pub(super) fn is_replay(record: &Record) -> bool {
+pub(crate) fn is_replay(record: &Record) -> bool {
     record.message_attributes.contains_key(REPLAY)
 }
 
-pub(crate) fn receive_count(record: &Record) -> u32 {
+/// How often a message was tried before it was copied.
+pub(crate) fn tried_before(record: &Record) -> u32 {
+    attribute(record, TRIED).and_then(|tried| tried.parse().ok()).unwrap_or(0)
+}
+
+/// How often a message was tried, this time and its earlier copies included.
+pub(crate) fn tries(record: &Record) -> u32 {
+    receive_count(record).saturating_add(tried_before(record))
+}
+
+fn receive_count(record: &Record) -> u32 {
     let count = record.attributes.approximate_receive_count.as_deref();
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use hostler_core::triage::FailureId;
 use hostler_core::{Category, Failure};
 
-use super::Parts;
+use super::{Parts, hold};
 use crate::messages::batch::layer::{Delivery, Disposition, Handled, Layer, Next};
 use crate::messages::batch::record::{
     ATTEMPTS, BEHIND, CATEGORY, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, REPLAY, attribute, identity,
-    is_replay, receive_count,
+    is_replay, set_visibility, tries,
 };
 use crate::messages::ordering::OrderingKeys;
-use crate::ports::{Outbound, Queues, attribute_text};
+use crate::ports::{Outbound, Queues, attribute_text, message_bytes_max};
 
 /// How much of a reason goes with a dead letter.
 const REASON_CHARS_MAX: usize = 2_000;
@@ -68,9 +68,8 @@ impl DeadLetters {
         let record = delivery.record;
         let id = identity(record).unwrap_or_default();
         let key = delivery.ordering_key.get();
-        if let (Some(ordering), Some(key), Ok(failure), None) =
-            (&self.ordering, key, FailureId::new(id), behind)
-            && let Err(error) = ordering.hold(key, &failure).await
+        if behind.is_none()
+            && let Err(error) = hold(self.ordering.as_ref(), delivery).await
         {
             tracing::error!(error = %error, "the message stays: later ones of its key would overtake it");
             return Disposition::ComesAgain;
@@ -79,7 +78,7 @@ impl DeadLetters {
             (REASON, attribute_text(reason, REASON_CHARS_MAX)),
             (CATEGORY, category.as_str().to_owned()),
             (FUNCTION, self.function.to_owned()),
-            (ATTEMPTS, receive_count(record).to_string()),
+            (ATTEMPTS, tries(record).to_string()),
             (ORIGINAL, id.to_owned()),
             (KEY, key.map(|key| key.key.clone()).unwrap_or_default()),
             (BEHIND, behind.map(ToString::to_string).unwrap_or_default()),
@@ -93,6 +92,13 @@ impl DeadLetters {
         let body = if record.body.is_empty() { "{}".to_owned() } else { record.body.clone() };
         let dead_letter = Outbound { body, delay_seconds: 0, attributes };
         let queue = dead_letter_queue(self.queue);
+        let bytes = dead_letter.bytes();
+        if bytes > message_bytes_max(&queue) {
+            // Its queue moves it there as it is, once it was received often enough: let that be soon.
+            tracing::error!(queue, bytes, reason, "too large to become a dead letter with its reason");
+            set_visibility(&*self.queues, self.queue, record, 1).await;
+            return Disposition::ComesAgain;
+        }
         match self.queues.send(&queue, &[dead_letter]).await.into_iter().next() {
             Some(Ok(())) => Disposition::Done,
             Some(Err(error)) => {

@@ -2,7 +2,8 @@
 //!
 //! A copy of it is sent to its own queue with a delay, and the record itself is done with: a queue counts receives, and
 //! would make a dead letter of a message that only waited. The copy tells since when it waits, so that nothing waits for
-//! ever.
+//! ever, and how often the message was tried: what fails and waits in turn is given up like what only fails. Where order is
+//! kept, later messages of its key wait behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use async_trait::async_trait;
 use hostler_core::{Category, Failure};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Parts;
+use super::{Parts, hold};
 use crate::messages::batch::layer::{Delivery, Disposition, Handled, Layer, Next};
 use crate::messages::batch::record::{
-    DEFERRED_SINCE, ORIGINAL, Record, attribute, identity, set_visibility, text_attributes,
+    DEFERRED_SINCE, ORIGINAL, Record, TRIED, attribute, identity, set_visibility, text_attributes, tries,
 };
+use crate::messages::ordering::OrderingKeys;
 use crate::ports::{Clock, DELAY_SECONDS_MAX, Outbound, Queues};
 
 /// The longest that a message waits without using up attempts.
@@ -25,14 +27,17 @@ pub(super) struct Defer {
     queue: &'static str,
     queues: Arc<dyn Queues>,
     clock: Arc<dyn Clock>,
+    ordering: Option<OrderingKeys>,
 }
 
 impl Defer {
     pub(super) fn of(parts: &Parts) -> Self {
-        Self { queue: parts.queue, queues: parts.queues.clone(), clock: parts.clock.clone() }
+        let (queues, clock, ordering) = (parts.queues.clone(), parts.clock.clone(), parts.ordering.clone());
+        Self { queue: parts.queue, queues, clock, ordering }
     }
 
-    async fn defer(&self, record: &Record, after: Duration, reason: &str) -> Handled {
+    async fn defer(&self, delivery: &Delivery<'_>, after: Duration, reason: &str) -> Handled {
+        let record = delivery.record;
         let since = self.waiting_since(record);
         let waited = self.clock.now().duration_since(since);
         if waited > DEFERRAL_MAX {
@@ -42,8 +47,8 @@ impl Defer {
         }
         let seconds = u16::try_from(after.as_secs()).unwrap_or(u16::MAX).clamp(1, DELAY_SECONDS_MAX);
         tracing::info!(reason, retry_in_seconds = seconds, "message is deferred");
-        // A copy would lose its place in its FIFO group.
-        if record.attributes.message_group_id.is_none() {
+        // A copy would lose its place in its FIFO group; and without its key, its place before the later ones of that key.
+        if record.attributes.message_group_id.is_none() && self.holds(delivery).await {
             match self.queues.send(self.queue, &[copy(record, since, seconds)]).await.into_iter().next() {
                 Some(Ok(())) => return Ok(Disposition::Done),
                 Some(Err(error)) => {
@@ -54,6 +59,14 @@ impl Defer {
         }
         set_visibility(&*self.queues, self.queue, record, u32::from(seconds)).await;
         Ok(Disposition::ComesAgain)
+    }
+
+    async fn holds(&self, delivery: &Delivery<'_>) -> bool {
+        let held = hold(self.ordering.as_ref(), delivery).await;
+        if let Err(error) = &held {
+            tracing::warn!(error = %error, "its key is not held: the message itself waits");
+        }
+        held.is_ok()
     }
 
     /// Since when a message waits: its first copy says so; without one, since now.
@@ -68,6 +81,11 @@ fn copy(record: &Record, since: Timestamp, delay_seconds: u16) -> Outbound {
     let mut attributes = text_attributes(record);
     attributes.insert(DEFERRED_SINCE.to_owned(), since.to_string());
     attributes.insert(ORIGINAL.to_owned(), identity(record).unwrap_or_default().to_owned());
+    // This time it only waited.
+    let tried = tries(record).saturating_sub(1);
+    if tried > 0 {
+        attributes.insert(TRIED.to_owned(), tried.to_string());
+    }
     attributes.retain(|_, text| !text.is_empty());
     Outbound { body: record.body.clone(), delay_seconds, attributes }
 }
@@ -78,7 +96,7 @@ impl Layer for Defer {
         match next.run(delivery).await {
             Err(Failure::Deferred { after, source }) => {
                 let reason = Failure::Deferred { after, source }.chain();
-                self.defer(delivery.record, after, &reason).await
+                self.defer(delivery, after, &reason).await
             }
             other => other,
         }

@@ -14,10 +14,13 @@ mod verify;
 
 use std::sync::Arc;
 
-use super::layer::Layer;
+use hostler_core::triage::FailureId;
+
+use super::layer::{Delivery, Layer};
+use super::record::identity;
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
-use crate::ports::{Clock, Ids, Queues};
+use crate::ports::{Clock, Ids, PortError, Queues};
 
 pub use dead_letter::dead_letter_queue;
 
@@ -33,9 +36,25 @@ pub(super) struct Parts {
     pub(super) ids: Arc<dyn Ids>,
     /// Present where messages keep their order.
     pub(super) ordering: Option<OrderingKeys>,
+    /// How often a message is tried, copies included.
+    pub(super) receives_max: u32,
     pub(super) integrity: Arc<Integrity>,
     /// The application's own layers, closest to its handler.
     pub(super) own: Vec<Arc<dyn Layer>>,
+}
+
+/// Has later messages of a delivery's key wait behind it, where it has one and order is kept: those of its own batch, and
+/// those of later ones.
+async fn hold(ordering: Option<&OrderingKeys>, delivery: &Delivery<'_>) -> Result<(), PortError> {
+    let id = identity(delivery.record).unwrap_or_default();
+    let (Some(ordering), Some(key), Ok(failure)) =
+        (ordering, delivery.ordering_key.get(), FailureId::new(id))
+    else {
+        return Ok(());
+    };
+    ordering.hold(key, &failure).await?;
+    delivery.invocation.held.note(key, failure);
+    Ok(())
 }
 
 /// The stack, outermost first: each layer sees the failures of those after it.

@@ -1,4 +1,5 @@
-//! Messages of one ordering key keep their order: while an earlier one is with triage, the later ones wait behind it.
+//! Messages of one ordering key keep their order: while an earlier one is with triage, or deferred, the later ones wait
+//! behind it.
 
 use async_trait::async_trait;
 use hostler_core::triage::OrderingKey;
@@ -27,19 +28,19 @@ impl Layer for Order {
         let invocation = delivery.invocation;
         let Some(key) = invocation.handler.key(delivery.message()?) else { return next.run(delivery).await };
         let key = delivery.ordering_key.get_or_init(|| OrderingKey { queue: self.queue.to_owned(), key });
-        let held = invocation.held.get_or_init(|| self.ordering.held(self.queue)).await;
+        let held = invocation.held.read(&self.ordering, self.queue).await;
         // A copy that triage has sent is the one that the others wait for.
         if attribute(delivery.record, FAILURE).is_some() {
             return next.run(delivery).await;
         }
-        let held = held.as_ref().map_err(|error| {
+        held.map_err(|error| {
             Failure::retryable(format!("it is not known whether earlier messages of its key wait: {error}"))
         })?;
-        match held.get(&key.key) {
+        match invocation.held.head(key) {
             Some(head) if Some(head.as_str()) != identity(delivery.record) => {
                 tracing::info!(%head, "message waits behind an earlier one of its key");
-                let reason = format!("waits behind failure {head} of the same key");
-                Ok(self.dead_letters.send(delivery, Category::Transient, &reason, Some(head)).await)
+                let reason = format!("waits behind {head} of the same key");
+                Ok(self.dead_letters.send(delivery, Category::Transient, &reason, Some(&head)).await)
             }
             _ => next.run(delivery).await,
         }

@@ -72,10 +72,10 @@ fn resolved(delivery: &Delivery<'_>) -> Option<FailureId> {
     if let Some(failure) = attribute(delivery.record, FAILURE) {
         return FailureId::new(failure).ok();
     }
-    // Its function died between holding the key and leaving the queue, and it came back.
+    // It holds its key, for it was deferred; or its function died between holding the key and leaving the queue.
     let key = delivery.ordering_key.get()?;
-    let held = delivery.invocation.held.get()?.as_ref().ok()?;
-    held.get(&key.key).filter(|head| Some(head.as_str()) == identity(delivery.record)).cloned()
+    let head = delivery.invocation.held.head(key)?;
+    Some(head).filter(|head| Some(head.as_str()) == identity(delivery.record))
 }
 
 #[async_trait]

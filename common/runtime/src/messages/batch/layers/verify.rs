@@ -1,8 +1,9 @@
-//! A message whose signature does not match is not handled.
+//! A message whose signature does not match is not handled, and neither is one whose attributes are not believed.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_core::{Category, Failure};
 
 use crate::messages::batch::layer::{Delivery, Handled, Layer, Next};
 use crate::messages::integrity::Integrity;
@@ -13,6 +14,9 @@ pub(super) struct Verify(pub(super) Arc<Integrity>);
 impl Layer for Verify {
     async fn handle<'a>(&'a self, delivery: &'a Delivery<'a>, next: Next<'a>) -> Handled {
         self.0.verify(delivery.message()?)?;
+        if let Some(why) = delivery.refused {
+            return Err(Failure::terminal(Category::Validation, why.to_owned()));
+        }
         next.run(delivery).await
     }
 }
