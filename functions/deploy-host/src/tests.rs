@@ -82,6 +82,7 @@ impl World {
     fn cause(&self) -> Cause {
         Cause {
             id: CommandId(self.deploy_host.worker.shell.new_id()).into(),
+            since: self.deploy_host.worker.shell.now(),
             correlation_id: CorrelationId(self.deploy_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,

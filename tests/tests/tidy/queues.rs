@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use hostler_app::Register;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_events::catalogue;
+use hostler_runtime::effects::once::KEPT;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::register::COMMANDS_QUEUE;
-use hostler_runtime::state::history::CAUSE_WINDOW;
 
 use crate::repository::Findings;
 use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
@@ -67,10 +67,9 @@ fn queues_are_encrypted() {
 #[test]
 fn a_message_is_forgotten_before_its_cause_is() {
     let mut findings = Findings::of(
-        "a queue keeps messages for at most half of CAUSE_WINDOW (hostler_runtime::state::history), so that a repeat is always recognised",
+        "a queue keeps messages for a day less than results of effects are kept (KEPT in hostler_runtime::effects::once), so that a repeat does none again; streams recognise their causes however old they are",
     );
-    let limit = u64::try_from(CAUSE_WINDOW.as_secs()).unwrap() / 2;
-    assert_eq!(limit, DAY_SECONDS, "CAUSE_WINDOW is twice the 24 hours of step queues");
+    let limit = u64::try_from(KEPT.as_secs()).unwrap() - DAY_SECONDS;
     for (id, queue) in queues() {
         // SQS keeps messages for four days unless told otherwise.
         let kept = queue["MessageRetentionPeriod"].as_u64().unwrap_or(4 * DAY_SECONDS);

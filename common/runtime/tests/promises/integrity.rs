@@ -237,3 +237,24 @@ async fn what_the_relay_says_is_taken_and_what_others_say_is_a_dead_letter() {
     assert_eq!(dead[0].attributes["category"], "validation");
     assert!(dead[0].attributes["reason"].contains("does not belong to it"));
 }
+
+/// Before, each of these was spelt as something else, and a signature of that was taken for it.
+#[test]
+fn a_payload_that_cannot_be_spelt_is_neither_signed_nor_verified() {
+    let by = integrity(&["k1"], Some("k1"), true);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (said, instead) in [
+        (deep.as_str(), json!(null)),
+        ("{\"$serde_json::private::RawValue\":\"{\\\"a\\\":1}\"}", json!({ "a": 1 })),
+        ("{\"n\":9999999999999999.5}", json!({ "n": 1e16 })),
+        ("{\"n\":1,\"n\":2}", json!({ "n": 2 })),
+    ] {
+        let mut event = event();
+        event.data = instead.into();
+        let mut event = by.signed(event);
+        event.data = serde_json::from_str(said).unwrap();
+        let error = by.verify(&Incoming::Event(Box::new(event.clone()))).unwrap_err().chain();
+        assert!(error.contains("cannot be checked"), "{error}");
+        assert_eq!(by.signed(event).signature, None, "{said}");
+    }
+}
