@@ -1,5 +1,6 @@
 //! What a BMC knows of its host, read with tolerance: a missing or odd field is no fact, not an error.
 
+use hostler_core::failure::printable;
 use serde_json::Value;
 
 use super::media::{link, links, read_if_there};
@@ -48,5 +49,5 @@ fn nic_in(nic: &Value) -> Option<Nic> {
 
 fn text(resource: &Value, place: &str) -> Option<String> {
     let said = resource.pointer(place)?.as_str()?.trim();
-    (!said.is_empty()).then(|| said.to_owned())
+    (!said.is_empty()).then(|| printable(said))
 }
