@@ -236,7 +236,7 @@ impl DeployHost {
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat
     /// recognises what is already done.
-    fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, StepError> {
+    pub(crate) fn image_url(&self, host: &HostId, step: &StepId, image: &Image) -> Result<String, StepError> {
         let stream = host_stream(host).map_err(|failure| StepError::refused(failure.chain()))?;
         let token = self.settings.callback_key.token(&stream, step);
         check_path("image", image.as_str()).map_err(|error| StepError::refused(error.to_string()))?;

@@ -217,3 +217,17 @@ fn the_host_hears_whether_a_failed_step_may_have_done_something() {
         assert_eq!(failure.uncertain, error.uncertain);
     }
 }
+
+#[tokio::test]
+async fn an_image_stays_in_its_folder() {
+    let world = world();
+    let url = |image| {
+        let image = Image::new(image).unwrap();
+        world.deploy_host.image_url(&HostId::new("h-1").unwrap(), &step("s/1"), &image)
+    };
+    assert!(url("debian/12").unwrap().starts_with("http://images.test/debian/12?callback="));
+    for image in ["../secret", "debian/../../secret", "/etc/passwd", "debian//12", "."] {
+        let error = url(image).unwrap_err().to_string();
+        assert!(error.contains(image) && error.contains("image"), "{error}");
+    }
+}

@@ -16,6 +16,7 @@ mod cleaning;
 mod deploying;
 mod enrolment;
 mod phases;
+mod place;
 mod refusal;
 mod releasing;
 mod replies;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
+pub use place::bmc_place;
 pub use refusal::HostRefusal;
 pub use state::{Hardware, HostProfile, HostState, Release};
 

@@ -51,3 +51,17 @@ fn text(resource: &Value, place: &str) -> Option<String> {
     let said = resource.pointer(place)?.as_str()?.trim();
     (!said.is_empty()).then(|| printable(said))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_bmc_says_does_not_steer_a_terminal() {
+        let system = json!({ "Model": " R7\u{1b}[2J\u{9b}1m\u{7f} ", "Serial": "\u{1b}" });
+        assert_eq!(text(&system, "/Model").as_deref(), Some("R7\u{fffd}[2J\u{fffd}1m\u{fffd}"));
+        assert_eq!(text(&system, "/Serial").as_deref(), Some("\u{fffd}"));
+    }
+}

@@ -9,6 +9,7 @@ use hostler_core::ids::check_new_key;
 use hostler_core::{
     Category, CausationId, CommandType, Data, Decider, Failure, StreamId, StreamVersion, TimerFired,
 };
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::sagas::Callbacks;
@@ -292,6 +293,8 @@ pub async fn operate<E: Operated>(
     let mut cause = cause.clone();
     if once {
         cause.id = CausationId::new(format!("{category}:{id}")).map_err(Failure::invalid)?;
+        // Whoever sends the id again may do so at any time.
+        cause.since = Timestamp::MIN;
     }
     let mut done = shell.execute::<E::Decider>(&stream, &cause, &input).await;
     // A known cause is answered without asking the decider, and another content under the same id is an error: it is
