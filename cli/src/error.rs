@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use hostler_core::failure::printable;
 use serde_json::{Value, json};
 
 use crate::render::time;
@@ -247,7 +248,7 @@ impl CliError {
         } else if json {
             eprintln!("{}", document(self.label(), &chain(self), self.code()));
         } else {
-            eprintln!("hostler: {}", chain(self));
+            eprintln!("hostler: {}", printable(&chain(self)));
         }
         ExitCode::from(self.code())
     }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use hostler_core::failure::printable;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -19,6 +20,9 @@ pub(crate) enum Format {
     /// Only the ids, one a line; for lists
     Ids,
 }
+
+/// What follows the escape character where we paint.
+const PAINTS: [&str; 5] = ["[0m", "[1m", "[2m", "[31m", "[32m"];
 
 /// The command's standard output.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +48,7 @@ impl Out {
 
     /// Writes a line.
     pub(crate) fn line(&self, text: impl Display) -> Result<(), CliError> {
-        written(writeln!(io::stdout().lock(), "{text}"))
+        written(writeln!(io::stdout().lock(), "{}", self.clean(&text.to_string())))
     }
 
     /// Writes a line for people; programs don't get it.
@@ -109,6 +113,18 @@ impl Out {
         self.paint("31", text)
     }
 
+    /// What others have said, without what a terminal would obey. Our own colours stay.
+    fn clean(&self, text: &str) -> String {
+        let mut parts = text.split('\u{1b}');
+        let mut clean = printable(parts.next().unwrap_or_default());
+        for part in parts {
+            let is_ours = self.colour && PAINTS.iter().any(|paint| part.starts_with(paint));
+            clean.push(if is_ours { '\u{1b}' } else { char::REPLACEMENT_CHARACTER });
+            clean.push_str(&printable(part));
+        }
+        clean
+    }
+
     fn paint(&self, code: &str, text: impl Display) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }
@@ -119,4 +135,21 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
         io::ErrorKind::BrokenPipe => CliError::OutputClosed,
         _ => CliError::File { action: "write", path: "standard output".into(), source: error },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_does_not_steer_the_terminal() {
+        let out = |colour| Out { json: false, ids: false, terminal: colour, colour };
+        let evil = "host\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\tok\n";
+        for colour in [true, false] {
+            let clean = out(colour).clean(evil);
+            assert_eq!(clean, "host\u{fffd}[2J\u{fffd}]0;title\u{fffd}\u{fffd}31m\tok\n");
+        }
+        let painted = out(true).bad("down");
+        assert_eq!(out(true).clean(&painted), painted, "our own colours stay");
+    }
 }

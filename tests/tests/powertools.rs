@@ -39,9 +39,10 @@ impl Fixture {
     }
 
     /// Charges an order in Rust.
-    async fn rust(&self, order: &str, amount: u32) -> Result<Value, OnceError<()>> {
+    async fn rust(&self, order: &str, amount: impl Into<Value>) -> Result<Value, OnceError<()>> {
+        let amount = amount.into();
         let charge = async |_| Ok(json!({ "charged": amount, "by": "rust" }));
-        self.once.run(&key(order), &json!(amount), charge).await
+        self.once.run(&key(order), &amount, charge).await
     }
 
     /// Starts Python on an order.
@@ -64,7 +65,7 @@ impl Fixture {
     }
 
     /// Charges an order in Python.
-    async fn python(&self, order: &str, amount: u32) -> Value {
+    async fn python(&self, order: &str, amount: impl Into<Value>) -> Value {
         let child = self.start_python(request(order, amount)).await;
         let output = child.wait_with_output().await.unwrap();
         assert!(output.status.success());
@@ -72,7 +73,8 @@ impl Fixture {
     }
 }
 
-fn request(order: &str, amount: u32) -> Value {
+fn request(order: &str, amount: impl Into<Value>) -> Value {
+    let amount = amount.into();
     json!({ "table": TABLE, "order": { "id": order, "amount": amount }, "remaining_ms": 30_000 })
 }
 
@@ -111,6 +113,18 @@ async fn each_replays_what_the_other_has_completed() {
         fixture.python("o-2", 7).await,
         json!({ "result": { "charged": 7, "by": "rust" }, "ran": false })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_characters_and_small_numbers_are_the_same_to_both() {
+    let fixture = Fixture::new().await;
+    let amounts = [json!(1e-7), json!(1e16), json!(0.1 + 0.2), json!(-2.5e-10), json!("\u{7f}\u{1f}é")];
+    for (number, amount) in amounts.into_iter().enumerate() {
+        let order = format!("o-\u{7f}-{number}");
+        let charged = json!({ "charged": amount, "by": "python" });
+        assert_eq!(fixture.python(&order, amount.clone()).await, json!({ "result": charged, "ran": true }));
+        assert_eq!(fixture.rust(&order, amount).await.unwrap(), charged, "the result of the other is given");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
+use hostler_core::ids::check_new_key;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -257,8 +258,14 @@ impl Api {
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            // Ids may hold slashes, which are sent as they are.
-            segments.pop_if_empty().extend(path.iter().flat_map(|part| part.split('/')));
+            // Ids may hold slashes, which are sent as they are; but for ids that would then be read as something else.
+            segments.pop_if_empty();
+            for part in path {
+                match check_new_key("id", part) {
+                    Ok(()) => segments.extend(part.split('/')),
+                    Err(_) => segments.push(part),
+                };
+            }
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);

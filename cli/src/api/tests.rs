@@ -80,6 +80,10 @@ fn paths_follow_the_address() {
     let aws = api("https://ab12.execute-api.eu-west-1.amazonaws.com");
     let url = aws.url(&["hosts", "rack/7", "timeline"], &[]);
     assert_eq!(url.as_str(), "https://ab12.execute-api.eu-west-1.amazonaws.com/hosts/rack/7/timeline");
+    let odd = |id| aws.url(&["hosts", id], &[]).path().to_owned();
+    assert_eq!(odd("a/timeline"), "/hosts/a%2Ftimeline");
+    assert_eq!(odd("/a"), "/hosts/%2Fa");
+    assert_eq!(odd("a//b"), "/hosts/a%2F%2Fb");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What operators may ask for: each command, the entity that it is for, and what it tells the entity's decider.
 
 use hostler_core::Failure;
+use hostler_core::ids::check_path;
 use hostler_domain::{CapacityInput, HostInput};
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
@@ -33,6 +34,7 @@ pub fn operations(settings: Settings) -> Operations {
         .asking::<Hosts, ReleaseHost>(move |command, _| give_back(false, command.reason, provisioning_policy))
         .asking::<Hosts, RetireHost>(move |command, _| give_back(true, command.reason, provisioning_policy))
         .asking::<Requests, RequestHosts>(move |command, _| {
+            check_path("image", command.image.as_str()).map_err(Failure::invalid)?;
             let provisionings = provisioning_ids(&command)?;
             let ids: Vec<&str> = provisionings.iter().map(ProvisioningId::as_str).collect();
             let ids = serde_json::Value::from(ids);

@@ -7,21 +7,20 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use hostler_core::failure::BoxError;
-use hostler_core::{Commit, StreamId, StreamVersion};
-use hostler_runtime::ports::{EventStore, StoreError};
+use hostler_core::{Commit, SeenCause, StreamId, StreamVersion};
+use hostler_runtime::ports::{COMMITS_PER_LOAD_MAX, EventStore, StoreError};
 
 use crate::error::AwsError;
-use crate::item::{commit_of_item, to_attributes};
+use crate::item::{cause_of_item, commit_of_item, to_attributes};
 use crate::tables::events as names;
-use hostler_runtime::state::item::to_fields;
+use hostler_runtime::state::item::{ItemError, to_fields};
 
 /// How many commits one call of a load asks for; a snapshot is expected among them.
 const COMMITS_PER_PAGE: usize = 32;
 /// How many commits one call of a read asks for at most.
 const COMMITS_PER_READ_PAGE: usize = 500;
-/// The most commits that one load fetches, where snapshots are written every few.
-pub const COMMITS_PER_LOAD_MAX: usize = 10_000;
+/// How many causes one call asks for at most; a megabyte of commits ends a page as well.
+const CAUSES_PER_PAGE: usize = 1_000;
 
 const QUERY: &str = "dynamodb:Query";
 const PUT: &str = "dynamodb:PutItem";
@@ -61,15 +60,23 @@ impl DynamoEventStore {
         format!("table {}", self.table)
     }
 
+    /// The commits after a version.
+    fn after(&self, stream: &StreamId, after: StreamVersion) -> QueryFluentBuilder {
+        self.query(stream.as_str())
+            .key_condition_expression("#stream = :stream AND #version > :after")
+            .expression_attribute_names("#version", names::VERSION)
+            .expression_attribute_values(":after", AttributeValue::N(after.to_string()))
+    }
+
     /// One page of a query, and where the next one starts.
-    async fn page(
+    async fn page<T>(
         &self,
         stream: &StreamId,
         action: &'static str,
         query: QueryFluentBuilder,
-        limit: usize,
-        start: Option<Item>,
-    ) -> Result<(Vec<Commit>, Option<Item>), StoreError> {
+        (limit, start): (usize, Option<Item>),
+        read: fn(Item) -> Result<T, ItemError>,
+    ) -> Result<(Vec<T>, Option<Item>), StoreError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let output = query
             .limit(limit)
@@ -78,8 +85,8 @@ impl DynamoEventStore {
             .await
             .map_err(|error| unavailable(action, stream, AwsError::new(QUERY, self.resource(), error)))?;
         let items = output.items.unwrap_or_default().into_iter();
-        let commits = items.map(|item| read_item(stream, item)).collect::<Result<_, _>>()?;
-        Ok((commits, output.last_evaluated_key))
+        let rows = items.map(|item| read_item(stream, item, read)).collect::<Result<_, _>>()?;
+        Ok((rows, output.last_evaluated_key))
     }
 }
 
@@ -90,7 +97,8 @@ impl EventStore for DynamoEventStore {
         let mut start = None;
         loop {
             let query = self.query(stream.as_str()).scan_index_forward(false);
-            let (page, next) = self.page(stream, "load", query, COMMITS_PER_PAGE, start).await?;
+            let (page, next) =
+                self.page(stream, "load", query, (COMMITS_PER_PAGE, start), commit_of_item).await?;
             for commit in page {
                 let done = commit.snapshot.is_some();
                 newest_first.push(commit);
@@ -99,12 +107,9 @@ impl EventStore for DynamoEventStore {
                     return Ok(newest_first);
                 }
             }
-            if next.is_none() {
+            if next.is_none() || newest_first.len() >= COMMITS_PER_LOAD_MAX {
                 newest_first.reverse();
                 return Ok(newest_first);
-            }
-            if newest_first.len() >= COMMITS_PER_LOAD_MAX {
-                return Err(no_snapshot(stream, &newest_first));
             }
             start = next;
         }
@@ -119,13 +124,9 @@ impl EventStore for DynamoEventStore {
         let mut commits: Vec<Commit> = Vec::new();
         let mut start = None;
         while commits.len() < limit {
-            let query = self
-                .query(stream.as_str())
-                .key_condition_expression("#stream = :stream AND #version > :after")
-                .expression_attribute_names("#version", names::VERSION)
-                .expression_attribute_values(":after", AttributeValue::N(after.to_string()));
             let size = (limit - commits.len()).min(COMMITS_PER_READ_PAGE);
-            let (page, next) = self.page(stream, "read", query, size, start).await?;
+            let query = self.after(stream, after);
+            let (page, next) = self.page(stream, "read", query, (size, start), commit_of_item).await?;
             commits.extend(page);
             start = next;
             if start.is_none() {
@@ -133,6 +134,31 @@ impl EventStore for DynamoEventStore {
             }
         }
         Ok(commits)
+    }
+
+    async fn causes(
+        &self,
+        stream: &StreamId,
+        after: StreamVersion,
+        limit: usize,
+    ) -> Result<Vec<SeenCause>, StoreError> {
+        let mut causes: Vec<SeenCause> = Vec::new();
+        let mut start = None;
+        while causes.len() < limit {
+            let size = (limit - causes.len()).min(CAUSES_PER_PAGE);
+            let query = self
+                .after(stream, after)
+                .projection_expression("#version, #causation_id, #recorded_at")
+                .expression_attribute_names("#causation_id", names::CAUSATION_ID)
+                .expression_attribute_names("#recorded_at", names::RECORDED_AT);
+            let (page, next) = self.page(stream, "look back on", query, (size, start), cause_of_item).await?;
+            causes.extend(page);
+            start = next;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(causes)
     }
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -166,26 +192,16 @@ impl EventStore for DynamoEventStore {
     }
 }
 
-fn read_item(stream: &StreamId, item: Item) -> Result<Commit, StoreError> {
+fn read_item<T>(
+    stream: &StreamId,
+    item: Item,
+    read: fn(Item) -> Result<T, ItemError>,
+) -> Result<T, StoreError> {
     let version = match item.get(names::VERSION) {
         Some(AttributeValue::N(number)) => number.parse().map_or(StreamVersion::EMPTY, StreamVersion),
         _ => StreamVersion::EMPTY,
     };
-    commit_of_item(item).map_err(|error| StoreError::Corrupt {
-        stream: stream.clone(),
-        version,
-        source: error.into(),
-    })
-}
-
-fn no_snapshot(stream: &StreamId, newest_first: &[Commit]) -> StoreError {
-    let source: BoxError = format!(
-        "there is no snapshot among the newest {} commits, and a load reads no more than that; check that the function that writes this stream writes snapshots",
-        newest_first.len()
-    )
-    .into();
-    let version = newest_first.last().map_or(StreamVersion::EMPTY, |commit| commit.version);
-    StoreError::Corrupt { stream: stream.clone(), version, source }
+    read(item).map_err(|error| StoreError::Corrupt { stream: stream.clone(), version, source: error.into() })
 }
 
 fn unavailable(action: &'static str, stream: &StreamId, error: AwsError) -> StoreError {

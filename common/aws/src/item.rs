@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hostler_core::Commit;
-use hostler_runtime::state::item::{Field, Fields, ItemError, NAMES, to_commit};
+use hostler_core::{Commit, SeenCause};
+use hostler_runtime::state::item::{Field, Fields, ItemError, NAMES, to_cause, to_commit};
 use serde_json::Value;
 
 /// Attributes as the SDK sends them.
@@ -32,6 +32,14 @@ fn from_attributes(mut item: HashMap<String, AttributeValue>) -> Fields {
 /// [`ItemError`] names the attribute that is missing or cannot be read.
 pub fn commit_of_item(item: HashMap<String, AttributeValue>) -> Result<Commit, ItemError> {
     to_commit(&from_attributes(item))
+}
+
+/// The cause of the commit that an item of the events table holds.
+///
+/// # Errors
+/// As [`commit_of_item`].
+pub(crate) fn cause_of_item(item: HashMap<String, AttributeValue>) -> Result<SeenCause, ItemError> {
+    to_cause(&from_attributes(item))
 }
 
 /// Attributes as a stream's image has them: `{"version":{"N":"1"},…}`.

@@ -78,6 +78,15 @@ pub struct SeenCause {
     pub recorded_at: Timestamp,
 }
 
+impl SeenCause {
+    /// The cause of a commit.
+    #[must_use]
+    pub fn of(commit: Commit) -> Self {
+        let Commit { causation_id, version, recorded_at, .. } = commit;
+        Self { causation_id, version, recorded_at }
+    }
+}
+
 /// The state after the commit that carries it, and the causes that must still be recognised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,7 +95,7 @@ pub struct Snapshot {
     pub state_version: u32,
     /// The state.
     pub state: Data,
-    /// Recent causes, oldest first.
+    /// The newest causes, oldest first: those of the last so many commits, without a gap.
     pub seen: Vec<SeenCause>,
 }
 
@@ -133,7 +142,7 @@ pub enum CommitError {
     TooLarge {
         /// The stream.
         stream: StreamId,
-        /// The part: the commit, or an event or command by its type.
+        /// The part: the commit, or an event or command by its type, or a timer by its name.
         what: String,
         /// Its size in bytes.
         bytes: usize,
@@ -212,9 +221,7 @@ impl Commit {
             + self.causation_id.as_str().len()
             + self.actor.0.len()
             + self.source.len()
-            + trace.map_or(0, |trace| {
-                trace.traceparent.len() + trace.tracestate.as_ref().map_or(0, String::len)
-            });
+            + trace.map_or(0, TraceContext::bytes);
         let shared = ENVELOPE + texts * ESCAPED;
         let events =
             self.events.iter().map(|event| event.event_type.len() * ESCAPED + event.data.text().len());
@@ -243,7 +250,14 @@ impl Commit {
         if self.bytes_at_most() <= EVENT_BYTES_MAX.min(COMMAND_BYTES_MAX) {
             return Ok(());
         }
-        let mut total = 1_000;
+        // What the item has once: names and fields of a fixed length, and the texts of the header.
+        let trace = self.trace_context.as_ref();
+        let mut total = 1_000
+            + self.stream.as_str().len()
+            + self.causation_id.as_str().len()
+            + self.actor.0.len()
+            + self.source.len()
+            + trace.map_or(0, TraceContext::bytes);
         for (event, envelope) in self.events.iter().zip(self.envelopes()) {
             total += json_bytes(event);
             let bytes = json_bytes(&envelope);
@@ -259,7 +273,13 @@ impl Commit {
                 return Err(too_large(what, bytes, COMMAND_BYTES_MAX));
             }
         }
-        total += self.timers.iter().map(json_bytes).sum::<usize>();
+        for (timer, message) in self.timers.iter().zip(self.timer_messages()) {
+            total += json_bytes(timer);
+            let bytes = json_bytes(&message);
+            if bytes > COMMAND_BYTES_MAX {
+                return Err(too_large(format!("timer {}", timer.name), bytes, COMMAND_BYTES_MAX));
+            }
+        }
         total += self.snapshot.as_ref().map_or(0, json_bytes);
         if total > COMMIT_BYTES_MAX {
             return Err(too_large("the commit".to_owned(), total, COMMIT_BYTES_MAX));

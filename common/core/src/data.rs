@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::canonical::{NotCanonical, canonical};
+
 /// JSON whose form is not known here. Two values are equal when they mean the same, however they are written.
 #[derive(Clone)]
 pub struct Data(Box<RawValue>);
@@ -46,11 +48,12 @@ impl Data {
 
     /// The same data in the one form that is signed: members sorted by name, no spaces, and as few escapes as JSON
     /// allows.
-    #[must_use]
-    pub fn canonical(&self) -> Self {
-        let mut value = self.to_value();
-        value.sort_all_objects();
-        value.into()
+    ///
+    /// # Errors
+    /// [`NotCanonical`] when it has no such form; it can be neither signed nor verified then.
+    pub fn canonical(&self) -> Result<Self, NotCanonical> {
+        let text = canonical(self.text())?;
+        RawValue::from_string(text).map(Self).map_err(|error| NotCanonical::NotJson { at: error.column() })
     }
 
     /// The data as a tree, for code that looks into data without knowing its form.

@@ -148,11 +148,25 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
 /// The longest reason that is recorded, in characters.
 pub const REASON_CHARS_MAX: usize = 2_000;
 
+/// A text from outside as a terminal or a log may show it. Control characters could move the cursor, hide what was said, or
+/// turn the direction of writing; each is replaced, but for tabs and ends of lines.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' | '\n' => c,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A reason, cut to the length that is recorded.
 #[must_use]
 pub fn clip(reason: &str) -> String {
+    let reason = printable(reason);
     if reason.chars().count() <= REASON_CHARS_MAX {
-        return reason.to_owned();
+        return reason;
     }
     let mut cut: String = reason.chars().take(REASON_CHARS_MAX - 1).collect();
     cut.push('…');
@@ -162,6 +176,15 @@ pub fn clip(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_do_not_pass() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{7f}\u{9b}31m\r\u{202e}\tc\nd"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}31m\u{fffd}\u{fffd}\tc\nd"
+        );
+        assert_eq!(clip("gone\u{1b}]0;x\u{7}"), "gone\u{fffd}]0;x\u{fffd}");
+    }
 
     #[test]
     fn long_reasons_are_cut_between_characters() {

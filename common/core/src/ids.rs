@@ -45,6 +45,34 @@ pub fn check_id(what: &'static str, value: &str) -> Result<(), InvalidId> {
     Err(InvalidId { what, value: shown, why })
 }
 
+/// Checks an id that becomes a place, in a URL or a folder: on top of [`check_id`], no part between its slashes is empty,
+/// `.` or `..`, by which it would be another place.
+///
+/// # Errors
+/// [`InvalidId`] names the value and the rule it broke.
+pub fn check_path(what: &'static str, value: &str) -> Result<(), InvalidId> {
+    check_id(what, value)?;
+    if value.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let why = "between slashes it has a part that is empty, . or ..; give each part a name";
+        return Err(InvalidId { what, value: value.to_owned(), why });
+    }
+    Ok(())
+}
+
+/// Checks the key of an entity that is new: on top of [`check_path`], no part is `timeline`, which the API keeps for what
+/// happened to an entity. Entities that had such keys before are still read, shown and operated.
+///
+/// # Errors
+/// [`InvalidId`] names the value and the rule it broke.
+pub fn check_new_key(what: &'static str, value: &str) -> Result<(), InvalidId> {
+    check_path(what, value)?;
+    if value.split('/').any(|part| part == "timeline") {
+        let why = "timeline is the API's name for what happened to an entity; choose another";
+        return Err(InvalidId { what, value: value.to_owned(), why });
+    }
+    Ok(())
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -354,6 +382,32 @@ mod tests {
         let stream: StreamId = "host#h-42".parse().unwrap();
         assert_eq!((stream.category(), stream.key()), ("host", "h-42"));
         assert_eq!(serde_json::to_string(&stream).unwrap(), "\"host#h-42\"");
+    }
+
+    #[test]
+    fn keys_of_new_entities_have_an_address_of_their_own() {
+        for good in ["h-1", "rack/7", "retry:h-1", "a.b", "...", "timelines"] {
+            check_new_key("host", good).unwrap();
+        }
+        for bad in [
+            "/a",
+            "a/",
+            "a//b",
+            "/",
+            ".",
+            "..",
+            "a/../b",
+            "./a",
+            "a/timeline",
+            "timeline",
+            "",
+            "a b",
+            "a\u{1b}",
+        ] {
+            let error = check_new_key("host", bad).unwrap_err().to_string();
+            assert!(error.contains("host"), "{error}");
+        }
+        assert!(check_path("image", "debian/timeline").is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number: time and ids are part of the input.
 
 pub mod breaker;
+mod canonical;
 pub mod cloudevents;
 pub mod commit;
 pub mod contract;
@@ -20,6 +21,7 @@ pub mod saga;
 pub mod trace;
 pub mod triage;
 
+pub use canonical::NotCanonical;
 pub use commit::{Commit, CommitError, RecordedCommand, RecordedEvent, RecordedTimer, SeenCause, Snapshot};
 pub use contract::{CommandType, Contract, Contracts, OperatorCommands};
 pub use data::Data;

@@ -14,6 +14,12 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
+    /// How many bytes of text it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.traceparent.len() + self.tracestate.as_ref().map_or(0, String::len)
+    }
+
     /// Accepts a well-formed `traceparent` of version 00. Anything else counts as absent, as the standard asks.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {

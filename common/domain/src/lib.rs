@@ -19,7 +19,7 @@ pub use capacity::{
 pub use deprovisioning::Deprovisioning;
 pub use host::{
     Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
-    StepFailure,
+    StepFailure, bmc_place,
 };
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{

@@ -1,20 +1,26 @@
 //! Takes operators' commands over HTTP and from the queue `commands`, and booting hosts' callbacks.
 
+mod bmcs;
 mod boot;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use hostler_app::{Settings, operations};
 use hostler_core::{CommandType, Failure, Incoming};
-use hostler_events::commands::ReportBoot;
+use hostler_events::commands::{EnrolHost, ReportBoot, RequalifyHost};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::Control;
 use hostler_runtime::serving::CommandEdge;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_runtime::state::shell::Shell;
 use serde::de::DeserializeOwned;
+
+use crate::bmcs::Bmcs;
 
 /// Authorises, validates, decides, appends.
 pub struct AcceptCommands {
@@ -22,15 +28,21 @@ pub struct AcceptCommands {
 }
 
 impl AcceptCommands {
-    /// The edge for operators' commands, which checks hosts' tokens with this key.
+    /// The edge for operators' commands, which keeps in `control` whose each BMC is, and checks hosts' tokens with this key.
     #[must_use]
     pub fn new(
         shell: Shell,
         backpressure: Backpressure,
+        control: Arc<dyn Control>,
         callback_key: CallbackKey,
         settings: Settings,
     ) -> Self {
-        let operations = operations(settings).special::<ReportBoot>(boot::Boots { callback_key });
+        let bmcs = Bmcs { control, policy: settings.host_policy };
+        // These see to more than one entity, so that they take the place of what the register has for them.
+        let operations = operations(settings)
+            .special::<EnrolHost>(bmcs.clone())
+            .special::<RequalifyHost>(bmcs)
+            .special::<ReportBoot>(boot::Boots { callback_key });
         Self { edge: CommandEdge { shell, backpressure, operations } }
     }
 }

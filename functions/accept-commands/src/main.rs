@@ -29,6 +29,7 @@ async fn main() -> Result<(), Error> {
         .map_err(|error| format!("the environment variable PREVIOUS_CALLBACK_KEY cannot be used: {error}"))?;
     let approval_above = (approval_above > 0).then_some(approval_above);
     let settings = Settings { provisioning_policy, approval_above, host_policy };
-    let handler = AcceptCommands::new(function.shell()?, function.backpressure()?, callback_key, settings);
+    let (shell, backpressure, control) = (function.shell()?, function.backpressure()?, function.control()?);
+    let handler = AcceptCommands::new(shell, backpressure, control, callback_key, settings);
     function.keeping_order()?.serve_queue_and_http("commands", handler).await
 }

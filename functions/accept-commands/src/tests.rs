@@ -19,6 +19,7 @@ fn accept_commands(store: &MemoryStore, seed: u64) -> AcceptCommands {
     AcceptCommands::new(
         Shell::new(Arc::new(store.clone()), clock.clone(), ids, "hostler"),
         Backpressure::new(Arc::new(MemoryControl::default()), clock),
+        Arc::new(MemoryControl::default()),
         CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
         Settings::default(),
     )

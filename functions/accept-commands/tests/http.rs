@@ -33,6 +33,7 @@ impl Fixture {
         let function = AcceptCommands::new(
             Shell::new(Arc::new(store.clone()), time.clone(), ids, "hostler"),
             Backpressure::new(Arc::new(control.clone()), time),
+            Arc::new(control.clone()),
             key.clone(),
             Settings::default(),
         );
@@ -106,6 +107,74 @@ async fn what_is_accepted_says_where_it_was_recorded() {
         "the same again changes nothing"
     );
     assert_eq!(fixture.commits(), 1);
+}
+
+#[tokio::test]
+async fn a_new_id_that_the_api_could_not_show_is_refused() {
+    let fixture = Fixture::new();
+    let enrolment_of = |host: &str| {
+        let mut body = enrolment();
+        body["host"] = json!(host);
+        body
+    };
+    for host in ["a/timeline", "/a", "a/", "a//b", "..", "a/../b"] {
+        let answer = fixture.command("enrol-host", enrolment_of(host)).await;
+        refused(&answer, 400, "invalid", host);
+    }
+    assert_eq!(fixture.commits(), 0);
+    // One that was enrolled before this was a rule is operated like any other.
+    fixture.enrol().await;
+    let mut old = fixture.store.outbox_since(0).remove(0);
+    old.stream = "host#a/timeline".parse().unwrap();
+    let mut data = old.events[0].data.to_value();
+    data["host"] = json!("a/timeline");
+    old.events[0].data = data.into();
+    fixture.store.append(&old).await.unwrap();
+    let answer =
+        fixture.command("label-host", json!({ "host": "a/timeline", "labels": { "owner": "infra" } })).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+}
+
+fn enrolment_of(host: &str, bmc: &str) -> Value {
+    let mut body = enrolment();
+    (body["host"], body["bmc"]["systemUrl"]) = (json!(host), json!(bmc));
+    body
+}
+
+#[tokio::test]
+async fn one_bmc_belongs_to_one_host_however_its_address_is_spelt() {
+    let fixture = Fixture::new();
+    let enrol = async |host: &str, bmc: &str| fixture.command("enrol-host", enrolment_of(host, bmc)).await;
+    assert_eq!(enrol("h-1", "https://bmc-1/redfish/v1/Systems/1").await.status, 202);
+    for same in ["https://bmc-1/redfish/v1/Systems/1", "https://BMC-1.:443/redfish/v1/Systems/1/"] {
+        refused(&enrol("h-2", same).await, 409, "bmc-taken", "belongs to the host h-1");
+    }
+    assert_eq!(enrol("h-1", "https://bmc-1/redfish/v1/Systems/1").await.body["repeated"], json!(true));
+    assert_eq!(enrol("h-2", "https://bmc-1/redfish/v1/Systems/2").await.status, 202, "another system");
+    assert_eq!(fixture.commits(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_without_a_host_runs_out() {
+    let fixture = Fixture::new();
+    // The append fails after the claim: as if the function had died.
+    fixture.store.faults().fail_next(1);
+    let enrol = async |host: &str| fixture.command("enrol-host", enrolment_of(host, "https://bmc-1/s")).await;
+    assert_eq!(enrol("h-1").await.status, 503);
+    refused(&enrol("h-2").await, 409, "bmc-taken", "h-1");
+    fixture.clock.advance(std::time::Duration::from_secs(301));
+    assert_eq!(enrol("h-2").await.status, 202);
+    refused(&enrol("h-1").await, 409, "bmc-taken", "h-2");
+}
+
+#[tokio::test]
+async fn an_image_stays_in_its_folder() {
+    let fixture = Fixture::new();
+    for image in ["../secret", "debian/../../secret", "/debian", "."] {
+        let body = json!({ "request": "r-1", "pool": "web", "role": "web", "image": image, "count": 1 });
+        refused(&fixture.command("request-hosts", body).await, 400, "invalid", "image");
+    }
+    assert_eq!(fixture.commits(), 0);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! function, so that no invocation waits for a machine to install itself.
 
 use hostler_core::Category;
+use hostler_core::ids::check_path;
 use hostler_core::saga::SagaRef;
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState, StepFailure};
 use hostler_drivers::{BootImage, PowerState};
@@ -246,14 +247,16 @@ impl DeployHost {
 
     /// The URL that the BMC is told to insert. Equal for each repeat of the same step, which is how a repeat
     /// recognises what is already done.
-    fn image_url(
+    pub(crate) fn image_url(
         &self,
         host: &HostId,
         step: &StepId,
         image: &Image,
         token: &str,
     ) -> Result<String, StepError> {
+        check_path("image", image.as_str()).map_err(|error| StepError::refused(error.to_string()))?;
         let image = BootImage {
+            // Nor has a path: an image stays in the folder of images.
             image: format!("{}/{image}", self.settings.image_url.trim_end_matches('/')),
             // Ids hold no character that a query would have to escape.
             callback: format!("{}?host={host}&step={step}&token={token}", self.settings.callback_url),

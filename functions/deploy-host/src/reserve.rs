@@ -42,7 +42,8 @@ impl DeployHost {
     pub(crate) async fn reserve(&self, cause: &Cause, command: &ReserveHost) -> Result<(), Failure> {
         let stream = reservation_stream(&command.saga)?;
         let mut reservation = self.worker.shell.load::<ReservationDecider>(&stream).await?;
-        if reservation.seen(&part(cause, "failed")?.id).is_some() {
+        let failed = part(cause, "failed")?;
+        if self.worker.shell.committed(&stream, &reservation, &failed).await?.is_some() {
             return Ok(());
         }
         // What an earlier try, or this one before a crash, has chosen comes first.

@@ -84,6 +84,7 @@ impl World {
     fn cause(&self) -> Cause {
         Cause {
             id: CommandId(self.deploy_host.worker.shell.new_id()).into(),
+            since: self.deploy_host.worker.shell.now(),
             correlation_id: CorrelationId(self.deploy_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,
@@ -246,4 +247,18 @@ async fn a_boot_that_began_before_the_callback_key_was_rotated_is_not_begun_agai
     let stream = host_stream(&host).unwrap();
     let token = world.deploy_host.settings.callback_key.token(&stream, &later);
     assert!(bmc.state().image.unwrap().contains(&token));
+}
+
+#[tokio::test]
+async fn an_image_stays_in_its_folder() {
+    let world = world();
+    let url = |image| {
+        let image = Image::new(image).unwrap();
+        world.deploy_host.image_url(&HostId::new("h-1").unwrap(), &step("s/1"), &image, "token")
+    };
+    assert!(url("debian/12").unwrap().starts_with("http://images.test/debian/12?callback="));
+    for image in ["../secret", "debian/../../secret", "/etc/passwd", "debian//12", "."] {
+        let error = url(image).unwrap_err().to_string();
+        assert!(error.contains(image) && error.contains("image"), "{error}");
+    }
 }

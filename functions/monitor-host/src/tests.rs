@@ -79,6 +79,7 @@ impl World {
     async fn told(&self, input: HostInput) -> HostState {
         let cause = Cause {
             id: CommandId(self.monitor_host.worker.shell.new_id()).into(),
+            since: self.monitor_host.worker.shell.now(),
             correlation_id: CorrelationId(self.monitor_host.worker.shell.new_id()),
             trace_context: None,
             hops: 0,

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use hostler_localstack::SiteOptions;
+use hostler_localstack::{SiteOptions, needs};
 use serde_json::{Value, json};
 
-use crate::needs_the_default_endpoint;
 use crate::world::{World, fleet};
 
 /// Waits until a host is in a phase, and says how long that took.
@@ -23,7 +22,7 @@ async fn until(world: &World, phase: &str) -> std::time::Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_is_gone_holds_nobody_back_and_has_its_messages_when_it_is_there_again() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, VerbatimBodies);
     let edit = |template: &mut Value| {
         // What is parked is tried every few seconds instead of minutes.
         template["Resources"]["RelayOutboxDlq"]["Properties"]["VisibilityTimeout"] = json!(5);

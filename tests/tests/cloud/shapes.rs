@@ -3,10 +3,10 @@
 
 use aws_sdk_lambda::primitives::Blob;
 use hostler_app::Hostler;
+use hostler_localstack::needs;
 use hostler_runtime::register::{Application, Does};
 use serde_json::{Value, json};
 
-use crate::needs_the_default_endpoint;
 use crate::world::World;
 
 /// Events of shapes that no function takes, and one of each shape that some take.
@@ -45,7 +45,7 @@ fn taken(does: Does) -> &'static [&'static str] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_refuses_what_is_of_another_shape() {
-    needs_the_default_endpoint!();
+    needs!(Functions, Processes, HttpApi, VerbatimBodies);
     let world = World::start(1).await;
     let lambda = aws_sdk_lambda::Client::new(&world.site.account.sdk_config());
     for function in Hostler::FUNCTIONS {

@@ -31,6 +31,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let accept_commands = AcceptCommands::new(
         ports.shell::<Hostler>(),
         Backpressure::new(control.clone(), clock.clone()),
+        control.clone(),
         callback_key.clone(),
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
     );

@@ -18,7 +18,7 @@ use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample_saga::{Order, Orders};
 use hostler_testkit::{SeededIds, TestClock};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -29,11 +29,13 @@ use readings::{Reading, ReadingEvent, SensorDecider};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SAGAS: [usize; 4] = [100, 1_000, 10_000, 100_000];
-const COMMITS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
+const COMMITS: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 const HOSTS: [usize; 4] = [1_000, 10_000, 100_000, 250_000];
 /// How often a load is measured, and how many loads are measured at once.
 const ROUNDS: usize = 20;
 const LOADS: usize = 200;
+/// How long a message may wait on a queue.
+const WAITED: SignedDuration = SignedDuration::from_hours(240);
 /// How many events a projection is measured with.
 const EVENTS: usize = 1_000;
 
@@ -56,9 +58,10 @@ fn shell(store: &MemoryStore, clock: &TestClock) -> Shell {
     Shell::new(Arc::new(store.clone()), Arc::new(clock.clone()), Arc::new(SeededIds::default()), "bench")
 }
 
-fn cause(number: usize) -> Cause {
+fn cause(number: usize, since: Timestamp) -> Cause {
     Cause {
         id: CausationId::new(format!("cause-{number}")).unwrap(),
+        since,
         correlation_id: CorrelationId(Uuid::from_u128(number as u128)),
         trace_context: None,
         hops: 0,
@@ -69,7 +72,8 @@ fn cause(number: usize) -> Cause {
 /// All of them go forward side by side, step by step, so that all are there at once.
 async fn sagas(figures: &mut Figures, count: usize) {
     let store = MemoryStore::default();
-    let shell = shell(&store, &TestClock::default());
+    let clock = TestClock::default();
+    let shell = shell(&store, &clock);
     let before = resident_mb();
     let begun = Instant::now();
     let mut waiting: Vec<(StreamId, SagaInput<Order>)> = (0..count)
@@ -81,7 +85,7 @@ async fn sagas(figures: &mut Figures, count: usize) {
     let mut commits = 0;
     while !waiting.is_empty() {
         for (stream, input) in std::mem::take(&mut waiting) {
-            let done = shell.execute::<Orders>(&stream, &cause(commits), &input).await.unwrap();
+            let done = shell.execute::<Orders>(&stream, &cause(commits, clock.now()), &input).await.unwrap();
             commits += 1;
             let last =
                 store.read(&stream, hostler_core::StreamVersion(done.fold.version.0 - 1), 1).await.unwrap();
@@ -111,15 +115,15 @@ async fn sagas(figures: &mut Figures, count: usize) {
     figures.point("time of a saga by how many there are: µs", count as f64, micros);
 }
 
-/// Streams get a snapshot on every sixteenth commit, in which are the causes of the last 48 hours. A commit a minute makes
-/// that 2,880 of them.
+/// Streams get a snapshot on every sixteenth commit, in which are the newest 500 causes of the last 48 hours at most. A
+/// command that came at once is decided by these; for one that is ten days old the stream is looked through so far.
 async fn load(figures: &mut Figures, length: usize) {
     let (store, clock) = (MemoryStore::default(), TestClock::default());
     let shell = shell(&store, &clock);
     let event = readings::envelope(0);
     let reading: Reading = event.data.read().unwrap();
     for number in 0..length {
-        shell.execute::<SensorDecider>(&event.stream, &cause(number), &reading).await.unwrap();
+        shell.execute::<SensorDecider>(&event.stream, &cause(number, clock.now()), &reading).await.unwrap();
         clock.set(clock.now() + SignedDuration::from_mins(1));
     }
     let mut rounds = Vec::new();
@@ -133,6 +137,19 @@ async fn load(figures: &mut Figures, length: usize) {
     let micros = median(rounds) * 1e6 / LOADS as f64;
     figures.row(format!("loading a stream of {length} commits"), format!("{micros:.1} µs"), "");
     figures.point("time of a load by the length of the stream: µs", length as f64, micros);
+    let mut number = length;
+    for (what, age) in [("a command", SignedDuration::ZERO), ("a command that waited ten days", WAITED)] {
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let begun = Instant::now();
+            let since = clock.now() - age;
+            shell.execute::<SensorDecider>(&event.stream, &cause(number, since), &reading).await.unwrap();
+            rounds.push(begun.elapsed().as_secs_f64());
+            number += 1;
+        }
+        let micros = median(rounds) * 1e6;
+        figures.row(format!("{what} on a stream of {length} commits"), format!("{micros:.1} µs"), "");
+    }
 }
 
 fn row(stream: &StreamId, fold: &Fold<SensorDecider>) -> Option<Row> {

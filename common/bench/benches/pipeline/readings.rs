@@ -3,9 +3,9 @@
 use hostler_core::Data;
 use hostler_core::{
     Actor, CausationId, Commit, CommitId, ContractError, CorrelationId, Decider, Decision, Envelope, EventId,
-    Header, NoCommand, Payload, Snapshot, StreamId, StreamVersion, TraceContext,
+    Header, NoCommand, Payload, SeenCause, Snapshot, StreamId, StreamVersion, TraceContext,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -147,7 +147,12 @@ pub(crate) fn stored(sensor: usize) -> Commit {
         snapshot: Some(Snapshot {
             state_version: SensorDecider::STATE_VERSION,
             state: Data::of(&state),
-            seen: Vec::new(),
+            // What was before the newest cause is older than any message.
+            seen: vec![SeenCause {
+                causation_id: CausationId::new(format!("cause-{sensor}")).unwrap(),
+                version: StreamVersion(32),
+                recorded_at: moment() - SignedDuration::from_hours(1),
+            }],
         }),
     }
 }

@@ -155,6 +155,16 @@ impl Incoming {
         }
     }
 
+    /// The earliest moment at which it can have been handled: a timer's is when it is due, for none comes early.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        match self {
+            Self::Event(event) => event.timestamp,
+            Self::Command(command) => command.timestamp,
+            Self::Timer(timer) => timer.due_at,
+        }
+    }
+
     /// The length of the causal chain that led here.
     #[must_use]
     pub fn hops(&self) -> u16 {

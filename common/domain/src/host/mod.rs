@@ -16,6 +16,7 @@ mod cleaning;
 mod deploying;
 mod enrolment;
 mod phases;
+mod place;
 mod refusal;
 mod releasing;
 mod replies;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
+pub use place::bmc_place;
 pub use refusal::HostRefusal;
 pub use state::{Hardware, HostProfile, HostState, Release};
 
@@ -349,13 +351,12 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A timer's name holds its step. A timer whose step is over is ignored.
+/// A timer's name holds its step. A timer whose step is over is ignored. The name is compared and not taken apart, for a
+/// host may be called `retry:h-1`.
 fn timer(known: Known<'_>, name: &str) -> HostOutcome {
-    let (retry, step) = match name.strip_prefix("retry:") {
-        Some(step) => (true, step),
-        None => (false, name),
-    };
-    if known.state.phase.step().is_none_or(|current| current.as_str() != step) {
+    let Some(current) = known.state.phase.step().map(StepId::as_str) else { return Ok(Decision::nothing()) };
+    let retry = name != current;
+    if retry && name.strip_prefix("retry:") != Some(current) {
         return Ok(Decision::nothing());
     }
     if let HostPhase::Verifying { step, .. } = &known.state.phase {

@@ -1,5 +1,6 @@
 //! What a BMC knows of its host, read with tolerance: a missing or odd field is no fact, not an error.
 
+use hostler_core::failure::printable;
 use serde_json::Value;
 
 use super::media::{link, links, read_if_there};
@@ -48,5 +49,19 @@ fn nic_in(nic: &Value) -> Option<Nic> {
 
 fn text(resource: &Value, place: &str) -> Option<String> {
     let said = resource.pointer(place)?.as_str()?.trim();
-    (!said.is_empty()).then(|| said.to_owned())
+    (!said.is_empty()).then(|| printable(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_bmc_says_does_not_steer_a_terminal() {
+        let system = json!({ "Model": " R7\u{1b}[2J\u{9b}1m\u{7f} ", "Serial": "\u{1b}" });
+        assert_eq!(text(&system, "/Model").as_deref(), Some("R7\u{fffd}[2J\u{fffd}1m\u{fffd}"));
+        assert_eq!(text(&system, "/Serial").as_deref(), Some("\u{fffd}"));
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use hostler_core::failure::printable;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
@@ -300,7 +301,7 @@ impl Wire {
             .iter()
             .find_map(|path| parsed.pointer(path).and_then(Value::as_str))
             .map_or_else(|| String::from_utf8_lossy(body).into_owned(), ToOwned::to_owned);
-        let mut shown = without_queries(&said);
+        let mut shown = printable(&without_queries(&said));
         if !self.password.is_empty() {
             shown = shown.replace(&self.password, "<redacted>");
         }

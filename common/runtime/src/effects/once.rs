@@ -20,8 +20,9 @@ use crate::effects::deadline::time_left;
 use crate::effects::leases::{Claim, Claimed, Leases};
 use crate::ports::{Clock, Ids, PortError};
 
-/// How long a result is kept: longer than any message that may ask for it again.
-const KEPT: SignedDuration = SignedDuration::from_hours(48);
+/// How long a result is kept: longer than any message that may ask for it again. A message lives 14 days at most, on its
+/// queue and then among dead letters; a day more is for retries that begin on the last.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
 /// How far the clocks of two workers may be apart, and how long work may go on after its invocation stopped waiting for it:
 /// a lease is held this much longer than there is time.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
@@ -230,10 +231,14 @@ pub fn powertools_key(prefix: &str, identity: &Value) -> String {
     format!("{prefix}#{}", payload_hash(identity))
 }
 
-/// JSON as Python's `json.dumps(…, sort_keys=True)` writes it. Numbers beyond 2^53 and exponents may differ.
+/// JSON as Python's `json.dumps(…, sort_keys=True)` writes it. Whole numbers beyond 64 bits are floats here, and whole there.
 fn python_json(value: &Value, out: &mut String) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+        Value::Null | Value::Bool(_) => out.push_str(&value.to_string()),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => python_float(float, out),
+            None => out.push_str(&number.to_string()),
+        },
         Value::String(text) => python_text(text, out),
         Value::Array(items) => {
             out.push('[');
@@ -258,10 +263,26 @@ fn python_json(value: &Value, out: &mut String) {
     }
 }
 
+/// The shortest digits that read as this float, as Python's `repr` places them: with an exponent below 0.0001 and from 1e16
+/// on.
+fn python_float(float: f64, out: &mut String) {
+    let shortest = format!("{float:e}");
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..16).contains(&exponent) {
+        let fixed = float.to_string();
+        out.push_str(&fixed);
+        out.push_str(if fixed.contains('.') { "" } else { ".0" });
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
+    }
+}
+
 fn python_text(text: &str, out: &mut String) {
     let quoted = Value::from(text).to_string();
     for c in quoted.chars() {
-        if c.is_ascii() {
+        if c.is_ascii() && c != '\u{7f}' {
             out.push(c);
             continue;
         }

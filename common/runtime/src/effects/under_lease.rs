@@ -4,13 +4,13 @@
 //! lease is over. So a piece of work costs one write beside its commit: the claim. When the worker dies between the effect
 //! and the commit, the effect is done again once the lease ran out; so it would be between an effect and any other record.
 
-use hostler_core::{CausationId, Decider, Failure, StreamId};
+use hostler_core::{Decider, Failure, StreamId};
 use serde_json::Value;
 
 use crate::effects::leases::{Claim, Claimed};
 use crate::effects::once::{Fence, NotTried, Once, busy};
 use crate::state::history::Fold;
-use crate::state::shell::{Outcome, Shell};
+use crate::state::shell::{Cause, Outcome, Shell};
 
 /// How many of a stream's newest causes a claim knows: an item's condition takes a hundred values at most.
 const RECORDED_MAX: usize = 30;
@@ -23,7 +23,7 @@ pub struct Lease<'a> {
     /// Where the work is recorded.
     pub stream: &'a StreamId,
     /// The cause of the work's last commit.
-    pub recorded_by: &'a CausationId,
+    pub recorded_by: &'a Cause,
 }
 
 /// Whether work has made the commit that records it and ends its lease.
@@ -65,13 +65,13 @@ impl Once {
         let mut fold = shell.load::<D>(lease.stream).await?;
         let mut looked_again = false;
         let (claim, is_next) = loop {
-            if fold.seen(lease.recorded_by).is_some() {
+            if shell.committed(lease.stream, &fold, lease.recorded_by).await?.is_some() {
                 tracing::info!(stream = %lease.stream, "done before");
                 return Ok(());
             }
             let newest = fold.seen.iter().rev().take(RECORDED_MAX);
             let claim = Claim {
-                settled_by: Some(lease.recorded_by.clone()),
+                settled_by: Some(lease.recorded_by.id.clone()),
                 settled: newest.map(|seen| seen.causation_id.clone()).collect(),
                 ..self.claim_of(lease.key, &Value::Null)?
             };
@@ -94,7 +94,7 @@ impl Once {
             if !is_next {
                 // Whoever had the lease before may have written since the stream was read, by a cause that nobody knows.
                 fold = shell.load::<D>(lease.stream).await?;
-                if fold.seen(lease.recorded_by).is_some() {
+                if shell.committed(lease.stream, &fold, lease.recorded_by).await?.is_some() {
                     return Ok(Recorded::No);
                 }
             }

@@ -118,13 +118,23 @@ impl Integrity {
         Ok(Self { keys, sign, require: configured.require })
     }
 
-    /// The message with its signature, where this deployment signs.
+    /// The message with its signature, where this deployment signs. A message whose payload cannot be signed goes without:
+    /// whoever requires signatures refuses it.
     #[must_use]
     pub fn signed<M: Signed>(&self, mut message: M) -> M {
         if let Some((name, key)) = &self.sign {
             // Sent as it was signed, so that whoever checks it need not spell it again.
-            if let Some(data) = message.data_mut() {
-                *data = data.canonical();
+            match message.data().map(Data::canonical).transpose() {
+                Ok(canonical) => {
+                    if let Some((data, canonical)) = message.data_mut().zip(canonical) {
+                        *data = canonical;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a message was not signed");
+                    *message.signature_mut() = None;
+                    return message;
+                }
             }
             let tag = hmac::sign(key, &signed_bytes(&message, message.data().map_or("", Data::text)));
             *message.signature_mut() = Some(format!("{ALGORITHM}:{name}:{}", hex::encode(tag)));
@@ -236,8 +246,10 @@ impl Integrity {
             return None;
         }
         // What carries a message may spell its JSON in another way: with spaces, escapes, or in another order.
-        if message.data().is_some_and(|data| matches(key, message, data.canonical().text(), &said)) {
-            return None;
+        match message.data().map(Data::canonical) {
+            Some(Ok(data)) if matches(key, message, data.text(), &said) => return None,
+            Some(Err(error)) => return Some(format!("its signature cannot be checked: {error}")),
+            Some(Ok(_)) | None => {}
         }
         Some("its signature does not belong to it: it was changed on the way, or signed with another key of that name".to_owned())
     }

@@ -151,6 +151,7 @@ impl Watch {
         let stream = StreamId::new(FlowDecider::CATEGORY, queue).map_err(Failure::invalid)?;
         let cause = Cause {
             id: CausationId::from(hostler_core::CommandId(self.shell.new_id())),
+            since: self.shell.now(),
             correlation_id: CorrelationId(self.shell.new_id()),
             trace_context: None,
             hops: 0,

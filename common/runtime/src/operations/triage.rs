@@ -14,6 +14,7 @@ use hostler_core::triage::{
 use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
 };
+use jiff::Timestamp;
 
 use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::batch::{
@@ -167,6 +168,8 @@ impl Triage {
         let correlation_id = dead_letter.correlation_id.unwrap_or_else(|| CorrelationId(self.shell.new_id()));
         let cause = Cause {
             id: CausationId::new(id).map_err(Failure::invalid)?,
+            // The stream of a failure is short.
+            since: Timestamp::MIN,
             correlation_id,
             trace_context: message.as_ref().and_then(|message| message.trace_context().cloned()),
             // What is done about a failure is no part of the chain that led to it.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::{Commit, Envelope, StreamId, StreamVersion};
+use hostler_core::{Commit, Envelope, SeenCause, StreamId, StreamVersion};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,10 +49,14 @@ pub trait Ids: Send + Sync {
     fn next(&self) -> Uuid;
 }
 
+/// The most commits without a snapshot that a load gives: a bound for its memory.
+pub const COMMITS_PER_LOAD_MAX: usize = 1_000;
+
 /// Streams of commits, each commit written by one conditional put.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// What a fold needs: the newest commit that carries a snapshot and all after it, or all there are.
+    /// What a fold needs: the newest commit that carries a snapshot and all after it, or all there are. Where none of the
+    /// newest [`COMMITS_PER_LOAD_MAX`] carries one, these are given, or a few more: the rest is to be read page by page.
     /// Ascending by version, empty for a stream that does not exist; read consistently.
     ///
     /// # Errors
@@ -69,6 +73,21 @@ pub trait EventStore: Send + Sync {
         after: StreamVersion,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError>;
+
+    /// The causes of at most `limit` commits with versions above `after`, ascending, read consistently: what looks for a
+    /// repeat needs no more of a commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn causes(
+        &self,
+        stream: &StreamId,
+        after: StreamVersion,
+        limit: usize,
+    ) -> Result<Vec<SeenCause>, StoreError> {
+        let commits = self.read(stream, after, limit).await?;
+        Ok(commits.into_iter().map(SeenCause::of).collect())
+    }
 
     /// Writes one commit if its version is still free. A repeat of a put that was ours (same commit id) is
     /// success. Sizes are checked before anything is written.

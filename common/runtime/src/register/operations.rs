@@ -5,9 +5,11 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use hostler_core::failure::error_chain;
+use hostler_core::ids::check_new_key;
 use hostler_core::{
     Category, CausationId, CommandType, Data, Decider, Failure, StreamId, StreamVersion, TimerFired,
 };
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::sagas::Callbacks;
@@ -282,9 +284,17 @@ pub async fn operate<E: Operated>(
     let Asked { input, once, details } = asked;
     let category = <E::Decider as Decider>::CATEGORY;
     let stream = StreamId::new(category, id).map_err(Failure::invalid)?;
+    // Here new ids enter. What has such an id from before must still be operated.
+    if let Err(odd) = check_new_key(category, id)
+        && shell.load::<E::Decider>(&stream).await.map_err(Failure::from)?.version == StreamVersion::EMPTY
+    {
+        return Err(Failure::invalid(odd).into());
+    }
     let mut cause = cause.clone();
     if once {
         cause.id = CausationId::new(format!("{category}:{id}")).map_err(Failure::invalid)?;
+        // Whoever sends the id again may do so at any time.
+        cause.since = Timestamp::MIN;
     }
     let mut done = shell.execute::<E::Decider>(&stream, &cause, &input).await;
     // A known cause is answered without asking the decider, and another content under the same id is an error: it is

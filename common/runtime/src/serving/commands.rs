@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use hostler_core::{
     Actor, Category, CausationId, CommandId, CorrelationId, Data, Failure, Incoming, StepId, TraceContext,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::effects::once::payload_hash;
@@ -15,6 +16,9 @@ use crate::state::shell::{Cause, Shell};
 
 /// How much of a hash is enough to keep callers apart.
 const SCOPE_CHARS: usize = 12;
+/// How long an `Idempotency-Key` is sure to be recognised. A caller that repeats a request later than this gets a new
+/// command, unless the key is still among the stream's newest causes.
+const KEY_WINDOW: SignedDuration = SignedDuration::from_hours(48);
 
 /// Authorises, validates, decides, appends.
 pub struct CommandEdge {
@@ -187,18 +191,21 @@ pub fn body_fits(request: &Request) -> Result<(), Response> {
 /// The answer that says what is wrong with the key.
 pub fn cause_of(request: &Request, shell: &Shell, actor: Actor) -> Result<Cause, Response> {
     let header = |name: &str| request.headers.get(name).map(String::as_str);
-    let id = match header("idempotency-key") {
+    let now = shell.now();
+    let (id, since) = match header("idempotency-key") {
         Some(key) => {
             // One caller's keys are not another's, and a key stands for one content.
             let scope = payload_hash(&json!([actor, request.path]));
             let payload = payload_hash(&serde_json::from_str(&request.body).unwrap_or_default());
-            CausationId::keyed(&scope[..SCOPE_CHARS], key, &payload)
-                .map_err(|error| Response::error(400, "invalid", error.to_string()))?
+            let id = CausationId::keyed(&scope[..SCOPE_CHARS], key, &payload)
+                .map_err(|error| Response::error(400, "invalid", error.to_string()))?;
+            (id, now.saturating_sub(KEY_WINDOW).unwrap_or(Timestamp::MIN))
         }
-        None => CommandId(shell.new_id()).into(),
+        None => (CommandId(shell.new_id()).into(), now),
     };
     Ok(Cause {
         id,
+        since,
         correlation_id: CorrelationId(shell.new_id()),
         trace_context: header("traceparent")
             .and_then(|parent| TraceContext::parse(parent, header("tracestate"))),

@@ -1,5 +1,6 @@
 //! HTTP as functions see it: a request taken apart, and an answer in JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub const BODY_BYTES_MAX: usize = 250_000;
 pub struct Request {
     /// The method, upper-case.
     pub method: String,
-    /// The path, decoded, from the first `/`.
+    /// The path as it came, from the first `/`.
     pub path: String,
     /// The query, decoded.
     pub query: BTreeMap<String, String>,
@@ -28,7 +29,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The path's parts between the slashes.
+    /// The path's parts between the slashes, as they came.
     #[must_use]
     pub fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|part| !part.is_empty()).collect()
@@ -44,6 +45,28 @@ impl Request {
             let message = "the gateway has verified no caller: sign the request with AWS credentials (Signature Version 4), and see that the route has AuthorizationType AWS_IAM";
             Response::error(401, "no-caller", message)
         })
+    }
+}
+
+/// A part of a path without its percent-encoding: `%2F` is a slash inside a part. What is no such encoding stays as it is.
+#[must_use]
+pub fn decoded(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return Cow::Borrowed(part);
+    }
+    let bytes = part.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let escaped = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        let escaped = escaped.and_then(|digits| digits.iter().all(u8::is_ascii_hexdigit).then_some(digits));
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+        plain.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    match String::from_utf8(plain) {
+        Ok(plain) => Cow::Owned(plain),
+        Err(_) => Cow::Borrowed(part),
     }
 }
 
@@ -94,4 +117,21 @@ impl Response {
 pub trait HttpHandler: Send + Sync {
     /// Answers. Every failure is an answer, too.
     async fn answer(&self, request: &Request) -> Response;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_inside_a_part_of_a_path_is_encoded() {
+        let segments = |path: &str| {
+            let request = Request { path: path.to_owned(), ..Request::default() };
+            request.segments().into_iter().map(|part| decoded(part).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(segments("/hosts/a/timeline"), ["hosts", "a", "timeline"]);
+        assert_eq!(segments("/hosts/a%2Ftimeline"), ["hosts", "a/timeline"]);
+        assert_eq!(segments("/hosts/%2fa%3A/timeline"), ["hosts", "/a:", "timeline"]);
+        assert_eq!(segments("/hosts/50%/%zz/%+1/%ff"), ["hosts", "50%", "%zz", "%+1", "%ff"]);
+    }
 }

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use hostler_core::{Commit, Failure, StreamId, StreamVersion};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::AnswerQueries;
@@ -13,36 +12,22 @@ use super::rows::{fitting, limit, unknown};
 use crate::ports::EventStore;
 use crate::register::{Shown, Viewed};
 use crate::serving::http::{Request, Response};
-use crate::state::history::{Fold, load_until};
+use crate::state::history::{Fold, Moment, load_at};
 
-/// A moment that is asked for.
-pub(super) enum Moment {
-    Version(StreamVersion),
-    At(Timestamp),
-}
-
-impl Moment {
-    fn read(request: &Request) -> Result<Option<Self>, Response> {
-        let invalid = |message: String| Response::error(400, "invalid", message);
-        match (request.query.get("version"), request.query.get("at")) {
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(invalid("version and at were both given: give one of them".to_owned())),
-            (Some(text), None) => text
-                .parse()
-                .map(|version| Some(Self::Version(StreamVersion(version))))
-                .map_err(|_| invalid(format!("version is {text:?}: give a whole number, such as 3"))),
-            (None, Some(text)) => text
-                .parse()
-                .map(|at| Some(Self::At(at)))
-                .map_err(|_| invalid(format!("at is {text:?}: give a time such as 2026-01-31T12:00:00Z"))),
-        }
-    }
-
-    fn includes(&self, commit: &Commit) -> bool {
-        match self {
-            Self::Version(version) => commit.version <= *version,
-            Self::At(at) => commit.recorded_at <= *at,
-        }
+/// The moment that is asked for.
+fn moment(request: &Request) -> Result<Option<Moment>, Response> {
+    let invalid = |message: String| Response::error(400, "invalid", message);
+    match (request.query.get("version"), request.query.get("at")) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(invalid("version and at were both given: give one of them".to_owned())),
+        (Some(text), None) => text
+            .parse()
+            .map(|version| Some(Moment::Version(StreamVersion(version))))
+            .map_err(|_| invalid(format!("version is {text:?}: give a whole number, such as 3"))),
+        (None, Some(text)) => text
+            .parse()
+            .map(|at| Some(Moment::At(at)))
+            .map_err(|_| invalid(format!("at is {text:?}: give a time such as 2026-01-31T12:00:00Z"))),
     }
 }
 
@@ -53,7 +38,7 @@ pub(super) trait Past: Send + Sync {
         &self,
         store: &dyn EventStore,
         stream: &StreamId,
-        moment: &Moment,
+        moment: Moment,
     ) -> Result<Response, Response>;
 }
 
@@ -66,11 +51,10 @@ impl<E: Viewed> Past for PastOf<E> {
         &self,
         store: &dyn EventStore,
         stream: &StreamId,
-        moment: &Moment,
+        moment: Moment,
     ) -> Result<Response, Response> {
-        let fold: Fold<E::Decider> = load_until(store, stream, |commit| moment.includes(commit))
-            .await
-            .map_err(|error| Response::failure(&Failure::from(error)))?;
+        let fold: Fold<E::Decider> =
+            load_at(store, stream, moment).await.map_err(|error| Response::failure(&Failure::from(error)))?;
         let Some(Shown { mut body, .. }) = E::show(&fold.state) else {
             let id = stream.key();
             let message =
@@ -88,8 +72,8 @@ impl<E: Viewed> Past for PastOf<E> {
 impl AnswerQueries {
     /// One entity: its row, or how it was at a moment.
     pub(super) async fn show(&self, view: &View, id: &str, request: &Request) -> Result<Response, Response> {
-        let Some(moment) = Moment::read(request)? else { return self.row(view.name, id).await };
-        view.past.at(&*self.store, &stream(view, id)?, &moment).await
+        let Some(moment) = moment(request)? else { return self.row(view.name, id).await };
+        view.past.at(&*self.store, &stream(view, id)?, moment).await
     }
 
     /// What happened, oldest first, from after `?after=<version>`.
@@ -108,7 +92,7 @@ impl AnswerQueries {
                 Response::error(400, "invalid", message)
             })?,
         };
-        let moment = Moment::read(request)?;
+        let moment = moment(request)?;
         let mut commits = self
             .store
             .read(&stream, StreamVersion(after), limit)

@@ -14,7 +14,7 @@ use super::past::{Past, PastOf};
 use super::register::{PATH, described};
 use crate::ports::{EventStore, Views};
 use crate::register::{Application, Entities, Entity, Register, Viewed};
-use crate::serving::http::{HttpHandler, Request, Response};
+use crate::serving::http::{HttpHandler, Request, Response, decoded};
 
 /// Answers all questions.
 pub struct AnswerQueries {
@@ -86,11 +86,16 @@ impl HttpHandler for AnswerQueries {
             (Some(view), [_]) => self.list(view.name, request).await,
             // Ids may hold slashes, so what comes between the view and the last word is the id.
             (Some(view), [_, id @ .., "timeline"]) if !id.is_empty() => {
-                self.timeline(view, &id.join("/"), request).await
+                self.timeline(view, &joined(id), request).await
             }
-            (Some(view), [_, id @ ..]) => self.show(view, &id.join("/"), request).await,
+            (Some(view), [_, id @ ..]) => self.show(view, &joined(id), request).await,
             _ => Err(self.no_route(request)),
         };
         answered.unwrap_or_else(|refused| refused)
     }
+}
+
+/// The id in the parts of a path.
+fn joined(id: &[&str]) -> String {
+    id.iter().map(|part| decoded(part)).collect::<Vec<_>>().join("/")
 }

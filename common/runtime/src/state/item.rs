@@ -6,7 +6,7 @@ use hostler_core::data::to_json;
 use hostler_core::failure::BoxError;
 use hostler_core::{
     Actor, CausationId, CommandId, Commit, CommitId, Data, EventId, RecordedCommand, RecordedEvent,
-    RecordedTimer, StreamId, StreamVersion, TimerId, TraceContext,
+    RecordedTimer, SeenCause, StreamId, StreamVersion, TimerId, TraceContext,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -269,6 +269,18 @@ pub fn to_commit(fields: &Fields) -> Result<Commit, ItemError> {
         commands,
         timers,
         snapshot: json(fields, names::SNAPSHOT)?,
+    })
+}
+
+/// The cause of the commit that an item holds, for which only its version, its cause and its moment are needed.
+///
+/// # Errors
+/// As [`to_commit`].
+pub fn to_cause(fields: &Fields) -> Result<SeenCause, ItemError> {
+    Ok(SeenCause {
+        causation_id: parsed::<CausationId>(fields, names::CAUSATION_ID)?,
+        version: StreamVersion(parsed(fields, names::VERSION)?),
+        recorded_at: parsed(fields, names::RECORDED_AT)?,
     })
 }
 

@@ -4,18 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_core::commit::COMMIT_BYTES_MAX;
 use hostler_core::{
-    Actor, Addressed, Category, CausationId, Commit, CommitId, CorrelationId, Decider, Decision, EventId,
-    Failure, Incoming, InvalidId, Payload, RecordedCommand, RecordedEvent, RecordedTimer, SetTimer, StreamId,
-    StreamVersion, TimerId, TraceContext,
+    Actor, Addressed, Category, CausationId, Commit, CommitError, CommitId, CorrelationId, Decider, Decision,
+    EventId, Failure, Incoming, InvalidId, Payload, RecordedCommand, RecordedEvent, RecordedTimer, SetTimer,
+    StreamId, StreamVersion, TimerId, TraceContext,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::effects::deadline::Deadline;
 use crate::ports::{Clock, EventStore, Ids, StoreError};
+use crate::state::causes::{Known, look};
 use crate::state::history;
-use crate::state::history::{Fold, HistoryError, decode_events};
+use crate::state::history::{CAUSES_BYTES_MAX, Fold, HistoryError, decode_events};
 
 /// Every how many commits a snapshot is written.
 pub const SNAPSHOT_EVERY: u64 = 16;
@@ -29,6 +31,9 @@ const CONFLICT_PAUSE_MS: u64 = 20;
 pub struct Cause {
     /// The cause: it commits once on a stream.
     pub id: CausationId,
+    /// The earliest moment at which it can have committed: since when its message exists, or is due. Behind that moment
+    /// nobody looks for a repeat; [`Timestamp::MIN`] has the whole stream looked through.
+    pub since: Timestamp,
     /// The request it belongs to.
     pub correlation_id: CorrelationId,
     /// The trace it belongs to.
@@ -45,6 +50,7 @@ impl Cause {
     pub fn of(message: &Incoming) -> Self {
         Self {
             id: message.cause(),
+            since: message.since(),
             correlation_id: message.correlation_id(),
             trace_context: message.trace_context().cloned(),
             hops: message.hops(),
@@ -196,6 +202,23 @@ impl Shell {
         history::load(&*self.store, stream).await
     }
 
+    /// Where a cause has committed on the stream of a fold, if it has. The stream is read where the fold does not tell.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn committed<D: Decider>(
+        &self,
+        stream: &StreamId,
+        fold: &Fold<D>,
+        cause: &Cause,
+    ) -> Result<Option<StreamVersion>, StoreError> {
+        let now = self.clock.now();
+        Ok(match look(&*self.store, stream, fold, cause, now, StreamVersion::EMPTY).await? {
+            Known::Committed(version) => Some(version),
+            Known::No | Known::OtherContent(_) => None,
+        })
+    }
+
     /// Decides on the stream's state and writes what was decided, at most once for each cause.
     ///
     /// # Errors
@@ -234,18 +257,21 @@ impl Shell {
         input: &D::Input,
     ) -> Result<Executed<D>, ExecuteError<D::Refusal>> {
         let mut tries = 0;
+        // What was looked through is not looked through again because somebody was faster.
+        let mut absent = StreamVersion::EMPTY;
         while tries < CONFLICTS_MAX {
             let (fold, is_kept) = match kept.take() {
                 Some(fold) => (fold, true),
                 None => (self.load::<D>(stream).await?, false),
             };
-            if let Some(version) = fold.seen(&cause.id) {
-                return self.repeated(stream, fold, version).await;
-            }
-            if let Some(version) = fold.payload_mismatch(&cause.id) {
-                return Err(ExecuteError::PayloadMismatch { stream: stream.clone(), version });
-            }
             let now = self.clock.now();
+            match look(&*self.store, stream, &fold, cause, now, absent).await? {
+                Known::Committed(version) => return self.repeated(stream, fold, version).await,
+                Known::OtherContent(version) => {
+                    return Err(ExecuteError::PayloadMismatch { stream: stream.clone(), version });
+                }
+                Known::No => absent = fold.version,
+            }
             let decision = match D::decide(&fold.state, input, now) {
                 Ok(decision) if decision.is_empty() && !is_kept => {
                     return Ok(Executed { outcome: Outcome::Unchanged, fold, events: Vec::new() });
@@ -304,16 +330,20 @@ impl Shell {
         };
         fold.evolve(&decision.events);
         fold.took(cause.id.clone(), commit.version, now);
-        if commit.version.0.is_multiple_of(SNAPSHOT_EVERY) {
+        if commit.version.0 - fold.snapshot_version.0 >= SNAPSHOT_EVERY {
             let snapshot = fold
                 .snapshot(now)
                 .map_err(|source| ExecuteError::Snapshot { stream: stream.clone(), source })?;
+            let state_bytes = snapshot.state.text().len();
             commit.snapshot = Some(snapshot);
-            // A snapshot is a cache: one that does not fit is left out, so that it never stops its stream. What
-            // is to be recorded is checked by the store as ever.
-            if let Err(too_large) = commit.check_size() {
-                tracing::warn!(%stream, error = %too_large, "commit without its snapshot");
-                commit.snapshot = None;
+            // A snapshot is a cache: one that does not fit is left out, so that it never stops its stream, and the next
+            // commit tries again. What is to be recorded is checked by the store as ever.
+            match commit.check_size() {
+                Ok(()) => fold.snapshot_version = commit.version,
+                Err(too_large) => {
+                    without_snapshot(stream, state_bytes, &too_large);
+                    commit.snapshot = None;
+                }
             }
         }
         self.store.append(&commit).await?;
@@ -327,6 +357,19 @@ impl Shell {
         let random = self.ids.next().as_u64_pair().1;
         self.clock.sleep(Duration::from_millis(random % span_ms)).await;
     }
+}
+
+/// Says why a commit carries no snapshot. A state that is too large by itself is a mistake in the decider: nothing is lost,
+/// and each load goes through the whole stream until the state is smaller.
+fn without_snapshot(stream: &StreamId, state_bytes: usize, too_large: &CommitError) {
+    if state_bytes + CAUSES_BYTES_MAX < COMMIT_BYTES_MAX {
+        tracing::warn!(%stream, error = %too_large, "commit without its snapshot: the next one carries it");
+        return;
+    }
+    tracing::error!(
+        %stream, state_bytes, limit = COMMIT_BYTES_MAX - CAUSES_BYTES_MAX,
+        "the state is too large for a snapshot, and each load reads the whole stream: keep less in the state, or give the entity several streams"
+    );
 }
 
 fn record_event(id: Uuid, event: &impl Payload) -> RecordedEvent {

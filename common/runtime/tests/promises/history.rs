@@ -1,13 +1,12 @@
 //! Folding: from snapshots or from the start, at a version or an instant, and what cannot be read.
 
-use async_trait::async_trait;
-use hostler_core::{Commit, ContractError, EventId, Failure, StreamId, StreamVersion, TimerId};
-use hostler_runtime::ports::{EventStore, StoreError};
+use hostler_core::{Commit, ContractError, EventId, Failure, StreamVersion, TimerId};
+use hostler_runtime::ports::StoreError;
 use hostler_runtime::state::history::{Fold, HistoryError};
-use hostler_runtime::state::history::{load, load_until};
+use hostler_runtime::state::history::{Moment, load, load_at};
 use hostler_runtime::state::item::{Field, Fields, to_commit, to_fields};
 use hostler_testkit::sample;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
@@ -30,7 +29,7 @@ proptest! {
             }
             let store = fixture.shell.store();
             let loaded: Fold<Tally<1>> = load(store, &stream()).await.unwrap();
-            let folded: Fold<Tally<1>> = load_until(store, &stream(), |_| true).await.unwrap();
+            let folded: Fold<Tally<1>> = load_at(store, &stream(), Moment::At(Timestamp::MAX)).await.unwrap();
             assert_eq!(loaded.state, folded.state);
             assert_eq!((loaded.version, loaded.updated_at), (folded.version, folded.updated_at));
             assert_eq!(loaded.seen, folded.seen, "causes, too");
@@ -48,7 +47,7 @@ proptest! {
             for version in 0..=amounts.len() {
                 let wanted = StreamVersion(version as u64);
                 let fold: Fold<Tally<1>> =
-                    load_until(fixture.shell.store(), &stream(), |c| c.version <= wanted).await.unwrap();
+                    load_at(fixture.shell.store(), &stream(), Moment::Version(wanted)).await.unwrap();
                 assert_eq!(fold.version, wanted);
                 assert_eq!(fold.state.total, amounts[..version].iter().sum::<u64>());
             }
@@ -95,8 +94,7 @@ async fn the_state_at_an_instant_is_that_of_the_last_commit_until_then() {
     }
     for (seconds, total) in [(-1, 0), (0, 1), (9, 1), (10, 2), (39, 4), (40, 5), (4_000, 5)] {
         let at = start + SignedDuration::from_secs(seconds);
-        let fold: Fold<Tally<1>> =
-            load_until(fixture.shell.store(), &stream(), |commit| commit.recorded_at <= at).await.unwrap();
+        let fold: Fold<Tally<1>> = load_at(fixture.shell.store(), &stream(), Moment::At(at)).await.unwrap();
         assert_eq!(fold.state.total, total, "after {seconds} s");
     }
 }
@@ -163,36 +161,6 @@ async fn a_stream_that_does_not_begin_at_its_beginning_is_an_error() {
     );
 }
 
-/// A stream that never ends.
-struct Endless;
-
-#[async_trait]
-impl EventStore for Endless {
-    async fn load(&self, _: &StreamId) -> Result<Vec<Commit>, StoreError> {
-        Ok(vec![rival(7, 1)])
-    }
-
-    async fn read(
-        &self,
-        _: &StreamId,
-        after: StreamVersion,
-        limit: usize,
-    ) -> Result<Vec<Commit>, StoreError> {
-        Ok((1..=limit as u64).map(|n| rival(after.0 + n, 1)).collect())
-    }
-
-    async fn append(&self, _: &Commit) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_part_of_a_stream_is_never_taken_for_the_whole() {
-    let error = load::<Tally<1>>(&Endless, &stream()).await.unwrap_err();
-    assert!(matches!(error, HistoryError::TooLong { .. }), "{error}");
-    assert!(matches!(Failure::from(error), Failure::Terminal { .. }));
-}
-
 /// Given a commit, when it is written as an item, then its parts need no ids of their own; and what was written before that,
 /// with long names and ids, reads as the same.
 #[test]
@@ -227,4 +195,73 @@ fn items_of_both_forms_are_read() {
         *field = Field::Text(lists);
     }
     assert_eq!(to_commit(&long).unwrap(), commit);
+}
+
+/// The size of an item as DynamoDB counts it: the names and the values of its attributes.
+fn item_bytes(commit: &Commit) -> usize {
+    let fields = to_fields(commit).unwrap();
+    fields.iter().map(|(name, Field::Text(value) | Field::Number(value))| name.len() + value.len()).sum()
+}
+
+fn message_bytes(commit: &Commit) -> Vec<usize> {
+    let events = commit.envelopes().map(|event| event.to_json().unwrap().len());
+    let commands =
+        commit.command_envelopes().map(|(_, command)| serde_json::to_string(&command).unwrap().len());
+    let timers = commit.timer_messages().map(|timer| serde_json::to_string(&timer).unwrap().len());
+    events.chain(commands).chain(timers).collect()
+}
+
+/// A text whose characters take one to six bytes in JSON.
+fn text(bytes_max: usize) -> impl Strategy<Value = String> {
+    let letter = prop_oneof![Just("x"), Just("é"), Just("\""), Just("\u{1}"), Just("🚀")];
+    (letter, 0..bytes_max).prop_map(|(letter, bytes)| letter.repeat(bytes / letter.len()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// What is stored can be stored, and can be published; and what fits is not refused.
+    #[test]
+    fn what_passes_fits_into_its_item_and_its_messages(
+        actor in text(400_000), source in text(60_000), tracestate in text(60_000), timer in text(60_000),
+        events in proptest::collection::vec(text(260_000), 0..4),
+        commands in proptest::collection::vec(text(260_000), 0..3),
+        state in text(300_000),
+        small in any::<(bool, bool, bool, bool)>(),
+    ) {
+        let mut commit = sample::full_commit("order#1", 7);
+        let short = |is_short, text: String| if is_short { "short".to_owned() } else { text };
+        commit.actor.0 = short(small.0, actor);
+        commit.source = short(small.1, source);
+        commit.trace_context.as_mut().unwrap().tracestate = Some(short(small.2, tracestate));
+        commit.timers[0].name = short(small.3, timer);
+        commit.events = events.iter().map(|text| sample::event("order.placed", json!(text))).collect();
+        let command = commit.commands.remove(0);
+        commit.commands = commands
+            .iter()
+            .map(|text| hostler_core::RecordedCommand { data: json!(text).into(), ..command.clone() })
+            .collect();
+        commit.snapshot = Some(sample::snapshot(json!(state), Vec::new()));
+        let largest_message = message_bytes(&commit).into_iter().max().unwrap_or_default();
+        match commit.check_size() {
+            Ok(()) => {
+                prop_assert!(item_bytes(&commit) <= 400 * 1_024, "{} bytes", item_bytes(&commit));
+                // A signature, and what EventBridge wraps around it, come on top.
+                prop_assert!(largest_message <= 256 * 1_024 - 2_000, "{largest_message} bytes");
+            }
+            Err(refused) => prop_assert!(
+                item_bytes(&commit) > 380_000 || largest_message > 250_000,
+                "{refused}, and it has {} bytes, its largest message {largest_message}", item_bytes(&commit)
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_long_actor_is_part_of_the_size() {
+    let mut commit = rival(1, 1);
+    commit.events.clear();
+    commit.actor.0 = "x".repeat(420_000);
+    let refused = commit.check_size().unwrap_err().to_string();
+    assert!(refused.contains("the commit") && refused.contains("390000"), "{refused}");
 }

@@ -379,3 +379,24 @@ async fn attributes_need_no_signature_where_none_is_required() {
         Outbound { attributes: [("colour".to_owned(), "blue".to_owned())].into(), ..Outbound::default() };
     assert_eq!(site.by.sealed("orders", bare.clone()), bare, "nothing is decided on it");
 }
+
+/// Before, each of these was spelt as something else, and a signature of that was taken for it.
+#[test]
+fn a_payload_that_cannot_be_spelt_is_neither_signed_nor_verified() {
+    let by = integrity(&["k1"], Some("k1"), true);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (said, instead) in [
+        (deep.as_str(), json!(null)),
+        ("{\"$serde_json::private::RawValue\":\"{\\\"a\\\":1}\"}", json!({ "a": 1 })),
+        ("{\"n\":9999999999999999.5}", json!({ "n": 1e16 })),
+        ("{\"n\":1,\"n\":2}", json!({ "n": 2 })),
+    ] {
+        let mut event = event();
+        event.data = instead.into();
+        let mut event = by.signed(event);
+        event.data = serde_json::from_str(said).unwrap();
+        let error = by.verify(&Incoming::Event(Box::new(event.clone()))).unwrap_err().chain();
+        assert!(error.contains("cannot be checked"), "{error}");
+        assert_eq!(by.signed(event).signature, None, "{said}");
+    }
+}

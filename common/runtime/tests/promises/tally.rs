@@ -186,6 +186,8 @@ pub fn stream() -> StreamId {
 pub fn cause_of(id: &str) -> Cause {
     Cause {
         id: CausationId::new(id).unwrap(),
+        // The clock of the tests begins there.
+        since: "2026-01-01T00:00:00Z".parse().unwrap(),
         correlation_id: CorrelationId(Uuid::nil()),
         trace_context: None,
         hops: 3,

@@ -34,7 +34,7 @@ impl Fixture {
         work: impl AsyncFnOnce(Fold<Tally<1>>) -> Result<Recorded, Failure>,
     ) -> Result<(), Failure> {
         let (stream, cause) = (stream(), cause_of(cause));
-        let lease = Lease { key: KEY, stream: &stream, recorded_by: &cause.id };
+        let lease = Lease { key: KEY, stream: &stream, recorded_by: &cause };
         self.once.under_lease(&self.tally.shell, &lease, async |fold, _| work(fold).await).await
     }
 

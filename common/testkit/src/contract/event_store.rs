@@ -1,8 +1,8 @@
 //! What every event store does.
 
 use futures::future::join_all;
-use hostler_core::{Commit, CommitError, CommitId, StreamId, StreamVersion};
-use hostler_runtime::ports::{EventStore, StoreError};
+use hostler_core::{Commit, CommitError, CommitId, SeenCause, StreamId, StreamVersion};
+use hostler_runtime::ports::{COMMITS_PER_LOAD_MAX, EventStore, StoreError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,7 +20,9 @@ pub async fn event_store(store: &dyn EventStore) {
     a_repeated_append_is_success(store).await;
     of_concurrent_appends_one_wins(store).await;
     a_load_starts_at_the_newest_snapshot(store).await;
+    a_load_without_a_snapshot_is_bounded(store).await;
     reads_go_on_after_a_version_up_to_a_limit(store).await;
+    causes_are_those_of_the_commits(store).await;
     streams_do_not_mix(store).await;
     an_oversize_commit_is_refused_before_any_write(store).await;
     the_largest_commit_is_taken(store).await;
@@ -127,6 +129,43 @@ async fn reads_go_on_after_a_version_up_to_a_limit(store: &dyn EventStore) {
     assert_eq!(versions(&read(store, &stream, 8, 1).await), [9]);
     assert_eq!(versions(&read(store, &stream, 12, 5).await), [0; 0]);
     assert_eq!(versions(&read(store, &stream, 0, 0).await), [0; 0]);
+}
+
+/// What goes on from there reads page by page.
+async fn a_load_without_a_snapshot_is_bounded(store: &dyn EventStore) {
+    let stream = fresh_stream();
+    let newest = COMMITS_PER_LOAD_MAX as u64 + 100;
+    let mut first = sample::commit(&stream, 1);
+    first.snapshot = Some(sample::snapshot(json!(1), Vec::new()));
+    let mut commits = vec![first];
+    commits.extend((2..=newest).map(|version| sample::commit(&stream, version)));
+    for some in commits.chunks(50) {
+        for done in join_all(some.iter().map(|commit| store.append(commit))).await {
+            done.unwrap();
+        }
+    }
+    let loaded = versions(&store.load(&id(&stream)).await.unwrap());
+    assert!((COMMITS_PER_LOAD_MAX..COMMITS_PER_LOAD_MAX + 100).contains(&loaded.len()), "{}", loaded.len());
+    assert_eq!(
+        loaded,
+        (newest + 1 - loaded.len() as u64..=newest).collect::<Vec<_>>(),
+        "the newest, ascending"
+    );
+}
+
+async fn causes_are_those_of_the_commits(store: &dyn EventStore) {
+    let stream = fresh_stream();
+    let commits: Vec<Commit> = (1..=12).map(|version| sample::full_commit(&stream, version)).collect();
+    for commit in &commits {
+        store.append(commit).await.unwrap();
+    }
+    let causes: Vec<SeenCause> = commits.into_iter().map(SeenCause::of).collect();
+    for (after, limit, expected) in
+        [(0, 100, 0..12), (0, 5, 0..5), (9, 5, 9..12), (12, 5, 12..12), (3, 0, 3..3)]
+    {
+        let found = store.causes(&id(&stream), StreamVersion(after), limit).await.unwrap();
+        assert_eq!(found, causes[expected], "after {after}, {limit} at most");
+    }
 }
 
 async fn streams_do_not_mix(store: &dyn EventStore) {

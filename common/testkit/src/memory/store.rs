@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_core::{Commit, CommitId, StreamId, StreamVersion};
-use hostler_runtime::ports::{EventStore, StoreError};
+use hostler_runtime::ports::{COMMITS_PER_LOAD_MAX, EventStore, StoreError};
 
 use crate::faults::{Fault, FaultPlan, injected};
 
@@ -109,7 +109,9 @@ impl EventStore for MemoryStore {
         let inner = self.inner.lock().unwrap();
         let Some(commits) = inner.streams.get(stream) else { return Ok(Vec::new()) };
         let newest = commits.iter().rev().find(|(_, commit)| commit.snapshot.is_some());
-        let start = newest.map_or(StreamVersion::EMPTY, |(version, _)| *version);
+        let most =
+            commits.keys().rev().nth(COMMITS_PER_LOAD_MAX - 1).copied().unwrap_or(StreamVersion::EMPTY);
+        let start = newest.map_or(most, |(version, _)| *version).max(most);
         Ok(commits.range(start..).map(|(_, commit)| commit.clone()).collect())
     }
 

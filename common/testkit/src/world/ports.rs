@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::{CausationId, Commit, Envelope, StreamId, StreamVersion};
+use hostler_core::{CausationId, Commit, Envelope, SeenCause, StreamId, StreamVersion};
 use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::ports::{
@@ -94,6 +94,21 @@ impl EventStore for Wired<MemoryStore> {
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError> {
         self.switch.read(self.memory.read(stream, after, limit)).await
+    }
+
+    async fn causes(
+        &self,
+        stream: &StreamId,
+        after: StreamVersion,
+        limit: usize,
+    ) -> Result<Vec<SeenCause>, StoreError> {
+        let mut causes = self.switch.read(self.memory.causes(stream, after, limit)).await?;
+        if self.switch.shows(Bug::ForgetCause, 1) {
+            for (number, cause) in causes.iter_mut().enumerate() {
+                cause.causation_id = CausationId::new(format!("forgotten-{number}")).unwrap();
+            }
+        }
+        Ok(causes)
     }
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {

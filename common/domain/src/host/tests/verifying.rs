@@ -61,3 +61,13 @@ fn a_silent_bmc_ends_in_quarantine() {
     assert!(host.ignores(&facts("h-1/verify/3")), "late");
     assert!(host.ignores(&fail("h-1/verify/3")), "late");
 }
+
+#[test]
+fn a_host_whose_name_begins_like_a_timers_keeps_its_deadlines() {
+    let command = EnrolHost { host: id("retry:h-1"), ..command() };
+    let mut host = Host::given([HostInput::Enrol { command, policy: policy(10) }]);
+    assert_eq!(host.names(&timer("retry:h-1/verify/1")), ["host.verification-failed"], "its deadline");
+    let again = host.when(&timer("retry:retry:h-1/verify/2")).unwrap();
+    assert_eq!(again.timers[0].name, "retry:h-1/verify/2");
+    assert!(host.ignores(&timer("h-1/verify/2")), "another host's");
+}

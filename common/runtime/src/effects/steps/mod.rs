@@ -197,13 +197,13 @@ impl StepWorker {
     ) -> Result<Option<<S::Entity as Decider>::State>, Failure> {
         let Some(key) = &run.target.lease else {
             let fold = self.shell.load::<S::Entity>(run.stream).await?;
-            if fold.seen(&run.cause.id).is_some() {
+            if self.shell.committed(run.stream, &fold, run.cause).await?.is_some() {
                 tracing::info!("done before");
                 return Ok(None);
             }
             return Ok(self.carry_out(run, fold, Fence::at(self.shell.now())).await?.1);
         };
-        let lease = Lease { key, stream: run.stream, recorded_by: &run.cause.id };
+        let lease = Lease { key, stream: run.stream, recorded_by: run.cause };
         let mut state = None;
         let work = async |fold, fence| {
             let recorded;
