@@ -28,7 +28,7 @@ async fn a_queue_that_is_gone_holds_nobody_back_and_has_its_messages_when_it_is_
         template["Resources"]["RelayOutboxDlq"]["Properties"]["VisibilityTimeout"] = json!(5);
     };
     let options = SiteOptions { fleet: fleet(2), edit: Some(Box::new(edit)), ..SiteOptions::default() };
-    let world = World::start_with(options, false).await;
+    let world = World::start_with(options).await;
     world.enrol("web").await;
     let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
     let urls = world.queue_urls();

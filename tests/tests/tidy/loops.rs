@@ -6,7 +6,7 @@ use hostler_app::Register;
 use hostler_localstack::template::Template;
 
 use crate::repository::{Findings, root};
-use crate::stack::{Function, resource};
+use crate::stack::{Function, functions_of, resource};
 
 /// All templates that we deploy, or that users begin with.
 const TEMPLATES: [&str; 3] =
@@ -53,10 +53,7 @@ fn every_function_of_a_chain_through_queues_allows_it() {
     for file in TEMPLATES {
         // As long as the process lives, so that functions can refer to it.
         let template: &'static Template = Box::leak(Box::new(Template::load(root().join(file)).unwrap()));
-        let functions: Vec<Function> = template
-            .resources("AWS::Serverless::Function")
-            .map(|(id, resource)| Function { id, properties: &resource["Properties"] })
-            .collect();
+        let functions = functions_of(template);
         let looping = in_loops(&functions);
         findings.unless(
             looping.len() > 3,

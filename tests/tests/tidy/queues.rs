@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use hostler_app::Register;
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_events::catalogue;
-use hostler_runtime::effects::once::KEPT;
 use hostler_localstack::template::Template;
+use hostler_runtime::effects::once::KEPT;
 use hostler_runtime::messages::batch::RECEIVES_MAX;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::ports::message_bytes_max;
@@ -122,7 +122,11 @@ fn work_queues_keep_messages_for_ten_days() {
         "a work queue keeps messages for 10 days: longer than a function may be off, and shorter than its dead-letter queue, where SQS counts a message's age from its first day; results of effects are kept longer (KEPT in hostler_runtime::effects::once), so that a repeat does none again",
     );
     let kept = u64::try_from(KEPT.as_secs()).unwrap() / DAY_SECONDS;
-    findings.unless(kept > 10, "common/runtime/src/effects/once.rs", format!("results are kept for {kept} days"));
+    findings.unless(
+        kept > 10,
+        "common/runtime/src/effects/once.rs",
+        format!("results are kept for {kept} days"),
+    );
     for (id, queue) in queues() {
         let kept = queue["MessageRetentionPeriod"].as_u64();
         findings.unless(kept == Some(10 * DAY_SECONDS), FILE, format!("{id} keeps messages for {kept:?} s"));

@@ -22,8 +22,20 @@ use crate::ports::{EntryFailure, EntryResults, Outbound, Queues, attribute_text}
 pub const SIGNATURE: &str = "attributesSignature";
 
 /// The attributes that something is decided on, in the order in which they are signed.
-pub const DECIDING: [&str; 12] =
-    [ATTEMPTS, BEHIND, CATEGORY, DEFERRED_SINCE, FAILURE, FUNCTION, KEY, ORIGINAL, REASON, REPLAY, TARGET, TRIED];
+pub const DECIDING: [&str; 12] = [
+    ATTEMPTS,
+    BEHIND,
+    CATEGORY,
+    DEFERRED_SINCE,
+    FAILURE,
+    FUNCTION,
+    KEY,
+    ORIGINAL,
+    REASON,
+    REPLAY,
+    TARGET,
+    TRIED,
+];
 
 impl Integrity {
     /// The message with its attributes signed, where it has some that something is decided on and this deployment signs.

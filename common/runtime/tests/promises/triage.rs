@@ -178,8 +178,7 @@ impl Site {
         let until = self.clock.now() + time;
         self.settle().await;
         // What lies on the failures' own dead-letter queue can be seen for ever, and nobody reads it.
-        while let Some(next) =
-            self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until)
+        while let Some(next) = self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until)
         {
             self.clock.set(next.max(self.clock.now()));
             self.settle().await;
