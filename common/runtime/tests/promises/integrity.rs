@@ -270,8 +270,7 @@ impl Site {
         };
         let response = self.batch.handle(sqs_event("orders", &[received]), PLENTY, &notes).await;
         assert!(response.batch_item_failures.is_empty(), "{response:?}");
-        let handled = !notes.0.lock().unwrap().is_empty();
-        handled
+        !notes.0.lock().unwrap().is_empty()
     }
 
     /// Takes what came to a queue.
