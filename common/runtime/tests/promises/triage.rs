@@ -176,7 +176,8 @@ impl Site {
     async fn pass(&self, time: SignedDuration) {
         let until = self.clock.now() + time;
         self.settle().await;
-        while let Some(next) = self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until) {
+        while let Some(next) = self.queues.next_visible_after(self.clock.now()).filter(|next| *next <= until)
+        {
             self.clock.set(next.max(self.clock.now()));
             self.settle().await;
         }
