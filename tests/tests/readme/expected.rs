@@ -118,7 +118,10 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         "echo '{\"type\": \"label-host\", \"data\": {\"host\": \"h-03\", \"set\": {\"owner\": \"infra\"}}}' | cargo hostler events emit -",
         Outcome::Ends { code: 0, says: "accepted" },
     ),
-    ("cargo lambda build --locked --release --arm64", Outcome::NotRun("needs cargo-lambda, sam or an AWS account")),
+    (
+        "cargo lambda build --locked --release --arm64",
+        Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
+    ),
     (
         "sam deploy --parameter-overrides BmcUsername=admin BmcPassword=<secret> ImageUrl=https://images.example.org/images",
         Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
