@@ -125,6 +125,7 @@ impl Sam {
         }
         if does == Does::Flow {
             text += &flow_policies::<A>(&watched);
+            text += &undelivered(function);
         }
         text + "\n"
     }
@@ -292,7 +293,7 @@ fn events(function: &Function, reads: &[String]) -> String {
             let schedule = function.schedule.unwrap_or("rate(1 minute)");
             format!(
                 "      Events:\n        Schedule:\n          Type: Schedule\n          Properties:\n            \
-                 Schedule: {schedule}\n            DeadLetterConfig:\n              Type: SQS\n"
+                 Schedule: {schedule}\n            DeadLetterConfig:\n              Arn: !GetAtt UndeliveredDlq.Arn\n"
             )
         }
         Does::Relay => format!(
@@ -366,6 +367,19 @@ fn policies<A: Application>(function: &Function, reads: &[String], sends: &[Stri
         text += &allow(&["sqs:SendMessage".to_owned()], &arns(sends));
     }
     text
+}
+
+/// Where EventBridge puts what it could not start a function with. Triage does not read it: there is nothing to do again.
+fn undelivered(function: &Function) -> String {
+    dead_letters("undelivered-dlq")
+        + &format!(
+            "  UndeliveredDlqPolicy:\n    Type: AWS::SQS::QueuePolicy\n    Properties:\n      Queues:\n        \
+             - !Ref UndeliveredDlq\n      PolicyDocument:\n        Version: \"2012-10-17\"\n        Statement:\n          \
+             - Effect: Allow\n            Principal:\n              Service: events.amazonaws.com\n            \
+             Action: sqs:SendMessage\n            Resource: !GetAtt UndeliveredDlq.Arn\n            Condition:\n              \
+             ArnEquals:\n                aws:SourceArn: !GetAtt {}FunctionSchedule.Arn\n",
+            logical(function.name)
+        )
 }
 
 /// The categories of streams that a function appends to.

@@ -21,4 +21,5 @@ mod samples;
 mod sites;
 mod sources;
 mod stack;
+mod supplies;
 mod tables;

@@ -46,12 +46,13 @@ pub(crate) struct Function {
     pub(crate) role: &'static Value,
 }
 
-/// The event source mappings that SAM makes of functions' SQS events: a mapping is called by its function and its event.
+/// What SAM makes of functions' events: a mapping of a queue, or the rule of a schedule, is called by its function and its event.
 pub(crate) fn mappings() -> BTreeSet<String> {
     let functions = functions();
     let events = functions.iter().flat_map(|function| {
         let events = function.properties["Events"].as_object().into_iter().flatten();
-        events.filter(|(_, event)| event["Type"] == "SQS").map(|(name, _)| format!("{}{name}", function.id))
+        let made = |event: &Value| event["Type"] == "SQS" || event["Type"] == "Schedule";
+        events.filter(move |(_, event)| made(event)).map(|(name, _)| format!("{}{name}", function.id))
     });
     events.collect()
 }
