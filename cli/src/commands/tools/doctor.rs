@@ -115,7 +115,11 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
     if args.localstack {
         let missing = EndpointKind::LocalStackHost.missing_here();
         let found = missing.map_or(Ok("java, npm and a C compiler are there".to_owned()), Err);
-        findings.push(Finding::needed("LocalStack", found, "Debian: apt install default-jre-headless npm gcc"));
+        findings.push(Finding::needed(
+            "LocalStack",
+            found,
+            "Debian: apt install default-jre-headless npm gcc",
+        ));
     }
     tell(&findings, out)
 }
