@@ -34,9 +34,9 @@ def settings(port, work_dir):
     return {
         "FILESYSTEM_ROOT": os.path.join(work_dir, "root"),
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        # Queues' addresses are made of it.
-        "LOCALSTACK_HOST": f"127.0.0.1:{port}",
-        # Names below 127.0.0.1 do not resolve.
+        # Addresses of queues and APIs are made of it; a name below 127.0.0.1 is no valid one.
+        "LOCALSTACK_HOST": f"localhost:{port}",
+        # Names below localhost do not resolve everywhere.
         "SQS_ENDPOINT_STRATEGY": "path",
         # In a container of somebody else's it would take itself for its own image.
         "OVERRIDE_IN_DOCKER": "0",

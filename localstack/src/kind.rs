@@ -196,8 +196,9 @@ pub fn skips(test: &str, needed: &[Capability]) -> bool {
         Err(_) => None,
     };
     let Some(reason) = reason else { return false };
-    // Not by a macro, whose output cargo keeps back; a closed stderr is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "NOT RUN on {reason}; {test}");
+    // Not by a macro, whose output cargo keeps back, and in one piece, for other tests write meanwhile; a closed stderr is
+    // no reason to fail.
+    let _ = std::io::stderr().write_all(format!("\nNOT RUN on {reason}; {test}\n").as_bytes());
     true
 }
 

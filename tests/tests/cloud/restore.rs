@@ -27,7 +27,7 @@ const RATE: u32 = 1_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_tables_are_restored_and_the_books_add_up() {
     needs!(Functions, Processes, HttpApi, Recovery);
-    let world = World::start_with(impatience(4, 100)).await;
+    let world = World::start_with(impatience(5, 100)).await;
     world.enrol("web").await;
     world.request("r-1", "web", 2).await;
     world.settled("r-1", 2).await;
@@ -83,7 +83,8 @@ async fn lost_tables_are_restored_and_the_books_add_up() {
     ledger.check_exact();
     // And it goes on.
     world.request("r-3", "web", 1).await;
-    world.settled("r-3", 1).await;
+    let sagas = world.settled("r-3", 1).await;
+    assert_eq!(sagas[0]["status"], "completed", "{sagas:#?}");
 }
 
 /// The step `events republish`.

@@ -73,5 +73,7 @@ async fn an_update_in_the_middle_of_a_hundred_sagas_breaks_none() {
     let ledger = Ledger::read(&world).await;
     ledger.print();
     ledger.check_settled();
-    assert_eq!(ledger.count("host.in-service"), SAGAS, "{ledger:#?}");
+    // A step whose message was with an ended function may pass its deadline and be asked for again; its effect is done once.
+    let effects = (ledger.roles_applied, ledger.registrations, ledger.boots);
+    assert_eq!(effects, (SAGAS as u64, SAGAS as u64, 2 * SAGAS as u64), "{ledger:#?}");
 }
