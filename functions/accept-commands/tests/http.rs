@@ -131,7 +131,7 @@ async fn a_new_id_that_the_api_could_not_show_is_refused() {
     old.events[0].data = data.into();
     fixture.store.append(&old).await.unwrap();
     let answer =
-        fixture.command("label-host", json!({ "host": "a/timeline", "labels": { "owner": "infra" } })).await;
+        fixture.command("label-host", json!({ "host": "a/timeline", "set": { "owner": "infra" } })).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
 }
 
