@@ -10,11 +10,8 @@ use hostler_events::host::BmcAddress;
 #[must_use]
 pub fn bmc_place(bmc: &BmcAddress) -> Option<String> {
     let (scheme, rest) = bmc.system_url.split_once("://")?;
-    let own_port = match scheme.to_ascii_lowercase().as_str() {
-        "https" => "443",
-        "http" => "80",
-        _ => return None,
-    };
+    let own_ports = [("https", "443"), ("http", "80")];
+    let own_port = own_ports.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name))?.1;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);

@@ -277,7 +277,7 @@ async fn what_is_too_large_to_be_parked_gives_its_record_up() {
     let fixture = Fixture::new();
     fixture.queue_is_gone("pack-order");
     let mut commit = sample::full_commit("order#1", 1);
-    commit.commands[0].data = json!({ "text": "x".repeat(262_000) }).into();
+    commit.commands[0].data = json!({ "text": "x".repeat(1_048_400) }).into();
     let done = fixture.relay([commit]).await.unwrap();
     assert_eq!((done.parked, done.failed, done.commits), (1, 1, 0));
     let given_up = fixture.queues.peek(FAILURE_QUEUE);
