@@ -3,6 +3,9 @@
 //!
 //! What has no such spelling is refused, never guessed at: two texts that differ in what they say never have the same.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde::Serialize;
 use serde_json::Number;
 
@@ -130,20 +133,30 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, out: &mut String, depth: usize) -> Result<(), NotCanonical> {
         self.at += 1;
-        let mut members: Vec<(String, String)> = Vec::new();
+        out.push('{');
+        // Each member is spelt where it stands, and only moved when the members are not sorted, as ours mostly are.
+        let begin = out.len();
+        let mut members: Vec<(Cow<'a, str>, Range<usize>)> = Vec::new();
+        let mut is_sorted = true;
         if !self.takes(b'}') {
             loop {
+                if !members.is_empty() {
+                    out.push(',');
+                }
                 self.space();
                 let name = self.string()?;
                 if name.starts_with(RESERVED) {
-                    return Err(NotCanonical::Reserved { name });
+                    return Err(NotCanonical::Reserved { name: name.into_owned() });
                 }
                 if !self.takes(b':') {
                     return Err(self.not_json());
                 }
-                let mut value = String::new();
-                self.value(&mut value, depth)?;
-                members.push((name, value));
+                let from = out.len();
+                spell(&name, out);
+                out.push(':');
+                self.value(out, depth)?;
+                is_sorted &= members.last().is_none_or(|(before, _)| *before < name);
+                members.push((name, from - begin..out.len() - begin));
                 if !self.takes(b',') {
                     break;
                 }
@@ -152,28 +165,37 @@ impl<'a> Reader<'a> {
                 return Err(self.not_json());
             }
         }
-        members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        if let Some([(name, _), _]) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(NotCanonical::Twice { name: name.clone() });
-        }
-        out.push('{');
-        for (number, (name, value)) in members.iter().enumerate() {
-            out.push_str(if number > 0 { "," } else { "" });
-            spell(name, out);
-            out.push(':');
-            out.push_str(value);
+        if !is_sorted {
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            if let Some([(name, _), _]) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(NotCanonical::Twice { name: name.clone().into_owned() });
+            }
+            let spelt = out.split_off(begin);
+            for (number, (_, place)) in members.into_iter().enumerate() {
+                out.push_str(if number > 0 { "," } else { "" });
+                out.push_str(&spelt[place]);
+            }
         }
         out.push('}');
         Ok(())
     }
 
     /// What a string says.
-    fn string(&mut self) -> Result<String, NotCanonical> {
-        let mut strings = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter::<String>();
+    fn string(&mut self) -> Result<Cow<'a, str>, NotCanonical> {
+        let rest = &self.text[self.at..];
+        let plain = rest.strip_prefix('"').and_then(|rest| {
+            let end = rest.bytes().position(|byte| is_spelt_otherwise(byte))?;
+            rest[end..].starts_with('"').then(|| &rest[..end])
+        });
+        if let Some(plain) = plain {
+            self.at += plain.len() + 2;
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<String>();
         match strings.next() {
             Some(Ok(text)) => {
                 self.at += strings.byte_offset();
-                Ok(text)
+                Ok(Cow::Owned(text))
             }
             _ => Err(self.not_json()),
         }
@@ -184,8 +206,14 @@ impl<'a> Reader<'a> {
         let is_part = |byte: &u8| matches!(byte, b'+' | b'-' | b'.' | b'0'..=b'9' | b'e' | b'E');
         let token = &rest[..rest.bytes().take_while(|byte| is_part(byte)).count()];
         let inexact = || NotCanonical::Number { number: token.chars().take(40).collect() };
-        // The form of numbers in JSON is narrower than in Rust.
-        serde_json::from_str::<serde::de::IgnoredAny>(token).map_err(|_| inexact())?;
+        // A whole number that certainly fits is spelt as it is.
+        let digits = token.strip_prefix('-').unwrap_or(token);
+        if matches!(digits.as_bytes(), [b'1'..=b'9', more @ ..] if more.len() < 18 && more.iter().all(u8::is_ascii_digit))
+        {
+            self.at += token.len();
+            out.push_str(token);
+            return Ok(());
+        }
         let is_whole = token != "-0" && !token.contains(['.', 'e', 'E']);
         let whole =
             || token.parse().ok().map(|n: u64| n.into()).or_else(|| Some(token.parse::<i64>().ok()?.into()));
@@ -193,7 +221,9 @@ impl<'a> Reader<'a> {
         let float = || token.parse().ok().and_then(Number::from_f64);
         let number = if is_whole { whole() } else { float() };
         let spelt = number.ok_or_else(inexact)?.to_string();
-        if decimal(&spelt) != decimal(token) {
+        // The form of numbers in JSON is narrower than in Rust, and one may say more than a float holds.
+        let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(token).is_ok();
+        if spelt != token && !(is_json() && decimal(&spelt) == decimal(token)) {
             return Err(inexact());
         }
         self.at += token.len();
@@ -202,7 +232,18 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a byte of a text is not written as it is.
+const fn is_spelt_otherwise(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
+
 fn spell(text: &str, out: &mut String) {
+    if !text.bytes().any(is_spelt_otherwise) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // A text is always written.
     let mut bytes = Vec::with_capacity(text.len() + 2);
     if text.serialize(&mut serde_json::Serializer::new(&mut bytes)).is_ok() {
