@@ -9,7 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use hostler_app::Hostler;
-use hostler_domain::{HostDecider, HostState, Provisioning, ProvisioningState};
+use hostler_core::saga::SagaDefinition;
+use hostler_domain::{Deprovisioning, HostDecider, HostState, Provisioning, ProvisioningState};
 use hostler_runtime::serving::http::{Request, Response};
 use hostler_testkit::World;
 use hostler_testkit::clock::Random;
@@ -79,17 +80,20 @@ impl Site {
         site
     }
 
-    /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own; some requests are
-    /// cancelled, and as many hosts are given back or retired, where they are in service by then.
+    /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own. Some provisionings are
+    /// cancelled soon after they were asked for, and some hosts are given back or retired, where they are in service by then.
+    /// On one host in ten a step fails for good.
     pub fn plan(&mut self, seed: u64, (hosts, requests, count): (u32, u32, u32), cancels_percent: u8) {
         let mut random = Random::new(seed ^ 0xca11);
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         for number in 0..hosts {
             let host = format!("h-{number}");
             self.fleet.add(&host);
+            let sick = ["simulate.configure", "simulate.monitor"][number as usize % 2];
+            let labels = if random.percent(10) { json!({ sick: "fail" }) } else { json!({}) };
             let body = json!({
                 "host": host, "pool": "web", "sku": "cpu", "faultDomain": format!("rack-{}", number % 7),
-                "bmc": { "systemUrl": system_url(&host) },
+                "bmc": { "systemUrl": system_url(&host) }, "labels": labels,
             });
             self.post_later(Duration::ZERO, minutes(10), "enrol-host", &body);
             if random.percent(cancels_percent) {
@@ -103,17 +107,26 @@ impl Site {
                 "request": format!("r-{number}"), "pool": "web", "role": "web-server", "image": "debian-13",
                 "count": count,
             });
-            self.post_later(minutes(20), minutes(90), "request-hosts", &body);
+            let at = Duration::from_secs(20 * 60 + random.below(90 * 60));
+            self.post_later(at, Duration::from_secs(1), "request-hosts", &body);
             if random.percent(cancels_percent) {
-                let body = json!({ "saga": format!("provisioning#r-{number}.1"), "reason": "not needed" });
-                self.post_later(minutes(20), minutes(120), "cancel-saga", &body);
+                let saga = format!("provisioning#r-{number}.{}", 1 + random.below(count.into()));
+                let body = json!({ "saga": saga, "reason": "not needed" });
+                self.post_later(at, minutes(1 + random.below(30)), "cancel-saga", &body);
             }
         }
     }
 
-    /// Lets everything happen until all is at rest, and checks the whole.
+    /// Lets everything happen until all is at rest, and checks the whole. Whatever is stuck by then was stuck because something
+    /// did not work: nothing goes wrong any more, so that it ends once an operator has it resumed.
     pub async fn run_and_check(&mut self) -> Ended {
         self.run().await;
+        for (kind, id) in self.stuck() {
+            let saga = format!("{kind}#{id}");
+            self.post("resume-saga", json!({ "saga": saga, "reason": "it works again" })).await;
+            self.run().await;
+        }
+        assert_eq!(self.stuck(), [], "stuck without a cause");
         self.check_at_rest();
         self.ended()
     }
@@ -178,6 +191,17 @@ impl Site {
 
     pub fn status(&self, saga: &str) -> &'static str {
         self.saga(saga).status.name()
+    }
+
+    /// The sagas that need an operator.
+    fn stuck(&self) -> Vec<(&'static str, String)> {
+        let provisionings = self.world.sagas::<Provisioning>().into_iter().map(|id| (Provisioning::KIND, id));
+        let others = self.world.sagas::<Deprovisioning>().into_iter().map(|id| (Deprovisioning::KIND, id));
+        let is_stuck = |(kind, id): &(&str, String)| match *kind {
+            Provisioning::KIND => self.status(id) == "stuck",
+            _ => self.world.status::<Deprovisioning>(id) == "stuck",
+        };
+        provisionings.chain(others).filter(is_stuck).collect()
     }
 
     /// The sagas and how they stand.

@@ -1,11 +1,12 @@
 //! What goes wrong by chance, the same for each run with one seed.
 
+use std::collections::BTreeMap;
 use std::task::Poll;
 
 use hostler_runtime::ports::Clock;
 use jiff::SignedDuration;
 
-use super::switch::{Switch, WriteFault};
+use super::switch::{Inner, Switch, WriteFault};
 use crate::clock::Random;
 
 /// How many of a hundred calls let others go first, and how often in a row: seldom and long, so that one function
@@ -59,6 +60,29 @@ impl ChaosRates {
         skew_seconds: 0,
     };
 
+    /// A few kinds of things go wrong, the same for each seed, and each twice as often as where everything does.
+    #[must_use]
+    pub fn some(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x5a4a);
+        let mut rate = |rate: u64| if random.percent(40) { 2 * rate } else { 0 };
+        let all = Self::EVERYTHING;
+        Self {
+            die: rate(all.die),
+            fail: rate(all.fail),
+            lose: rate(all.lose),
+            fail_read: rate(all.fail_read),
+            stall: rate(all.stall),
+            // The order of things is by chance in any case.
+            give_way: all.give_way,
+            dependency: rate(all.dependency),
+            stale: rate(all.stale),
+            throttle: rate(all.throttle),
+            entry: rate(all.entry),
+            lie: rate(all.lie),
+            skew_seconds: all.skew_seconds,
+        }
+    }
+
     /// Everything goes wrong now and then.
     pub const EVERYTHING: Self = Self {
         die: 30,
@@ -100,7 +124,19 @@ impl ByChance {
     }
 }
 
+impl Inner {
+    /// Counts something that went wrong.
+    pub(super) fn went_wrong(&mut self, what: &'static str) {
+        *self.went_wrong.entry(what).or_default() += 1;
+    }
+}
+
 impl Switch {
+    /// What went wrong by chance so far, and how often.
+    pub(super) fn all_that_went_wrong(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.lock().unwrap().went_wrong.clone()
+    }
+
     /// From here on things go wrong by chance, the same for each run with this seed.
     pub(super) fn unleash(&self, seed: u64, rates: ChaosRates) {
         let random = Random::new(seed);
@@ -123,6 +159,13 @@ impl Switch {
             Some(chaos) => is_down || chaos.hits(chaos.rates.dependency),
             None => is_down,
         };
+        if fails {
+            inner.went_wrong(if is_down {
+                "a dependency is away"
+            } else {
+                "a dependency fails for a moment"
+            });
+        }
         let counted = inner.calls.entry(dependency.to_owned()).or_default();
         *counted = (counted.0 + 1, counted.1 + u64::from(fails));
         fails
@@ -130,23 +173,27 @@ impl Switch {
 
     /// Whether a listing is an old one.
     pub(super) fn is_stale(&self) -> bool {
-        self.chance(|rates| rates.stale)
+        self.chance("a listing is old", |rates| rates.stale)
     }
 
     /// Whether an entry of a batch is not taken.
     pub(super) fn entry_fails(&self) -> bool {
-        self.chance(|rates| rates.entry)
+        self.chance("an entry of a batch is not taken", |rates| rates.entry)
     }
 
     /// Whether a reading is wrong.
     #[must_use]
     pub fn lies(&self) -> bool {
-        self.chance(|rates| rates.lie)
+        self.chance("a reading is wrong", |rates| rates.lie)
     }
 
-    pub(super) fn chance(&self, rate: impl Fn(&ChaosRates) -> u64) -> bool {
+    pub(super) fn chance(&self, what: &'static str, rate: impl Fn(&ChaosRates) -> u64) -> bool {
         let mut inner = self.inner.lock().unwrap();
-        inner.chaos().is_some_and(|chaos| chaos.hits(rate(&chaos.rates)))
+        let hits = inner.chaos().is_some_and(|chaos| chaos.hits(rate(&chaos.rates)));
+        if hits {
+            inner.went_wrong(what);
+        }
+        hits
     }
 
     /// Whether a service turns this call down, for there are too many.
@@ -156,7 +203,11 @@ impl Switch {
         let Some(chaos) = inner.chaos() else { return false };
         let now = self.clock.now();
         if throttled_until.is_some_and(|until| now < until) {
-            return chaos.random.percent(50);
+            let turned_down = chaos.random.percent(50);
+            if turned_down {
+                inner.went_wrong("a service turns a call down");
+            }
+            return turned_down;
         }
         if chaos.rates.throttle > 0 && chaos.hits(chaos.rates.throttle) {
             let seconds = 1 + chaos.random.below(120);
@@ -171,7 +222,14 @@ impl Switch {
         let Some(chaos) = inner.chaos() else { return (SignedDuration::ZERO, false) };
         let most = if chaos.hits(chaos.rates.entry) { 3_600 } else { 60 };
         let late = SignedDuration::from_secs(chaos.random.below(most).cast_signed());
-        (late, chaos.hits(chaos.rates.entry))
+        let twice = chaos.hits(chaos.rates.entry);
+        if most > 60 {
+            inner.went_wrong("a schedule fires late");
+        }
+        if twice {
+            inner.went_wrong("a schedule fires twice");
+        }
+        (late, twice)
     }
 
     /// How far the clock of the invocation that runs right now is off.
@@ -197,6 +255,7 @@ impl Switch {
                 let long = if chaos.random.percent(20) { 300 } else { 20 };
                 let seconds = 1 + chaos.random.below(long);
                 let until = now + SignedDuration::from_secs(seconds.cast_signed());
+                inner.went_wrong("an invocation stands still");
                 inner.stalled.entry(current).or_default().push(until);
                 until
             } else if chaos.hits(chaos.rates.give_way) {

@@ -33,6 +33,44 @@ impl Ends {
     }
 }
 
+/// How often each thing has happened that should happen sometimes: what went wrong, the events of each category of streams, and
+/// each step of each saga, on its way forward or back. What never happens is not tested.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Reached(pub BTreeMap<String, u64>);
+
+impl Reached {
+    fn count(&mut self, what: String) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// Those of `wanted` that never happened. An event is named with its category or without.
+    #[must_use]
+    pub fn never<'a>(&self, wanted: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let happened = |wanted: &str| {
+            let is_it = |what: &str| {
+                what == wanted || what.split_once(": ").is_some_and(|(_, event)| event == wanted)
+            };
+            self.0.keys().any(|what| is_it(what))
+        };
+        wanted.into_iter().filter(|wanted| !happened(wanted)).collect()
+    }
+
+    /// What happened, the rarest first, one in a line.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut rows: Vec<_> = self.0.iter().collect();
+        rows.sort_by_key(|(_, times)| **times);
+        rows.iter().map(|(what, times)| format!("{times:>9}  {what}\n")).collect()
+    }
+}
+
+impl std::fmt::Debug for Reached {
+    /// How many things have happened: the whole is a table.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} things", self.0.len())
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {
@@ -44,6 +82,8 @@ pub struct Ended {
     pub commits: u64,
     /// What triage came to.
     pub triaged: Triaged,
+    /// How often each thing has happened.
+    pub reached: Reached,
     /// The same for each run with one seed.
     pub hash: u64,
 }
@@ -67,6 +107,9 @@ impl std::ops::AddAssign<&Self> for Ended {
         self.steps += other.steps;
         self.commits += other.commits;
         self.triaged += other.triaged;
+        for (what, times) in &other.reached.0 {
+            *self.reached.0.entry(what.clone()).or_default() += times;
+        }
         self.hash ^= other.hash;
     }
 }
@@ -112,7 +155,20 @@ impl<A: Application> World<A> {
         A::entities(&mut Counting(&mut at_rest));
         let mut hash = DefaultHasher::new();
         let commits = self.store.outbox_since(0);
+        let mut reached = Reached::default();
+        for (what, times) in self.switch.all_that_went_wrong() {
+            reached.0.insert(what.to_owned(), times);
+        }
         for commit in &commits {
+            let category = commit.stream.category();
+            for event in &commit.events {
+                reached.count(format!("{category}: {}", event.event_type));
+                // Of a saga, where it stands.
+                let data: Value = event.data.read().unwrap_or_default();
+                if let (Some(step), Some(direction)) = (data["step"].as_str(), data["direction"].as_str()) {
+                    reached.count(format!("{category}: {} {step} {direction}", event.event_type));
+                }
+            }
             (commit.stream.to_string(), commit.version.0, commit.commit_id.to_string()).hash(&mut hash);
         }
         Ended {
@@ -120,6 +176,7 @@ impl<A: Application> World<A> {
             steps: self.steps,
             commits: commits.len() as u64,
             triaged: self.ledger.triaged,
+            reached,
             hash: hash.finish(),
         }
     }

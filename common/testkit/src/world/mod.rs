@@ -57,7 +57,7 @@ use ports::{Skewed, Wired, WiredQueues, WiredSchedules};
 
 pub use callers::Callers;
 pub use chance::ChaosRates;
-pub use check::{Ended, Ends};
+pub use check::{Ended, Ends, Reached};
 pub use functions::{Functions, Ports, Reader};
 pub use ledger::{Invariants, Triaged};
 pub use outages::Outages;

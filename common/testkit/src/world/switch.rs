@@ -30,6 +30,18 @@ pub enum WriteFault {
     LoseAnswer,
 }
 
+impl WriteFault {
+    /// What goes wrong, in words.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::DieBefore => "a function dies before a write",
+            Self::DieAfter => "a function dies after a write",
+            Self::Fail => "a write fails",
+            Self::LoseAnswer => "the answer to a write is lost",
+        }
+    }
+}
+
 /// What is broken on purpose, to see that the checks notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bug {
@@ -101,6 +113,8 @@ pub(super) struct Inner {
     down: BTreeMap<String, (Timestamp, Timestamp)>,
     /// How many calls each dependency got, and how many of them failed.
     pub(super) calls: BTreeMap<String, (u64, u64)>,
+    /// What went wrong by chance, and how often.
+    pub(super) went_wrong: BTreeMap<&'static str, u64>,
     bug: Option<(Bug, u64)>,
     tamper: Option<Tamper>,
     /// Commits that were acknowledged and are yet to be looked for.
@@ -331,7 +345,11 @@ impl Switch {
     /// A call that changes nothing, and may fail.
     pub async fn read_or<T>(&self, act: impl Future<Output = T>, failed: impl FnOnce() -> T) -> T {
         self.alive().await;
-        if self.is_throttled() || self.chance(|rates| rates.fail_read) { failed() } else { act.await }
+        if self.is_throttled() || self.chance("a read fails", |rates| rates.fail_read) {
+            failed()
+        } else {
+            act.await
+        }
     }
 
     /// A call that changes nothing.
@@ -369,7 +387,11 @@ impl Switch {
     fn next(&self, what: &'static str) -> Option<WriteFault> {
         let mut inner = self.inner.lock().unwrap();
         if inner.chaos.is_some() {
-            return inner.chaos()?.write_fault();
+            let fault = inner.chaos()?.write_fault();
+            if let Some(fault) = fault {
+                inner.went_wrong(fault.name());
+            }
+            return fault;
         }
         let number = inner.writes.len();
         inner.writes.push(what);
