@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Result<Cow<'a, str>, NotCanonical> {
         let rest = &self.text[self.at..];
         let plain = rest.strip_prefix('"').and_then(|rest| {
-            let end = rest.bytes().position(|byte| is_spelt_otherwise(byte))?;
+            let end = rest.bytes().position(is_spelt_otherwise)?;
             rest[end..].starts_with('"').then(|| &rest[..end])
         });
         if let Some(plain) = plain {
