@@ -336,8 +336,8 @@ fn policies<A: Application>(function: &Function, reads: &[String], sends: &[Stri
         text += &allow(&actions, &arns(reads));
     }
     if does == Does::Relay {
-        let actions =
-            ["DescribeStream", "GetRecords", "GetShardIterator"].map(|name| format!("dynamodb:{name}"));
+        let actions = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
+            .map(|name| format!("dynamodb:{name}"));
         text += &allow(&actions, &["!GetAtt EventsTable.StreamArn".to_owned()]);
     }
     for (table, actions) in tables(does) {

@@ -159,7 +159,8 @@ fn what_the_adapters_do_is_allowed() {
 /// What Lambda does with the role of a function to read a queue for it.
 const QUEUE: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 /// What Lambda does with the role of a function to read a table's stream for it.
-const STREAM: [&str; 3] = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+const STREAM: [&str; 4] =
+    ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
 
 #[test]
 fn a_role_reads_what_its_function_is_woken_by_and_nothing_else() {
