@@ -82,7 +82,7 @@ impl Site {
 
     /// Enrols hosts at the beginning and requests hosts later, each command at a moment of its own. Some provisionings are
     /// cancelled soon after they were asked for, and some hosts are given back or retired, where they are in service by then.
-    /// On one host in ten a step fails for good.
+    /// Where there are such, a step fails for good on one host in ten.
     pub fn plan(&mut self, seed: u64, (hosts, requests, count): (u32, u32, u32), cancels_percent: u8) {
         let mut random = Random::new(seed ^ 0xca11);
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
@@ -90,7 +90,8 @@ impl Site {
             let host = format!("h-{number}");
             self.fleet.add(&host);
             let sick = ["simulate.configure", "simulate.monitor"][number as usize % 2];
-            let labels = if random.percent(10) { json!({ sick: "fail" }) } else { json!({}) };
+            let labels =
+                if cancels_percent > 0 && random.percent(10) { json!({ sick: "fail" }) } else { json!({}) };
             let body = json!({
                 "host": host, "pool": "web", "sku": "cpu", "faultDomain": format!("rack-{}", number % 7),
                 "bmc": { "systemUrl": system_url(&host) }, "labels": labels,
