@@ -4,8 +4,8 @@
    for: a warm call takes 5 ms instead of 50 to 100.
 2. An API id is found whatever the account of the caller. Ids are unique across accounts on AWS too, and there
    an unsigned call reaches every account's API; without this it reaches account 000000000000 only.
-3. A stack's functions are restarted in their own account only. Without this a deployment kills, in the middle
-   of their work, the functions of the same name in every other account.
+3. A deployment replaces the processes of its own account's functions, each after the call that it is in, as on AWS.
+   Without this it kills them in the middle of their work, and those of the same name in every other account as well.
 4. A batch of SQS calls asks for the permission of the single call, as on AWS.
 5. A mapping's batches are as large as it says, and its window is waited for. Without this they have ten messages at most,
    and are handed over at once.
@@ -56,17 +56,31 @@ def correct_api_lookup():
 
 
 def correct_invalidation():
-    """Restarts a function's processes in the account of the caller only."""
+    """Retires a function's processes in the account of the caller only, and lets each end the call that it is in."""
+    from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
 
-    invalidate = lambda_svc.invalidate_worker
+    release = lambda_runtime.release_worker
 
     def invalidate_worker(func_name, qualifier=None, account=None, region=None):
         account = account or lambda_svc.get_account_id()
         region = region or lambda_svc.get_region()
-        return invalidate(func_name, qualifier=qualifier, account=account, region=region)
+        idle = []
+        with lambda_runtime._lock:
+            for key in list(lambda_runtime._workers):
+                if key.split(":")[:3] != [account, region, func_name] or qualifier not in (None, key.split(":")[3]):
+                    continue
+                for worker in lambda_runtime._workers.pop(key):
+                    worker.retired = worker.in_use
+                    idle += [] if worker.in_use else [worker]
+        lambda_runtime.kill_workers(idle)
 
-    lambda_svc.invalidate_worker = invalidate_worker
+    def release_worker(worker):
+        release(worker)
+        if getattr(worker, "retired", False):
+            lambda_runtime.kill_workers([worker])
+
+    lambda_svc.invalidate_worker, lambda_svc.release_worker = invalidate_worker, release_worker
 
 
 def keep_streams():
