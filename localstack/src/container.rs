@@ -1,5 +1,6 @@
 //! LocalStack in a container, for those who have Docker.
 
+use std::collections::HashMap;
 use std::env;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use testcontainers_modules::localstack::LocalStack;
+use testcontainers_modules::testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers_modules::testcontainers::core::Mount;
 use testcontainers_modules::testcontainers::core::logs::LogFrame;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
@@ -46,6 +48,11 @@ impl Container {
             // It starts without the network, and reports nothing.
             .with_env_var("DISABLE_EVENTS", "1")
             .with_env_var("SKIP_SSL_CERT_DOWNLOAD", "1");
+        // Left alone, Docker opens the port to the whole network, with a socket behind it that makes its holder root.
+        // From within a container, or with a Docker elsewhere, its loopback is not ours.
+        if socket().is_some() && !Path::new("/.dockerenv").exists() {
+            image = image.with_host_config_modifier(publish_on_loopback);
+        }
         // LocalStack runs functions in containers of their own, beside its own. Whoever has the socket is root on this
         // machine, so it gets it only then.
         if options.runs_functions
@@ -86,6 +93,12 @@ impl Container {
     }
 }
 
+fn publish_on_loopback(config: &mut HostConfig) {
+    let free_port = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some("0".to_owned()) };
+    config.publish_all_ports = Some(false);
+    config.port_bindings = Some(HashMap::from([(format!("{LOCALSTACK_PORT}/tcp"), Some(vec![free_port]))]));
+}
+
 /// Docker's socket on this machine: that of `DOCKER_HOST`, else the usual one. None for a Docker that is elsewhere.
 fn socket() -> Option<PathBuf> {
     socket_of(env::var("DOCKER_HOST").ok().as_deref())
@@ -120,7 +133,7 @@ fn write_to(path: &Path) -> Result<impl Fn(&LogFrame) + Send + Sync + 'static, E
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
@@ -131,6 +144,15 @@ mod tests {
             Path::new("/run/user/1000/docker.sock")
         );
         assert_eq!(socket_of(Some("tcp://build:2375")), None, "a socket elsewhere cannot be mounted");
+    }
+
+    #[test]
+    fn the_port_is_published_on_loopback_alone() {
+        let mut config = HostConfig { publish_all_ports: Some(true), ..HostConfig::default() };
+        publish_on_loopback(&mut config);
+        let bindings = config.port_bindings.unwrap();
+        let [port] = bindings["4566/tcp"].as_deref().unwrap() else { panic!("one port: {bindings:?}") };
+        assert_eq!((config.publish_all_ports, port.host_ip.as_deref()), (Some(false), Some("127.0.0.1")));
     }
 
     #[test]

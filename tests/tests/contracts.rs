@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,11 +15,17 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
-use hostler_aws::{Aws, Class, Settings, SqsQueues, tables};
+use hostler_aws::meter::Metered;
+use hostler_aws::{Aws, Class, Settings, SqsQueues, SystemClock, tables};
 use hostler_localstack::{Cloud, needs};
-use hostler_runtime::ports::{Control, EventBus, EventStore, Queues, StoreError, Views};
+use hostler_runtime::messages::relay::Relay;
+use hostler_runtime::messages::timers::{TIMERS_QUEUE, fire};
+use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Queues, StoreError, Views};
 use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
-use hostler_testkit::sample;
+use hostler_testkit::memory::outbox_records;
+use hostler_testkit::{TestClock, sample};
+use jiff::SignedDuration;
+use serde_json::json;
 
 const QUEUE: &str = "contract-inbox";
 const BUS: &str = "contract-bus";
@@ -42,7 +50,7 @@ async fn place() -> Place {
         tables::env::CONTROL_TABLE => Some("control".to_owned()),
         tables::env::IDEMPOTENCY_TABLE => Some("idempotency".to_owned()),
         tables::env::EVENT_BUS => Some(BUS.to_owned()),
-        tables::env::QUEUE_URLS => Some(serde_json::json!({ QUEUE: url }).to_string()),
+        tables::env::QUEUE_URLS => Some(json!({ QUEUE: url }).to_string()),
         _ => None,
     });
     let aws = Aws::new(&config, settings.unwrap());
@@ -91,7 +99,7 @@ async fn create_bus_and_queue(config: &SdkConfig) -> String {
     let queue_arn = answer.attributes.unwrap()[&arn].clone();
     let bus = aws_sdk_eventbridge::Client::new(config);
     bus.create_event_bus().name(BUS).send().await.unwrap();
-    let pattern = serde_json::json!({ "detail-type": contract::SUBSCRIBED }).to_string();
+    let pattern = json!({ "detail-type": contract::SUBSCRIBED }).to_string();
     bus.put_rule().name("contract").event_bus_name(BUS).event_pattern(pattern).send().await.unwrap();
     let target = Target::builder().id("queue").arn(queue_arn).build().unwrap();
     bus.put_targets().rule("contract").event_bus_name(BUS).targets(target).send().await.unwrap();
@@ -178,6 +186,71 @@ async fn the_bus_keeps_its_contract() {
     contract::event_bus(&place.aws.bus().unwrap(), &inbox, QUEUE, SUPPORTS).await;
 }
 
+/// Beside what a place has, a queue of timers and a group of schedules that send to it; calls are counted in a file.
+async fn with_schedules(place: &Place, calls: &Path) -> Aws {
+    let sqs = aws_sdk_sqs::Client::new(&place.config);
+    let url = sqs.create_queue().queue_name(TIMERS_QUEUE).send().await.unwrap().queue_url.unwrap();
+    let arn = QueueAttributeName::QueueArn;
+    let answer =
+        sqs.get_queue_attributes().queue_url(&url).attribute_names(arn.clone()).send().await.unwrap();
+    let queue = answer.attributes.unwrap()[&arn].clone();
+    let group = "contract-timers";
+    let client = aws_sdk_scheduler::Client::new(&place.config);
+    client.create_schedule_group().name(group).send().await.unwrap();
+    // "arn:aws:sqs:<region>:<account>:<name>"
+    let account = queue.split(':').nth(4).unwrap();
+    let role = format!("arn:aws:iam::{account}:role/{group}");
+    let schedules = json!({ "group": group, "role": role, "queue": queue, "deadLetters": queue });
+    let orders = &place.aws.settings().queue_urls().unwrap()[QUEUE];
+    let settings = Settings::from_lookup(|name| match name {
+        tables::env::EVENT_BUS => Some(BUS.to_owned()),
+        tables::env::QUEUE_URLS => Some(json!({ TIMERS_QUEUE: url, "orders": orders }).to_string()),
+        tables::env::SCHEDULES => Some(schedules.to_string()),
+        tables::env::METER_FILE => Some(calls.display().to_string()),
+        _ => None,
+    });
+    Aws::new(&place.config, settings.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedules_keep_their_contract() {
+    needs!(Schedules);
+    let aws = with_schedules(&place().await, Path::new("/dev/null")).await;
+    let inbox = SqsInbox(aws.queues().unwrap());
+    contract::schedules(&aws.schedules().unwrap(), &inbox, &SystemClock, TIMERS_QUEUE, SUPPORTS).await;
+}
+
+/// The relay and the function of timers, each at its time, with calls counted where the SDK makes them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_of_two_days_is_one_schedule_and_two_messages() {
+    needs!(Schedules);
+    let (place, calls) = (place().await, tempfile::NamedTempFile::new().unwrap());
+    let aws = with_schedules(&place, calls.path()).await;
+    let (queues, schedules) = (aws.queues().unwrap(), aws.schedules().unwrap());
+    let due_at = SystemClock.now() + SignedDuration::from_hours(48);
+    let mut commit = sample::full_commit("order#1", 1);
+    (commit.events, commit.commands) = (Vec::new(), Vec::new());
+    commit.timers.truncate(1);
+    (commit.timers[0].due_at, commit.timers[0].deliver_to) = (due_at, "orders".to_owned());
+    let timer = commit.timer_messages().next().unwrap();
+
+    let clock = TestClock::default();
+    clock.set(SystemClock.now());
+    let ports = (Arc::new(aws.bus().unwrap()), Arc::new(queues.clone()), Arc::new(clock));
+    let relay =
+        Relay::new(ports.0, ports.1, ports.2, "failures").scheduling(Some(Arc::new(schedules.clone())));
+    let meter = aws.meter().unwrap();
+    meter.begin();
+    relay.relay(&outbox_records([commit])).await.unwrap();
+    for at in [due_at - SignedDuration::from_mins(2), due_at] {
+        fire(&timer, at, &queues, Some(&schedules)).await.unwrap();
+    }
+    meter.end("all of them", Duration::ZERO);
+    let metered: Metered = serde_json::from_str(&std::fs::read_to_string(calls.path()).unwrap()).unwrap();
+    let counted: Vec<_> = metered.calls.iter().map(|(name, calls)| (name.as_str(), calls.calls)).collect();
+    assert_eq!(counted, [("CreateSchedule", 1), ("SendMessageBatch", 2), ("messages sent", 2)]);
+}
+
 /// What is not there is missing, not broken: callers retry, and the text says what to deploy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_resource_is_named_and_retried() {
@@ -206,7 +279,7 @@ async fn a_missing_resource_is_named_and_retried() {
     let bus = aws_sdk_eventbridge::Client::new(&place.config);
     let bus = hostler_aws::EventBridgeBus::new(bus, "gone");
     // AWS accepts the call and drops the event, or says that the bus is missing: never a lasting refusal.
-    let event = sample::envelope("order#1", "order.placed", serde_json::json!({}));
+    let event = sample::envelope("order#1", "order.placed", json!({}));
     let result = bus.publish(&[event]).await.remove(0);
     assert!(result.is_ok() || result.is_err_and(|failure| failure.retryable));
     assert!(Class::Missing.retryable());

@@ -58,6 +58,7 @@ impl EventBridgeSchedules {
 #[async_trait]
 impl Schedules for EventBridgeSchedules {
     async fn create(&self, schedule: &Schedule) -> Result<(), EntryFailure> {
+        schedule.check()?;
         let (target, window) = self.target(schedule).map_err(|error| EntryFailure {
             retryable: false,
             code: "InvalidRequest".to_owned(),

@@ -172,6 +172,25 @@ pub struct Schedule {
     pub body: String,
 }
 
+impl Schedule {
+    /// Whether it can be made.
+    ///
+    /// # Errors
+    /// Where nothing may have such a name; that does not pass.
+    pub fn check(&self) -> Result<(), EntryFailure> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name = &self.name;
+        if (1..=SCHEDULE_NAME_MAX).contains(&name.len()) && name.chars().all(allowed) {
+            return Ok(());
+        }
+        Err(EntryFailure {
+            retryable: false,
+            code: "ValidationException".to_owned(),
+            message: format!("{name:?} cannot be the name of a schedule"),
+        })
+    }
+}
+
 /// What sends messages at a time further away than a queue can delay them.
 #[async_trait]
 pub trait Schedules: Send + Sync {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
-use hostler_runtime::ports::{Clock, EntryFailure, Outbound, SCHEDULE_NAME_MAX, Schedule, Schedules};
+use hostler_runtime::ports::{Clock, EntryFailure, Outbound, Schedule, Schedules};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::TestClock;
@@ -52,15 +52,8 @@ impl MemorySchedules {
         late: SignedDuration,
         twice: bool,
     ) -> Result<(), EntryFailure> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        schedule.check()?;
         let Schedule { name, at, body } = schedule;
-        if name.is_empty() || name.len() > SCHEDULE_NAME_MAX || !name.chars().all(allowed) {
-            return Err(EntryFailure {
-                retryable: false,
-                code: "ValidationException".to_owned(),
-                message: format!("{name:?} cannot be the name of a schedule"),
-            });
-        }
         let now = self.clock.now();
         let mut pending = self.pending.lock().unwrap();
         // It is there, and stays as it is; what has fired is gone.
