@@ -42,6 +42,8 @@ enum Benchmark {
     Local,
     /// The start of every function
     ColdStart,
+    /// A stream of 100,000 commits on the local cloud
+    LongStream,
 }
 
 impl Benchmark {
@@ -53,6 +55,7 @@ impl Benchmark {
             // What drives the functions need not be quick; they themselves are built as they are deployed.
             Self::Local => &["--profile", "dev", "-p", "hostler-tests", "--bench", "local"],
             Self::ColdStart => &["--profile", "dev", "-p", "hostler-tests", "--bench", "cold_start"],
+            Self::LongStream => &["--profile", "dev", "-p", "hostler-tests", "--bench", "long_stream"],
         }
     }
 }
