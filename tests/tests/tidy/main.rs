@@ -6,6 +6,7 @@
 mod alarms;
 mod bus;
 mod dependencies;
+mod deployments;
 mod diagrams;
 mod documents;
 mod functions;
