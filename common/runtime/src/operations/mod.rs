@@ -2,6 +2,7 @@
 
 pub mod flow;
 mod parked;
+pub mod repair;
 pub mod replay;
 pub mod telemetry;
 pub mod triage;

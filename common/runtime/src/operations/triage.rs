@@ -24,7 +24,8 @@ use crate::messages::batch::{
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::messages::relay::{BUS, TARGET};
-use crate::operations::parked::{PARKED_TRIES_MAX, given_up_batch, is_own};
+use crate::operations::parked::{GivenUpBatch, PARKED_TRIES_MAX, is_own};
+use crate::operations::repair::{Repair, Repaired};
 use crate::ports::{
     EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text, message_bytes_max,
 };
@@ -36,6 +37,8 @@ use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
 const CONCURRENCY: usize = 10;
 /// How long triage waits before it tries something of its own again.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a repair lets others go first before it goes on.
+const BETWEEN_SLICES: Duration = Duration::from_secs(1);
 /// How much of a reason is recorded.
 const REASON_CHARS_MAX: usize = 2_000;
 /// How much of a name is recorded: of a key, a function or a message type.
@@ -60,6 +63,8 @@ pub struct Triage {
     keys: BTreeMap<&'static str, KeyOf>,
     /// Origins that are no queues.
     without_queue: BTreeSet<&'static str>,
+    /// What says again what the stream gave up.
+    repair: Option<Repair>,
     integrity: Arc<Integrity>,
 }
 
@@ -73,7 +78,7 @@ impl Triage {
     ) -> Self {
         let keys = keys.into_iter().collect();
         let (without_queue, integrity) = (BTreeSet::new(), Arc::default());
-        Self { shell, queues, bus: None, ordering, keys, without_queue, integrity }
+        Self { shell, queues, bus: None, ordering, keys, without_queue, repair: None, integrity }
     }
 
     /// Publishes what the relay could not publish on this bus.
@@ -87,6 +92,13 @@ impl Triage {
     #[must_use]
     pub fn without_queue(mut self, origin: &'static str) -> Self {
         self.without_queue.insert(origin);
+        self
+    }
+
+    /// Has batches that the stream gave up published again from the store. Without, a person is told how.
+    #[must_use]
+    pub fn repairing(mut self, repair: Repair) -> Self {
+        self.repair = Some(repair);
         self
     }
 
@@ -222,6 +234,11 @@ impl Triage {
         attribute(record, TARGET).filter(|_| self.without_queue.contains(origin))
     }
 
+    /// The batch that a dead letter of the relay names.
+    fn given_up(&self, origin: &str, body: &str) -> Option<GivenUpBatch> {
+        self.without_queue.contains(origin).then(|| GivenUpBatch::read(body)).flatten()
+    }
+
     /// What a record of a dead-letter queue tells.
     fn read(&self, origin: &str, record: &Record) -> (FailureId, DeadLetter) {
         let body = record.body.clone();
@@ -232,17 +249,20 @@ impl Triage {
             FailureId::from(self.shell.new_id())
         });
         let decoded = Incoming::decode(&body);
+        let batch = self.given_up(origin, &body);
+        let repairs = batch.is_some() && self.repair.is_some();
         let category = match (said(CATEGORY).as_deref().and_then(Category::parse), &decoded) {
             (Some(category), _) => Some(category),
+            (None, _) if repairs => Some(Category::Transient),
             (None, Err(_)) => Some(Category::Validation),
             (None, Ok(_)) => None,
         };
         let target = self.target(origin, record);
-        let resendable = target.is_some() || !self.without_queue.contains(origin);
+        let resendable = target.is_some() || repairs || !self.without_queue.contains(origin);
         let unsaid = || match &decoded {
             // A rule of the bus says so in its own words.
             _ if said("ERROR_MESSAGE").is_some() => said("ERROR_MESSAGE").unwrap_or_default(),
-            Err(_) if let Some(batch) = given_up_batch(&body) => batch,
+            Err(_) if let Some(batch) = batch => batch.reason(repairs),
             Err(error) => error.to_string(),
             Ok(_) => format!(
                 "received {} times and never done with: its function crashed, ran out of time, or failed each time; look for the correlation id in its log",
@@ -313,6 +333,12 @@ impl Triage {
             tracing::info!(%failure, resend, "late or repeated: nothing to send");
             return Ok(());
         }
+        if let Some(repair) = &self.repair
+            && let Some(batch) = self.given_up(&failed.dead_letter.queue, &failed.dead_letter.body)
+        {
+            let repaired = repair.go_on(failure, resend, &batch).await;
+            return self.repaired(failure, failed.dead_letter, &cause, repaired).await;
+        }
         let mut attributes = failed.dead_letter.attributes;
         attributes.insert(FAILURE.to_owned(), failure.to_string());
         let body = match failed.edited {
@@ -327,6 +353,35 @@ impl Triage {
             let resolve = FailureInput::Resolve { failure: failure.clone(), ordering_key: None };
             self.tell(failure, &cause, &resolve).await?;
         }
+        Ok(())
+    }
+
+    /// What follows from a slice of a repair: more of it, the end, or a person who must look at it.
+    async fn repaired(
+        &self,
+        failure: &FailureId,
+        dead_letter: DeadLetter,
+        cause: &Cause,
+        repaired: Result<Repaired, Failure>,
+    ) -> Result<(), Failure> {
+        let input = match repaired {
+            Ok(Repaired::InPart) => {
+                return Err(Failure::deferred(BETWEEN_SLICES, "the rest of the batch is published next"));
+            }
+            Ok(Repaired::Wholly) => FailureInput::Resolve { failure: failure.clone(), ordering_key: None },
+            Err(given_up @ Failure::Terminal { category, .. }) => {
+                let reason = cut(&given_up.chain(), REASON_CHARS_MAX);
+                let dead_letter = DeadLetter { category: Some(category), reason, ..dead_letter };
+                FailureInput::DeadLetter {
+                    failure: failure.clone(),
+                    dead_letter: Box::new(dead_letter),
+                    // Nothing is scheduled for what does not pass.
+                    random: 0,
+                }
+            }
+            Err(later) => return Err(later),
+        };
+        self.tell(failure, cause, &input).await?;
         Ok(())
     }
 
