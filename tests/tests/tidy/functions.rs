@@ -78,9 +78,10 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 16] = [
+const PORTS: [(&str, &str); 17] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
+    (".event_log()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
     (".depths()", env::QUEUE_URLS),

@@ -1,6 +1,7 @@
 //! How an application is operated: failures and their retries, flow, replay, telemetry.
 
 pub mod flow;
+mod kept;
 mod parked;
 pub mod repair;
 pub mod replay;

@@ -4,8 +4,9 @@
 //! goes on from there; what is said twice is known by its ids.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hostler_core::triage::FailureId;
+use hostler_core::triage::{DeadLetter, FailureId, FailureInput};
 use hostler_core::{Category, Failure};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,14 @@ use serde_json::json;
 use crate::messages::relay::Relay;
 use crate::operations::parked::GivenUpBatch;
 use crate::operations::replay::{EventLog, ReplayError, Replayer, Selection, Told};
+use crate::operations::triage::{REASON_CHARS_MAX, cut};
 use crate::ports::{Clock, Control, PortError};
 use crate::state::control::read;
 
 /// When a slice ends: after the page during which so much time has passed. The function that repairs has half a minute.
 const SLICE: SignedDuration = SignedDuration::from_secs(10);
+/// How long it lets others go first before it goes on.
+const BETWEEN_SLICES: Duration = Duration::from_secs(1);
 /// How many commits are published again in a second, beside what is published meanwhile.
 const RATE: u32 = 200;
 /// How often a slice is begun and not ended: its function crashed or ran out of time. Each time is a visibility timeout.
@@ -167,6 +171,31 @@ impl Repair {
             true => Ok(()),
             false => Err(Failure::retryable(format!("somebody else is at {key} as well"))),
         }
+    }
+}
+
+/// What triage makes of a slice: the end, or a person who must look at it.
+///
+/// # Errors
+/// [`Failure::Deferred`] where something is left, and what the slice failed with that may pass.
+pub(super) fn next_input(
+    failure: &FailureId,
+    dead_letter: DeadLetter,
+    repaired: Result<Repaired, Failure>,
+) -> Result<FailureInput, Failure> {
+    let failure = failure.clone();
+    match repaired {
+        Ok(Repaired::Wholly) => Ok(FailureInput::Resolve { failure, ordering_key: None }),
+        Ok(Repaired::InPart) => {
+            Err(Failure::deferred(BETWEEN_SLICES, "the rest of the batch is published next"))
+        }
+        Err(given_up @ Failure::Terminal { category, .. }) => {
+            let reason = cut(&given_up.chain(), REASON_CHARS_MAX);
+            let dead_letter = Box::new(DeadLetter { category: Some(category), reason, ..dead_letter });
+            // Nothing is scheduled for what does not pass, so that nothing is left to chance.
+            Ok(FailureInput::DeadLetter { failure, dead_letter, random: 0 })
+        }
+        Err(later) => Err(later),
     }
 }
 

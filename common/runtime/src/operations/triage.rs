@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use hostler_core::triage::{
     DeadLetter, FAILURES_QUEUE, FailureCommand, FailureDecider, FailureEvent, FailureId, FailureInput,
-    FailureState, FailureStatus, KeptMessage,
+    FailureState, FailureStatus,
 };
 use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
@@ -19,13 +18,14 @@ use jiff::Timestamp;
 use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::batch::{
     ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
-    Records, attribute, dead_letter_queue, identity, is_replay, text_attributes, tries,
+    Records, attribute, dead_letter_queue, identity, is_replay, tries,
 };
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::messages::relay::{BUS, TARGET};
+use crate::operations::kept::by_reference;
 use crate::operations::parked::{GivenUpBatch, PARKED_TRIES_MAX, is_own};
-use crate::operations::repair::{Repair, Repaired};
+use crate::operations::repair::{self, Repair};
 use crate::ports::{
     EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text, message_bytes_max,
 };
@@ -33,20 +33,16 @@ use crate::register::{self, Failures, Shown};
 use crate::state::history::Fold;
 use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
 
+pub use crate::operations::kept::body_hash;
+
 /// How many dead letters are handled at a time.
 const CONCURRENCY: usize = 10;
 /// How long triage waits before it tries something of its own again.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a repair lets others go first before it goes on.
-const BETWEEN_SLICES: Duration = Duration::from_secs(1);
 /// How much of a reason is recorded.
-const REASON_CHARS_MAX: usize = 2_000;
+pub(super) const REASON_CHARS_MAX: usize = 2_000;
 /// How much of a name is recorded: of a key, a function or a message type.
-const NAME_CHARS_MAX: usize = 200;
-/// How much of a message is recorded that is too large to be recorded in full.
-const FIRST_PART_BYTES: usize = 4_096;
-/// How much of each of its attributes.
-const ATTRIBUTE_CHARS_MAX: usize = 256;
+pub(super) const NAME_CHARS_MAX: usize = 200;
 
 /// The ordering key of a message, where it has one.
 pub type KeyOf = fn(&Incoming) -> Option<String>;
@@ -336,8 +332,10 @@ impl Triage {
         if let Some(repair) = &self.repair
             && let Some(batch) = self.given_up(&failed.dead_letter.queue, &failed.dead_letter.body)
         {
-            let repaired = repair.go_on(failure, resend, &batch).await;
-            return self.repaired(failure, failed.dead_letter, &cause, repaired).await;
+            let next = repair.go_on(failure, resend, &batch).await;
+            let input = repair::next_input(failure, failed.dead_letter, next)?;
+            self.tell(failure, &cause, &input).await?;
+            return Ok(());
         }
         let mut attributes = failed.dead_letter.attributes;
         attributes.insert(FAILURE.to_owned(), failure.to_string());
@@ -353,35 +351,6 @@ impl Triage {
             let resolve = FailureInput::Resolve { failure: failure.clone(), ordering_key: None };
             self.tell(failure, &cause, &resolve).await?;
         }
-        Ok(())
-    }
-
-    /// What follows from a slice of a repair: more of it, the end, or a person who must look at it.
-    async fn repaired(
-        &self,
-        failure: &FailureId,
-        dead_letter: DeadLetter,
-        cause: &Cause,
-        repaired: Result<Repaired, Failure>,
-    ) -> Result<(), Failure> {
-        let input = match repaired {
-            Ok(Repaired::InPart) => {
-                return Err(Failure::deferred(BETWEEN_SLICES, "the rest of the batch is published next"));
-            }
-            Ok(Repaired::Wholly) => FailureInput::Resolve { failure: failure.clone(), ordering_key: None },
-            Err(given_up @ Failure::Terminal { category, .. }) => {
-                let reason = cut(&given_up.chain(), REASON_CHARS_MAX);
-                let dead_letter = DeadLetter { category: Some(category), reason, ..dead_letter };
-                FailureInput::DeadLetter {
-                    failure: failure.clone(),
-                    dead_letter: Box::new(dead_letter),
-                    // Nothing is scheduled for what does not pass.
-                    random: 0,
-                }
-            }
-            Err(later) => return Err(later),
-        };
-        self.tell(failure, cause, &input).await?;
         Ok(())
     }
 
@@ -456,29 +425,7 @@ impl Triage {
     }
 }
 
-/// A dead letter that is too large to be recorded: its first part, and what it takes to find the whole.
-fn by_reference(record: &Record, dead_letter: DeadLetter) -> DeadLetter {
-    let body = &record.body;
-    let first = body.floor_char_boundary(FIRST_PART_BYTES);
-    let attributes = text_attributes(record).into_iter();
-    let kept = KeptMessage {
-        queue: dead_letter_queue(FAILURES_QUEUE),
-        bytes: body.len() as u64,
-        sha256: body_hash(body),
-        attributes: attributes
-            .map(|(name, text)| (cut(&name, NAME_CHARS_MAX), cut(&text, ATTRIBUTE_CHARS_MAX)))
-            .collect(),
-    };
-    DeadLetter { body: body[..first].to_owned(), kept: Some(kept), ..dead_letter }
-}
-
-/// The hash by which a message is known that is too large to be recorded: the SHA-256 of its body.
-#[must_use]
-pub fn body_hash(body: &str) -> String {
-    hex::encode(digest(&SHA256, body.as_bytes()))
-}
-
-fn cut(text: &str, chars_max: usize) -> String {
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
 }
 

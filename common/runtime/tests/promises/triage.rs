@@ -23,7 +23,7 @@ use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
 };
 use hostler_testkit::{SeededIds, TestClock, sample};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const PLENTY: Duration = Duration::from_secs(30);
@@ -723,6 +723,21 @@ fn given_up(commits: usize) -> Outbound {
     Outbound { body: body.to_string(), ..Outbound::default() }
 }
 
+/// The site's clock for what paces itself: time passes while it sleeps.
+struct Passing(TestClock);
+
+#[async_trait]
+impl Clock for Passing {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.advance(time);
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A site whose triage repairs, with commits that the stream gave up: each has two events, and a command for `letters`.
 struct GivenUp {
     site: Site,
@@ -732,7 +747,7 @@ struct GivenUp {
 impl GivenUp {
     async fn of(commits: u64) -> Self {
         let mut site = Site::new();
-        let (control, clock) = (Arc::new(site.control.clone()), Arc::new(site.clock.clone()));
+        let (control, clock) = (Arc::new(site.control.clone()), Arc::new(Passing(site.clock.clone())));
         let repair = Repair::new(Arc::new(site.store.clone()), site.relay.clone(), control, clock);
         site.triage = site.triage.repairing(repair);
         let mut given = Vec::new();
@@ -792,8 +807,9 @@ impl GivenUp {
         panic!("nothing is tried again");
     }
 
-    /// One delivery to triage that is ended after so long.
+    /// One delivery to triage that is ended after so long. Half a second is for its answer.
     async fn try_for(&self, time: Duration) {
+        let time = time + Duration::from_millis(500);
         deliver(&self.site.queues, "failures", &self.site.failures, &self.site.triage, time).await;
         self.site.clock.advance(Duration::from_secs(180));
     }
