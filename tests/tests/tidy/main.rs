@@ -22,5 +22,4 @@ mod samples;
 mod sites;
 mod sources;
 mod stack;
-mod supplies;
 mod tables;
