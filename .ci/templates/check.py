@@ -32,7 +32,18 @@ class NoManagedPolicies:
         return {}
 
 
-def expand(path):
+# SAM makes other resources for gradual deployments; a template that knows them is judged with and without.
+DEPLOYMENTS = ["AllAtOnce", "Canary10Percent5Minutes"]
+
+
+def variants(path):
+    """The parameters with which a template is judged."""
+    with open(path, encoding="utf-8") as file:
+        parameters = yaml_parse(file.read()).get("Parameters", {})
+    return [{"Deployment": how} for how in DEPLOYMENTS] if "Deployment" in parameters else [{}]
+
+
+def expand(path, parameters):
     """The template after SAM."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     with open(path, encoding="utf-8") as file:
@@ -41,7 +52,7 @@ def expand(path):
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
     written = {name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::IAM::Role"}
-    return transform(template, {}, NoManagedPolicies()), written
+    return transform(template, parameters, NoManagedPolicies()), written
 
 
 def of_type(template, kind):
@@ -139,8 +150,8 @@ def cfn_guard(template):
 def main(paths):
     wrong = 0
     used = set()
-    for path in paths:
-        template, written = expand(path)
+    for path, parameters in [(path, parameters) for path in paths for parameters in variants(path)]:
+        template, written = expand(path, parameters)
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "template.json")
             with open(file, "w", encoding="utf-8") as out:
@@ -150,10 +161,11 @@ def main(paths):
             found += [(tool, rule, what) for tool, findings in tools.items() for rule, what in findings]
         used |= {(tool, rule) for tool, rule, _ in found}
         found = [(tool, rule, what) for tool, rule, what in found if rule not in EXCEPTIONS.get(tool, {})]
+        name = " ".join([path, *parameters.values()])
         for tool, rule, what in found:
-            print(f"{path}: {tool} {rule}: {what}")
+            print(f"{name}: {tool} {rule}: {what}")
         wrong += len(found)
-        print(f"{path}: {len(template['Resources'])} resources after SAM, {len(found)} findings")
+        print(f"{name}: {len(template['Resources'])} resources after SAM, {len(found)} findings")
     for tool, rules in EXCEPTIONS.items():
         for rule in rules:
             if (tool, rule) not in used:

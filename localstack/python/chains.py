@@ -103,7 +103,8 @@ def _count_calls():
         config = func_rec.get("config") or func_rec
         arn, name, account = config["FunctionArn"], config["FunctionName"], lambda_svc.get_account_id()
         own = hash_of(arn.split(":function:")[0] + name)
-        may_loop = (func_rec.get("recursive_loop") or "Terminate") == "Allow"
+        # It is the function's, whichever version of it is called.
+        may_loop = (lambda_svc._functions[name].get("recursive_loop") or "Terminate") == "Allow"
         lineage, stopped = {}, set()
         for message in batch:
             counts = parse((message.get("sys") or {}).get("AWSTraceHeader"))

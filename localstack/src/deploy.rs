@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use aws_sdk_cloudformation::Client;
@@ -16,6 +17,9 @@ use crate::progress::Progress;
 use crate::stack::{self, Stack};
 use crate::template::Template;
 use crate::translate::translate;
+
+/// The parameter that names what is deployed.
+const RELEASE: &str = "Release";
 
 /// A change of the template before it is deployed, as "take this permission away".
 pub type Edit = Box<dyn Fn(&mut Value) + Send + Sync>;
@@ -66,12 +70,13 @@ impl Cloud {
         options.progress.tell("uploading the functions");
         let here = self.runs_functions_here();
         let bucket = package::upload_code(account, &mut template, &options.functions, here).await?;
-        translate(&mut template, &options.parameters, &options.progress).await?;
+        let parameters = named(&template, options.parameters);
+        translate(&mut template, &parameters, &options.progress).await?;
         let template_url = package::upload_template(account, &bucket, &template.body).await?;
 
         options.progress.tell("deploying the template");
         let client = Client::new(&account.sdk_config());
-        let request = Request { client: &client, name, template_url, parameters: &options.parameters };
+        let request = Request { client: &client, name, template_url, parameters: &parameters };
         match stack::status(&client, name).await? {
             None => request.create().await?,
             // What remains of a failed creation can only be deleted.
@@ -84,6 +89,17 @@ impl Cloud {
         stack::wait_until_complete(&client, name).await?;
         Stack::read(&client, account, name).await
     }
+}
+
+/// The parameters with a name for what they make together: where functions work by an alias, new values of parameters reach it
+/// with a new release only.
+fn named(template: &Template, mut parameters: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if template.body["Parameters"].get(RELEASE).is_some() && !parameters.contains_key(RELEASE) {
+        let mut hasher = DefaultHasher::new();
+        parameters.hash(&mut hasher);
+        parameters.insert(RELEASE.to_owned(), format!("{:016x}", hasher.finish()));
+    }
+    parameters
 }
 
 struct Request<'a> {
@@ -135,4 +151,28 @@ impl Request<'_> {
 
 fn capabilities() -> Vec<Capability> {
     vec![Capability::CapabilityIam, Capability::CapabilityNamedIam, Capability::CapabilityAutoExpand]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::path::Path;
+
+    fn release(template: &str, parameters: &[(&str, &str)]) -> Option<String> {
+        let template = Template::parse(template, Path::new("template.yaml")).unwrap();
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        named(&template, parameters.collect()).remove(RELEASE)
+    }
+
+    #[test]
+    fn new_values_of_parameters_are_a_new_release() {
+        let with = "Parameters: {Release: {Type: String}, Max: {Type: Number}}\nResources: {}\n";
+        let once = release(with, &[("Max", "1")]);
+        assert!(once.is_some());
+        assert_eq!(once, release(with, &[("Max", "1")]));
+        assert_ne!(once, release(with, &[("Max", "2")]));
+        assert_eq!(release(with, &[("Max", "1"), ("Release", "mine")]).as_deref(), Some("mine"));
+        assert_eq!(release("Parameters: {Max: {Type: Number}}\nResources: {}\n", &[("Max", "1")]), None);
+    }
 }

@@ -10,8 +10,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::meter::Meter;
 use crate::{
-    DynamoControl, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus, EventBridgeSchedules,
-    LambdaConsumers, Settings, SettingsError, SqsQueues,
+    DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus,
+    EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -109,6 +109,15 @@ impl Aws {
     /// [`SettingsError::Missing`].
     pub fn event_store(&self) -> Result<DynamoEventStore, SettingsError> {
         Ok(DynamoEventStore::new(self.dynamodb.clone(), self.settings.events_table()?))
+    }
+
+    /// All that the event store holds, on `EVENTS_TABLE`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn event_log(&self) -> Result<DynamoEventLog, SettingsError> {
+        let log = DynamoEventLog::new(self.dynamodb.clone(), self.settings.events_table()?);
+        Ok(log.in_short_pages())
     }
 
     /// The read models, on `VIEWS_TABLE`.

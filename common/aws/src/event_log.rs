@@ -16,18 +16,28 @@ const SCAN: &str = "dynamodb:Scan";
 /// What separates version and stream in a page's name; streams may hold anything else.
 const SEPARATOR: char = '@';
 
-/// All commits of an events table. Operators read it; no function may.
+/// How many items a page has for a function, which can stop between pages only.
+const SHORT_PAGE: i32 = 250;
+
+/// All commits of an events table. Operators read it, and triage, when the stream has given up a batch.
 #[derive(Debug, Clone)]
 pub struct DynamoEventLog {
     client: Client,
     table: String,
+    page: Option<i32>,
 }
 
 impl DynamoEventLog {
     /// The log in this table.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), page: None }
+    }
+
+    /// Reads pages of 250 items and not of a megabyte, so that one of them is soon done with.
+    #[must_use]
+    pub fn in_short_pages(self) -> Self {
+        Self { page: Some(SHORT_PAGE), ..self }
     }
 }
 
@@ -38,7 +48,7 @@ fn refused(key: &str, source: impl Into<BoxError>) -> PortError {
 #[async_trait]
 impl EventLog for DynamoEventLog {
     async fn page(&self, after: Option<&str>) -> Result<LogPage, PortError> {
-        let mut scan = self.client.scan().table_name(&self.table).consistent_read(true);
+        let mut scan = self.client.scan().table_name(&self.table).consistent_read(true).set_limit(self.page);
         if let Some(after) = after {
             let (version, stream) = after
                 .split_once(SEPARATOR)

@@ -27,6 +27,8 @@ pub mod env {
     pub const METER_FILE: &str = "METER_FILE";
     /// The share of invocations that log everything, from 0 to 1; the others log warnings and errors only.
     pub const LOG_SAMPLE: &str = "LOG_SAMPLE";
+    /// What was deployed, for the log. Empty: it has no name.
+    pub const RELEASE: &str = "RELEASE";
     /// The keys that messages are signed by, a JSON object such as
     /// `{"keys":{"2026-11":"<64 hexadecimal digits>"},"sign":"2026-11","require":true}`. Empty: nothing is signed.
     pub const SIGNING_KEYS: &str = "SIGNING_KEYS";

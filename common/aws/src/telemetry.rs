@@ -8,8 +8,11 @@ use crate::tables::env;
 /// What is logged when `RUST_LOG` does not say: all of ours from info on, the SDK's warnings.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_smithy_runtime=warn,hyper=warn,lambda_runtime=warn";
 
+/// Where Lambda says which version of a function this is.
+const VERSION: &str = "AWS_LAMBDA_FUNCTION_VERSION";
+
 /// Starts logging for this process. Levels come from `RUST_LOG`, the share of invocations that log everything from
-/// [`env::LOG_SAMPLE`]. A second start is ignored.
+/// [`env::LOG_SAMPLE`]. Says first what is deployed ([`env::RELEASE`]). A second start is ignored.
 ///
 /// # Errors
 /// [`NoShare`].
@@ -20,6 +23,9 @@ pub fn start() -> Result<LogSample, NoShare> {
     if tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout)).is_err() {
         tracing::debug!("logging was started before");
     }
+    let release = std::env::var(env::RELEASE).unwrap_or_default();
+    let version = std::env::var(VERSION).unwrap_or_default();
+    tracing::info!(release, version, "started");
     let share = std::env::var(env::LOG_SAMPLE).unwrap_or_default();
     if share.is_empty() { Ok(LogSample::default()) } else { share.parse() }
 }

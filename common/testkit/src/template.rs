@@ -195,10 +195,13 @@ fn dead_letters(name: &str) -> String {
 fn tables(does: Does) -> &'static [(&'static str, &'static [&'static str])] {
     const READ: &[&str] = &["Query"];
     const APPEND: &[&str] = &["Query", "PutItem"];
+    // Triage goes through all of the store when the stream has given up a batch.
+    const REPAIR: &[&str] = &["Query", "Scan", "PutItem"];
     const STATE: &[&str] = &["GetItem", "PutItem"];
     const LEASE: &[&str] = &["PutItem", "UpdateItem", "DeleteItem"];
     match does {
-        Does::Commands | Does::Triage | Does::Flow => &[("EventsTable", APPEND), ("ControlTable", STATE)],
+        Does::Commands | Does::Flow => &[("EventsTable", APPEND), ("ControlTable", STATE)],
+        Does::Triage => &[("EventsTable", REPAIR), ("ControlTable", STATE)],
         Does::Sagas => &[("EventsTable", APPEND)],
         Does::Steps => &[("EventsTable", APPEND), ("ControlTable", STATE), ("IdempotencyTable", LEASE)],
         Does::Views => &[("EventsTable", READ), ("ViewsTable", STATE)],
@@ -251,7 +254,8 @@ fn sends<A: Application>(function: &Function) -> Vec<String> {
     match function.does {
         Does::Queries | Does::Flow => return Vec::new(),
         Does::Relay => sends.extend(all().chain([Register::<A>::relay_failures()])),
-        Does::Triage => sends.extend(all()),
+        // It publishes again what the stream gave up, as the relay does.
+        Does::Triage => sends.extend(all().chain([Register::<A>::relay_failures()])),
         Does::Timers => sends
             .extend(Register::<A>::categories().into_iter().filter_map(|of| of.timers_to.map(str::to_owned))),
         Does::Commands | Does::Sagas | Does::Steps | Does::Views => {}

@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_localstack::{SiteOptions, needs};
 use serde_json::{Value, json};
 
+use crate::ledger::controlled;
 use crate::world::{World, fleet};
 
 /// Waits until a host is in a phase, and says how long that took.
@@ -62,4 +63,38 @@ async fn a_queue_that_is_gone_holds_nobody_back_and_has_its_messages_when_it_is_
     let rows = world.settled("r-1", 1).await;
     assert_eq!(rows[0]["status"], "completed", "{rows:#?}");
     eprintln!("{with_a_broken_queue:>7.2?} until a host was deployed while another step's queue was gone");
+}
+
+/// Given a batch that the stream gave up, as the mapping names it, when triage has dealt with it, then what was committed in that
+/// time is published again, with the function's own permissions, and nobody is left to do anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stream_gave_up_is_published_again_by_triage() {
+    needs!(Functions, Processes, HttpApi, VerbatimBodies);
+    let world = World::start(2).await;
+    world.enrol("web").await;
+    let now = jiff::Timestamp::now();
+    let named = json!({ "DDBStreamBatchInfo": {
+        "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now, "batchSize": 3,
+    } });
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let dead_letters = &world.queue_urls()["relay-outbox-dlq"];
+    sqs.send_message().queue_url(dead_letters).message_body(named.to_string()).send().await.unwrap();
+    let failure =
+        world.until("it is recorded", async || world.rows("/failures").await.into_iter().next()).await;
+    assert_eq!(failure["status"], "waiting", "{failure}");
+    // It would begin by itself within minutes.
+    let retry = json!({ "failure": failure["id"], "reason": "at once" });
+    world.accepted("retry-failure", &retry).await;
+    world
+        .until("it is repaired", async || {
+            let failures = world.rows("/failures").await;
+            (failures[0]["status"] == "resolved").then_some(())
+        })
+        .await;
+    let noted = controlled(&world).await;
+    let (_, note) = noted.iter().find(|(key, _)| key.starts_with("audit/republish/")).unwrap();
+    assert_eq!(note["state"], "ended", "{note}");
+    assert!(note["commits"].as_u64().unwrap() >= 2 && note["failed"] == 0, "{note}");
+    world.at_rest().await;
+    assert_eq!(world.hosts_in("web", "available").await.len(), 2, "nothing was done twice");
 }

@@ -53,9 +53,10 @@ fn http_functions_answer_before_the_gateway_gives_up() {
         "an HTTP API waits 30 s: a function behind it has a shorter Timeout, and lets the API call it",
     );
     for (id, integration) in template().resources("AWS::ApiGatewayV2::Integration") {
-        let (target, _) = crate::stack::resource(&integration["Properties"]["IntegrationUri"]);
+        let uri = &integration["Properties"]["IntegrationUri"];
+        let target = crate::stack::alias(uri).unwrap_or_default();
         match functions().iter().find(|function| function.id == target) {
-            None => findings.add(FILE, format!("{id} leads to {target}, which is no function")),
+            None => findings.add(FILE, format!("{id} leads to {uri}, which is no function's alias")),
             Some(function) => {
                 let timeout = function.timeout();
                 let quick = timeout.is_some_and(|seconds| seconds < 30);
@@ -64,7 +65,7 @@ fn http_functions_answer_before_the_gateway_gives_up() {
         }
         let allowed = template().resources("AWS::Lambda::Permission").any(|(_, permission)| {
             let properties = &permission["Properties"];
-            properties["FunctionName"]["Ref"] == *target
+            crate::stack::alias(&properties["FunctionName"]) == Some(target)
                 && properties["Principal"] == "apigateway.amazonaws.com"
         });
         findings.unless(allowed, FILE, format!("no AWS::Lambda::Permission lets the API call {target}"));
@@ -77,9 +78,10 @@ fn main_of(function: &Function) -> String {
 }
 
 /// The variables that the adapters need, by what main.rs asks them for.
-const PORTS: [(&str, &str); 16] = [
+const PORTS: [(&str, &str); 17] = [
     (".shell()", env::EVENTS_TABLE),
     (".store()", env::EVENTS_TABLE),
+    (".event_log()", env::EVENTS_TABLE),
     (".views()", env::VIEWS_TABLE),
     (".control()", env::CONTROL_TABLE),
     (".depths()", env::QUEUE_URLS),
@@ -215,6 +217,9 @@ fn resolved_bytes(value: &serde_json::Value) -> usize {
     let of = |id: &str| match parameters.get(id) {
         Some(parameter) if id == "BmcCa" => parameter["Default"].as_str().map_or(0, str::len) + 2048,
         Some(parameter) if id == "SigningKeys" => parameter["Default"].as_str().map_or(0, str::len) + 300,
+        Some(parameter) if parameter["MaxLength"].is_u64() => {
+            parameter["MaxLength"].as_u64().unwrap().try_into().unwrap()
+        }
         Some(parameter) => match &parameter["Default"] {
             serde_json::Value::String(text) if text.len() > 100 => text.len(),
             _ => 100,

@@ -6,6 +6,7 @@
 mod alarms;
 mod bus;
 mod dependencies;
+mod deployments;
 mod diagrams;
 mod documents;
 mod functions;
@@ -21,5 +22,4 @@ mod samples;
 mod sites;
 mod sources;
 mod stack;
-mod supplies;
 mod tables;

@@ -118,9 +118,10 @@ fn what_a_function_is_told_of_it_may_use() {
 }
 
 /// What the adapters do, by what main.rs asks them for: the resource, and the actions.
-const PORTS: [(&str, &str, &[&str]); 9] = [
+const PORTS: [(&str, &str, &[&str]); 10] = [
     (".shell()", "EventsTable", &["dynamodb:Query", "dynamodb:PutItem"]),
     (".store()", "EventsTable", &["dynamodb:Query"]),
+    (".event_log()", "EventsTable", &["dynamodb:Scan"]),
     (".control()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".breakers()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     (".keeping_order()", "ControlTable", &["dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -145,6 +146,20 @@ fn what_the_adapters_do_is_allowed() {
                 );
             }
         }
+        let reads_all = function.may("dynamodb:Scan", "EventsTable");
+        findings.unless(
+            reads_all == main.contains(".event_log()"),
+            FILE,
+            format!("{} may read the whole store: {reads_all}", function.id),
+        );
+        // A function that publishes parks what a target does not take.
+        let relays = main.contains("relay(function.bus()?");
+        let parks = function.may("sqs:SendMessage", "RelayOutboxDlq");
+        findings.unless(
+            relays == parks,
+            FILE,
+            format!("{} may park: {parks}; it relays: {relays}", function.id),
+        );
         let writes = function.may("dynamodb:PutItem", "EventsTable");
         let appends = main.contains(".shell()");
         findings.unless(

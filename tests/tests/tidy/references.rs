@@ -39,6 +39,9 @@ fn walk(value: &Value, place: &str, used: &mut Vec<Used>) {
                     ("Fn::GetAtt", Value::String(text)) => {
                         note(text.split('.').next().unwrap_or_default(), false)
                     }
+                    ("Fn::FindInMap", Value::Array(items)) => {
+                        note(items[0].as_str().unwrap_or_default(), false);
+                    }
                     ("Fn::If", Value::Array(items)) => note(items[0].as_str().unwrap_or_default(), true),
                     ("DependsOn", names) => {
                         crate::stack::list(names)
@@ -91,17 +94,20 @@ fn used() -> Vec<Used> {
 #[test]
 fn nothing_refers_to_what_is_not_there() {
     let mut findings = Findings::of(
-        "every !Ref, !GetAtt, !Sub, !If and DependsOn names a resource, parameter or condition of the template",
+        "every !Ref, !GetAtt, !Sub, !If, !FindInMap and DependsOn names a resource, an alias, a parameter, a condition or a table of the template",
     );
     let mappings = crate::stack::mappings();
+    let aliases: BTreeSet<String> =
+        crate::stack::functions().iter().map(|function| format!("{}.Alias", function.id)).collect();
     let (resources, parameters, conditions) = (keys("Resources"), keys("Parameters"), keys("Conditions"));
+    let tables = keys("Mappings");
     for Used { place, name, condition } in used() {
         let known = if condition {
             conditions.contains(name.as_str())
         } else {
-            [&resources, &parameters].iter().any(|of| of.contains(name.as_str()))
+            [&resources, &parameters, &tables].iter().any(|of| of.contains(name.as_str()))
                 || PSEUDO.contains(&name.as_str())
-                || mappings.contains(&name)
+                || [&mappings, &aliases].iter().any(|of| of.contains(&name))
         };
         // The `Condition` of a policy statement is an object, and never comes here.
         findings.unless(known, format!("{FILE} {place}"), format!("{name} is not there"));

@@ -57,6 +57,11 @@ pub(crate) fn mappings() -> BTreeSet<String> {
     events.collect()
 }
 
+/// The alias of a function, as SAM lets a template name it: what works, and what a deployment moves to a new version.
+pub(crate) fn alias(value: &Value) -> Option<&str> {
+    value["Ref"].as_str()?.strip_suffix(".Alias")
+}
+
 /// All Lambda functions.
 pub(crate) fn functions() -> Vec<Function> {
     functions_of(template())

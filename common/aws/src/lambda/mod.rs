@@ -13,6 +13,7 @@ use hostler_runtime::messages::integrity::Integrity;
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::operations::flow::{Consumers, Depths};
+use hostler_runtime::operations::replay::EventLog;
 use hostler_runtime::operations::telemetry::LogSample;
 use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
 use hostler_runtime::state::shell::Shell;
@@ -60,6 +61,14 @@ impl Function {
     /// [`SettingsError`].
     pub fn store(&self) -> Result<Arc<dyn EventStore>, SettingsError> {
         Ok(Arc::new(self.aws.event_store()?))
+    }
+
+    /// All that the event store holds, from end to end.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn event_log(&self) -> Result<Arc<dyn EventLog>, SettingsError> {
+        Ok(Arc::new(self.aws.event_log()?))
     }
 
     /// The read models.

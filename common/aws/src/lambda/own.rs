@@ -6,6 +6,7 @@ use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::effects::steps::StepWorker;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
+use hostler_runtime::operations::repair::Repair;
 use hostler_runtime::register::{Application, Register};
 use hostler_runtime::register::{COMMANDS_QUEUE, Does, Operations};
 use hostler_runtime::serving::{
@@ -121,9 +122,12 @@ impl Function {
     /// As [`Self::serve_queue`].
     pub async fn triage<A: Application>(self) -> Result<(), Error> {
         debug_assert!(Register::<A>::queues().any(|(queue, _)| queue.name == FAILURES_QUEUE));
+        let relay = Register::<A>::relay(self.bus()?, self.queues()?, self.clock());
+        let relay = relay.keeping(self.internal_events()).signed_by(self.integrity());
+        let repair = Repair::new(self.event_log()?, relay, self.control()?, self.clock());
         let triage = Register::<A>::triage(self.shell()?, self.queues()?, self.control()?);
         let triage = triage.signed_by(self.integrity()).publishing_on(self.bus()?);
-        self.serve_triage(triage).await
+        self.serve_triage(triage.repairing(repair)).await
     }
 
     /// Looks at the queues.

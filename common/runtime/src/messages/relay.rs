@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use hostler_core::{Category, Commit, Envelope, Failure, StreamId, TimerFired};
 use uuid::Uuid;
 
@@ -174,10 +175,7 @@ impl Relay {
         let mut done = Relayed::default();
         let mut given_up = GivenUp::new();
         let Said { events, messages, timers } = self.collect(records, &mut done, &mut given_up);
-        let queues = messages.into_iter().map(async |(queue, messages)| {
-            let send = async |messages: Vec<Outbound>| self.queues.send(&queue, &messages).await;
-            self.deliver(&queue, messages, send, Ok).await
-        });
+        let queues = messages.into_iter().map(|(queue, messages)| self.send(queue, messages));
         let (on_bus, on_queues, waiting) =
             futures::join!(self.publish(events), join_all(queues), self.set(timers));
         let mut parked = Vec::new();
@@ -238,8 +236,17 @@ impl Relay {
         said
     }
 
+    async fn send(&self, queue: String, messages: Vec<OfRecord<Outbound>>) -> Left {
+        let send = |messages| self.put_on(&queue, messages);
+        self.deliver(&queue, messages, send, Ok).await
+    }
+
+    fn put_on<'a>(&'a self, queue: &'a str, messages: Vec<Outbound>) -> BoxFuture<'a, EntryResults> {
+        async move { self.queues.send(queue, &messages).await }.boxed()
+    }
+
     async fn publish(&self, events: Vec<OfRecord<Envelope>>) -> Left {
-        let publish = async |events: Vec<Envelope>| self.bus.publish(&events).await;
+        let publish = |events: Vec<Envelope>| async move { self.bus.publish(&events).await }.boxed();
         let parked = |event: Envelope| {
             let body = serde_json::to_string(&event)?;
             Ok(Outbound { body, ..Outbound::default() })
@@ -262,7 +269,7 @@ impl Relay {
                 }
             }
         }
-        let send = async |messages: Vec<Outbound>| self.queues.send(TIMERS_QUEUE, &messages).await;
+        let send = |messages| self.put_on(TIMERS_QUEUE, messages);
         let mut left = self.deliver(TIMERS_QUEUE, messages, send, Ok).await;
         left.given_up.extend(given_up);
         left
@@ -277,11 +284,11 @@ impl Relay {
     }
 
     /// Sends to a target, and what it did not take again. `parked` makes the message that is parked.
-    async fn deliver<T: Clone>(
+    async fn deliver<'a, T: Clone>(
         &self,
         target: &str,
         mut pending: Vec<OfRecord<T>>,
-        send: impl AsyncFn(Vec<T>) -> EntryResults,
+        send: impl Fn(Vec<T>) -> BoxFuture<'a, EntryResults>,
         parked: impl Fn(T) -> Result<Outbound, serde_json::Error>,
     ) -> Left {
         let mut left = Left { given_up: GivenUp::new(), parked: Vec::new() };

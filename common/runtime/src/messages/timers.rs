@@ -90,6 +90,20 @@ pub(crate) fn timer_message(timer: &TimerFired, now: Timestamp) -> Result<Outbou
     })
 }
 
+/// Makes a timer's schedule, unless the scheduler was found to be away.
+async fn create_unless(away: &AtomicBool, timer: &TimerFired, schedules: &dyn Schedules) -> bool {
+    if away.load(Ordering::Relaxed) {
+        return false;
+    }
+    match create(timer, schedules).await {
+        Ok(()) => true,
+        Err(error) => {
+            away.fetch_or(error.retryable, Ordering::Relaxed);
+            false
+        }
+    }
+}
+
 /// Makes a schedule for each of these timers, and says for which there is one. Once the scheduler does not answer it is not
 /// asked for the rest: they wait as if there were none.
 pub(crate) async fn schedule(
@@ -100,18 +114,7 @@ pub(crate) async fn schedule(
     let mut made = Vec::with_capacity(timers.len());
     let away = AtomicBool::new(false);
     let work = async {
-        let calls = timers.iter().map(async |timer| {
-            if away.load(Ordering::Relaxed) {
-                return false;
-            }
-            match create(timer, schedules).await {
-                Ok(()) => true,
-                Err(error) => {
-                    away.fetch_or(error.retryable, Ordering::Relaxed);
-                    false
-                }
-            }
-        });
+        let calls: Vec<_> = timers.iter().map(|timer| create_unless(&away, timer, schedules)).collect();
         let mut calls = futures::stream::iter(calls).buffered(SCHEDULES_AT_A_TIME);
         while let Some(is_made) = calls.next().await {
             made.push(is_made);

@@ -22,11 +22,20 @@ pub(super) fn is_own(target: &str, body: &str) -> bool {
     target == FAILURES_QUEUE || stream.category() == FailureDecider::CATEGORY
 }
 
-/// What the stream's mapping says of a batch that it has given up: it names the batch, and holds nothing of it. The commits
-/// are in the store.
+/// A batch that the stream's mapping has given up, by when its commits were recorded. The mapping names the batch, and says
+/// nothing of what it held: the commits are in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GivenUpBatch {
+    /// None was recorded before.
+    pub(super) since: Timestamp,
+    /// All were recorded before.
+    pub(super) until: Timestamp,
+    /// How many commits it held.
+    commits: u64,
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GivenUpBatch {
+struct Named {
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: BatchInfo,
 }
@@ -39,13 +48,27 @@ struct BatchInfo {
     batch_size: u64,
 }
 
-/// What to do about a batch that the stream's mapping has given up.
-pub(super) fn given_up_batch(body: &str) -> Option<String> {
-    let GivenUpBatch { batch } = serde_json::from_str(body).ok()?;
-    let first = batch.approximate_arrival_of_first_record.checked_sub(WINDOW_MARGIN).ok()?;
-    let last = batch.approximate_arrival_of_last_record.checked_add(WINDOW_MARGIN).ok()?;
-    Some(format!(
-        "the stream gave up a batch of {} commits: its function crashed or ran out of time at each try. They are in the store. Publish them again by hostler events republish --since {first} --until {last}, then discard this failure",
-        batch.batch_size
-    ))
+impl GivenUpBatch {
+    /// The batch that a message names; `None` when it is another message.
+    pub(super) fn read(body: &str) -> Option<Self> {
+        let Named { batch } = serde_json::from_str(body).ok()?;
+        Some(Self {
+            since: batch.approximate_arrival_of_first_record.checked_sub(WINDOW_MARGIN).ok()?,
+            until: batch.approximate_arrival_of_last_record.checked_add(WINDOW_MARGIN).ok()?,
+            commits: batch.batch_size,
+        })
+    }
+
+    /// What became of it, and what is done about it.
+    pub(super) fn reason(&self, repairs: bool) -> String {
+        let Self { since, until, commits } = self;
+        let by = if repairs {
+            "They are published again from there by themselves; by hand it is"
+        } else {
+            "Publish them again, then discard this failure:"
+        };
+        format!(
+            "the stream gave up a batch of {commits} commits: its function crashed or ran out of time at each try. They are in the store. {by} hostler events republish --since {since} --until {until}"
+        )
+    }
 }

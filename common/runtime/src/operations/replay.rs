@@ -218,25 +218,42 @@ impl Replayer {
         let mut told = Told::default();
         let mut after: Option<String> = None;
         loop {
-            let page = self.log.page(after.as_deref()).await?;
-            told.read += page.commits.len() as u64;
-            let records: Vec<OutboxRecord> =
-                page.commits.into_iter().filter(|commit| selection.takes(commit)).map(record).collect();
-            for records in records.chunks(self.at_once()) {
-                let done = relay.relay(records).await.map_err(ReplayError::Relay)?;
-                told.commits += done.commits as u64;
-                told.events += done.events as u64;
-                told.commands += done.commands as u64;
-                told.timers += done.timers as u64;
-                told.parked += done.parked as u64;
-                told.failed += done.failed as u64;
-                progress(&told);
-                self.pace(records.len()).await;
+            after = self.republish_page(selection, relay, after.as_deref(), &mut told, &mut progress).await?;
+            if after.is_none() {
+                return Ok(told);
             }
-            progress(&told);
-            let Some(next) = page.next else { return Ok(told) };
-            after = Some(next);
         }
+    }
+
+    /// Says again what the selected commits of one page say. Gives where to go on; nothing at the end.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub async fn republish_page(
+        &self,
+        selection: &Selection,
+        relay: &Relay,
+        after: Option<&str>,
+        told: &mut Told,
+        progress: &mut (impl FnMut(&Told) + Send),
+    ) -> Result<Option<String>, ReplayError> {
+        let page = self.log.page(after).await?;
+        told.read += page.commits.len() as u64;
+        let records: Vec<OutboxRecord> =
+            page.commits.into_iter().filter(|commit| selection.takes(commit)).map(record).collect();
+        for records in records.chunks(self.at_once()) {
+            let done = relay.relay(records).await.map_err(ReplayError::Relay)?;
+            told.commits += done.commits as u64;
+            told.events += done.events as u64;
+            told.commands += done.commands as u64;
+            told.timers += done.timers as u64;
+            told.parked += done.parked as u64;
+            told.failed += done.failed as u64;
+            progress(told);
+            self.pace(records.len()).await;
+        }
+        progress(told);
+        Ok(page.next)
     }
 
     /// How many go out together: as many as go out in a tenth of a second.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use hostler_core::triage::{
     DeadLetter, FAILURES_QUEUE, FailureCommand, FailureDecider, FailureEvent, FailureId, FailureInput,
-    FailureState, FailureStatus, KeptMessage,
+    FailureState, FailureStatus,
 };
 use hostler_core::{
     Actor, Category, CausationId, CorrelationId, Decider, Failure, Incoming, Payload, StreamId,
@@ -19,12 +18,14 @@ use jiff::Timestamp;
 use crate::messages::attributes::{disbelieve, sealing};
 use crate::messages::batch::{
     ATTEMPTS, BEHIND, BatchResponse, CATEGORY, FAILURE, FUNCTION, Handler, KEY, REASON, REPLAY, Record,
-    Records, attribute, dead_letter_queue, identity, is_replay, text_attributes, tries,
+    Records, attribute, dead_letter_queue, identity, is_replay, tries,
 };
 use crate::messages::integrity::Integrity;
 use crate::messages::ordering::OrderingKeys;
 use crate::messages::relay::{BUS, TARGET};
-use crate::operations::parked::{PARKED_TRIES_MAX, given_up_batch, is_own};
+use crate::operations::kept::by_reference;
+use crate::operations::parked::{GivenUpBatch, PARKED_TRIES_MAX, is_own};
+use crate::operations::repair::{self, Repair};
 use crate::ports::{
     EntryFailure, EventBus, Outbound, PortError, Queues, Row, StoreError, attribute_text, message_bytes_max,
 };
@@ -32,18 +33,16 @@ use crate::register::{self, Failures, Shown};
 use crate::state::history::Fold;
 use crate::state::shell::{Cause, ExecuteError, Executed, Shell};
 
+pub use crate::operations::kept::body_hash;
+
 /// How many dead letters are handled at a time.
 const CONCURRENCY: usize = 10;
 /// How long triage waits before it tries something of its own again.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a reason is recorded.
-const REASON_CHARS_MAX: usize = 2_000;
+pub(super) const REASON_CHARS_MAX: usize = 2_000;
 /// How much of a name is recorded: of a key, a function or a message type.
-const NAME_CHARS_MAX: usize = 200;
-/// How much of a message is recorded that is too large to be recorded in full.
-const FIRST_PART_BYTES: usize = 4_096;
-/// How much of each of its attributes.
-const ATTRIBUTE_CHARS_MAX: usize = 256;
+pub(super) const NAME_CHARS_MAX: usize = 200;
 
 /// The ordering key of a message, where it has one.
 pub type KeyOf = fn(&Incoming) -> Option<String>;
@@ -60,6 +59,8 @@ pub struct Triage {
     keys: BTreeMap<&'static str, KeyOf>,
     /// Origins that are no queues.
     without_queue: BTreeSet<&'static str>,
+    /// What says again what the stream gave up.
+    repair: Option<Repair>,
     integrity: Arc<Integrity>,
 }
 
@@ -73,7 +74,7 @@ impl Triage {
     ) -> Self {
         let keys = keys.into_iter().collect();
         let (without_queue, integrity) = (BTreeSet::new(), Arc::default());
-        Self { shell, queues, bus: None, ordering, keys, without_queue, integrity }
+        Self { shell, queues, bus: None, ordering, keys, without_queue, repair: None, integrity }
     }
 
     /// Publishes what the relay could not publish on this bus.
@@ -87,6 +88,13 @@ impl Triage {
     #[must_use]
     pub fn without_queue(mut self, origin: &'static str) -> Self {
         self.without_queue.insert(origin);
+        self
+    }
+
+    /// Has batches that the stream gave up published again from the store. Without, a person is told how.
+    #[must_use]
+    pub fn repairing(mut self, repair: Repair) -> Self {
+        self.repair = Some(repair);
         self
     }
 
@@ -222,6 +230,11 @@ impl Triage {
         attribute(record, TARGET).filter(|_| self.without_queue.contains(origin))
     }
 
+    /// The batch that a dead letter of the relay names.
+    fn given_up(&self, origin: &str, body: &str) -> Option<GivenUpBatch> {
+        self.without_queue.contains(origin).then(|| GivenUpBatch::read(body)).flatten()
+    }
+
     /// What a record of a dead-letter queue tells.
     fn read(&self, origin: &str, record: &Record) -> (FailureId, DeadLetter) {
         let body = record.body.clone();
@@ -232,17 +245,20 @@ impl Triage {
             FailureId::from(self.shell.new_id())
         });
         let decoded = Incoming::decode(&body);
+        let batch = self.given_up(origin, &body);
+        let repairs = batch.is_some() && self.repair.is_some();
         let category = match (said(CATEGORY).as_deref().and_then(Category::parse), &decoded) {
             (Some(category), _) => Some(category),
+            (None, _) if repairs => Some(Category::Transient),
             (None, Err(_)) => Some(Category::Validation),
             (None, Ok(_)) => None,
         };
         let target = self.target(origin, record);
-        let resendable = target.is_some() || !self.without_queue.contains(origin);
+        let resendable = target.is_some() || repairs || !self.without_queue.contains(origin);
         let unsaid = || match &decoded {
             // A rule of the bus says so in its own words.
             _ if said("ERROR_MESSAGE").is_some() => said("ERROR_MESSAGE").unwrap_or_default(),
-            Err(_) if let Some(batch) = given_up_batch(&body) => batch,
+            Err(_) if let Some(batch) = batch => batch.reason(repairs),
             Err(error) => error.to_string(),
             Ok(_) => format!(
                 "received {} times and never done with: its function crashed, ran out of time, or failed each time; look for the correlation id in its log",
@@ -311,6 +327,14 @@ impl Triage {
         let Some(failed) = state.failed else { return Ok(()) };
         if failed.status != FailureStatus::Resent || failed.resends != resend {
             tracing::info!(%failure, resend, "late or repeated: nothing to send");
+            return Ok(());
+        }
+        if let Some(repair) = &self.repair
+            && let Some(batch) = self.given_up(&failed.dead_letter.queue, &failed.dead_letter.body)
+        {
+            let next = repair.go_on(failure, resend, &batch).await;
+            let input = repair::next_input(failure, failed.dead_letter, next)?;
+            self.tell(failure, &cause, &input).await?;
             return Ok(());
         }
         let mut attributes = failed.dead_letter.attributes;
@@ -401,29 +425,7 @@ impl Triage {
     }
 }
 
-/// A dead letter that is too large to be recorded: its first part, and what it takes to find the whole.
-fn by_reference(record: &Record, dead_letter: DeadLetter) -> DeadLetter {
-    let body = &record.body;
-    let first = body.floor_char_boundary(FIRST_PART_BYTES);
-    let attributes = text_attributes(record).into_iter();
-    let kept = KeptMessage {
-        queue: dead_letter_queue(FAILURES_QUEUE),
-        bytes: body.len() as u64,
-        sha256: body_hash(body),
-        attributes: attributes
-            .map(|(name, text)| (cut(&name, NAME_CHARS_MAX), cut(&text, ATTRIBUTE_CHARS_MAX)))
-            .collect(),
-    };
-    DeadLetter { body: body[..first].to_owned(), kept: Some(kept), ..dead_letter }
-}
-
-/// The hash by which a message is known that is too large to be recorded: the SHA-256 of its body.
-#[must_use]
-pub fn body_hash(body: &str) -> String {
-    hex::encode(digest(&SHA256, body.as_bytes()))
-}
-
-fn cut(text: &str, chars_max: usize) -> String {
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
 }
 

@@ -1,27 +1,29 @@
 //! Triage: what fails is retried by itself or kept for a person, in order, and never lost.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::triage::{
-    FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
+    FailedMessage, FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
 };
-use hostler_core::{Category, CausationId, Failure, Incoming};
+use hostler_core::{Category, CausationId, Commit, Failure, Incoming};
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::fire;
+use hostler_runtime::operations::repair::Repair;
 use hostler_runtime::operations::triage::Triage;
 use hostler_runtime::operations::triage::stream;
-use hostler_runtime::ports::{Clock, Outbound, Queues};
+use hostler_runtime::ports::{Clock, EventStore, Outbound, Queues};
 use hostler_runtime::state::shell::{Cause, ExecuteError, Shell};
 use hostler_testkit::memory::{
     MemoryBus, MemoryControl, MemoryQueues, MemoryStore, Redrive, deliver, sqs_event,
 };
 use hostler_testkit::{SeededIds, TestClock, sample};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const PLENTY: Duration = Duration::from_secs(30);
@@ -124,19 +126,25 @@ impl Site {
             let mut moved = deliver(&self.queues, "orders", &self.batch, &self.orders, PLENTY).await.messages;
             moved += deliver(&self.queues, "failures", &self.failures, &self.triage, PLENTY).await.messages;
             moved += self.triage_letters().await;
-            let records = self.store.take_outbox_records();
-            moved += records.len();
-            self.relay.relay(&records).await.unwrap();
-            for timer in self.queues.receive("timers", 10) {
-                let Ok(Incoming::Timer(message)) = Incoming::decode(&timer.body) else { panic!() };
-                fire(&message, self.clock.now(), &self.queues, None).await.unwrap();
-                self.queues.delete("timers", &timer.receipt);
-                moved += 1;
-            }
+            moved += self.move_on().await;
             if moved == 0 {
                 return;
             }
         }
+    }
+
+    /// Relays what was committed, and fires timers that are due.
+    async fn move_on(&self) -> usize {
+        let records = self.store.take_outbox_records();
+        let mut moved = records.len();
+        self.relay.relay(&records).await.unwrap();
+        for timer in self.queues.receive("timers", 10) {
+            let Ok(Incoming::Timer(message)) = Incoming::decode(&timer.body) else { panic!() };
+            fire(&message, self.clock.now(), &self.queues, None).await.unwrap();
+            self.queues.delete("timers", &timer.receipt);
+            moved += 1;
+        }
+        moved
     }
 
     async fn triage_letters(&self) -> usize {
@@ -195,6 +203,16 @@ impl Site {
             failures.push((id, self.shell.load::<FailureDecider>(&stream).await.unwrap().state));
         }
         failures.sort_by_key(|(_, state)| state.failed.as_ref().map(|failed| failed.first_at));
+        failures
+    }
+
+    /// Those alone, where there are other streams as well.
+    async fn failures_alone(&self) -> Vec<(FailureId, FailureState)> {
+        let mut failures = Vec::new();
+        for stream in self.store.streams().iter().filter(|stream| stream.category() == "failure") {
+            let id = FailureId::new(stream.key()).unwrap();
+            failures.push((id, self.shell.load::<FailureDecider>(stream).await.unwrap().state));
+        }
         failures
     }
 
@@ -685,10 +703,8 @@ async fn triage_never_records_what_it_has_said_itself() {
     assert!(!site.bus.published().is_empty());
 }
 
-#[tokio::test]
-async fn a_batch_that_the_stream_gave_up_says_how_it_is_published_again() {
-    let site = Site::new();
-    // As Lambda writes it to an OnFailure destination.
+/// What Lambda writes to an OnFailure destination.
+fn given_up(commits: usize) -> Outbound {
     let body = json!({
         "requestContext": { "requestId": "r-1", "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 3 },
         "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
@@ -700,12 +716,198 @@ async fn a_batch_that_the_stream_gave_up_says_how_it_is_published_again() {
             "endSequenceNumber": "800000000003126276399",
             "approximateArrivalOfFirstRecord": "2026-01-01T00:10:00Z",
             "approximateArrivalOfLastRecord": "2026-01-01T00:12:30Z",
-            "batchSize": 38,
+            "batchSize": commits,
             "streamArn": "arn:aws:dynamodb:us-east-2:123456789012:table/events/stream/2026-01-01T00:00:00.000"
         }
     });
-    let message = Outbound { body: body.to_string(), ..Outbound::default() };
-    assert!(site.queues.send("relay-outbox-dlq", &[message]).await[0].is_ok());
+    Outbound { body: body.to_string(), ..Outbound::default() }
+}
+
+/// The site's clock for what paces itself: time passes while it sleeps.
+struct Passing(TestClock);
+
+#[async_trait]
+impl Clock for Passing {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.advance(time);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A site whose triage repairs, with commits that the stream gave up: each has two events, and a command for `letters`.
+struct GivenUp {
+    site: Site,
+    commits: Vec<Commit>,
+}
+
+impl GivenUp {
+    async fn of(commits: u64) -> Self {
+        let mut site = Site::new();
+        let (control, clock) = (Arc::new(site.control.clone()), Arc::new(Passing(site.clock.clone())));
+        let repair = Repair::new(Arc::new(site.store.clone()), site.relay.clone(), control, clock);
+        site.triage = site.triage.repairing(repair);
+        let mut given = Vec::new();
+        for (version, recorded_at) in (1..=commits).map(|version| (version, "2026-01-01T00:11:00Z")) {
+            let mut commit = sample::full_commit("order#1", version);
+            commit.recorded_at = recorded_at.parse().unwrap();
+            commit.commands[0].queue = "letters".to_owned();
+            commit.timers.clear();
+            site.store.append(&commit).await.unwrap();
+            given.push(commit);
+        }
+        // Long before, and told of then.
+        let mut before = sample::full_commit("order#2", 1);
+        before.recorded_at = "2026-01-01T00:01:00Z".parse().unwrap();
+        site.store.append(&before).await.unwrap();
+        let lost = site.store.take_outbox_records();
+        assert_eq!(lost.len(), given.len() + 1);
+        Self { site, commits: given }
+    }
+
+    async fn name(&self) {
+        let sent = self.site.queues.send("relay-outbox-dlq", &[given_up(self.commits.len())]).await;
+        assert!(sent[0].is_ok());
+    }
+
+    /// What has arrived of the commits: the ids of events, and of commands.
+    fn arrived(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let events = self.site.bus.published().into_iter().filter(|event| event.stream.category() == "order");
+        let commands = self.site.queues.peek("letters").into_iter().map(|letter| {
+            let Ok(Incoming::Command(command)) = Incoming::decode(&letter.body) else { panic!("{letter:?}") };
+            command.command_id.to_string()
+        });
+        (events.map(|event| event.event_id.to_string()).collect(), commands.collect())
+    }
+
+    fn said(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let events = self.commits.iter().flat_map(Commit::envelopes).map(|event| event.event_id.to_string());
+        let commands = self.commits.iter().flat_map(Commit::command_envelopes);
+        (events.collect(), commands.map(|(_, command)| command.command_id.to_string()).collect())
+    }
+
+    async fn failures(&self) -> Vec<FailedMessage> {
+        let failures = self.site.failures_alone().await.into_iter();
+        failures.map(|(_, state)| state.failed.unwrap()).collect()
+    }
+
+    /// Until triage has asked itself to send again.
+    async fn asked(&self) {
+        for _ in 0..20 {
+            self.site.triage_letters_of("relay-outbox").await;
+            self.site.move_on().await;
+            if self.site.queues.peek("failures").iter().any(|sent| sent.body.contains("resend-failure")) {
+                return;
+            }
+            self.try_for(PLENTY).await;
+        }
+        panic!("nothing is tried again");
+    }
+
+    /// One delivery to triage that is ended after so long. Half a second is for its answer.
+    async fn try_for(&self, time: Duration) {
+        let time = time + Duration::from_millis(500);
+        deliver(&self.site.queues, "failures", &self.site.failures, &self.site.triage, time).await;
+        self.site.clock.advance(Duration::from_secs(180));
+    }
+
+    fn note(&self) -> Value {
+        let entries = self.site.control.entries();
+        entries.into_iter().find(|(key, _)| key.starts_with("audit/republish/")).unwrap().1.value
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_the_stream_gave_up_is_published_again_without_a_person() {
+    let given = GivenUp::of(7).await;
+    given.name().await;
+    given.site.pass(SignedDuration::from_mins(5)).await;
+    assert_eq!(given.arrived(), given.said());
+    let failures = given.failures().await;
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].status, FailureStatus::Resolved);
+    assert!(failures[0].dead_letter.reason.contains("7 commits"), "{}", failures[0].dead_letter.reason);
+    assert_eq!(given.site.count("failure.quarantined"), 0);
+    let note = given.note();
+    assert_eq!((&note["state"], &note["actor"]), (&json!("ended"), &json!("triage")));
+    assert_eq!((&note["commits"], &note["commands"]), (&json!(7), &json!(7)));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_named_twice_has_the_same_causes_twice() {
+    let given = GivenUp::of(3).await;
+    given.name().await;
+    given.name().await;
+    given.site.pass(SignedDuration::from_mins(5)).await;
+    // Consumers know repeats by these ids.
+    assert_eq!(given.arrived(), given.said());
+    assert_eq!(given.site.queues.len("letters"), 6);
+    assert!(given.failures().await.iter().all(|failed| failed.status == FailureStatus::Resolved));
+}
+
+#[tokio::test]
+async fn a_repair_whose_function_dies_goes_on_where_it_was() {
+    // More than a slice: 200 a second for ten seconds.
+    let given = GivenUp::of(2_100).await;
+    given.name().await;
+    given.asked().await;
+    given.try_for(Duration::from_secs(20)).await;
+    let note = given.note();
+    assert_eq!((&note["state"], &note["deaths"]), (&json!("began"), &json!(0)));
+    let after_one_slice = given.site.queues.len("letters");
+    assert!((1_900..2_100).contains(&after_one_slice), "{after_one_slice}");
+    given.try_for(Duration::from_millis(100)).await;
+    assert_eq!(given.note()["deaths"], 1, "it was ended in the middle");
+    given.site.pass(SignedDuration::from_mins(10)).await;
+    assert_eq!(given.arrived(), given.said());
+    let twice = given.site.queues.len("letters") - 2_100;
+    assert!(twice < 30, "{twice} commands were said again that were said before");
+    assert_eq!(given.failures().await[0].status, FailureStatus::Resolved);
+    assert_eq!(given.site.count("failure.quarantined"), 0);
+}
+
+#[tokio::test]
+async fn a_repair_waits_for_a_store_that_is_away() {
+    let given = GivenUp::of(7).await;
+    given.name().await;
+    given.asked().await;
+    for _ in 0..8 {
+        // The failure is read, and then the log is not.
+        given.site.store.faults().fail_next(2);
+        given.try_for(Duration::from_secs(20)).await;
+    }
+    given.site.store.faults().clear();
+    given.site.pass(SignedDuration::from_mins(10)).await;
+    assert_eq!(given.arrived(), given.said());
+    assert_eq!(given.site.count("failure.quarantined"), 0);
+}
+
+#[tokio::test]
+async fn a_repair_that_kills_its_function_each_time_needs_a_person_who_can_have_it_tried_again() {
+    let given = GivenUp::of(7).await;
+    given.name().await;
+    given.asked().await;
+    for _ in 0..5 {
+        given.try_for(Duration::from_millis(1)).await;
+    }
+    assert_eq!(given.note()["deaths"], 5);
+    given.site.pass(SignedDuration::from_mins(30)).await;
+    let failed = given.failures().await[0].clone();
+    assert_eq!(failed.status, FailureStatus::Quarantined);
+    assert!(failed.dead_letter.reason.contains("died 5 times"), "{}", failed.dead_letter.reason);
+    given.site.ask(&failed.id, FailureInput::Retry { reason: why() }).await.unwrap();
+    given.site.pass(SignedDuration::from_mins(5)).await;
+    assert_eq!(given.arrived(), given.said());
+    assert_eq!(given.failures().await[0].status, FailureStatus::Resolved);
+}
+
+#[tokio::test]
+async fn a_batch_that_nothing_repairs_says_how_it_is_published_again() {
+    let site = Site::new();
+    assert!(site.queues.send("relay-outbox-dlq", &[given_up(38)]).await[0].is_ok());
     site.settle().await;
     let (failure, status) = site.only().await;
     assert_eq!(status, FailureStatus::Quarantined);

@@ -1,12 +1,14 @@
 //! `failures dead-letters` and `failures redrive`: what lies in the dead-letter queues themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
-use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use clap::Args;
 use futures::future::try_join_all;
+use hostler_core::triage::FAILURES_QUEUE;
+use hostler_runtime::ports::{Outbound, message_bytes_max};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -127,22 +129,64 @@ pub(super) async fn redrive(args: &RedriveArgs, target: &Target, out: Out) -> Re
     let there = count(&client, &name, &url).await?;
     if args.dry_run || there == 0 {
         let what = if there == 0 { "are there to be moved" } else { "would be moved" };
-        return report(&name, there, what, out);
+        return report(&name, &Moved { back: there, too_large: 0 }, what, out);
     }
-    if let Some(task) = start_task(&client, &name, &url, &to, args.rate).await? {
+    // On the failures' own dead-letter queue lies what is too large on purpose, and SQS's task would stop at it.
+    let chosen = origin == FAILURES_QUEUE;
+    if !chosen && let Some(task) = start_task(&client, &name, &url, &to, args.rate).await? {
         return match out.json {
             true => out.document(&serde_json::json!({ "queue": name, "about": there, "task": task })),
             false => out.line(format!("SQS moves about {there} messages of {name} back (task {task}).")),
         };
     }
-    let moved = move_each(&client, (&name, &url), (&to, there), args.rate).await?;
-    report(&name, moved, "were moved back", out)
+    let most = (to.as_str(), message_bytes_max(origin), there);
+    let moved = move_each(&client, (&name, &url), most, args.rate).await?;
+    report(&name, &moved, "were moved back", out)
 }
 
-fn report(name: &str, messages: u64, what: &str, out: Out) -> Result<(), CliError> {
-    match out.json {
-        true => out.document(&serde_json::json!({ "queue": name, "messages": messages })),
-        false => out.line(format!("{messages} messages of {name} {what}.")),
+/// What became of the messages of a queue.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Moved {
+    back: u64,
+    /// They stay where they are.
+    too_large: u64,
+}
+
+fn report(name: &str, moved: &Moved, what: &str, out: Out) -> Result<(), CliError> {
+    let Moved { back, too_large } = moved;
+    if out.json {
+        return out.document(&serde_json::json!({ "queue": name, "messages": back, "tooLarge": too_large }));
+    }
+    out.line(format!("{back} messages of {name} {what}."))?;
+    if *too_large > 0 {
+        out.line(format!(
+            "{too_large} are too large for it and stay: `hostler failures list` has them; edit or discard those"
+        ))?;
+    }
+    Ok(())
+}
+
+/// What of a message its queue takes.
+#[derive(Debug, PartialEq, Eq)]
+enum Fits {
+    Whole,
+    /// With what it tells of its failure it is too large. It fitted that queue without.
+    Body,
+    Not,
+}
+
+fn fits(message: &Message, bytes_max: usize) -> Fits {
+    let text = |value: &MessageAttributeValue| value.string_value().unwrap_or_default().to_owned();
+    let attributes = message.message_attributes().into_iter().flatten();
+    let whole = Outbound {
+        body: message.body().unwrap_or_default().to_owned(),
+        delay_seconds: 0,
+        attributes: attributes.map(|(name, value)| (name.clone(), text(value))).collect(),
+    };
+    match (whole.bytes() <= bytes_max, whole.body.len() <= bytes_max) {
+        (true, _) => Fits::Whole,
+        (false, true) => Fits::Body,
+        (false, false) => Fits::Not,
     }
 }
 
@@ -184,18 +228,21 @@ async fn arn(client: &Client, name: &str, url: &str) -> Result<String, CliError>
     Ok(arn.cloned().unwrap_or_default())
 }
 
-/// Receives, sends and deletes, one after another: one that dies in between is there twice, and never lost.
+/// Receives, sends and deletes, one after another: one that dies in between is there twice, and never lost. What is too large
+/// is passed over.
 async fn move_each(
     client: &Client,
     (name, from): (&str, &str),
-    (to, most): (&str, u64),
+    (to, bytes_max, most): (&str, usize, u64),
     rate: u32,
-) -> Result<u64, CliError> {
+) -> Result<Moved, CliError> {
     let failed = |what: &str| format!("{name} is not moved to its end: {what}, and start again");
     let pause = std::time::Duration::from_secs(1) / rate.max(1);
-    let (mut moved, mut empty) = (0, 0);
+    let (mut moved, mut empty) = (Moved::default(), 0);
+    // What is passed over can be seen again after a minute.
+    let mut passed_over = BTreeSet::new();
     // No more than there were: what fails once more comes back, and would be moved for ever.
-    while moved < most && empty < EMPTY_MAX {
+    while moved.back + moved.too_large < most && empty < EMPTY_MAX {
         let received = client
             .receive_message()
             .queue_url(from)
@@ -206,15 +253,23 @@ async fn move_each(
             .send()
             .await
             .map_err(CliError::aws(failed("check the credentials' sqs:ReceiveMessage")))?;
-        empty = if received.messages().is_empty() { empty + 1 } else { 0 };
+        let known = |message: &Message| passed_over.contains(message.message_id().unwrap_or_default());
+        empty = if received.messages().iter().all(known) { empty + 1 } else { 0 };
         for message in received.messages() {
+            let fits = fits(message, bytes_max);
+            if fits == Fits::Not {
+                let new = passed_over.insert(message.message_id().unwrap_or_default().to_owned());
+                moved.too_large += u64::from(new);
+                continue;
+            }
             let send = client.send_message().queue_url(to).message_body(message.body().unwrap_or_default());
-            let send = send.set_message_attributes(message.message_attributes.clone());
+            let attributes = message.message_attributes.clone().filter(|_| fits == Fits::Whole);
+            let send = send.set_message_attributes(attributes);
             send.send().await.map_err(CliError::aws(failed("check the credentials' sqs:SendMessage")))?;
             let receipt = message.receipt_handle().unwrap_or_default();
             let delete = client.delete_message().queue_url(from).receipt_handle(receipt);
             delete.send().await.map_err(CliError::aws(failed("check the credentials' sqs:DeleteMessage")))?;
-            moved += 1;
+            moved.back += 1;
             tokio::time::sleep(pause).await;
         }
     }
@@ -311,7 +366,6 @@ fn message_type(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use aws_sdk_sqs::types::MessageAttributeValue;
     use hostler_events::samples::sample_text;
 
     use super::*;
@@ -338,5 +392,17 @@ mod tests {
         let letter = letter("timers-dlq", &Message::builder().body("?").build());
         assert_eq!(letter.message_type, "unreadable");
         assert!(letter.reason.contains("too often"));
+    }
+
+    #[test]
+    fn what_is_too_large_is_passed_over_and_what_its_reason_makes_too_large_goes_without() {
+        let message = |bytes: usize| {
+            let reason = MessageAttributeValue::builder().data_type("String").string_value("r".repeat(500));
+            let reason = reason.build().unwrap();
+            Message::builder().body("b".repeat(bytes)).message_attributes("reason", reason).build()
+        };
+        assert_eq!(fits(&message(1_000), 2_000), Fits::Whole);
+        assert_eq!(fits(&message(1_900), 2_000), Fits::Body);
+        assert_eq!(fits(&message(2_001), 2_000), Fits::Not);
     }
 }
