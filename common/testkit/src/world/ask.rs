@@ -1,5 +1,6 @@
 //! What a test asks of a world, and what it sees there.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use hostler_core::saga::{Saga, SagaCommand, SagaDefinition, SagaRef, SagaState, StartSaga};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::callers::callback;
+use crate::shrink::{Fault, is_given};
 
 /// How often a command is given, a second after the other, while there is no answer.
 const POSTS_MAX: usize = 10;
@@ -75,8 +77,15 @@ impl<A: Application> World<A> {
     pub fn post_later(&mut self, after: Duration, within: Duration, command: &str, body: &Value) {
         let seconds = self.random.below(within.as_secs());
         let after = SignedDuration::try_from(after + Duration::from_secs(seconds)).unwrap();
-        let request = self.command(command, body);
-        self.plan(self.clock.now() + after, request, 0);
+        let (request, at) = (self.command(command, body), self.clock.now() + after);
+        let mut hash = DefaultHasher::new();
+        (&request.path, &request.body).hash(&mut hash);
+        let number = (hash.finish() >> 32) as u32;
+        let place = request.body.clone();
+        let given = || Fault { number, at, what: command.to_owned(), place };
+        if self.chaos.is_none() || is_given(number, given) {
+            self.plan(at, request, 0);
+        }
     }
 
     pub(super) fn plan(&mut self, at: Timestamp, request: Request, tries: u32) {
@@ -102,7 +111,9 @@ impl<A: Application> World<A> {
             let body = json!({ "failure": failure, "reason": "seen to" });
             // What cannot be read now will not be read later.
             let command = if category == Category::Validation { "discard-failure" } else { "retry-failure" };
-            self.post_later(Duration::ZERO, LOOKED_AT_WITHIN, command, &body);
+            let seconds = self.random.below(LOOKED_AT_WITHIN.as_secs());
+            let request = self.command(command, &body);
+            self.plan(self.clock.now() + SignedDuration::from_secs(seconds.cast_signed()), request, 0);
         }
     }
 

@@ -61,7 +61,7 @@ pub use check::{Ended, Ends, Reached};
 pub use functions::{Functions, Ports, Reader};
 pub use ledger::{Invariants, Triaged};
 pub use outages::Outages;
-pub use ports::STORE;
+pub use ports::{STORE, STREAM};
 pub use settings::{Chaos, Order, Setup};
 pub use switch::{Bug, Switch, WorkedOn, WriteFault};
 

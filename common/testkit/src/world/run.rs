@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::invocations::{Answer, Work};
 use super::ledger::REPLAYED;
+use super::ports::STREAM;
 use super::settings::Order;
 use super::switch::Bug;
 use super::{ChaosRates, World};
@@ -206,12 +207,13 @@ impl<A: Application> World<A> {
                 self.outbox.reverse();
             }
             // Now and then the stream lags, once in a long while for more than a day.
-            if self.happens(2) {
-                let seconds = if self.random.below(500) == 0 { 25 * 3_600 } else { self.random.below(600) };
+            if let Some(mut random) = self.switch.chance("the stream lags", "outbox", |rates| rates.lag) {
+                let seconds = if random.below(500) == 0 { 25 * 3_600 } else { random.below(600) };
                 self.outbox_at = Some(now + SignedDuration::from_secs(seconds.cast_signed()));
             }
         }
-        if relaying || self.outbox.is_empty() || self.outbox_at.is_some_and(|at| at > now) {
+        let waits = self.outbox_at.is_some_and(|at| at > now) || self.switch.is_down(STREAM);
+        if relaying || self.outbox.is_empty() || waits {
             return false;
         }
         self.outbox_at = None;
@@ -305,9 +307,11 @@ impl<A: Application> World<A> {
     fn replay_some(&mut self, at: usize, received: &[Received]) {
         let reader = &self.functions.readers[at];
         let queue = reader.queue.name;
-        if !matches!(reader.does, Does::Sagas | Does::Steps | Does::Views) || !self.happens(2) {
+        if !matches!(reader.does, Does::Sagas | Does::Steps | Does::Views) {
             return;
         }
+        let happens = self.switch.chance("a message is replayed", queue, |rates| rates.replay);
+        let Some(mut random) = happens else { return };
         let message = received.iter().find(|message| !message.attributes.contains_key(REPLAY));
         let Some(message) = message.and_then(|message| Incoming::decode(&message.body).ok()) else { return };
         self.replayed += 1;
@@ -326,7 +330,7 @@ impl<A: Application> World<A> {
         let mark = if self.switch.shows(Bug::ForgetReplay, 1) { "lost" } else { REPLAY };
         let copy = Outbound {
             body: body.unwrap(),
-            delay_seconds: u16::try_from(self.random.below(900)).unwrap_or(0),
+            delay_seconds: u16::try_from(random.below(900)).unwrap_or(0),
             attributes: [(mark.to_owned(), "true".to_owned())].into(),
         };
         self.put(queue, copy);
@@ -368,13 +372,14 @@ impl<A: Application> World<A> {
         // Where no more invocations can begin, a message waits for one that ends.
         let is_full = self.invocations.len() >= self.at_once_max();
         let message = if is_full { None } else { self.queues.next_visible_after(now) };
-        let relay = self.outbox_at.filter(|_| !self.outbox.is_empty());
+        let relay = self.outbox_at.into_iter().chain(self.switch.back_at(STREAM));
+        let relay = relay.filter(|_| !self.outbox.is_empty());
         let planned = self.planned.last().map(|(at, _, _)| *at);
         let stalls =
             self.invocations.iter().filter_map(|invocation| self.switch.stalled_until(invocation.id));
         let kills = self.invocations.iter().filter_map(|invocation| invocation.killed_at);
-        let next = [message, self.callers.next_at(), relay, planned].into_iter().flatten();
-        next.chain(stalls).chain(kills).filter(|at| *at > now).min()
+        let next = [message, self.callers.next_at(), planned].into_iter().flatten();
+        next.chain(relay).chain(stalls).chain(kills).filter(|at| *at > now).min()
     }
 
     fn pass_time(&mut self, until: Timestamp) {
