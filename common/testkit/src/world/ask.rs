@@ -14,8 +14,8 @@ use hostler_runtime::state::history::Fold;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::World;
 use super::callers::callback;
+use super::{Wiring, World};
 use crate::shrink::{Fault, is_given};
 
 /// How often a command is given, a second after the other, while there is no answer.
@@ -29,8 +29,9 @@ impl<A: Application> World<A> {
     /// # Panics
     /// When the application has no function for commands, and it is no question.
     pub async fn http(&self, request: &Request) -> Response {
-        let answered = match &self.edge {
-            _ if request.method == "GET" => self.switch.invoke(self.functions.queries.answer(request)).await,
+        let Wiring { functions, edge } = &self.builds[0];
+        let answered = match edge {
+            _ if request.method == "GET" => self.switch.invoke(functions.queries.answer(request)).await,
             Some(edge) => self.switch.invoke(edge.answer(request)).await,
             None => panic!("the application takes no commands: register a function for them"),
         };
@@ -84,8 +85,15 @@ impl<A: Application> World<A> {
         let place = request.body.clone();
         let given = || Fault { number, at, what: command.to_owned(), place };
         if self.chaos.is_none() || is_given(number, given) {
+            *self.given.entry(command.to_owned()).or_default() += 1;
             self.plan(at, request, 0);
         }
+    }
+
+    /// How many commands of a name are given by [`Self::post_later`]: all, unless a smaller run is looked for.
+    #[must_use]
+    pub fn given(&self, command: &str) -> u64 {
+        self.given.get(command).copied().unwrap_or_default()
     }
 
     pub(super) fn plan(&mut self, at: Timestamp, request: Request, tries: u32) {

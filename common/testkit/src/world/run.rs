@@ -1,6 +1,5 @@
 //! The run of a world: what can begin begins, what is under way goes on, and when all is quiet time passes.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -160,7 +159,7 @@ impl<A: Application> World<A> {
             }
             return true;
         }
-        let readers = self.functions.readers.len();
+        let readers = self.builds[0].functions.readers.len();
         let mut turn: Vec<usize> = match self.setup.order {
             // The outbox, the queues, dead letters, and callbacks only when nothing else is on its way.
             Order::OldestFirst => std::iter::once(readers).chain(0..readers).collect(),
@@ -180,7 +179,7 @@ impl<A: Application> World<A> {
     }
 
     fn ask(&mut self, request: Request, work: Work) {
-        let Some(edge) = self.edge.clone() else {
+        let Some(edge) = self.live().edge else {
             panic!("the application takes no commands: register a function for them")
         };
         let future = async move { Answer::Http(Box::new(edge.answer(&request).await)) };
@@ -224,7 +223,7 @@ impl<A: Application> World<A> {
         };
         let records: Vec<OutboxRecord> = self.outbox.iter().take(RELAY_MAX).map(copy).collect();
         let (count, times) = (records.len(), if self.setup.duplicates { 2 } else { 1 });
-        let functions = Rc::clone(&self.functions);
+        let functions = self.live().functions;
         let future = async move {
             let mut relayed = false;
             for _ in 0..times {
@@ -238,7 +237,7 @@ impl<A: Application> World<A> {
 
     /// Delivers what can be seen of one queue.
     fn deliver(&mut self, at: usize) -> bool {
-        let queue = self.functions.readers[at].queue.name;
+        let queue = self.builds[0].functions.readers[at].queue.name;
         let (most, batch) = match (&self.chaos, self.setup.order) {
             (Some(_), _) => {
                 let most = 1 + usize::try_from(self.random.below(10)).unwrap_or(0);
@@ -267,8 +266,10 @@ impl<A: Application> World<A> {
     }
 
     fn handle(&mut self, at: usize, received: &[Received], work: impl FnOnce(Vec<Received>) -> Work) {
-        let (event, functions) =
-            (sqs_event(self.functions.readers[at].queue.name, received), Rc::clone(&self.functions));
+        let queue = self.builds[0].functions.readers[at].queue.name;
+        let (event, functions) = (sqs_event(queue, received), self.live().functions);
+        let at = functions.readers.iter().position(|reader| reader.queue.name == queue);
+        let at = at.expect("all builds have the same queues");
         let handler = functions.handler(&functions.readers[at]);
         let future = async move {
             let batch = &functions.readers[at].batch;
@@ -284,7 +285,7 @@ impl<A: Application> World<A> {
         received: Vec<Received>,
         response: hostler_runtime::messages::batch::BatchResponse,
     ) {
-        let at = self.functions.readers.iter().position(|reader| reader.queue.name == queue);
+        let at = self.builds[0].functions.readers.iter().position(|reader| reader.queue.name == queue);
         let at = at.expect("it was delivered before");
         self.handle(at, &received, |received| Work::Twice(queue, received, response));
     }
@@ -305,7 +306,7 @@ impl<A: Application> World<A> {
     /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
     /// nothing, or the row that it is about.
     fn replay_some(&mut self, at: usize, received: &[Received]) {
-        let reader = &self.functions.readers[at];
+        let reader = &self.builds[0].functions.readers[at];
         let queue = reader.queue.name;
         if !matches!(reader.does, Does::Sagas | Does::Steps | Does::Views) {
             return;
@@ -354,7 +355,7 @@ impl<A: Application> World<A> {
                 received.iter().for_each(|letter| self.queues.delete(&queue, &letter.receipt));
                 continue;
             }
-            let (event, functions) = (sqs_event(&queue, &received), Rc::clone(&self.functions));
+            let (event, functions) = (sqs_event(&queue, &received), self.live().functions);
             let future =
                 async move { Answer::Batch(functions.triage.dead_letters(origin, event, REMAINING).await) };
             self.invoke(Work::Letters(origin, received), future.boxed_local());
