@@ -15,6 +15,7 @@ pub mod saga_run;
 pub mod sample;
 pub mod sample_saga;
 pub mod seeds;
+pub mod shrink;
 pub mod template;
 pub mod world;
 

@@ -1,9 +1,12 @@
 //! Many seeds of a simulation, each in one thread, on all cores.
 //!
 //! `HOSTLER_SIM_SEEDS=from..to` says which (`7..8` is the seed 7 alone), `HOSTLER_SIM_SECONDS` how long seeds are begun, and
-//! `HOSTLER_SIM_THREADS` how many run at a time.
+//! `HOSTLER_SIM_THREADS` how many run at a time. When a seed fails, a smaller run is looked for that fails in the same way, for
+//! `HOSTLER_SIM_SHRINK_SECONDS` (120; 0 for not at all): see [`shrink`](crate::shrink). `HOSTLER_SIM_FAULTS` and
+//! `HOSTLER_SIM_COMMANDS` say what may happen in a run, by the numbers that were printed.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::env;
 use std::io::Write;
 use std::ops::{AddAssign, Range};
@@ -11,6 +14,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::shrink::{Only, Shrunk, shrink, with_only};
+
+/// For how many seconds a smaller run is looked for, when nobody says so.
+const SHRINK_SECONDS: u64 = 120;
 
 /// Which seeds are run, and for how long.
 #[derive(Debug, Clone)]
@@ -21,6 +29,10 @@ pub struct Seeds {
     pub time: Duration,
     /// How many run at a time.
     pub threads: usize,
+    /// What may happen in them.
+    pub only: Only,
+    /// How long a smaller run is looked for when one fails.
+    pub shrink: Duration,
 }
 
 /// What many seeds came to.
@@ -34,6 +46,8 @@ pub struct Tally<T> {
     pub sum: T,
     /// Those that failed, and why. No more are begun after the first.
     pub failed: Vec<(u64, String)>,
+    /// The first of them in a smaller run, if there was time to find one.
+    pub shrunk: Option<Shrunk>,
     /// How long it took.
     pub took: Duration,
 }
@@ -43,7 +57,8 @@ impl Seeds {
     #[must_use]
     pub fn of(range: Range<u64>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { range, time: Duration::MAX, threads }
+        let shrink = Duration::from_secs(number("HOSTLER_SIM_SHRINK_SECONDS").unwrap_or(SHRINK_SECONDS));
+        Self { range, time: Duration::MAX, threads, only: Only::default(), shrink }
     }
 
     /// The seeds that the environment names, without limit; else these, begun within so many seconds.
@@ -64,6 +79,8 @@ impl Seeds {
             threads: number("HOSTLER_SIM_THREADS")
                 .map_or(seeds.threads, |threads| usize::try_from(threads).unwrap()),
             range: named.unwrap_or(seeds.range),
+            only: Only { faults: numbers("HOSTLER_SIM_FAULTS"), commands: numbers("HOSTLER_SIM_COMMANDS") },
+            shrink: seeds.shrink,
         }
     }
 
@@ -73,15 +90,15 @@ impl Seeds {
         S: Default + Send + for<'a> AddAssign<&'a T>,
     {
         let (next, begun) = (AtomicU64::new(self.range.start), Instant::now());
-        let tally = Tally { runs: 0, last: 0, sum: S::default(), failed: Vec::new(), took: Duration::ZERO };
-        let tally = Mutex::new(tally);
+        let (sum, took) = (S::default(), Duration::ZERO);
+        let tally = Mutex::new(Tally { runs: 0, last: 0, sum, failed: Vec::new(), shrunk: None, took });
         let work = || {
             while begun.elapsed() < self.time {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= self.range.end || !tally.lock().unwrap().failed.is_empty() {
                     return;
                 }
-                let ended = catch_unwind(AssertUnwindSafe(|| run(seed)));
+                let ended = catch_unwind(AssertUnwindSafe(|| with_only(&self.only, || run(seed))));
                 let mut tally = tally.lock().unwrap();
                 match ended {
                     Ok(ended) => {
@@ -98,7 +115,12 @@ impl Seeds {
                 scope.spawn(work);
             }
         });
-        Tally { took: begun.elapsed(), ..tally.into_inner().unwrap() }
+        let mut tally = tally.into_inner().unwrap();
+        tally.took = begun.elapsed();
+        if let Some((seed, _)) = tally.failed.first().filter(|_| !self.shrink.is_zero()) {
+            tally.shrunk = shrink(&self.only, self.shrink, || run(*seed));
+        }
+        tally
     }
 }
 
@@ -109,12 +131,16 @@ impl<T: std::fmt::Debug> Tally<T> {
     /// # Panics
     /// When one failed, or none was run.
     pub fn report(&self, name: &str, again: &str) {
-        let Self { runs, last, sum, failed, took } = self;
+        let Self { runs, last, sum, failed, shrunk, took } = self;
         let mut out = std::io::stderr();
         writeln!(out, "{name}: {runs} runs up to seed {last} in {took:.1?}: {sum:?}").unwrap();
         for (seed, why) in failed {
             println!("SEED {seed} FAILS: {why}");
             println!("again: HOSTLER_SIM_SEEDS={seed}..{} {again}", seed + 1);
+        }
+        if let (Some((seed, _)), Some(shrunk)) = (failed.first(), shrunk) {
+            println!("SEED {seed} {shrunk}");
+            println!("again: HOSTLER_SIM_SEEDS={seed}..{} {} {again}", seed + 1, shrunk.environment());
         }
         assert!(failed.is_empty(), "{} seeds fail", failed.len());
         assert!(*runs > 0, "no seed was run");
@@ -145,7 +171,7 @@ pub fn is_noticed(what: &str, seeds: Range<u64>, run: impl Fn(u64)) {
     println!("{what}: noticed in seed {seed}: {by}");
 }
 
-fn text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
@@ -153,4 +179,15 @@ fn text(panic: &(dyn Any + Send)) -> String {
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: give a whole number")))
+}
+
+/// The numbers of faults or commands, in hexadecimal.
+fn numbers(name: &str) -> Option<BTreeSet<u32>> {
+    let text = env::var(name).ok()?;
+    let listed = text.split(',').filter(|number| !number.is_empty());
+    let number = |number: &str| {
+        u32::from_str_radix(number, 16)
+            .unwrap_or_else(|_| panic!("{name} has {number:?}: give what was printed"))
+    };
+    Some(listed.map(number).collect())
 }

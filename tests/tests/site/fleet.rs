@@ -169,7 +169,7 @@ impl WiredBmc {
         what: &'static str,
         act: impl Future<Output = Result<T, DriverError>>,
     ) -> Result<T, DriverError> {
-        self.switch.write(what, act, || Err(busy(self.bmc.address()))).await
+        self.switch.write(what, self.bmc.address(), act, || Err(busy(self.bmc.address()))).await
     }
 }
 
@@ -180,18 +180,18 @@ impl Bmc for WiredBmc {
     }
 
     async fn inspect(&self) -> Result<SystemFacts, DriverError> {
-        self.switch.read(self.bmc.inspect()).await
+        self.switch.read(self.bmc.address(), self.bmc.inspect()).await
     }
 
     async fn power_state(&self) -> Result<PowerState, DriverError> {
-        self.switch.read(self.bmc.power_state()).await
+        self.switch.read(self.bmc.address(), self.bmc.power_state()).await
     }
 
     async fn settled_power_state(&self, patience: &Patience) -> Result<PowerState, DriverError> {
-        let settled = self.switch.read(self.bmc.settled_power_state(patience)).await?;
+        let settled = self.switch.read(self.bmc.address(), self.bmc.settled_power_state(patience)).await?;
         // Two readings in a row must agree, so that one that is wrong costs two more.
-        while self.switch.lies() {
-            self.switch.read(self.bmc.settled_power_state(patience)).await?;
+        while self.switch.lies(self.bmc.address()) {
+            self.switch.read(self.bmc.address(), self.bmc.settled_power_state(patience)).await?;
         }
         Ok(settled)
     }
@@ -209,7 +209,7 @@ impl Bmc for WiredBmc {
     }
 
     async fn inserted_media(&self) -> Result<Option<String>, DriverError> {
-        self.switch.read(self.bmc.inserted_media()).await
+        self.switch.read(self.bmc.address(), self.bmc.inserted_media()).await
     }
 
     async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError> {

@@ -108,10 +108,6 @@ impl Site {
                 "request": format!("r-{number}"), "pool": "web", "role": "web-server", "image": "debian-13",
                 "count": count,
             });
-            if cancels_percent == 0 {
-                self.post_later(minutes(20), minutes(90), "request-hosts", &body);
-                continue;
-            }
             let at = Duration::from_secs(20 * 60 + random.below(90 * 60));
             self.post_later(at, Duration::from_secs(1), "request-hosts", &body);
             if random.percent(cancels_percent) {

@@ -12,13 +12,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use hostler_core::{Category, Commit, Envelope, Failure, StreamId, TimerFired};
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::effects::deadline::Deadline;
 use crate::messages::attributes::sealing;
 use crate::messages::batch::{CATEGORY, ORIGINAL, REASON};
 use crate::messages::integrity::Integrity;
-use crate::messages::timers::{TIMERS_QUEUE, schedule, timer_message, waits_long};
+use crate::messages::timers::{TIMERS_QUEUE, delay_seconds, schedule, timer_message, waits_long};
 use crate::ports::{
     Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, Schedules, attribute_text,
 };
@@ -97,7 +98,31 @@ struct OfRecord<T> {
 struct Said {
     events: Vec<OfRecord<Envelope>>,
     messages: BTreeMap<String, Vec<OfRecord<Outbound>>>,
-    timers: Vec<OfRecord<TimerFired>>,
+    timers: Vec<OfRecord<SetTimer>>,
+}
+
+/// A timer to be set.
+struct SetTimer {
+    timer: TimerFired,
+    /// How long it waits at least, from when it is set. A deadline that is set together with a command is for what the command
+    /// asks: where the outbox was held up, it must not pass before anybody could answer.
+    at_least: SignedDuration,
+}
+
+impl SetTimer {
+    fn of(commit: &Commit, timer: TimerFired) -> Self {
+        let wait = timer.due_at.duration_since(commit.recorded_at);
+        let at_least = if commit.commands.is_empty() { SignedDuration::ZERO } else { wait };
+        Self { timer, at_least }
+    }
+
+    /// Its message. It says when it was to be due, however late it comes: by that it is the same each time it is relayed.
+    fn message(&self, now: Timestamp) -> Result<Outbound, serde_json::Error> {
+        let mut message = timer_message(&self.timer, now)?;
+        let at_least = now.saturating_add(self.at_least).unwrap_or(now);
+        message.delay_seconds = message.delay_seconds.max(delay_seconds(at_least, now));
+        Ok(message)
+    }
 }
 
 /// Why records are given up, by their places in the batch.
@@ -212,7 +237,7 @@ impl Relay {
             let timers = commit.timer_messages();
             said.timers.extend(timers.map(|timer| {
                 let id = timer.timer_id.0;
-                OfRecord { record, id, message: self.integrity.signed(timer) }
+                OfRecord { record, id, message: SetTimer::of(commit, self.integrity.signed(timer)) }
             }));
             if let Err(error) = self.collect_commands(record, commit, &mut said.messages) {
                 given_up.insert(record, not_json(error));
@@ -255,14 +280,14 @@ impl Relay {
     }
 
     /// Sets timers: those that wait long by schedules, the others, and what no schedule was made for, on their queue.
-    async fn set(&self, timers: Vec<OfRecord<TimerFired>>) -> Left {
+    async fn set(&self, timers: Vec<OfRecord<SetTimer>>) -> Left {
         let now = self.clock.now();
         let (long, short): (Vec<_>, Vec<_>) =
-            timers.into_iter().partition(|timer| waits_long(timer.message.due_at, now));
+            timers.into_iter().partition(|of_record| waits_long(of_record.message.timer.due_at, now));
         let mut given_up = GivenUp::new();
         let mut messages = Vec::new();
         for OfRecord { record, id, message } in short.into_iter().chain(self.schedule(long).await) {
-            match timer_message(&message, now) {
+            match message.message(now) {
                 Ok(message) => messages.push(OfRecord { record, id, message }),
                 Err(error) => {
                     given_up.insert(record, format!("cannot be written as JSON: {error}"));
@@ -276,9 +301,9 @@ impl Relay {
     }
 
     /// Makes a schedule for each timer. Those that none was made for hop on their queue.
-    async fn schedule(&self, timers: Vec<OfRecord<TimerFired>>) -> Vec<OfRecord<TimerFired>> {
+    async fn schedule(&self, timers: Vec<OfRecord<SetTimer>>) -> Vec<OfRecord<SetTimer>> {
         let Some(schedules) = self.schedules.as_deref() else { return timers };
-        let all: Vec<&TimerFired> = timers.iter().map(|timer| &timer.message).collect();
+        let all: Vec<&TimerFired> = timers.iter().map(|of_record| &of_record.message.timer).collect();
         let made = schedule(&all, schedules, &self.clock).await;
         timers.into_iter().zip(made).filter(|(_, made)| !made).map(|(timer, _)| timer).collect()
     }

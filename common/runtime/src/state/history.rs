@@ -1,5 +1,7 @@
 //! Folding commits into state: now, at a version, or at an instant.
 
+use std::time::Duration;
+
 use hostler_core::failure::BoxError;
 use hostler_core::{
     CausationId, Commit, ContractError, Data, Decider, Payload, SeenCause, Snapshot, StreamId, StreamVersion,
@@ -41,11 +43,21 @@ pub enum HistoryError {
     },
 }
 
+/// How long a message waits whose stream was written to by newer code, until a build is deployed that reads it.
+const NEWER_WAIT: Duration = Duration::from_secs(60);
+
 impl From<HistoryError> for hostler_core::Failure {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Store(source) => source.into(),
-            error @ HistoryError::Contract { .. } => Self::terminal(hostler_core::Category::Unknown, error),
+            // In a deployment functions of both builds run: the message waits for one that knows what the stream holds.
+            error @ HistoryError::Contract {
+                source: ContractError::UnknownType { .. } | ContractError::Version { .. },
+                ..
+            } => Self::deferred(NEWER_WAIT, error),
+            error @ HistoryError::Contract { source: ContractError::Data { .. }, .. } => {
+                Self::terminal(hostler_core::Category::Unknown, error)
+            }
         }
     }
 }

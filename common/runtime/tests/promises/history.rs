@@ -117,7 +117,7 @@ async fn an_event_of_an_unknown_type_is_an_error_that_names_stream_version_and_t
         assert!(text.contains(part), "{part} is missing: {text}");
     }
     assert!(matches!(error, HistoryError::Contract { source: ContractError::UnknownType { .. }, .. }));
-    assert!(matches!(Failure::from(error), Failure::Terminal { .. }), "retrying does not help");
+    assert!(matches!(Failure::from(error), Failure::Deferred { .. }), "it waits for the build that knows it");
 }
 
 #[tokio::test]
@@ -138,6 +138,7 @@ async fn an_event_of_newer_code_is_an_error_that_says_so() {
     let text = error.to_string();
     assert!(text.contains("tally#one") && text.contains("deploy a newer reader"), "{text}");
     assert!(matches!(error, HistoryError::Contract { source: ContractError::Version { found: 3, .. }, .. }));
+    assert!(matches!(Failure::from(error), Failure::Deferred { .. }), "it waits for the build that reads it");
 }
 
 #[tokio::test]

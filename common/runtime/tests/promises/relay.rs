@@ -555,3 +555,28 @@ async fn a_record_with_several_refused_parts_is_one_dead_letter() {
     assert_eq!((done.failed, bus.0.published().len()), (1, 1));
     assert_eq!(fixture.queues.len(FAILURE_QUEUE), 1);
 }
+
+/// The deadline of what a commit asks for counts from when it is asked: held up together, the deadline does not pass before
+/// anybody could answer. A timer that is set without a command is due when it is due.
+#[tokio::test]
+async fn a_deadline_that_was_held_up_with_its_question_begins_with_it() {
+    let waits = async |with_command: bool, late: i64, wait: i64| {
+        let fixture = Fixture::new();
+        let mut commit = sample::full_commit("order#1", 1);
+        commit.recorded_at = fixture.clock.now() - SignedDuration::from_secs(late);
+        commit.timers[0].due_at = commit.recorded_at + SignedDuration::from_secs(wait);
+        if !with_command {
+            commit.commands.clear();
+        }
+        let set = commit.timers[0].due_at;
+        assert_eq!(fixture.relay([commit]).await.unwrap().timers, 1);
+        let message = fixture.queues.peek(TIMERS_QUEUE).remove(0);
+        let Incoming::Timer(timer) = Incoming::decode(&message.body).unwrap() else { panic!("no timer") };
+        assert_eq!(timer.due_at, set, "it says when it was to be due");
+        message.delay_seconds
+    };
+    assert_eq!(waits(true, 0, 30).await, 30, "in time");
+    assert_eq!(waits(true, 600, 30).await, 30, "ten minutes late, and due before it was set");
+    assert_eq!(waits(true, 600, 1_200).await, 900, "as long as a queue can delay it");
+    assert_eq!(waits(false, 600, 30).await, 0, "nobody is asked");
+}

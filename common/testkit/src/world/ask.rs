@@ -1,5 +1,6 @@
 //! What a test asks of a world, and what it sees there.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use hostler_core::saga::{Saga, SagaCommand, SagaDefinition, SagaRef, SagaState, StartSaga};
@@ -13,8 +14,9 @@ use hostler_runtime::state::history::Fold;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::World;
 use super::callers::callback;
+use super::{Wiring, World};
+use crate::shrink::{Fault, is_given};
 
 /// How often a command is given, a second after the other, while there is no answer.
 const POSTS_MAX: usize = 10;
@@ -27,8 +29,9 @@ impl<A: Application> World<A> {
     /// # Panics
     /// When the application has no function for commands, and it is no question.
     pub async fn http(&self, request: &Request) -> Response {
-        let answered = match &self.edge {
-            _ if request.method == "GET" => self.switch.invoke(self.functions.queries.answer(request)).await,
+        let Wiring { functions, edge } = &self.builds[0];
+        let answered = match edge {
+            _ if request.method == "GET" => self.switch.invoke(functions.queries.answer(request)).await,
             Some(edge) => self.switch.invoke(edge.answer(request)).await,
             None => panic!("the application takes no commands: register a function for them"),
         };
@@ -75,8 +78,22 @@ impl<A: Application> World<A> {
     pub fn post_later(&mut self, after: Duration, within: Duration, command: &str, body: &Value) {
         let seconds = self.random.below(within.as_secs());
         let after = SignedDuration::try_from(after + Duration::from_secs(seconds)).unwrap();
-        let request = self.command(command, body);
-        self.plan(self.clock.now() + after, request, 0);
+        let (request, at) = (self.command(command, body), self.clock.now() + after);
+        let mut hash = DefaultHasher::new();
+        (&request.path, &request.body).hash(&mut hash);
+        let number = (hash.finish() >> 32) as u32;
+        let place = request.body.clone();
+        let given = || Fault { number, at, what: command.to_owned(), place };
+        if self.chaos.is_none() || is_given(number, given) {
+            *self.given.entry(command.to_owned()).or_default() += 1;
+            self.plan(at, request, 0);
+        }
+    }
+
+    /// How many commands of a name are given by [`Self::post_later`]: all, unless a smaller run is looked for.
+    #[must_use]
+    pub fn given(&self, command: &str) -> u64 {
+        self.given.get(command).copied().unwrap_or_default()
     }
 
     pub(super) fn plan(&mut self, at: Timestamp, request: Request, tries: u32) {
@@ -102,7 +119,9 @@ impl<A: Application> World<A> {
             let body = json!({ "failure": failure, "reason": "seen to" });
             // What cannot be read now will not be read later.
             let command = if category == Category::Validation { "discard-failure" } else { "retry-failure" };
-            self.post_later(Duration::ZERO, LOOKED_AT_WITHIN, command, &body);
+            let seconds = self.random.below(LOOKED_AT_WITHIN.as_secs());
+            let request = self.command(command, &body);
+            self.plan(self.clock.now() + SignedDuration::from_secs(seconds.cast_signed()), request, 0);
         }
     }
 

@@ -1,13 +1,15 @@
 //! What goes wrong by chance, the same for each run with one seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::task::Poll;
 
 use hostler_runtime::ports::Clock;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::switch::{Inner, Switch, WriteFault};
 use crate::clock::Random;
+use crate::shrink::{self, Fault};
 
 /// How many of a hundred calls let others go first, and how often in a row: seldom and long, so that one function
 /// stands still at some point while another one runs through.
@@ -39,6 +41,12 @@ pub struct ChaosRates {
     pub entry: u64,
     /// A reading of a device that is wrong.
     pub lie: u64,
+    /// A batch of the stream that comes later than it should: minutes, once in a while over a day.
+    pub lag: u64,
+    /// A message that comes twice although it was handled; callbacks a little more often, batches of the stream half as often.
+    pub twice: u64,
+    /// A message that is replayed under another id.
+    pub replay: u64,
     /// How many seconds a function's clock is off at most.
     pub skew_seconds: u64,
 }
@@ -57,6 +65,9 @@ impl ChaosRates {
         throttle: 0,
         entry: 0,
         lie: 0,
+        lag: 0,
+        twice: 0,
+        replay: 0,
         skew_seconds: 0,
     };
 
@@ -79,6 +90,9 @@ impl ChaosRates {
             throttle: rate(all.throttle),
             entry: rate(all.entry),
             lie: rate(all.lie),
+            lag: rate(all.lag),
+            twice: rate(all.twice),
+            replay: rate(all.replay),
             skew_seconds: all.skew_seconds,
         }
     }
@@ -96,38 +110,71 @@ impl ChaosRates {
         throttle: 3,
         entry: 200,
         lie: 100,
+        lag: 200,
+        twice: 200,
+        replay: 200,
         skew_seconds: 2,
     };
 }
 
-/// Chance, and what it may do.
+/// Chance, and what it may do. Each call has randomness of its own: from the seed, what is called, and how often it was called
+/// before. So one fault less changes nothing of the others, as long as the same calls are made.
 pub(super) struct ByChance {
-    pub(super) random: Random,
+    seed: u64,
     pub(super) rates: ChaosRates,
+    /// How often each was called.
+    calls: HashMap<u64, u64>,
 }
 
 impl ByChance {
-    fn hits(&mut self, rate: u64) -> bool {
-        self.random.below(10_000) < rate
+    /// The randomness of a call, and the number by which what goes wrong at it is known.
+    fn of_call(&mut self, what: &str, place: &str) -> (Random, u32) {
+        let mut hash = DefaultHasher::new();
+        (self.seed, what, place).hash(&mut hash);
+        let calls = self.calls.entry(hash.finish()).or_default();
+        *calls += 1;
+        calls.hash(&mut hash);
+        let own = hash.finish();
+        (Random::new(own), (own >> 32) as u32)
     }
+}
 
-    pub(super) fn write_fault(&mut self) -> Option<WriteFault> {
-        use WriteFault::{DieAfter, DieBefore, Fail, LoseAnswer};
-        let Self { random, rates } = self;
-        let at = random.below(10_000);
-        let limits = [rates.die / 2, rates.die - rates.die / 2, rates.fail, rates.lose];
-        let mut sum = 0;
-        [DieBefore, DieAfter, Fail, LoseAnswer].into_iter().zip(limits).find_map(|(fault, limit)| {
-            sum += limit;
-            (at < sum).then_some(fault)
-        })
-    }
+fn write_fault(random: &mut Random, rates: &ChaosRates) -> Option<WriteFault> {
+    use WriteFault::{DieAfter, DieBefore, Fail, LoseAnswer};
+    let at = random.below(10_000);
+    let limits = [rates.die / 2, rates.die - rates.die / 2, rates.fail, rates.lose];
+    let mut sum = 0;
+    [DieBefore, DieAfter, Fail, LoseAnswer].into_iter().zip(limits).find_map(|(fault, limit)| {
+        sum += limit;
+        (at < sum).then_some(fault)
+    })
 }
 
 impl Inner {
     /// Counts something that went wrong.
-    pub(super) fn went_wrong(&mut self, what: &'static str) {
+    fn went_wrong(&mut self, what: &'static str) {
         *self.went_wrong.entry(what).or_default() += 1;
+    }
+
+    /// What goes wrong at a call, if something does: `decide` says what it is. It happens unless a smaller run is looked for, or
+    /// repeated, in which it does not.
+    fn fault<T>(
+        &mut self,
+        now: Timestamp,
+        (what, place): (&'static str, &str),
+        decide: impl FnOnce(&mut Random, &ChaosRates) -> Option<(&'static str, T)>,
+    ) -> Option<(Random, T)> {
+        let working = self.working;
+        let chaos = self.chaos()?;
+        let (mut random, number) = chaos.of_call(what, place);
+        let (name, decided) = decide(&mut random, &chaos.rates)?;
+        let fault =
+            || Fault { number, at: now, what: name.to_owned(), place: format!("{working}: {what} {place}") };
+        if !shrink::may_happen(number, fault) {
+            return None;
+        }
+        self.went_wrong(name);
+        Some((random, decided))
     }
 }
 
@@ -139,8 +186,7 @@ impl Switch {
 
     /// From here on things go wrong by chance, the same for each run with this seed.
     pub(super) fn unleash(&self, seed: u64, rates: ChaosRates) {
-        let random = Random::new(seed);
-        self.inner.lock().unwrap().chaos = Some(ByChance { random, rates });
+        self.inner.lock().unwrap().chaos = Some(ByChance { seed, rates, calls: HashMap::new() });
     }
 
     /// Changes how often things go wrong.
@@ -154,82 +200,101 @@ impl Switch {
     #[must_use]
     pub fn call_fails(&self, dependency: &str) -> bool {
         let is_down = self.is_down(dependency);
+        let fails = is_down
+            || self.chance("a dependency fails for a moment", dependency, |rates| rates.dependency).is_some();
         let mut inner = self.inner.lock().unwrap();
-        let fails = match inner.chaos() {
-            Some(chaos) => is_down || chaos.hits(chaos.rates.dependency),
-            None => is_down,
-        };
-        if fails {
-            inner.went_wrong(if is_down {
-                "a dependency is away"
-            } else {
-                "a dependency fails for a moment"
-            });
+        if is_down {
+            inner.went_wrong("a dependency is away");
         }
         let counted = inner.calls.entry(dependency.to_owned()).or_default();
         *counted = (counted.0 + 1, counted.1 + u64::from(fails));
         fails
     }
 
+    /// Whether an outage that a test has planned happens: in chaos it is one of the faults.
+    pub(super) fn may_be_away(&self, dependency: &str) -> bool {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock().unwrap();
+        let in_chaos = inner.chaos.is_some();
+        !in_chaos
+            || inner
+                .fault(now, ("outage", dependency), |_, _| Some(("a dependency is taken away", ())))
+                .is_some()
+    }
+
     /// Whether a listing is an old one.
-    pub(super) fn is_stale(&self) -> bool {
-        self.chance("a listing is old", |rates| rates.stale)
+    pub(super) fn is_stale(&self, place: &str) -> bool {
+        self.chance("a listing is old", place, |rates| rates.stale).is_some()
     }
 
     /// Whether an entry of a batch is not taken.
-    pub(super) fn entry_fails(&self) -> bool {
-        self.chance("an entry of a batch is not taken", |rates| rates.entry)
+    pub(super) fn entry_fails(&self, place: &str) -> bool {
+        self.chance("an entry of a batch is not taken", place, |rates| rates.entry).is_some()
     }
 
-    /// Whether a reading is wrong.
+    /// Whether a reading of a device is wrong.
     #[must_use]
-    pub fn lies(&self) -> bool {
-        self.chance("a reading is wrong", |rates| rates.lie)
+    pub fn lies(&self, device: &str) -> bool {
+        self.chance("a reading is wrong", device, |rates| rates.lie).is_some()
     }
 
-    pub(super) fn chance(&self, what: &'static str, rate: impl Fn(&ChaosRates) -> u64) -> bool {
-        let mut inner = self.inner.lock().unwrap();
-        let hits = inner.chaos().is_some_and(|chaos| chaos.hits(rate(&chaos.rates)));
-        if hits {
-            inner.went_wrong(what);
-        }
-        hits
+    /// What goes wrong at a write.
+    pub(super) fn write_fault(&self, what: &'static str, place: &str) -> Option<WriteFault> {
+        let now = self.clock.now();
+        let decide = |random: &mut Random, rates: &ChaosRates| {
+            let fault = write_fault(random, rates)?;
+            Some((fault.name(), fault))
+        };
+        self.inner.lock().unwrap().fault(now, (what, place), decide).map(|(_, fault)| fault)
+    }
+
+    /// Whether this goes wrong here, now; with what else is by chance about it.
+    pub(super) fn chance(
+        &self,
+        what: &'static str,
+        place: &str,
+        rate: impl Fn(&ChaosRates) -> u64,
+    ) -> Option<Random> {
+        let now = self.clock.now();
+        let decide = |random: &mut Random, rates: &ChaosRates| {
+            (random.below(10_000) < rate(rates)).then_some((what, ()))
+        };
+        self.inner.lock().unwrap().fault(now, (what, place), decide).map(|(random, ())| random)
     }
 
     /// Whether a service turns this call down, for there are too many.
-    pub(super) fn is_throttled(&self) -> bool {
-        let mut inner = self.inner.lock().unwrap();
-        let throttled_until = inner.throttled_until;
-        let Some(chaos) = inner.chaos() else { return false };
+    pub(super) fn is_throttled(&self, place: &str) -> bool {
         let now = self.clock.now();
-        if throttled_until.is_some_and(|until| now < until) {
-            let turned_down = chaos.random.percent(50);
-            if turned_down {
-                inner.went_wrong("a service turns a call down");
+        {
+            let mut inner = self.inner.lock().unwrap();
+            let throttled_until = inner.throttled_until;
+            let Some(chaos) = inner.chaos() else { return false };
+            if throttled_until.is_some_and(|until| now < until) {
+                let turned_down = chaos.of_call("throttled", place).0.percent(50);
+                if turned_down {
+                    inner.went_wrong("a service turns a call down");
+                }
+                return turned_down;
             }
-            return turned_down;
         }
-        if chaos.rates.throttle > 0 && chaos.hits(chaos.rates.throttle) {
-            let seconds = 1 + chaos.random.below(120);
-            inner.throttled_until = Some(now + SignedDuration::from_secs(seconds.cast_signed()));
+        if let Some(mut random) = self.chance("a service has too much to do", place, |rates| rates.throttle) {
+            let seconds = 1 + random.below(120);
+            let until = now + SignedDuration::from_secs(seconds.cast_signed());
+            self.inner.lock().unwrap().throttled_until = Some(until);
         }
         false
     }
 
     /// How much later than it should a schedule fires, and whether it fires twice. Up to a minute late is on time.
     pub(super) fn schedule_fires(&self) -> (SignedDuration, bool) {
-        let mut inner = self.inner.lock().unwrap();
-        let Some(chaos) = inner.chaos() else { return (SignedDuration::ZERO, false) };
-        let most = if chaos.hits(chaos.rates.entry) { 3_600 } else { 60 };
-        let late = SignedDuration::from_secs(chaos.random.below(most).cast_signed());
-        let twice = chaos.hits(chaos.rates.entry);
-        if most > 60 {
-            inner.went_wrong("a schedule fires late");
-        }
-        if twice {
-            inner.went_wrong("a schedule fires twice");
-        }
-        (late, twice)
+        let late = self.chance("a schedule fires late", "schedules", |rates| rates.entry);
+        let twice = self.chance("a schedule fires twice", "schedules", |rates| rates.entry).is_some();
+        let seconds = match (late, self.inner.lock().unwrap().chaos()) {
+            (Some(mut random), _) => random.below(3_600),
+            (None, Some(chaos)) => chaos.of_call("schedule", "").0.below(60),
+            (None, None) => 0,
+        };
+        (SignedDuration::from_secs(seconds.cast_signed()), twice)
     }
 
     /// How far the clock of the invocation that runs right now is off.
@@ -245,20 +310,19 @@ impl Switch {
     }
 
     /// Lets others go first, or stands still for a while, by chance.
-    pub(super) async fn by_chance(&self) {
+    pub(super) async fn by_chance(&self, place: &str) {
+        let now = self.clock.now();
+        let stalls = self.chance("an invocation stands still", place, |rates| rates.stall);
         let until = {
-            let now = self.clock.now();
             let mut inner = self.inner.lock().unwrap();
             let current = inner.current;
             let Some(chaos) = inner.chaos() else { return };
-            if chaos.hits(chaos.rates.stall) {
-                let long = if chaos.random.percent(20) { 300 } else { 20 };
-                let seconds = 1 + chaos.random.below(long);
-                let until = now + SignedDuration::from_secs(seconds.cast_signed());
-                inner.went_wrong("an invocation stands still");
+            if let Some(mut random) = stalls {
+                let long = if random.percent(20) { 300 } else { 20 };
+                let until = now + SignedDuration::from_secs(1 + random.below(long).cast_signed());
                 inner.stalled.entry(current).or_default().push(until);
                 until
-            } else if chaos.hits(chaos.rates.give_way) {
+            } else if chaos.of_call("give way", place).0.below(10_000) < chaos.rates.give_way {
                 now
             } else {
                 return;

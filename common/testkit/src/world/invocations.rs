@@ -12,15 +12,11 @@ use hostler_runtime::register::Application;
 use hostler_runtime::serving::http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
-use super::World;
 use super::callers::Call;
 use super::switch::{Bug, INVOCATION_TIME};
+use super::{ChaosRates, World};
 use crate::memory::Received;
 
-/// How many of a hundred messages are delivered once more although they were handled, of callbacks and of stream batches.
-const DUPLICATES_PERCENT: u8 = 2;
-const CALLS_TWICE_PERCENT: u8 = 3;
-const RELAYED_TWICE_PERCENT: u8 = 1;
 /// After how long a message comes once more, where each does.
 const COPY_AFTER_SECONDS: u16 = 30;
 /// After how long the outbox comes again that could not be relayed, and a command that got no answer.
@@ -121,7 +117,7 @@ impl<A: Application> World<A> {
             went_on = true;
             let mut answer = None;
             if !killed {
-                switch.enter(invocation.id);
+                switch.enter(invocation.id, invocation.work.of());
                 let before = switch.port_calls();
                 let polled = invocation.future.poll_unpin(context);
                 *self.port_calls.entry(invocation.work.of()).or_default() += switch.port_calls() - before;
@@ -163,7 +159,7 @@ impl<A: Application> World<A> {
             }
             (Work::Relay(records), Some(Answer::Relayed(true))) => {
                 // The stream may deliver a batch again that was relayed.
-                if !self.happens(RELAYED_TWICE_PERCENT) {
+                if !self.happens("a batch of the stream comes twice", "outbox", |rates| rates.twice / 2) {
                     self.outbox.drain(..records);
                 }
             }
@@ -172,7 +168,8 @@ impl<A: Application> World<A> {
                 if self.setup.duplicates {
                     self.callers.replay(&call, true);
                 }
-                if self.setup.duplicates || self.happens(CALLS_TWICE_PERCENT) {
+                let twice = self.happens("a callback comes twice", "http", |rates| rates.twice * 3 / 2);
+                if self.setup.duplicates || twice {
                     self.callers.replay(&call, false);
                 }
             }
@@ -196,7 +193,8 @@ impl<A: Application> World<A> {
             if is_failed(response, message) && !lost {
                 continue;
             }
-            let again = queue != TIMERS_QUEUE && self.happens(DUPLICATES_PERCENT);
+            let again =
+                queue != TIMERS_QUEUE && self.happens("a message comes twice", queue, |rates| rates.twice);
             if !again {
                 self.queues.delete(queue, &message.receipt);
             }
@@ -223,9 +221,9 @@ impl<A: Application> World<A> {
         assert!(sent.is_some_and(|results| results[0].is_ok()), "{queue} takes it");
     }
 
-    /// Whether something happens that happens so often of a hundred times, as long as things go wrong.
-    pub(super) fn happens(&mut self, percent: u8) -> bool {
-        self.chaos.as_ref().is_some_and(|running| !running.calm) && self.random.percent(percent)
+    /// Whether this goes wrong here, by chance.
+    pub(super) fn happens(&self, what: &'static str, place: &str, rate: impl Fn(&ChaosRates) -> u64) -> bool {
+        self.switch.chance(what, place, rate).is_some()
     }
 }
 

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hostler_core::triage::FAILURES_QUEUE;
 use hostler_runtime::messages::batch::Handler;
@@ -61,7 +62,7 @@ pub use check::{Ended, Ends, Reached};
 pub use functions::{Functions, Ports, Reader};
 pub use ledger::{Invariants, Triaged};
 pub use outages::Outages;
-pub use ports::STORE;
+pub use ports::{STORE, STREAM};
 pub use settings::{Chaos, Order, Setup};
 pub use switch::{Bug, Switch, WorkedOn, WriteFault};
 
@@ -100,8 +101,11 @@ pub struct World<A> {
     /// How many calls of ports were made, by what for.
     pub port_calls: BTreeMap<&'static str, u64>,
     setup: Setup,
-    functions: Rc<Functions>,
-    edge: Option<Arc<dyn HttpHandler>>,
+    ports: Ports,
+    /// The application's own build, and others that are deployed in the run.
+    builds: Vec<Wiring>,
+    /// What is deployed when, in the order of time.
+    deployments: Vec<Deployment>,
     ids: SeededIds,
     random: Random,
     invocations: Vec<Invocation>,
@@ -115,6 +119,8 @@ pub struct World<A> {
     posted: u32,
     /// Commands that are yet to be given, and when; the next one is the last.
     planned: Vec<(Timestamp, Request, u32)>,
+    /// How many of each name were planned.
+    given: BTreeMap<String, u64>,
     outside: Option<Box<dyn FnMut()>>,
     chaos: Option<Running>,
     replayed: u64,
@@ -122,6 +128,29 @@ pub struct World<A> {
     ledger: Ledger,
     invariants: Vec<Box<dyn Invariants>>,
     application: PhantomData<fn() -> A>,
+}
+
+/// A build of the application: the first is its own, others come by [`World::build`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Build(usize);
+
+impl Build {
+    /// The application's own, which runs where nothing else is deployed.
+    pub const OWN: Self = Self(0);
+}
+
+/// The functions of a build.
+#[derive(Clone)]
+struct Wiring {
+    functions: Rc<Functions>,
+    edge: Option<Arc<dyn HttpHandler>>,
+}
+
+/// A build that takes the place of the one before: from a moment on some invocations are of the new one, later all.
+struct Deployment {
+    from: Timestamp,
+    until: Timestamp,
+    build: Build,
 }
 
 /// Chaos that goes on.
@@ -147,16 +176,7 @@ impl<A: Application> World<A> {
     /// As [`Self::new`].
     #[must_use]
     pub fn with(setup: Setup, operations: Operations, own: impl FnOnce(&Ports) -> Own) -> Self {
-        Self::assemble(setup, |ports| {
-            let mut own = own(ports);
-            let edge = Register::<A>::that(Does::Commands).map(|function| {
-                let backpressure = Backpressure::new(ports.control.clone(), ports.clock.clone());
-                let edge = Arc::new(CommandEdge { shell: ports.shell::<A>(), backpressure, operations });
-                own.push((function.name, edge.clone()));
-                edge as Arc<dyn HttpHandler>
-            });
-            (edge, own)
-        })
+        Self::assemble(setup, |ports| with_command_edge::<A>(ports, operations, own(ports)))
     }
 
     /// The application with a function of its own for commands, which is given beside the handlers of its step functions.
@@ -217,13 +237,8 @@ impl<A: Application> World<A> {
             ids: Arc::new(ids.clone()),
             breakers_off: setup.breakers_off,
         };
-        let (edge, mut own) = own(&ports);
-        if let Some(function) = Register::<A>::that(Does::Sagas) {
-            let sagas = Register::<A>::sagas(ports.shell::<A>());
-            let sagas = sagas.unwrap_or_else(|wrong| panic!("{wrong}"));
-            own.push((function.name, Arc::new(sagas)));
-        }
-        let functions = Rc::new(Functions::of::<A>(&ports, own));
+        let (edge, own) = own(&ports);
+        let builds = vec![Wiring::of::<A>(&ports, edge, own)];
         let seed = if let Order::Shuffled(seed) = setup.order { seed } else { 0 };
         Self {
             clock,
@@ -240,8 +255,9 @@ impl<A: Application> World<A> {
             delivered: 0,
             port_calls: BTreeMap::new(),
             setup,
-            functions,
-            edge,
+            ports,
+            builds,
+            deployments: Vec::new(),
             ids,
             random: Random::new(seed),
             invocations: Vec::new(),
@@ -251,6 +267,7 @@ impl<A: Application> World<A> {
             sent,
             posted: 0,
             planned: Vec::new(),
+            given: BTreeMap::new(),
             outside: None,
             chaos: None,
             replayed: 0,
@@ -298,6 +315,49 @@ impl<A: Application> World<A> {
         }
     }
 
+    /// Another build of the application, such as the one before: with other definitions of sagas, other handlers, and the same
+    /// queues. This world's own application must know what all of them write.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn build<B: Application>(
+        &mut self,
+        operations: Operations,
+        own: impl FnOnce(&Ports) -> Own,
+    ) -> Build {
+        let (edge, own) = with_command_edge::<B>(&self.ports, operations, own(&self.ports));
+        self.builds.push(Wiring::of::<B>(&self.ports, edge, own));
+        Build(self.builds.len() - 1)
+    }
+
+    /// Deploys a build after so long: from then on each new invocation is of the build before or of this one, by chance, and
+    /// after `takes` all are of this one. Later deployments are given later.
+    ///
+    /// # Panics
+    /// When that is longer than time is.
+    pub fn deploy(&mut self, build: Build, after: Duration, takes: Duration) {
+        let from = self.clock.now() + SignedDuration::try_from(after).unwrap();
+        let until = from + SignedDuration::try_from(takes).unwrap();
+        self.deployments.push(Deployment { from, until, build });
+    }
+
+    /// The build that the next invocation is of.
+    fn live(&mut self) -> Wiring {
+        let now = self.clock.now();
+        let begun = self.deployments.iter().take_while(|deployment| deployment.from <= now).count();
+        let (before, newest) = match &self.deployments[..begun] {
+            [] => (Build::OWN, None),
+            [newest] => (Build::OWN, Some(newest)),
+            [.., before, newest] => (before.build, Some(newest)),
+        };
+        let Build(live) = match newest {
+            Some(newest) if now < newest.until && self.random.percent(50) => before,
+            Some(newest) => newest.build,
+            None => before,
+        };
+        self.builds[live].clone()
+    }
+
     /// Invariants of the application's own, for chaos.
     pub fn must_hold(&mut self, invariants: impl Invariants + 'static) {
         self.invariants.push(Box::new(invariants));
@@ -307,6 +367,32 @@ impl<A: Application> World<A> {
     /// was told something, and to call back later.
     pub fn outside(&mut self, acts: impl FnMut() + 'static) {
         self.outside = Some(Box::new(acts));
+    }
+}
+
+/// The edge that takes an application's commands, beside the handlers of its own functions.
+fn with_command_edge<A: Application>(
+    ports: &Ports,
+    operations: Operations,
+    mut own: Own,
+) -> (Option<Arc<dyn HttpHandler>>, Own) {
+    let edge = Register::<A>::that(Does::Commands).map(|function| {
+        let backpressure = Backpressure::new(ports.control.clone(), ports.clock.clone());
+        let edge = Arc::new(CommandEdge { shell: ports.shell::<A>(), backpressure, operations });
+        own.push((function.name, edge.clone()));
+        edge as Arc<dyn HttpHandler>
+    });
+    (edge, own)
+}
+
+impl Wiring {
+    fn of<A: Application>(ports: &Ports, edge: Option<Arc<dyn HttpHandler>>, mut own: Own) -> Self {
+        if let Some(function) = Register::<A>::that(Does::Sagas) {
+            let sagas = Register::<A>::sagas(ports.shell::<A>());
+            let sagas = sagas.unwrap_or_else(|wrong| panic!("{wrong}"));
+            own.push((function.name, Arc::new(sagas)));
+        }
+        Self { functions: Rc::new(Functions::of::<A>(ports, own)), edge }
     }
 }
 

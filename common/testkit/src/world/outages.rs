@@ -71,7 +71,7 @@ impl Outages {
         if self.switch.call_fails(dependency) {
             return unavailable("does not answer");
         }
-        let answer = self.switch.write("call", call, || unavailable("gave no answer")).await?;
+        let answer = self.switch.write("call", dependency, call, || unavailable("gave no answer")).await?;
         match self.answers_to_lose.lock().unwrap().get_mut(dependency) {
             Some(left @ 1..) => {
                 *left -= 1;

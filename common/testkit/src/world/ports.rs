@@ -23,6 +23,11 @@ use crate::memory::{
 
 /// What the event store is called where it is taken down.
 pub const STORE: &str = "store";
+/// What the event store's stream is called where it is taken down: it delivers nothing meanwhile, and everything afterwards.
+pub const STREAM: &str = "stream";
+
+/// What the bus is called among the places where things go wrong.
+const BUS: &str = "the bus";
 
 /// A port in memory behind the switch.
 #[derive(Clone)]
@@ -75,7 +80,7 @@ impl EventStore for Wired<MemoryStore> {
         if self.switch.is_down(STORE) {
             return failed();
         }
-        let mut commits = self.switch.read_or(self.memory.load(stream), failed).await?;
+        let mut commits = self.switch.read_or(stream.as_str(), self.memory.load(stream), failed).await?;
         if self.switch.shows(Bug::ForgetCause, 1) {
             for (number, commit) in commits.iter_mut().enumerate() {
                 commit.causation_id = CausationId::new(format!("forgotten-{number}")).unwrap();
@@ -93,7 +98,7 @@ impl EventStore for Wired<MemoryStore> {
         after: StreamVersion,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError> {
-        self.switch.read(self.memory.read(stream, after, limit)).await
+        self.switch.read(stream.as_str(), self.memory.read(stream, after, limit)).await
     }
 
     async fn causes(
@@ -102,7 +107,7 @@ impl EventStore for Wired<MemoryStore> {
         after: StreamVersion,
         limit: usize,
     ) -> Result<Vec<SeenCause>, StoreError> {
-        let mut causes = self.switch.read(self.memory.causes(stream, after, limit)).await?;
+        let mut causes = self.switch.read(stream.as_str(), self.memory.causes(stream, after, limit)).await?;
         if self.switch.shows(Bug::ForgetCause, 1) {
             for (number, cause) in causes.iter_mut().enumerate() {
                 cause.causation_id = CausationId::new(format!("forgotten-{number}")).unwrap();
@@ -138,7 +143,8 @@ impl EventStore for Wired<MemoryStore> {
             self.memory.overwrite(&commit);
             return Ok(());
         }
-        let appended = self.switch.write("append", self.memory.append(&commit), failed).await;
+        let appended =
+            self.switch.write("append", commit.stream.as_str(), self.memory.append(&commit), failed).await;
         if appended.is_ok() {
             self.switch.acknowledge(&commit);
         }
@@ -152,14 +158,14 @@ impl EventBus for Wired<MemoryBus> {
         let lost = usize::from(!events.is_empty() && self.switch.shows(Bug::LoseEvent, 30));
         let published = &events[lost..];
         // Of some batches only a part is taken.
-        let taken = if published.len() > 1 && self.switch.entry_fails() {
+        let taken = if published.len() > 1 && self.switch.entry_fails(BUS) {
             published.len() / 2
         } else {
             published.len()
         };
         let mut results = self
             .switch
-            .write("publish", self.memory.publish(&published[..taken]), || entry_failures(taken))
+            .write("publish", BUS, self.memory.publish(&published[..taken]), || entry_failures(taken))
             .await;
         results.extend(entry_failures(published.len() - taken));
         results.extend(vec![Ok(()); lost]);
@@ -193,11 +199,11 @@ impl Queues for WiredQueues {
         }
         // Of some batches only a part is taken.
         let refused: Vec<bool> =
-            messages.iter().map(|_| messages.len() > 1 && self.switch.entry_fails()).collect();
+            messages.iter().map(|_| messages.len() > 1 && self.switch.entry_fails(queue)).collect();
         let taken = messages.iter().zip(&refused).filter(|(_, refused)| !**refused);
         let taken: Vec<Outbound> = taken.map(|(message, _)| message.clone()).collect();
         let send = self.send_and_note(queue, &taken);
-        let sent = self.switch.write("send", send, || entry_failures(taken.len())).await;
+        let sent = self.switch.write("send", queue, send, || entry_failures(taken.len())).await;
         let mut sent = sent.into_iter();
         refused
             .into_iter()
@@ -208,7 +214,9 @@ impl Queues for WiredQueues {
 
     async fn change_visibility(&self, queue: &str, receipt: &str, seconds: u32) -> Result<(), EntryFailure> {
         self.switch
-            .write("defer", self.memory.change_visibility(queue, receipt, seconds), || Err(entry_failure()))
+            .write("defer", queue, self.memory.change_visibility(queue, receipt, seconds), || {
+                Err(entry_failure())
+            })
             .await
     }
 }
@@ -233,7 +241,7 @@ impl Schedules for WiredSchedules {
             self.sent.lock().unwrap().push((TIMERS_QUEUE.to_owned(), schedule.body.clone()));
             Ok(())
         };
-        self.switch.write("schedule", make, || Err(entry_failure())).await
+        self.switch.write("schedule", "schedules", make, || Err(entry_failure())).await
     }
 }
 
@@ -248,11 +256,13 @@ impl Views for Wired<MemoryViews> {
             // As if it reflected a version that is yet to come.
             row.version.0 += 1_000;
         }
-        self.switch.write("view", self.memory.put(&row), || Err(port_error("views", &row.key))).await
+        self.switch
+            .write("view", &row.key, self.memory.put(&row), || Err(port_error("views", &row.key)))
+            .await
     }
 
     async fn get(&self, view: &str, key: &str) -> Result<Option<Row>, PortError> {
-        self.switch.read(self.memory.get(view, key)).await
+        self.switch.read(key, self.memory.get(view, key)).await
     }
 
     async fn list(
@@ -264,14 +274,14 @@ impl Views for Wired<MemoryViews> {
     ) -> Result<Page, PortError> {
         let key =
             (view.to_owned(), group.unwrap_or_default().to_owned(), after.unwrap_or_default().to_owned());
-        if self.switch.is_stale()
+        if self.switch.is_stale(view)
             && let Some(before) = self.switch.listed(&key)
         {
             return Ok(before);
         }
         let page = self
             .switch
-            .read_or(self.memory.list(view, group, after, limit), || Err(port_error("views", "a list")))
+            .read_or(view, self.memory.list(view, group, after, limit), || Err(port_error("views", "a list")))
             .await?;
         self.switch.note_list(key, &page);
         Ok(page)
@@ -281,12 +291,12 @@ impl Views for Wired<MemoryViews> {
 #[async_trait]
 impl Control for Wired<MemoryControl> {
     async fn get(&self, key: &str) -> Result<Option<Entry>, PortError> {
-        self.switch.read(self.memory.get(key)).await
+        self.switch.read(key, self.memory.get(key)).await
     }
 
     async fn put(&self, key: &str, value: &Value, expected: u64) -> Result<bool, PortError> {
         let put = self.memory.put(key, value, expected);
-        self.switch.write("control", put, || Err(port_error("control", key))).await
+        self.switch.write("control", key, put, || Err(port_error("control", key))).await
     }
 }
 
@@ -297,7 +307,7 @@ impl Leases for Wired<MemoryLeases> {
             return Ok(Claimed::Ours);
         }
         let failed = || Err(port_error("idempotency", &claim.key));
-        self.switch.write("claim", self.memory.claim(claim), failed).await
+        self.switch.write("claim", &claim.key, self.memory.claim(claim), failed).await
     }
 
     async fn complete(
@@ -308,12 +318,14 @@ impl Leases for Wired<MemoryLeases> {
         expires_at: Timestamp,
     ) -> Result<bool, PortError> {
         let complete = self.memory.complete(key, owner, result, expires_at);
-        self.switch.write("complete", complete, || Err(port_error("idempotency", key))).await
+        self.switch.write("complete", key, complete, || Err(port_error("idempotency", key))).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
         self.switch
-            .write("release", self.memory.release(claim), || Err(port_error("idempotency", &claim.key)))
+            .write("release", &claim.key, self.memory.release(claim), || {
+                Err(port_error("idempotency", &claim.key))
+            })
             .await
     }
 }

@@ -1,6 +1,5 @@
 //! The run of a world: what can begin begins, what is under way goes on, and when all is quiet time passes.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -19,6 +18,7 @@ use uuid::Uuid;
 
 use super::invocations::{Answer, Work};
 use super::ledger::REPLAYED;
+use super::ports::STREAM;
 use super::settings::Order;
 use super::switch::Bug;
 use super::{ChaosRates, World};
@@ -159,7 +159,7 @@ impl<A: Application> World<A> {
             }
             return true;
         }
-        let readers = self.functions.readers.len();
+        let readers = self.builds[0].functions.readers.len();
         let mut turn: Vec<usize> = match self.setup.order {
             // The outbox, the queues, dead letters, and callbacks only when nothing else is on its way.
             Order::OldestFirst => std::iter::once(readers).chain(0..readers).collect(),
@@ -179,7 +179,7 @@ impl<A: Application> World<A> {
     }
 
     fn ask(&mut self, request: Request, work: Work) {
-        let Some(edge) = self.edge.clone() else {
+        let Some(edge) = self.live().edge else {
             panic!("the application takes no commands: register a function for them")
         };
         let future = async move { Answer::Http(Box::new(edge.answer(&request).await)) };
@@ -206,12 +206,13 @@ impl<A: Application> World<A> {
                 self.outbox.reverse();
             }
             // Now and then the stream lags, once in a long while for more than a day.
-            if self.happens(2) {
-                let seconds = if self.random.below(500) == 0 { 25 * 3_600 } else { self.random.below(600) };
+            if let Some(mut random) = self.switch.chance("the stream lags", "outbox", |rates| rates.lag) {
+                let seconds = if random.below(500) == 0 { 25 * 3_600 } else { random.below(600) };
                 self.outbox_at = Some(now + SignedDuration::from_secs(seconds.cast_signed()));
             }
         }
-        if relaying || self.outbox.is_empty() || self.outbox_at.is_some_and(|at| at > now) {
+        let waits = self.outbox_at.is_some_and(|at| at > now) || self.switch.is_down(STREAM);
+        if relaying || self.outbox.is_empty() || waits {
             return false;
         }
         self.outbox_at = None;
@@ -222,7 +223,7 @@ impl<A: Application> World<A> {
         };
         let records: Vec<OutboxRecord> = self.outbox.iter().take(RELAY_MAX).map(copy).collect();
         let (count, times) = (records.len(), if self.setup.duplicates { 2 } else { 1 });
-        let functions = Rc::clone(&self.functions);
+        let functions = self.live().functions;
         let future = async move {
             let mut relayed = false;
             for _ in 0..times {
@@ -236,7 +237,7 @@ impl<A: Application> World<A> {
 
     /// Delivers what can be seen of one queue.
     fn deliver(&mut self, at: usize) -> bool {
-        let queue = self.functions.readers[at].queue.name;
+        let queue = self.builds[0].functions.readers[at].queue.name;
         let (most, batch) = match (&self.chaos, self.setup.order) {
             (Some(_), _) => {
                 let most = 1 + usize::try_from(self.random.below(10)).unwrap_or(0);
@@ -265,8 +266,10 @@ impl<A: Application> World<A> {
     }
 
     fn handle(&mut self, at: usize, received: &[Received], work: impl FnOnce(Vec<Received>) -> Work) {
-        let (event, functions) =
-            (sqs_event(self.functions.readers[at].queue.name, received), Rc::clone(&self.functions));
+        let queue = self.builds[0].functions.readers[at].queue.name;
+        let (event, functions) = (sqs_event(queue, received), self.live().functions);
+        let at = functions.readers.iter().position(|reader| reader.queue.name == queue);
+        let at = at.expect("all builds have the same queues");
         let handler = functions.handler(&functions.readers[at]);
         let future = async move {
             let batch = &functions.readers[at].batch;
@@ -282,7 +285,7 @@ impl<A: Application> World<A> {
         received: Vec<Received>,
         response: hostler_runtime::messages::batch::BatchResponse,
     ) {
-        let at = self.functions.readers.iter().position(|reader| reader.queue.name == queue);
+        let at = self.builds[0].functions.readers.iter().position(|reader| reader.queue.name == queue);
         let at = at.expect("it was delivered before");
         self.handle(at, &received, |received| Work::Twice(queue, received, response));
     }
@@ -303,11 +306,13 @@ impl<A: Application> World<A> {
     /// Now and then an event is replayed as if it were new: under another id, so that nobody knows it. It must change
     /// nothing, or the row that it is about.
     fn replay_some(&mut self, at: usize, received: &[Received]) {
-        let reader = &self.functions.readers[at];
+        let reader = &self.builds[0].functions.readers[at];
         let queue = reader.queue.name;
-        if !matches!(reader.does, Does::Sagas | Does::Steps | Does::Views) || !self.happens(2) {
+        if !matches!(reader.does, Does::Sagas | Does::Steps | Does::Views) {
             return;
         }
+        let happens = self.switch.chance("a message is replayed", queue, |rates| rates.replay);
+        let Some(mut random) = happens else { return };
         let message = received.iter().find(|message| !message.attributes.contains_key(REPLAY));
         let Some(message) = message.and_then(|message| Incoming::decode(&message.body).ok()) else { return };
         self.replayed += 1;
@@ -326,7 +331,7 @@ impl<A: Application> World<A> {
         let mark = if self.switch.shows(Bug::ForgetReplay, 1) { "lost" } else { REPLAY };
         let copy = Outbound {
             body: body.unwrap(),
-            delay_seconds: u16::try_from(self.random.below(900)).unwrap_or(0),
+            delay_seconds: u16::try_from(random.below(900)).unwrap_or(0),
             attributes: [(mark.to_owned(), "true".to_owned())].into(),
         };
         self.put(queue, copy);
@@ -350,7 +355,7 @@ impl<A: Application> World<A> {
                 received.iter().for_each(|letter| self.queues.delete(&queue, &letter.receipt));
                 continue;
             }
-            let (event, functions) = (sqs_event(&queue, &received), Rc::clone(&self.functions));
+            let (event, functions) = (sqs_event(&queue, &received), self.live().functions);
             let future =
                 async move { Answer::Batch(functions.triage.dead_letters(origin, event, REMAINING).await) };
             self.invoke(Work::Letters(origin, received), future.boxed_local());
@@ -368,13 +373,14 @@ impl<A: Application> World<A> {
         // Where no more invocations can begin, a message waits for one that ends.
         let is_full = self.invocations.len() >= self.at_once_max();
         let message = if is_full { None } else { self.queues.next_visible_after(now) };
-        let relay = self.outbox_at.filter(|_| !self.outbox.is_empty());
+        let relay = self.outbox_at.into_iter().chain(self.switch.back_at(STREAM));
+        let relay = relay.filter(|_| !self.outbox.is_empty());
         let planned = self.planned.last().map(|(at, _, _)| *at);
         let stalls =
             self.invocations.iter().filter_map(|invocation| self.switch.stalled_until(invocation.id));
         let kills = self.invocations.iter().filter_map(|invocation| invocation.killed_at);
-        let next = [message, self.callers.next_at(), relay, planned].into_iter().flatten();
-        next.chain(stalls).chain(kills).filter(|at| *at > now).min()
+        let next = [message, self.callers.next_at(), planned].into_iter().flatten();
+        next.chain(relay).chain(stalls).chain(kills).filter(|at| *at > now).min()
     }
 
     fn pass_time(&mut self, until: Timestamp) {

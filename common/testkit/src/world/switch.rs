@@ -32,7 +32,7 @@ pub enum WriteFault {
 
 impl WriteFault {
     /// What goes wrong, in words.
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::DieBefore => "a function dies before a write",
             Self::DieAfter => "a function dies after a write",
@@ -100,6 +100,8 @@ pub(super) struct Inner {
     invocations: u64,
     /// The invocation that runs right now.
     pub(super) current: u64,
+    /// What it works off.
+    pub(super) working: &'static str,
     /// Since when each invocation runs.
     begun: BTreeMap<u64, Timestamp>,
     /// Invocations that died.
@@ -206,7 +208,7 @@ impl Switch {
         let id = self.next_invocation();
         let mut work = pin!(work);
         let done = std::future::poll_fn(|context| {
-            self.enter(id);
+            self.enter(id, "the test");
             self.inner.lock().unwrap().sheltered = true;
             let polled = work.as_mut().poll(context);
             self.inner.lock().unwrap().sheltered = false;
@@ -228,10 +230,10 @@ impl Switch {
     }
 
     /// The invocation that runs from here on.
-    pub(super) fn enter(&self, invocation: u64) {
+    pub(super) fn enter(&self, invocation: u64, working: &'static str) {
         let now = self.clock.now();
         let mut inner = self.inner.lock().unwrap();
-        inner.current = invocation;
+        (inner.current, inner.working) = (invocation, working);
         inner.begun.entry(invocation).or_insert(now);
     }
 
@@ -266,6 +268,9 @@ impl Switch {
 
     /// All calls of a dependency fail from then until then.
     pub(super) fn take_down(&self, dependency: &str, from: Timestamp, until: Timestamp) {
+        if !self.may_be_away(dependency) {
+            return;
+        }
         self.inner.lock().unwrap().down.insert(dependency.to_owned(), (from, until));
     }
 
@@ -274,6 +279,11 @@ impl Switch {
     pub fn is_down(&self, dependency: &str) -> bool {
         let down = self.inner.lock().unwrap().down.get(dependency).copied();
         down.is_some_and(|(from, until)| (from..until).contains(&self.clock.now()))
+    }
+
+    /// When a dependency will be back, if it is, or was, taken down.
+    pub(super) fn back_at(&self, dependency: &str) -> Option<Timestamp> {
+        self.inner.lock().unwrap().down.get(dependency).map(|(_, until)| *until)
     }
 
     /// How many calls each dependency got, and how many of them failed.
@@ -325,7 +335,7 @@ impl Switch {
             }
         }
         let worked_on = WorkedOn { switch: self.clone(), what: what.to_owned() };
-        self.alive().await;
+        self.alive(what).await;
         worked_on
     }
 
@@ -342,10 +352,15 @@ impl Switch {
         }
     }
 
-    /// A call that changes nothing, and may fail.
-    pub async fn read_or<T>(&self, act: impl Future<Output = T>, failed: impl FnOnce() -> T) -> T {
-        self.alive().await;
-        if self.is_throttled() || self.chance("a read fails", |rates| rates.fail_read) {
+    /// A call that changes nothing, and may fail. `place` says what is called, by its name, such as a stream.
+    pub async fn read_or<T>(
+        &self,
+        place: &str,
+        act: impl Future<Output = T>,
+        failed: impl FnOnce() -> T,
+    ) -> T {
+        self.alive(place).await;
+        if self.is_throttled(place) || self.chance("a read fails", place, |rates| rates.fail_read).is_some() {
             failed()
         } else {
             act.await
@@ -353,8 +368,8 @@ impl Switch {
     }
 
     /// A call that changes nothing.
-    pub async fn read<T>(&self, act: impl Future<Output = T>) -> T {
-        self.alive().await;
+    pub async fn read<T>(&self, place: &str, act: impl Future<Output = T>) -> T {
+        self.alive(place).await;
         act.await
     }
 
@@ -362,14 +377,15 @@ impl Switch {
     pub async fn write<T>(
         &self,
         what: &'static str,
+        place: &str,
         act: impl Future<Output = T>,
         failed: impl FnOnce() -> T,
     ) -> T {
-        self.alive().await;
-        if self.is_throttled() {
+        self.alive(place).await;
+        if self.is_throttled(place) {
             return failed();
         }
-        match self.next(what) {
+        match self.next(what, place) {
             None => act.await,
             Some(WriteFault::DieBefore) => self.die().await,
             Some(WriteFault::DieAfter) => {
@@ -384,22 +400,18 @@ impl Switch {
         }
     }
 
-    fn next(&self, what: &'static str) -> Option<WriteFault> {
-        let mut inner = self.inner.lock().unwrap();
-        if inner.chaos.is_some() {
-            let fault = inner.chaos()?.write_fault();
-            if let Some(fault) = fault {
-                inner.went_wrong(fault.name());
-            }
-            return fault;
+    fn next(&self, what: &'static str, place: &str) -> Option<WriteFault> {
+        if self.inner.lock().unwrap().chaos.is_some() {
+            return self.write_fault(what, place);
         }
+        let mut inner = self.inner.lock().unwrap();
         let number = inner.writes.len();
         inner.writes.push(what);
         inner.planned.filter(|(planned, _)| *planned == number).map(|(_, fault)| fault)
     }
 
     /// Whoever is dead stays so; others may have to wait.
-    pub(super) async fn alive(&self) {
+    pub(super) async fn alive(&self, place: &str) {
         let (dead, yields) = {
             let mut inner = self.inner.lock().unwrap();
             inner.port_calls += 1;
@@ -415,7 +427,7 @@ impl Switch {
         for _ in 0..yields {
             tokio::task::yield_now().await;
         }
-        self.by_chance().await;
+        self.by_chance(place).await;
     }
 
     /// The whole invocation ends here: nothing of it runs on.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hostler::prelude::*;
-use hostler::testkit::seeds::{in_one_thread, is_noticed};
+use hostler::testkit::seeds::{in_one_thread, is_noticed, notices};
+use hostler::testkit::shrink::{Fault, Only, shrink, with_only};
 use hostler::testkit::world::{Bug, Chaos, ChaosRates};
 use orders::payment::{ChargeCard, PaymentCommand, RefundCard, TakePayments};
 
@@ -77,6 +78,28 @@ fn a_charge_that_is_keyed_by_its_attempt_is_noticed() {
         Arc::new(Wrong { right, by_attempt: true, forgets_what_may_be: false })
     };
     is_noticed("a charge keyed by its attempt", SEEDS, |seed| run(seed, wrong, |_| {}));
+}
+
+/// Of the faults and commands of a failing seed those are left that it takes: the order, and what has its charge be made twice.
+#[test]
+fn what_makes_a_seed_fail_is_shrunk_to_a_few_faults_and_commands() {
+    let wrong = |right| -> Arc<dyn Handler> {
+        Arc::new(Wrong { right, by_attempt: true, forgets_what_may_be: false })
+    };
+    let fails = |seed: &u64| notices(|| run(*seed, wrong, |_| {})).is_some();
+    let seed = SEEDS.into_iter().find(fails).unwrap();
+    let time = std::time::Duration::from_secs(600);
+    let shrunk = shrink(&Only::default(), time, || run(seed, wrong, |_| {})).unwrap();
+    println!("{shrunk}again: {}", shrunk.environment());
+    let (faults, commands) = (shrunk.faults.len(), shrunk.commands.len());
+    assert!(shrunk.of.0 > 30 && shrunk.of.1 > 6, "there was much to leave out: {:?}", shrunk.of);
+    assert!((1..=4).contains(&faults) && (1..=8).contains(&commands), "{shrunk}");
+    // The numbers that are printed are the same run again, and the way there is the same each time.
+    let numbers = |all: &[Fault]| Some(all.iter().map(|fault| fault.number).collect());
+    let only = Only { faults: numbers(&shrunk.faults), commands: numbers(&shrunk.commands) };
+    let why = with_only(&only, || notices(|| run(seed, wrong, |_| {}))).unwrap();
+    assert_eq!(why, shrunk.why);
+    assert_eq!(shrink(&Only::default(), time, || run(seed, wrong, |_| {})), Some(shrunk));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod bugs;
 mod checks;
+mod deployments;
 mod outside;
 mod seeds;
 mod shop;

@@ -7,7 +7,7 @@ use hostler::prelude::*;
 use hostler::runtime::serving::callback::CallbackKey;
 use hostler::testkit::World;
 use hostler::testkit::clock::Random;
-use hostler::testkit::world::{Chaos, Ended, Ports, STORE};
+use hostler::testkit::world::{Chaos, Ended, Own, Ports, STORE};
 use orders::fraud::CheckCards;
 use orders::mail::SendMails;
 use orders::order::OrderSaga;
@@ -28,34 +28,49 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) type Payments = fn(TakePayments) -> Arc<dyn Handler>;
 
 /// A run of a seed.
-pub(crate) struct Run {
-    pub world: World<Shop>,
+pub(crate) struct Run<A = Shop> {
+    pub world: World<A>,
     pub outside: Outside,
     pub orders: u64,
+}
+
+/// The shop's functions, each as its `main.rs` wires it, with what they call outside.
+pub(crate) fn wire(ports: &Ports, outside: &Outside, payments: Payments) -> Own {
+    let outside = Arc::new(outside.clone());
+    let worker = || ports.worker::<Shop>();
+    let take_payments = TakePayments { worker: worker(), bank: outside.clone() };
+    let ship_parcels = ShipParcels {
+        worker: worker(),
+        courier: outside.clone(),
+        callback_key: callback_key(),
+        callback_url: "https://shop.test/callbacks".to_owned(),
+    };
+    vec![
+        ("check-fraud", Arc::new(CheckCards { shell: ports.shell::<Shop>() })),
+        ("manage-stock", Arc::new(ManageStock { shell: ports.shell::<Shop>() })),
+        ("take-payments", payments(take_payments)),
+        ("send-mails", Arc::new(SendMails { worker: worker(), mailer: outside })),
+        ("ship-parcels", Arc::new(ship_parcels)),
+    ]
+}
+
+pub(crate) fn callback_key() -> CallbackKey {
+    CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap()
 }
 
 impl Run {
     /// So many orders within an hour and a half, under this chaos.
     pub(crate) fn new(chaos: Chaos, orders: u64, payments: Payments) -> Self {
-        let key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
+        Self::of(operations(callback_key()), chaos, orders, payments)
+    }
+}
+
+impl<A: Application> Run<A> {
+    /// The same of any build of the shop.
+    pub(crate) fn of(operations: Operations, chaos: Chaos, orders: u64, payments: Payments) -> Self {
         let mut outside = None;
-        let mut world = World::new(operations(key.clone()), |ports: &Ports| {
-            let outside = Arc::new(outside.insert(Outside::new(ports)).clone());
-            let worker = || ports.worker::<Shop>();
-            let take_payments = TakePayments { worker: worker(), bank: outside.clone() };
-            let ship_parcels = ShipParcels {
-                worker: worker(),
-                courier: outside.clone(),
-                callback_key: key,
-                callback_url: "https://shop.test/callbacks".to_owned(),
-            };
-            vec![
-                ("check-fraud", Arc::new(CheckCards { shell: ports.shell::<Shop>() })),
-                ("manage-stock", Arc::new(ManageStock { shell: ports.shell::<Shop>() })),
-                ("take-payments", payments(take_payments)),
-                ("send-mails", Arc::new(SendMails { worker: worker(), mailer: outside })),
-                ("ship-parcels", Arc::new(ship_parcels)),
-            ]
+        let mut world = World::new(operations, |ports: &Ports| {
+            wire(ports, outside.insert(Outside::new(ports)), payments)
         });
         let outside = outside.unwrap();
         world.must_hold(CardsAndGoods::of(&outside));
