@@ -1,6 +1,9 @@
 //! Applies a role's configuration to a host, and records how it went.
 
 use hostler_core::mutants;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
