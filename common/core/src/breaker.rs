@@ -5,6 +5,7 @@
 //! The fleet shares one small [`Breaker`]; each process has windows of its own, so that nothing is written while all
 //! is well.
 
+use crate::mutants;
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
@@ -211,7 +212,7 @@ impl Window {
             *calls += 1;
             *failures += u32::from(failed);
         }
-        failed && self.is_sick()
+        failed && self.is_sick() && !mutants::on("breaker.never-opens")
     }
 
     /// Forgets the calls, and keeps the baseline.

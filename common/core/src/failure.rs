@@ -1,5 +1,6 @@
 //! How a message can fail, and the categories that say who deals with it.
 
+use crate::mutants;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -153,6 +154,7 @@ pub const REASON_CHARS_MAX: usize = 2_000;
 #[must_use]
 pub fn printable(text: &str) -> String {
     let shown = |c: char| match c {
+        c if mutants::on("failure.shows-control-characters") => c,
         '\t' | '\n' => c,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
         c if c.is_control() => char::REPLACEMENT_CHARACTER,

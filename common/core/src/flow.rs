@@ -1,5 +1,6 @@
 //! Flow control: how far a queue lags behind, in four levels, as a stream of level changes.
 
+use crate::mutants;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ pub struct Need {
 #[must_use]
 pub fn share(needs: &[Need], consumers_max: u16) -> Vec<u16> {
     let sum = |of: fn(&Need) -> u16| needs.iter().map(|need| u64::from(of(need))).sum::<u64>();
-    let most = u64::from(consumers_max);
+    let most = if mutants::on("flow.shares-without-limit") { u64::MAX } else { u64::from(consumers_max) };
     let usual = sum(|need| need.usual);
     let wanted = sum(|need| need.level.concurrency(need.usual));
     let cut = |part: u16, all: u64, left: u64| {
@@ -131,6 +132,7 @@ pub enum Scaling {
 pub fn scaling(has: Consuming, wanted: u16) -> Scaling {
     match has {
         Consuming { maximum: Some(maximum), .. } if maximum == wanted => Scaling::Keep,
+        Consuming { maximum: Some(_), .. } if mutants::on("flow.leaves-what-others-set") => Scaling::Keep,
         Consuming { changing: true, .. } => Scaling::Wait,
         Consuming { .. } => Scaling::Set(wanted),
     }

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod flow;
 pub mod ids;
 pub mod message;
+pub mod mutants;
 pub mod partition;
 pub mod payload;
 pub mod saga;

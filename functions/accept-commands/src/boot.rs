@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostler_app::Hosts;
+use hostler_core::mutants;
 use hostler_core::{Actor, Commit, Decider, Failure, StreamId, StreamVersion};
 use hostler_domain::{HostDecider, HostInput};
 use hostler_events::commands::{BootOutcome, ReportBoot};
@@ -65,7 +66,8 @@ impl Accept<ReportBoot> for Boots {
     async fn accept(&self, shell: &Shell, cause: &Cause, report: ReportBoot) -> Result<Accepted, Rejected> {
         let ReportBoot { host, step, token, outcome, reason } = report;
         let stream = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
-        if !self.callback_key.verify(&stream, &step, &token) {
+        let is_right = self.callback_key.verify(&stream, &step, &token);
+        if !is_right && !mutants::on("accept-commands.believes-every-boot") {
             return Err(Rejected::Refused {
                 status: 403,
                 code: "wrong-token",

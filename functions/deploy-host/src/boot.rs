@@ -3,6 +3,7 @@
 
 use hostler_core::Category;
 use hostler_core::ids::check_path;
+use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_domain::{HostDecider, HostInput, HostPhase, HostState, StepFailure};
 use hostler_drivers::{BootImage, PowerState};
@@ -34,7 +35,8 @@ impl Step<DeployImage> for DeployHost {
 
     /// A host that has called back is not booted again, however often this comes.
     fn is_wanted(&self, command: &DeployImage, host: &HostState) -> Wanted<HostInput> {
-        Wanted::when(is_deploying(host, &command.step) && !host.has_booted(&command.step))
+        let booted = host.has_booted(&command.step) && !mutants::on("deploy-host.boots-again");
+        Wanted::when(is_deploying(host, &command.step) && !booted)
     }
 
     async fn perform(
@@ -75,6 +77,9 @@ impl Step<FinishDeploy> for DeployHost {
 
     async fn perform(&self, command: &FinishDeploy, host: &HostState, _: Fence) -> Result<(), StepError> {
         let bmc = self.bmc(&command.host, host)?;
+        if mutants::on("deploy-host.leaves-the-image") {
+            return Ok(());
+        }
         bmc.restore_boot().await?;
         bmc.eject_media().await?;
         Ok(())
@@ -231,7 +236,8 @@ impl DeployHost {
         // the host once more.
         if let Some(token) = key.previous_token(&stream, step) {
             let before = self.image_url(host, step, image, &token)?;
-            if bmc.inserted_media().await?.as_ref() == Some(&before) {
+            let inserted = bmc.inserted_media().await?;
+            if inserted.as_ref() == Some(&before) && !mutants::on("deploy-host.boots-again-by-the-new-key") {
                 url = before;
             }
         }
@@ -241,6 +247,9 @@ impl DeployHost {
 
     /// Brings a host to rest; says through which power states it went.
     async fn rest(&self, host: &HostId, state: &HostState) -> Result<PowerStates, StepError> {
+        if mutants::on("deploy-host.puts-nothing-to-rest") {
+            return Ok(PowerStates::new());
+        }
         let rested = self.bmc(host, state)?.return_to_rest(&self.settings.patience).await?;
         Ok(changes(&rested.power_changes))
     }
@@ -254,7 +263,9 @@ impl DeployHost {
         image: &Image,
         token: &str,
     ) -> Result<String, StepError> {
-        check_path("image", image.as_str()).map_err(|error| StepError::refused(error.to_string()))?;
+        if !mutants::on("deploy-host.images-leave-their-folder") {
+            check_path("image", image.as_str()).map_err(|error| StepError::refused(error.to_string()))?;
+        }
         let image = BootImage {
             // Nor has a path: an image stays in the folder of images.
             image: format!("{}/{image}", self.settings.image_url.trim_end_matches('/')),

@@ -3,6 +3,7 @@
 //! The choice is recorded on the reservation's stream before the host is asked, so that a crash between the two
 //! cannot hold a second host; and a close that comes in between is seen afterwards and undone.
 
+use hostler_core::mutants;
 use std::collections::BTreeMap;
 
 use hostler_core::saga::SagaRef;
@@ -132,7 +133,8 @@ impl DeployHost {
     ) -> Result<Held, Failure> {
         let stream = reservation_stream(&command.saga)?;
         let state = self.worker.shell.load::<ReservationDecider>(&stream).await?.state;
-        if state.closed || state.chosen.as_ref() != Some(host) {
+        let stands = !state.closed && state.chosen.as_ref() == Some(host);
+        if !stands && !mutants::on("deploy-host.keeps-what-nobody-wants") {
             let undo = HostInput::Release { saga: command.saga.clone(), step: command.step.clone() };
             let (stream, cause) = (host_stream(host)?, part(cause, "undone")?);
             self.worker.tell::<HostDecider>(&stream, &cause, &undo).await?;

@@ -9,15 +9,20 @@ use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamVersion,
 };
 use hostler_domain::views::{HOSTS, host_group};
-use hostler_domain::{HostDecider, HostFacts, HostInput, HostState, ReservationDecider, ReservationInput};
+use hostler_domain::{
+    HostDecider, HostFacts, HostInput, HostPhase, HostState, ReservationDecider, ReservationInput,
+};
 use hostler_drivers::memory::MemoryBmcs;
 use hostler_drivers::{Patience, TlsTrust};
-use hostler_events::commands::{BootOutcome, EnrolHost, ReserveHost, UndeployHost};
+use hostler_events::commands::{
+    BootOutcome, DeployImage, EnrolHost, FinishDeploy, ReserveHost, UndeployHost,
+};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
 use hostler_runtime::effects::breakers::Breakers;
+use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::once::Once;
-use hostler_runtime::effects::steps::{Step, StepError, StepWorker};
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Wanted};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::{Clock, Row, Views};
 use hostler_runtime::serving::callback::CallbackKey;
@@ -261,4 +266,50 @@ async fn an_image_stays_in_its_folder() {
         let error = url(image).unwrap_err().to_string();
         assert!(error.contains(image) && error.contains("image"), "{error}");
     }
+}
+
+/// The saga closes its reservation between the choice of a host and the hold.
+#[tokio::test]
+async fn a_host_that_is_held_after_the_close_is_given_back_at_once() {
+    let world = world();
+    let host = world.available_host("h-1", "cpu").await;
+    let (cause, command) = (world.cause(), reserve_host("p", "p/1", None));
+    let choose = ReservationInput::Choose { saga: saga("p"), step: step("p/1"), host: host.clone() };
+    world.reservation("p", &cause.part("choose:h-1").unwrap(), choose).await;
+    let close = ReservationInput::Close { saga: saga("p"), step: step("p/release/1") };
+    world.reservation("p", &world.cause(), close).await;
+
+    world.deploy_host.handle(&world.message(&cause, command)).await.unwrap();
+    let state = world.state(&host).await;
+    assert!(state.is_available(), "nobody else would ever give it back: {:?}", state.phase);
+    assert!(state.released.contains(&saga("p")), "the saga never gets it again");
+}
+
+#[test]
+fn a_host_that_has_called_back_is_not_booted_again() {
+    let world = world();
+    let command = DeployImage {
+        saga: saga("p"),
+        step: step("p/deploy-image/1"),
+        host: HostId::new("h-1").unwrap(),
+        image: Image::new("web").unwrap(),
+    };
+    let phase = HostPhase::Deploying { step: command.step.clone() };
+    let deploying = HostState { phase, ..HostState::default() };
+    assert_eq!(world.deploy_host.is_wanted(&command, &deploying), Wanted::Yes);
+    let booted = HostState { booted_step: Some(command.step.clone()), ..deploying };
+    assert_eq!(world.deploy_host.is_wanted(&command, &booted), Wanted::No);
+}
+
+#[tokio::test]
+async fn the_image_is_taken_out_of_a_host_that_has_called_back() {
+    let world = world();
+    let host = world.available_host("h-1", "cpu").await;
+    let (state, step) = (world.state(&host).await, step("p/deploy-image/1"));
+    world.deploy_host.boot(&host, &state, &step, &Image::new("web").unwrap()).await.unwrap();
+    let bmc = world.bmcs.bmc("https://10.0.0.7/redfish/v1/Systems/h-1");
+    assert!(bmc.state().image.is_some());
+    let command = FinishDeploy { saga: saga("p"), step, host };
+    Step::<FinishDeploy>::perform(&world.deploy_host, &command, &state, Fence(1)).await.unwrap();
+    assert_eq!(bmc.state().image, None, "a host that boots from it once more would be installed once more");
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use hostler_core::mutants;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -33,7 +34,7 @@ impl Handler for MonitorHost {
         match message.command()? {
             MonitorCommand::RegisterMonitoring(command) => {
                 let host = self.worker.run(self, &cause, &command).await?;
-                if host.is_some_and(|host| is_serving(&host)) {
+                if host.is_some_and(|host| is_serving(&host)) || mutants::on("monitor-host.forgets-nobody") {
                     return Ok(());
                 }
                 let cause = cause.part("forgotten").map_err(Failure::invalid)?;
@@ -57,7 +58,8 @@ impl Step<RegisterMonitoring> for MonitorHost {
     /// A host is registered only while its saga brings it into service: an order that came late must not have monitoring
     /// watch a host that is being wiped.
     fn is_wanted(&self, command: &RegisterMonitoring, host: &HostState) -> Wanted<HostInput> {
-        Wanted::when(is_serving(host) && host.is_held_by(&command.saga))
+        let is_ours = is_serving(host) && host.is_held_by(&command.saga);
+        Wanted::when(is_ours || mutants::on("monitor-host.registers-late"))
     }
 
     async fn perform(
@@ -69,6 +71,9 @@ impl Step<RegisterMonitoring> for MonitorHost {
         let labels = host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default();
         let (id, role) = (command.host.to_string(), command.role.to_string());
         self.monitoring.register(&RegisterHost { host: id.clone(), role, labels }).await?;
+        if mutants::on("monitor-host.looks-at-no-sample") {
+            return Ok(());
+        }
         match self.monitoring.first_sample(&id).await?.healthy {
             true => Ok(()),
             false => Err(StepError::transient(

@@ -3,18 +3,22 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
 use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
 };
-use hostler_domain::{HostDecider, HostFacts, HostInput, HostState};
-use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, RegisterHost};
+use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
+use hostler_drivers::{
+    ControlState, Deregistered, DriverError, FirstSample, Monitoring, PlainMonitoring, RegisterHost,
+    Registered,
+};
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Image, MonitorCommand, PoolId, Role, Sku, StepId};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
-use hostler_runtime::effects::steps::{Step, StepError, StepWorker};
+use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Wanted};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Clock;
 use hostler_runtime::state::shell::{Cause, Shell};
@@ -213,4 +217,52 @@ fn the_host_hears_whether_a_failed_step_may_have_done_something() {
         let Some(HostInput::FailStep { failure, .. }) = told else { panic!("{told:?}") };
         assert_eq!(failure.uncertain, error.uncertain);
     }
+}
+
+#[test]
+fn an_order_that_comes_late_registers_no_host() {
+    let MonitorCommand::RegisterMonitoring(command) = register("p", "p/register/1") else { panic!() };
+    let serving = HostState {
+        phase: HostPhase::RegisteringMonitoring,
+        reservation: Some(saga("p")),
+        ..HostState::default()
+    };
+    let is_wanted = |host: &HostState| {
+        Step::<RegisterMonitoring>::is_wanted(&world().monitor_host, &command, host) == Wanted::Yes
+    };
+    assert!(is_wanted(&serving));
+    for late in [
+        HostState { undone: true, ..serving.clone() },
+        HostState { reservation: Some(saga("q")), ..serving.clone() },
+        HostState { phase: HostPhase::Deploying { step: step("p/d/2") }, ..serving.clone() },
+        HostState { phase: HostPhase::Draining, ..serving.clone() },
+    ] {
+        assert!(!is_wanted(&late), "{:?}", late.phase);
+    }
+}
+
+/// Monitoring that never sees a host well.
+struct Unwell;
+
+#[async_trait]
+impl Monitoring for Unwell {
+    async fn register(&self, _: &RegisterHost) -> Result<Registered, DriverError> {
+        Ok(Registered { changed: true })
+    }
+
+    async fn first_sample(&self, _: &str) -> Result<FirstSample, DriverError> {
+        Ok(FirstSample { healthy: false, observed_at: TestClock::default().now() })
+    }
+
+    async fn deregister(&self, _: &str) -> Result<Deregistered, DriverError> {
+        Ok(Deregistered { changed: true })
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_first_sample_is_not_healthy_is_not_in_service() {
+    let mut world = world();
+    world.configured().await;
+    world.monitor_host.monitoring = Arc::new(Unwell);
+    assert_eq!(world.handle(register("p", "p/m")).await, ["host.step-failed"]);
 }

@@ -10,6 +10,7 @@
 
 mod bugs;
 mod figures;
+mod mutants;
 mod seeds;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the journeys use other parts of it")]

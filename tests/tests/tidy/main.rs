@@ -12,6 +12,7 @@ mod documents;
 mod functions;
 mod loops;
 mod manifests;
+mod mutants;
 mod policies;
 mod promises;
 mod queues;

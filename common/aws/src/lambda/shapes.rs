@@ -4,6 +4,7 @@
 //! that answered it as if nothing had been in it would lose what was, in silence.
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use hostler_core::mutants;
 use hostler_runtime::messages::batch::Records;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -92,12 +93,12 @@ pub(super) fn tick(event: &RawValue) -> Result<(), WrongShape> {
 }
 
 fn read_batch(event: &RawValue) -> Option<Records> {
-    let of_queue = |batch: &Records| {
-        batch
-            .records
-            .iter()
-            .all(|record| record.event_source.as_deref() == Some(OF_QUEUE) && !record.message_id.is_empty())
-    };
+    let of_queue =
+        |batch: &Records| {
+            batch.records.iter().all(|record| {
+                record.event_source.as_deref() == Some(OF_QUEUE) && !record.message_id.is_empty()
+            }) || mutants::on("shapes.any-records-are-a-batch")
+        };
     read::<Records>(event).filter(of_queue)
 }
 

@@ -1,5 +1,6 @@
 //! The way back: running steps are stopped or awaited, and what was done is undone from the end.
 
+use crate::mutants;
 use serde_json::Value;
 
 use super::command::{AnswerChild, Parent};
@@ -36,6 +37,7 @@ impl<D: SagaDefinition> Draft<D> {
                 (Waiting::Answer, StepKind::Ask | StepKind::Callback { .. }, on_cancel) => {
                     self.send_stop(&work, &attempt.id)?;
                     match on_cancel {
+                        OnCancel::Await if mutants::on("saga.awaits-nobody") => false,
                         OnCancel::Await => continue,
                         OnCancel::Stop => true,
                     }
@@ -54,7 +56,13 @@ impl<D: SagaDefinition> Draft<D> {
     /// Runs the next compensation, or ends. A step without one leaves nothing to undo. A compensation that several
     /// steps share runs in the place of the first of them, after everything that was built on it is undone.
     pub(super) fn compensate_next(&mut self, reason: &str) -> Done {
-        let effects: Vec<_> = self.state.effects.iter().filter_map(|name| self.plan.step(name)).collect();
+        let mut effects: Vec<_> = self.state.effects.iter().filter_map(|name| self.plan.step(name)).collect();
+        if mutants::on("saga.undoes-forwards") {
+            effects.reverse();
+        }
+        if mutants::on("saga.leaves-the-first-step") && !effects.is_empty() {
+            effects.remove(0);
+        }
         let next = effects.iter().enumerate().rev().find(|(place, step)| {
             let name = step.undone_by_name();
             name.is_some() && !effects.iter().take(*place).any(|earlier| earlier.undone_by_name() == name)

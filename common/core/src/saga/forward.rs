@@ -1,5 +1,6 @@
 //! The way forward: starting, answers, deadlines, retries, and the next stage.
 
+use crate::mutants;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -233,7 +234,10 @@ impl<D: SagaDefinition> Draft<D> {
     /// More time for an attempt whose dependency is away: a new deadline, counted from when it is looked at again. The queue
     /// limits how long its message waits.
     fn deferred(&mut self, work: &Work<D::Step>, attempt: &Attempt, until: Timestamp, reason: &str) {
-        let deadline_at = Self::after(until.max(self.now), work.policy().deadline_seconds);
+        let deadline_at = match mutants::on("saga.deferral-keeps-the-deadline") {
+            true => attempt.deadline_at,
+            false => Self::after(until.max(self.now), work.policy().deadline_seconds),
+        };
         let deferrals = attempt.deferrals.saturating_add(1);
         self.record(SagaEvent::StepDeferred {
             step: work.name(),
@@ -302,6 +306,9 @@ impl<D: SagaDefinition> Draft<D> {
         let Some((step, attempt, due)) = found else { return Ok(()) };
         let (Some(work), attempt) = (self.work(step), attempt.clone()) else { return Ok(()) };
         let seconds = work.policy().deadline_seconds;
+        if mutants::on("saga.ignores-deadlines") && matches!(due, Due::Missed(_)) {
+            return Ok(());
+        }
         let (wait, reason) = match due {
             Due::Retry => return self.begin(&work),
             Due::Missed(Wait::Answer) => (Wait::Answer, format!("no answer within {seconds} s")),
@@ -352,7 +359,7 @@ impl<D: SagaDefinition> Draft<D> {
             attempt: attempt.attempt,
             category,
             reason: reason.clone(),
-            uncertain: failed.uncertain,
+            uncertain: failed.uncertain && !mutants::on("saga.believes-that-nothing-was-done"),
             retry_at,
         });
         match (retry_at, retry_after, attempt.direction) {
@@ -377,6 +384,10 @@ impl<D: SagaDefinition> Draft<D> {
                 Ok(())
             }
             (None, _, Direction::Forward) => {
+                if mutants::on("saga.stuck-instead-of-turning-back") {
+                    self.stuck(work, attempt, &reason, category);
+                    return Ok(());
+                }
                 let reason = format!("{step} failed: {reason}");
                 self.compensate(&reason, Some(category), None, None)
             }
@@ -387,13 +398,17 @@ impl<D: SagaDefinition> Draft<D> {
     fn retry_after(&self, work: &Work<D::Step>, attempt: &Attempt, again: bool) -> Option<u32> {
         let policy = work.policy();
         let tried = self.tried(work, attempt);
-        let wanted = attempt.direction == Direction::Back || self.state.goes_forward();
+        let wanted = attempt.direction == Direction::Back
+            || self.state.goes_forward()
+            || mutants::on("saga.retries-after-turning-back");
         (again && wanted && tried < policy.attempts).then(|| policy.delay_seconds(tried))
     }
 
     /// Which attempt it is, counted from the start or from the last time that an operator had it tried again.
     fn tried(&self, work: &Work<D::Step>, attempt: &Attempt) -> u32 {
-        attempt.attempt.saturating_sub(self.state.tries(&work.name()).forgiven)
+        let tried = attempt.attempt.saturating_sub(self.state.tries(&work.name()).forgiven);
+        let deferrals = if mutants::on("saga.deferral-uses-an-attempt") { attempt.deferrals } else { 0 };
+        if mutants::on("saga.counts-no-attempts") { 1 } else { tried + deferrals }
     }
 
     /// The advice comes first, so that a long reason cannot cut it off.

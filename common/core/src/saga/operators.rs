@@ -1,5 +1,6 @@
 //! What operators may do, always with their name and a reason.
 
+use crate::mutants;
 use serde_json::Value;
 
 use super::definition::{SagaDefinition, child_of};
@@ -54,7 +55,10 @@ impl<D: SagaDefinition> Draft<D> {
                 return Err(SagaRefusal::NotRunning { status: self.state.status.name() });
             }
         }
-        if let Some(step) = self.pivot_passed() {
+        if mutants::on("saga.ignores-cancels") {
+            return Ok(());
+        }
+        if let Some(step) = self.pivot_passed().filter(|_| !mutants::on("saga.turns-back-past-its-pivot")) {
             return Err(SagaRefusal::PastPivot { step });
         }
         self.compensate(&format!("cancelled by {}: {reason}", actor.0), None, Some(actor), None)

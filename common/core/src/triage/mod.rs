@@ -12,6 +12,7 @@ mod operate;
 mod policy;
 mod state;
 
+use crate::mutants;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -278,6 +279,7 @@ fn classify(
     let category = if failed.redriven > 1 { Category::Unknown } else { failed.category };
     let retry = failed.retries + 1;
     if category == Category::Transient
+        && !mutants::on("triage.retries-nothing")
         && failed.dead_letter.resendable
         && failed.dead_letter.kept.is_none()
         && let Some(at) = policy::retry_at(retry, failed.first_at, now, random)
@@ -334,7 +336,8 @@ fn fired(state: &FailureState, name: &str, now: Timestamp) -> FailureDecision {
     }
     let failure = failed.id.clone();
     let category = failed.category;
-    if failed.status == FailureStatus::Resent && is("unheard", failed.resends) {
+    let is_unheard = failed.status == FailureStatus::Resent && is("unheard", failed.resends);
+    if is_unheard && !mutants::on("triage.waits-for-lost-copies") {
         let deadline_at = now.saturating_add(allowed(category)).unwrap_or(Timestamp::MAX);
         let reason = "its last copy gave no sign for a day: see whether its function runs; if it does, the copy is lost".to_owned();
         let event = FailureEvent::Quarantined { failure, category, escalated: false, deadline_at, reason };

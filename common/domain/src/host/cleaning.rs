@@ -1,5 +1,6 @@
 //! Cleaning: the only way into the pool. What cannot be cleaned is quarantined, never returned.
 
+use hostler_core::mutants;
 use hostler_core::{Decision, SetTimer};
 use hostler_events::commands::CleanHost;
 use hostler_events::host::{CleaningFailed, CleaningStarted, HostCleaned, HostQuarantined};
@@ -38,7 +39,9 @@ pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
     let cleaned =
         HostCleaned { host: known.host(), step: step.clone(), saga: known.state.reservation.clone() };
     let mut decision = Decision::events([HostEvent::Cleaned(cleaned)]);
-    decision.commands.extend(known.returned(false));
+    if !mutants::on("host.saga-hears-nothing-of-cleaning") {
+        decision.commands.extend(known.returned(false));
+    }
     decision
 }
 
@@ -63,7 +66,7 @@ pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome
         attempt: *attempt,
         reason: clip(reason),
     })]);
-    if *attempt >= policy.attempts {
+    if *attempt >= policy.attempts && !mutants::on("host.cleaned-without-end") {
         let mut decision = decision.event(HostEvent::Quarantined(HostQuarantined {
             host: known.host(),
             saga: known.state.reservation.clone(),

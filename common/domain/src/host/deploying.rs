@@ -1,6 +1,7 @@
 //! Booting a host from its image, and what goes wrong in a saga's steps.
 
 use hostler_core::Decision;
+use hostler_core::mutants;
 use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
 use hostler_events::host::{DeployStarted, PowerState, PowerStateChanged, StepDeferred, StepFailed};
 use hostler_events::{HostEvent, Image, StepId};
@@ -18,7 +19,7 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId, image: &Ima
     if known.state.deploy_steps.contains(step) {
         return Ok(Decision::nothing());
     }
-    if known.state.undone {
+    if known.state.undone && !mutants::on("host.deployed-after-its-undoing") {
         return Err(HostRefusal::Undone { host: known.host(), saga: saga.clone() });
     }
     if !known.state.phase.allows(Move::Deploy) {

@@ -4,6 +4,7 @@
 //! BMC, and the timers that end the wait for a BMC that does not answer. A saga drives its own steps on the host; here their
 //! outcomes are recorded, each under the step that asked.
 
+use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
@@ -355,6 +356,8 @@ impl<'a> Known<'a> {
 /// host may be called `retry:h-1`.
 fn timer(known: Known<'_>, name: &str) -> HostOutcome {
     let Some(current) = known.state.phase.step().map(StepId::as_str) else { return Ok(Decision::nothing()) };
+    let name =
+        if mutants::on("host.takes-timer-names-apart") { name.trim_start_matches("retry:") } else { name };
     let retry = name != current;
     if retry && name.strip_prefix("retry:") != Some(current) {
         return Ok(Decision::nothing());

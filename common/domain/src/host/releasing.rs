@@ -2,6 +2,7 @@
 
 use hostler_core::Decision;
 use hostler_core::failure::clip;
+use hostler_core::mutants;
 use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef, StartSaga};
 use hostler_events::host::{HostRetired, ReleaseRequested};
 use hostler_events::{HostEvent, ProvisioningPolicy};
@@ -42,7 +43,9 @@ pub(super) fn give_back(
 /// A host that is given back to be retired goes out of use by the commit that says that it is clean.
 pub(super) fn retired_when_clean(known: Known<'_>, decision: HostDecision) -> HostDecision {
     match &known.state.release {
-        Some(release) if release.retire && !decision.events.is_empty() => {
+        Some(release)
+            if release.retire && !decision.events.is_empty() && !mutants::on("host.never-retired") =>
+        {
             let (host, reason) = (known.host(), release.reason.clone());
             decision.event(HostEvent::Retired(HostRetired { host, reason }))
         }

@@ -1,6 +1,7 @@
 //! Holding a host for a saga, and giving it back.
 
 use hostler_core::Decision;
+use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{HostReleased, HostReserved};
 use hostler_events::{HostEvent, StepId};
@@ -28,10 +29,11 @@ pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOu
         let answered = known.state.reserved_step.as_ref() == Some(step);
         return if can_be_reserved && !answered { reserved() } else { Ok(Decision::nothing()) };
     }
-    if !can_be_reserved || known.state.reservation.is_some() {
+    let is_free = can_be_reserved && known.state.reservation.is_none();
+    if !is_free && !mutants::on("host.given-twice") {
         return Err(HostRefusal::NotAvailable { host: known.host(), phase: known.phase() });
     }
-    if known.state.released.contains(saga) {
+    if known.state.released.contains(saga) && !mutants::on("host.given-to-who-gave-it-back") {
         return Err(HostRefusal::AlreadyReleased { host: known.host(), saga: saga.clone() });
     }
     reserved()
@@ -49,6 +51,9 @@ pub(super) fn release(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOu
     };
     if !known.state.is_held_by(saga) {
         return if known.state.released.contains(saga) { Ok(Decision::nothing()) } else { released() };
+    }
+    if mutants::on("host.release-is-forgotten") {
+        return Ok(Decision::nothing());
     }
     if known.state.phase.allows(Move::Release) {
         return released();

@@ -1,6 +1,7 @@
 //! Undoing a deployment, as a saga's compensation. In every phase of the host the saga gets an answer in the end.
 
 use hostler_core::Decision;
+use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{HostCleaned, HostQuarantined, HostReleased, HostUndeployed, UndeployStarted};
 use hostler_events::{HostEvent, StepId};
@@ -33,7 +34,8 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDeci
         // The end of the cleaning answers.
         return Decision::nothing();
     }
-    if held && state.phase.allows(Move::ConfirmReturn) {
+    let is_clean = state.phase.allows(Move::ConfirmReturn) || mutants::on("host.dirty-goes-back");
+    if held && is_clean {
         return answer(HostEvent::Cleaned(HostCleaned { host, step, saga: Some(saga) }), false);
     }
     if held && state.phase.allows(Move::Undeploy) {

@@ -3,6 +3,7 @@
 //! The choice is recorded before it is acted on, and only one choice stands at a time, so that a crash between
 //! the two cannot hold a second host. Once closed, no host is chosen any more.
 
+use hostler_core::mutants;
 use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::provisioning::{
@@ -218,12 +219,12 @@ fn choose(
     host: &HostId,
 ) -> Result<ReservationDecision, ReservationRefusal> {
     let (saga, host) = (saga.clone(), host.clone());
-    if state.closed {
+    if state.closed && !mutants::on("reservation.chooses-once-closed") {
         return Err(ReservationRefusal::Closed { saga, host });
     }
     match &state.chosen {
         Some(chosen) if *chosen == host && state.step.as_ref() == Some(step) => Ok(Decision::nothing()),
-        Some(chosen) if *chosen != host => {
+        Some(chosen) if *chosen != host && !mutants::on("reservation.chooses-two") => {
             let chosen = chosen.clone();
             Err(ReservationRefusal::AlreadyChosen { saga, chosen, host })
         }

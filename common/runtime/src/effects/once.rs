@@ -5,6 +5,7 @@
 //! A worker that dies leaves a lease that runs out with its invocation. A worker that comes back too late cannot
 //! overwrite what a newer one has recorded, and hands devices that can tell a [`Fence`] that is older than the newer one's.
 
+use hostler_core::mutants;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,8 +142,10 @@ impl Once {
         let claim = self.claim_of(key, payload)?;
         match self.leases.claim(&claim).await.map_err(NotTried::Port)? {
             Claimed::Ours | Claimed::Next => {}
+            Claimed::Busy { .. } if mutants::on("once.takes-a-live-lease") => {}
             Claimed::Busy { payload_hash, .. } | Claimed::Done { payload_hash, .. }
-                if payload_hash.as_ref().is_some_and(|hash| *hash != claim.payload_hash) =>
+                if payload_hash.as_ref().is_some_and(|hash| *hash != claim.payload_hash)
+                    && !mutants::on("once.takes-any-payload") =>
             {
                 return Err(NotTried::PayloadMismatch { key: key.to_owned() }.into());
             }
@@ -177,14 +180,23 @@ impl Once {
             payload_hash: payload_hash(payload),
             owner: self.ids.next(),
             now,
-            lease_until: now.saturating_add(lease.saturating_add(SKEW)).unwrap_or(Timestamp::MAX),
-            expires_at: now.saturating_add(KEPT).unwrap_or(Timestamp::MAX),
+            lease_until: match mutants::on("once.lease-ends-at-once") {
+                true => now,
+                false => now.saturating_add(lease.saturating_add(SKEW)).unwrap_or(Timestamp::MAX),
+            },
+            expires_at: match mutants::on("once.forgets-within-the-hour") {
+                true => now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX),
+                false => now.saturating_add(KEPT).unwrap_or(Timestamp::MAX),
+            },
             settled_by: None,
             settled: Vec::new(),
         })
     }
 
     async fn record(&self, claim: &Claim, result: &impl Serialize) {
+        if mutants::on("once.records-nothing") {
+            return;
+        }
         let key = claim.key.as_str();
         let result = match serde_json::to_string(result) {
             Ok(result) => result,
@@ -203,6 +215,9 @@ impl Once {
     }
 
     pub(crate) async fn give_back(&self, claim: &Claim) {
+        if mutants::on("once.keeps-the-lease") {
+            return;
+        }
         if let Err(error) = self.leases.release(claim).await {
             tracing::warn!(key = claim.key, error = %error, "the lease was not given back, and runs out by itself");
         }
@@ -269,7 +284,7 @@ fn python_float(float: f64, out: &mut String) {
     let shortest = format!("{float:e}");
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..16).contains(&exponent) {
+    if (-4..16).contains(&exponent) || mutants::on("once.hashes-floats-without-exponent") {
         let fixed = float.to_string();
         out.push_str(&fixed);
         out.push_str(if fixed.contains('.') { "" } else { ".0" });
@@ -282,7 +297,7 @@ fn python_float(float: f64, out: &mut String) {
 fn python_text(text: &str, out: &mut String) {
     let quoted = Value::from(text).to_string();
     for c in quoted.chars() {
-        if c.is_ascii() && c != '\u{7f}' {
+        if c.is_ascii() && (c != '\u{7f}' || mutants::on("once.hashes-delete-as-it-is")) {
             out.push(c);
             continue;
         }

@@ -4,6 +4,7 @@
 //! lease is over. So a piece of work costs one write beside its commit: the claim. When the worker dies between the effect
 //! and the commit, the effect is done again once the lease ran out; so it would be between an effect and any other record.
 
+use hostler_core::mutants;
 use hostler_core::{Decider, Failure, StreamId};
 use serde_json::Value;
 
@@ -65,7 +66,8 @@ impl Once {
         let mut fold = shell.load::<D>(lease.stream).await?;
         let mut looked_again = false;
         let (claim, is_next) = loop {
-            if shell.committed(lease.stream, &fold, lease.recorded_by).await?.is_some() {
+            let before = shell.committed(lease.stream, &fold, lease.recorded_by).await?;
+            if before.is_some() && !mutants::on("lease.does-it-again") {
                 tracing::info!(stream = %lease.stream, "done before");
                 return Ok(());
             }
@@ -78,6 +80,7 @@ impl Once {
             match self.leases.claim(&claim).await.map_err(NotTried::Port)? {
                 Claimed::Ours => break (claim, false),
                 Claimed::Next => break (claim, true),
+                Claimed::Busy { .. } if mutants::on("lease.shared-by-two") => break (claim, true),
                 // It may have been settled since the stream was read.
                 Claimed::Busy { settled_by: Some(cause), until, .. } if !looked_again => {
                     looked_again = true;
@@ -91,7 +94,7 @@ impl Once {
             }
         };
         let done = async {
-            if !is_next {
+            if !is_next && !mutants::on("lease.works-on-what-was-read-before") {
                 // Whoever had the lease before may have written since the stream was read, by a cause that nobody knows.
                 fold = shell.load::<D>(lease.stream).await?;
                 if shell.committed(lease.stream, &fold, lease.recorded_by).await?.is_some() {

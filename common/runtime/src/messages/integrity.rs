@@ -7,6 +7,7 @@
 //! the queues' retention is over (14 days at most), take the old one away. To turn it on in a running deployment, sign
 //! first, and require signatures once nothing unsigned is on its way any more.
 
+use hostler_core::mutants;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -242,12 +243,13 @@ impl Integrity {
             Err(why) => return Some(why),
         };
         let text = message.data().map_or("", Data::text);
-        if matches(key, message, text, &said) {
+        if matches(key, message, text, &said) || mutants::on("signatures.any-will-do") {
             return None;
         }
         // What carries a message may spell its JSON in another way: with spaces, escapes, or in another order.
         match message.data().map(Data::canonical) {
             Some(Ok(data)) if matches(key, message, data.text(), &said) => return None,
+            Some(Err(_)) if mutants::on("signatures.fail-open") => return None,
             Some(Err(error)) => return Some(format!("its signature cannot be checked: {error}")),
             Some(Ok(_)) | None => {}
         }

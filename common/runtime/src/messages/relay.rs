@@ -5,6 +5,7 @@
 //! triage sends it on. A record that can never be published goes there as well. The stream delivers a batch again only when the
 //! failure queue does not answer either, so that nothing that was taken is published, and billed, again for one broken target.
 
+use hostler_core::mutants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,6 +210,9 @@ impl Relay {
             parked.extend(left.parked);
         }
         done.parked = parked.len();
+        if mutants::on("relay.broken-target-fails-the-batch") && !parked.is_empty() {
+            return Err(Failure::retryable("mutant"));
+        }
         self.park(parked, &mut given_up).await?;
         self.give_up(records, &given_up).await?;
         done.failed = given_up.len();
@@ -333,7 +337,9 @@ impl Relay {
                 }
             }
         };
-        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), TARGET_TIME).limit(work).await;
+        let time =
+            if mutants::on("relay.waits-for-a-silent-target") { TARGET_TIME * 240 } else { TARGET_TIME };
+        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), time).limit(work).await;
         if in_time.is_ok() && pending.is_empty() {
             return left;
         }
@@ -359,6 +365,9 @@ impl Relay {
 
     /// Parks messages. The record of one that the failure queue refuses for good, such as for its size, is given up.
     async fn park(&self, parked: Vec<OfRecord<Outbound>>, given_up: &mut GivenUp) -> Result<(), Failure> {
+        if mutants::on("relay.parks-nothing") {
+            return Ok(());
+        }
         let (places, messages): (Vec<usize>, Vec<Outbound>) =
             parked.into_iter().map(|parked| (parked.record, parked.message)).unzip();
         for (place, result) in places.into_iter().zip(self.to_failure_queue(messages).await?) {
@@ -372,6 +381,7 @@ impl Relay {
     async fn give_up(&self, records: &[OutboxRecord], given_up: &GivenUp) -> Result<(), Failure> {
         let failed: Vec<Outbound> = given_up
             .iter()
+            .filter(|_| !mutants::on("relay.gives-up-in-silence"))
             .map(|(index, reason)| {
                 let record = &records[*index];
                 tracing::error!(
@@ -439,7 +449,8 @@ impl Relay {
         messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
     ) -> Result<(), serde_json::Error> {
         let Some(notices) = &self.change_notices else { return Ok(()) };
-        let wanted = notices.categories.contains(commit.stream.category());
+        let wanted =
+            notices.categories.contains(commit.stream.category()) && !mutants::on("relay.notifies-nobody");
         let Some(event) = commit.envelopes().last().filter(|_| wanted) else { return Ok(()) };
         let id = event.event_id.0;
         let body = serde_json::to_string(&self.integrity.signed(event))?;
@@ -489,11 +500,15 @@ fn sort_out<T>(
     given_up: &mut GivenUp,
 ) -> Option<EntryFailure> {
     let mut why = None;
-    let silent = || Err(EntryFailure::no_answer(target));
+    let silent = || match mutants::on("relay.silence-is-success") {
+        true => Ok(()),
+        false => Err(EntryFailure::no_answer(target)),
+    };
     let results = results.into_iter().chain(std::iter::repeat_with(silent));
     for (from, result) in sent.into_iter().zip(results) {
         match result {
             Ok(()) => {}
+            Err(_) if mutants::on("relay.believes-every-answer") => {}
             Err(error) if error.retryable => {
                 again.push(from);
                 why = Some(error);

@@ -4,6 +4,7 @@
 //! delay carries the rest: a timer is never early, and a wait of two days costs three calls. Where no schedule can be made, the
 //! timer hops on its queue, every 15 minutes, until one can or it is due.
 
+use hostler_core::mutants;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub fn delay_seconds(due_at: Timestamp, now: Timestamp) -> u16 {
 /// Whether a timer is due later than a queue can delay it.
 #[must_use]
 pub fn waits_long(due_at: Timestamp, now: Timestamp) -> bool {
-    due_at.duration_since(now) > SignedDuration::from_secs(i64::from(DELAY_SECONDS_MAX))
+    let queue_max = SignedDuration::from_secs(i64::from(DELAY_SECONDS_MAX));
+    due_at.duration_since(now) > queue_max && !mutants::on("timers.always-hop")
 }
 
 /// What became of a timer.
@@ -67,7 +69,10 @@ pub async fn fire(
     {
         return Ok(Fired::Scheduled);
     }
-    let (queue, fired) = if timer.due_at > now {
+    if mutants::on("timers.never-fire") {
+        return Ok(Fired::Delivered);
+    }
+    let (queue, fired) = if timer.due_at > now && !mutants::on("timers.fire-early") {
         (TIMERS_QUEUE, Fired::Hopped)
     } else {
         (timer.deliver_to.as_str(), Fired::Delivered)
@@ -137,7 +142,8 @@ async fn create(timer: &TimerFired, schedules: &dyn Schedules) -> Result<(), Ent
         code: "NotJson".to_owned(),
         message: error.to_string(),
     })?;
-    let at = timer.due_at.saturating_sub(SCHEDULE_EARLY).unwrap_or(Timestamp::MIN);
+    let early = if mutants::on("timers.schedules-end-late") { -SCHEDULE_EARLY } else { SCHEDULE_EARLY };
+    let at = timer.due_at.saturating_sub(early).unwrap_or(Timestamp::MIN);
     let created = schedules.create(&Schedule { name: timer.timer_id.to_string(), at, body }).await;
     if let Err(error) = &created {
         // Nothing is lost by that: it hops.

@@ -1,5 +1,6 @@
 //! Triage: records dead letters, sends copies back, keeps the view. [`hostler_core::triage`] decides what becomes of each.
 
+use hostler_core::mutants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +146,9 @@ impl Triage {
 
     /// Records a dead letter. `refused` says why its attributes were not believed, and taken off.
     async fn take(&self, origin: &str, record: &Record, refused: Option<String>) -> Result<(), Failure> {
+        if mutants::on("triage.forgets-dead-letters") {
+            return Ok(());
+        }
         let (failure, mut dead_letter) = self.read(origin, record);
         if let Some(target) = self.target(origin, record) {
             // Parked by the relay. As long as its target may come back it waits here, at the price of a receive. Recording each
@@ -153,6 +157,7 @@ impl Triage {
             let parked = Outbound { body: record.body.clone(), ..Outbound::default() };
             match self.send(target, parked).await {
                 Ok(()) => return Ok(()),
+                Err(_) if mutants::on("triage.drops-what-stays-parked") => return Ok(()),
                 Err(error @ Failure::Retryable { .. }) if tries(record) < PARKED_TRIES_MAX => {
                     return Err(error);
                 }
@@ -193,7 +198,9 @@ impl Triage {
             random,
         };
         let done = match self.tell(&failure, &cause, &input(dead_letter.clone())).await {
-            Err(ExecuteError::Store(StoreError::Refused(too_large))) => {
+            Err(ExecuteError::Store(StoreError::Refused(too_large)))
+                if !mutants::on("triage.large-poison-circles") =>
+            {
                 tracing::error!(%failure, bytes = record.body.len(), error = %too_large, failures_too_large = 1, "recorded by reference");
                 let dead_letter = by_reference(record, dead_letter);
                 // What else the message says of itself may be as large.
@@ -205,7 +212,10 @@ impl Triage {
         // Also when it comes again: nobody knows whether it was set aside the last time.
         let failed = done.fold.state.failed;
         match failed.and_then(|failed| failed.dead_letter.kept) {
-            Some(kept) if kept.sha256 == body_hash(&record.body) => {
+            Some(kept)
+                if kept.sha256 == body_hash(&record.body)
+                    && !mutants::on("triage.loses-the-body-of-large-poison") =>
+            {
                 self.set_aside(origin, &failure, record).await
             }
             _ => Ok(()),
@@ -314,7 +324,7 @@ impl Triage {
     async fn keep_order(&self, failure: &FailureId, state: &FailureState) -> Result<(), PortError> {
         let behind = state.failed.as_ref().is_some_and(|failed| failed.dead_letter.behind.is_some());
         let Some(key) = state.ordering_key.as_ref().filter(|_| !behind) else { return Ok(()) };
-        if state.is_settled() {
+        if state.is_settled() || mutants::on("triage.lets-go-too-soon") {
             self.ordering.release(key, failure).await
         } else {
             self.ordering.hold(key, failure).await
@@ -325,7 +335,8 @@ impl Triage {
     async fn resend(&self, failure: &FailureId, resend: u32, cause: Cause) -> Result<(), Failure> {
         let state = self.shell.load::<FailureDecider>(&stream(failure)).await?.state;
         let Some(failed) = state.failed else { return Ok(()) };
-        if failed.status != FailureStatus::Resent || failed.resends != resend {
+        let is_wanted = failed.status == FailureStatus::Resent && failed.resends == resend;
+        if !is_wanted && !mutants::on("triage.sends-late-copies") {
             tracing::info!(%failure, resend, "late or repeated: nothing to send");
             return Ok(());
         }
@@ -387,7 +398,7 @@ impl Handler for Triage {
     /// Nobody triages triage: while what it needs is away its own messages wait, and never use up their attempts.
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         match self.deal_with(message).await {
-            Err(Failure::Retryable { after, source }) => {
+            Err(Failure::Retryable { after, source }) if !mutants::on("triage.uses-up-its-attempts") => {
                 Err(Failure::Deferred { after: after.unwrap_or(PATIENCE), source })
             }
             done => done,

@@ -1,5 +1,6 @@
 //! HTTP as functions see it: a request taken apart, and an answer in JSON.
 
+use hostler_core::mutants;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,6 +42,9 @@ impl Request {
     /// # Errors
     /// The answer 401 where the gateway has verified nobody.
     pub fn verified_caller(&self) -> Result<&str, Response> {
+        if mutants::on("http.answers-strangers") {
+            return Ok(self.caller.as_deref().unwrap_or("stranger"));
+        }
         self.caller.as_deref().filter(|caller| !caller.is_empty()).ok_or_else(|| {
             let message = "the gateway has verified no caller: sign the request with AWS credentials (Signature Version 4), and see that the route has AuthorizationType AWS_IAM";
             Response::error(401, "no-caller", message)

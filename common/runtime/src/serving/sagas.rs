@@ -1,5 +1,6 @@
 //! Runs an application's sagas: each message is one reaction of one saga.
 
+use hostler_core::mutants;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -122,7 +123,9 @@ impl<D: SagaDefinition> RunsKind for Kind<D> {
                 Ok(())
             }
             // The message is not acknowledged: acknowledged, a timer would be lost, and the saga would wait for ever.
-            Err(ExecuteError::Refused(fault)) if fault.is_fault() => {
+            Err(ExecuteError::Refused(fault))
+                if fault.is_fault() && !mutants::on("saga.drops-what-it-cannot-decide") =>
+            {
                 tracing::error!(%stream, %fault, "saga cannot go on with this build");
                 Err(Failure::deferred(FAULT_WAIT, fault))
             }

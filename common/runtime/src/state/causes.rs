@@ -5,6 +5,7 @@
 //! after weeks. But no cause was committed before it existed ([`Cause::since`]). Where the list reaches back that far, it
 //! decides. Where it does not, the commits before it are looked through, newest first, until that moment.
 
+use hostler_core::mutants;
 use hostler_core::{Decider, StreamId, StreamVersion};
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,11 +41,17 @@ pub(crate) async fn look<D: Decider>(
     now: Timestamp,
     absent: StreamVersion,
 ) -> Result<Known, StoreError> {
+    if mutants::on("causes.forgotten") {
+        return Ok(Known::No);
+    }
     if let Some(version) = fold.seen(&cause.id) {
         return Ok(Known::Committed(version));
     }
     if let Some(version) = fold.payload_mismatch(&cause.id) {
         return Ok(Known::OtherContent(version));
+    }
+    if mutants::on("causes.not-looked-back") {
+        return Ok(Known::No);
     }
     let since = earliest(cause, now);
     let mut before = match fold.known_from() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hostler_core::failure::BoxError;
+use hostler_core::mutants;
 use hostler_core::{
     CausationId, Commit, ContractError, Data, Decider, Payload, SeenCause, Snapshot, StreamId, StreamVersion,
 };
@@ -187,7 +188,10 @@ impl<D: Decider> Fold<D> {
     pub fn snapshot(&self, now: Timestamp) -> Result<Snapshot, serde_json::Error> {
         Ok(Snapshot {
             state_version: D::STATE_VERSION,
-            state: Data::write(&self.state)?,
+            state: match mutants::on("snapshot.is-empty") {
+                true => Data::write(&D::State::default())?,
+                false => Data::write(&self.state)?,
+            },
             seen: self.seen[self.seen.len() - self.carried(now)..].to_vec(),
         })
     }
@@ -198,7 +202,7 @@ impl<D: Decider> Fold<D> {
         let (mut carried, mut bytes) = (0, 0);
         for seen in self.seen.iter().rev().take(CAUSES_MAX) {
             bytes += CAUSE_BYTES + seen.causation_id.as_str().len();
-            if bytes > CAUSES_BYTES_MAX {
+            if bytes > CAUSES_BYTES_MAX && !mutants::on("snapshot.causes-without-limit") {
                 break;
             }
             carried += 1;
@@ -248,6 +252,9 @@ async fn fold_loaded<D: Decider>(
         None if first.version == StreamVersion(1) => (Fold::default(), commits),
         // There is no snapshot near, or it has another form.
         None => {
+            if mutants::on("history.needs-a-snapshot") {
+                return Err(gap(stream, StreamVersion(1)).into());
+            }
             let from = start_before(store, stream, first.version).await?;
             return go_on(store, stream, from, |_| true).await;
         }

@@ -1,5 +1,6 @@
 //! The imperative shell: load, decide, append, and again when somebody was faster.
 
+use hostler_core::mutants;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,7 +262,7 @@ impl Shell {
         let mut absent = StreamVersion::EMPTY;
         while tries < CONFLICTS_MAX {
             let (fold, is_kept) = match kept.take() {
-                Some(fold) => (fold, true),
+                Some(fold) => (fold, !mutants::on("shell.believes-an-old-fold")),
                 None => (self.load::<D>(stream).await?, false),
             };
             let now = self.clock.now();
@@ -281,6 +282,12 @@ impl Shell {
                 Ok(_) | Err(_) => continue,
             };
             match self.commit(stream, cause, fold, decision, now).await {
+                Err(ExecuteError::Store(StoreError::Conflict { .. }))
+                    if mutants::on("shell.conflict-is-success") =>
+                {
+                    let fold = self.load(stream).await?;
+                    return Ok(Executed { outcome: Outcome::Committed, fold, events: Vec::new() });
+                }
                 Err(ExecuteError::Store(StoreError::Conflict { .. })) => self.pause(tries).await,
                 done => return done,
             }
@@ -319,7 +326,7 @@ impl Shell {
             causation_id: cause.id.clone(),
             correlation_id: cause.correlation_id,
             trace_context: cause.trace_context.clone(),
-            hops: cause.hops.saturating_add(1),
+            hops: cause.hops.saturating_add(u16::from(!mutants::on("shell.counts-no-hops"))),
             actor: cause.actor.clone(),
             source: self.source.clone(),
             recorded_at: now,
@@ -340,6 +347,7 @@ impl Shell {
             // commit tries again. What is to be recorded is checked by the store as ever.
             match commit.check_size() {
                 Ok(()) => fold.snapshot_version = commit.version,
+                Err(_) if mutants::on("snapshot.stops-its-stream") => {}
                 Err(too_large) => {
                     without_snapshot(stream, state_bytes, &too_large);
                     commit.snapshot = None;

@@ -19,6 +19,7 @@ mod long_streams;
 mod once;
 mod relay;
 mod replay;
+mod sagas;
 mod shell;
 mod shell_limits;
 mod steps;

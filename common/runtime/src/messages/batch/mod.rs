@@ -4,6 +4,7 @@ mod layer;
 mod layers;
 mod record;
 
+use hostler_core::mutants;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,7 +138,7 @@ impl Batch {
     /// taken it. Once a function has, and dies, nobody else sees the batch for all that time. Where that is long, the batch is
     /// hidden for as long as this invocation can live, and no longer.
     async fn hide_no_longer_than(&self, remaining: Duration, records: &[Record]) {
-        if remaining <= SHORT_INVOCATION {
+        if remaining <= SHORT_INVOCATION || mutants::on("batch.stays-hidden") {
             return;
         }
         let seconds =
@@ -157,6 +158,10 @@ impl Batch {
             };
             match handled {
                 Ok(Disposition::Done) => {}
+                Ok(Disposition::ComesAgain) if mutants::on("batch.acknowledges-failures") => {}
+                Ok(Disposition::ComesAgain) if mutants::on("batch.overtakes-in-a-group") => {
+                    return std::iter::once(taken.record.message_id).collect();
+                }
                 Ok(Disposition::ComesAgain) | Err(_) => {
                     let rest = std::iter::once(taken).chain(records);
                     return rest.map(|taken| taken.record.message_id).collect();

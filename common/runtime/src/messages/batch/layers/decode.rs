@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostler_core::envelope::HOPS_MAX;
+use hostler_core::mutants;
 use hostler_core::{Category, Failure};
 
 use crate::messages::batch::layer::{Delivery, Handled, Layer, Next};
@@ -12,7 +13,7 @@ pub(super) struct Decode;
 impl Layer for Decode {
     async fn handle<'a>(&'a self, delivery: &'a Delivery<'a>, next: Next<'a>) -> Handled {
         let message = delivery.message()?;
-        if message.hops() > HOPS_MAX {
+        if message.hops() > HOPS_MAX && !mutants::on("batch.hops-without-limit") {
             let reason = format!(
                 "the causal chain is {} hops long, and the limit is {HOPS_MAX}: this looks like a loop of events; find its two ends by the correlation id {}",
                 message.hops(),

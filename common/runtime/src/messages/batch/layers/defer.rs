@@ -5,6 +5,7 @@
 //! ever, and how often the message was tried: what fails and waits in turn is given up like what only fails. Where order is
 //! kept, later messages of its key wait behind it.
 
+use hostler_core::mutants;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Defer {
         let record = delivery.record;
         let since = self.waiting_since(record);
         let waited = self.clock.now().duration_since(since);
-        if waited > DEFERRAL_MAX {
+        if waited > DEFERRAL_MAX && !mutants::on("batch.waits-for-ever") {
             let reason =
                 format!("waited {} minutes and still could not be tried: {reason}", waited.as_mins());
             return Err(Failure::terminal(Category::Transient, reason));
@@ -83,7 +84,7 @@ fn copy(record: &Record, since: Timestamp, delay_seconds: u16) -> Outbound {
     attributes.insert(ORIGINAL.to_owned(), identity(record).unwrap_or_default().to_owned());
     // This time it only waited.
     let tried = tries(record).saturating_sub(1);
-    if tried > 0 {
+    if tried > 0 && !mutants::on("batch.forgets-tries") {
         attributes.insert(TRIED.to_owned(), tried.to_string());
     }
     attributes.retain(|_, text| !text.is_empty());

@@ -12,6 +12,7 @@ mod time_out;
 mod trace;
 mod verify;
 
+use hostler_core::mutants;
 use std::sync::Arc;
 
 use hostler_core::triage::FailureId;
@@ -53,7 +54,9 @@ async fn hold(ordering: Option<&OrderingKeys>, delivery: &Delivery<'_>) -> Resul
         return Ok(());
     };
     ordering.hold(key, &failure).await?;
-    delivery.invocation.held.note(key, failure);
+    if !mutants::on("batch.forgets-what-it-holds") {
+        delivery.invocation.held.note(key, failure);
+    }
     Ok(())
 }
 

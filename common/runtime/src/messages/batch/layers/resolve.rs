@@ -1,5 +1,6 @@
 //! Tells triage that a message which once failed was handled.
 
+use hostler_core::mutants;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -83,7 +84,9 @@ impl Layer for Resolve {
     async fn handle<'a>(&'a self, delivery: &'a Delivery<'a>, next: Next<'a>) -> Handled {
         let handled = next.run(delivery).await?;
         match (handled, resolved(delivery)) {
-            (Disposition::Done, Some(failure)) => self.tell_triage(delivery, failure).await,
+            (Disposition::Done, Some(failure)) if !mutants::on("batch.resolves-nothing") => {
+                self.tell_triage(delivery, failure).await
+            }
             (handled, _) => Ok(handled),
         }
     }

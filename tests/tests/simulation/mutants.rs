@@ -1,0 +1,23 @@
+//! Mutants of the product: the seeds that must notice the one that is switched on.
+
+use hostler_testkit::seeds;
+
+use crate::seeds::run_with;
+use crate::site::{Chaos, ChaosRates};
+
+/// The seeds that a mutant has to show itself.
+const SEEDS: std::ops::Range<u64> = 1..41;
+
+/// Without a mutant they are quiet. The test of mutants runs this with one switched on, and has it fail.
+#[test]
+fn the_seeds_that_look_for_mutants_are_quiet_without_one() {
+    let rates = ChaosRates { dependency: 3_500, give_way: 3_000, stall: 150, ..ChaosRates::EVERYTHING };
+    for seed in SEEDS {
+        let run = || {
+            run_with(Chaos { rates, ..Chaos::seeded(seed) }, |site| site.plan(seed, (8, 6, 2), 80));
+        };
+        if let Some(why) = seeds::notices(run) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+}
