@@ -307,7 +307,7 @@ impl Relay {
         };
         let time =
             if mutants::on("relay.waits-for-a-silent-target") { TARGET_TIME * 240 } else { TARGET_TIME };
-        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), time).limit(work).await;
+        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), TARGET_TIME).limit(work).await;
         if in_time.is_ok() && pending.is_empty() {
             return left;
         }
