@@ -124,7 +124,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     by_seeds("relay.notifies-nobody", "views never hear of a change"),
     by_seeds("relay.parks-nothing", "what a target does not take is dropped"),
     mutant("relay.silence-is-success", "an entry without an answer is taken for published", PROMISES, "relay::an_entry_without_an_answer_is_not_taken_for_published"),
-    mutant("relay.waits-for-a-silent-target", "a queue that never answers holds back the shard", PROMISES, "relay::a_queue_that_never_answers_is_given_up_in_time_and_nobody_waits_for_it"),
     mutant("reservation.chooses-once-closed", "a saga that gives back what it holds is given another host", DOMAIN, "reservation::tests::after_the_close_nothing_is_chosen_lost_or_failed"),
     mutant("reservation.chooses-two", "one saga holds two hosts", DOMAIN, "reservation::tests::a_second_host_is_not_chosen_while_the_first_may_be_held"),
     mutant("saga.awaits-nobody", "a running step is taken for not done when its saga turns back", SAGAS, "cancelling::a_step_that_is_awaited_tells_by_its_answer_what_there_is_to_undo"),

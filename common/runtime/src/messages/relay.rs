@@ -305,8 +305,6 @@ impl Relay {
                 }
             }
         };
-        let time =
-            if mutants::on("relay.waits-for-a-silent-target") { TARGET_TIME * 240 } else { TARGET_TIME };
         let in_time = Deadline::of_invocation(Arc::clone(&self.clock), TARGET_TIME).limit(work).await;
         if in_time.is_ok() && pending.is_empty() {
             return left;
