@@ -128,8 +128,9 @@ fn without_a_mutant(executables: &Executables, mutants: &[&Mutant]) -> bool {
         let said = format!("test result: ok. {} passed", names.len());
         if !output.as_ref().is_some_and(|output| String::from_utf8_lossy(&output.stdout).contains(&said)) {
             let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            let said = said.unwrap_or_else(|| "they do not end in time".to_owned());
             println!(
-                "{suite}: not all of its tests pass without a mutant, or one of them is not there\n{said:?}"
+                "{suite}: not all of its tests pass without a mutant, or one of them is not there\n{said}"
             );
             quiet = false;
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::triage::{
-    FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
+    FailureCommand, FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
 };
-use hostler_core::{Category, CausationId, Failure, Incoming};
+use hostler_core::{Category, CausationId, Failure, Incoming, Payload};
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::ordering::OrderingKeys;
@@ -772,7 +772,11 @@ async fn a_copy_that_was_sent_is_not_sent_again_however_often_triage_is_asked_fo
 async fn triages_own_messages_wait_for_as_long_as_what_they_need_is_away() {
     let site = Site::new();
     site.store.faults().fail_next(20);
-    let timer = sample::full_commit("failure#f-1", 1).timer_messages().next().unwrap();
-    let waits = site.triage.handle(&Incoming::Timer(Box::new(timer))).await;
+    let command =
+        FailureCommand::ResolveFailure { failure: FailureId::new("f-1").unwrap(), ordering_key: None };
+    let mut told = sample::full_commit("order#1", 1).command_envelopes().next().unwrap().1;
+    (told.command_type, told.data) = (command.type_name().to_owned(), command.to_data());
+    told.schema_version = command.schema_version();
+    let waits = site.triage.handle(&Incoming::Command(Box::new(told))).await;
     assert!(matches!(waits, Err(Failure::Deferred { .. })), "nobody triages triage: {waits:?}");
 }
