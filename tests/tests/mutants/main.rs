@@ -52,8 +52,8 @@ fn main() -> ExitCode {
     println!("built in {:.0?}", begun.elapsed());
     let begun = Instant::now();
     let quiet = without_a_mutant(&executables, &mutants);
+    println!("\n{:<44} {:<9} {:<100} seconds", "mutant", "", "by");
     let seen = try_all(&executables, &mutants);
-    print(&seen);
     let noticed = seen.iter().filter(|seen| seen.is_noticed).count();
     let by_seeds = seen.iter().filter(|seen| seen.is_noticed && seen.mutant.suite == SEEDS).count();
     println!(
@@ -128,8 +128,9 @@ fn without_a_mutant(executables: &Executables, mutants: &[&Mutant]) -> bool {
         let said = format!("test result: ok. {} passed", names.len());
         if !output.as_ref().is_some_and(|output| String::from_utf8_lossy(&output.stdout).contains(&said)) {
             let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            let said = said.unwrap_or_else(|| "they do not end in time".to_owned());
             println!(
-                "{suite}: not all of its tests pass without a mutant, or one of them is not there\n{said:?}"
+                "{suite}: not all of its tests pass without a mutant, or one of them is not there\n{said}"
             );
             quiet = false;
         }
@@ -150,7 +151,10 @@ fn try_all<'a>(executables: &Executables, mutants: &[&'a Mutant]) -> Vec<Seen<'a
             let is_noticed = said.contains(&format!("test {} ... FAILED", mutant.test));
             let seed =
                 said.split("\nseed ").nth(1).and_then(|rest| rest.split(':').next()).map(str::to_owned);
-            seen.lock().unwrap().push(Seen { mutant, seed, is_noticed, took: begun.elapsed() });
+            let one = Seen { mutant, seed, is_noticed, took: begun.elapsed() };
+            let mut seen = seen.lock().unwrap();
+            print(&one);
+            seen.push(one);
         }
     };
     std::thread::scope(|scope| {
@@ -158,9 +162,7 @@ fn try_all<'a>(executables: &Executables, mutants: &[&'a Mutant]) -> Vec<Seen<'a
             scope.spawn(work);
         }
     });
-    let mut seen = seen.into_inner().unwrap();
-    seen.sort_by_key(|seen| seen.mutant.name);
-    seen
+    seen.into_inner().unwrap()
 }
 
 /// What a test says; nothing, where it does not end in time.
@@ -192,17 +194,14 @@ fn run(executables: &Executables, suite: Suite, tests: &[&str], mutant: Option<&
     Some(Output { status: status?, stdout, stderr: Vec::new() })
 }
 
-fn print(seen: &[Seen<'_>]) {
-    println!("\n{:<44} {:<9} {:<78} seconds", "mutant", "", "by");
-    for Seen { mutant, seed, is_noticed, took } in seen {
-        let by = match seed {
-            Some(seed) if mutant.suite == SEEDS => format!("seed {seed}"),
-            _ => format!("{} {}", mutant.suite, mutant.test),
-        };
-        let what = if *is_noticed { "noticed" } else { "UNNOTICED" };
-        println!("{:<44} {what:<9} {by:<78} {:.1}", mutant.name, took.as_secs_f32());
-        if !is_noticed {
-            println!("{:<44} it breaks: {}", "", mutant.breaks);
-        }
+fn print(Seen { mutant, seed, is_noticed, took }: &Seen<'_>) {
+    let by = match seed {
+        Some(seed) if mutant.suite == SEEDS => format!("seed {seed} of the simulation"),
+        _ => format!("{} {}", mutant.suite, mutant.test),
+    };
+    let what = if *is_noticed { "noticed" } else { "UNNOTICED" };
+    println!("{:<44} {what:<9} {by:<100} {:.1}", mutant.name, took.as_secs_f32());
+    if !is_noticed {
+        println!("{:<44} it breaks: {}", "", mutant.breaks);
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::triage::{
-    FailedMessage, FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState, FailureStatus,
+    FailedMessage, FailureCommand, FailureDecider, FailureId, FailureInput, FailureRefusal, FailureState,
+    FailureStatus,
 };
-use hostler_core::{Category, CausationId, Commit, Failure, Incoming};
+use hostler_core::{Category, CausationId, Commit, Failure, Incoming, Payload};
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::messages::ordering::OrderingKeys;
@@ -947,4 +948,38 @@ async fn a_letter_whose_attributes_are_forged_is_a_failure_of_its_own() {
     assert_eq!(forged.dead_letter.behind, None);
     let genuine = failures.iter().find(|(id, _)| id.as_str() == "mine").unwrap().1.failed.as_ref().unwrap();
     assert_eq!((genuine.dead_letter.reason.as_str(), genuine.status), ("it says", FailureStatus::Parked));
+}
+
+#[tokio::test]
+async fn a_copy_that_was_sent_is_not_sent_again_however_often_triage_is_asked_for_it() {
+    let site = Site::new();
+    site.away(true);
+    site.send("a1", "later").await;
+    site.pass(SignedDuration::from_mins(5)).await;
+    site.away(false);
+    site.pass(SignedDuration::from_mins(20)).await;
+    assert_eq!(site.handled(), ["a1"]);
+    let (failure, status) = site.only().await;
+    assert_eq!(status, FailureStatus::Resolved);
+    let commits = site.store.commits(&stream(&failure));
+    let commands = commits.iter().flat_map(|commit| commit.command_envelopes());
+    let asked: Vec<_> = commands.filter(|(_, command)| command.command_type == "resend-failure").collect();
+    assert!(asked.len() >= 2, "{asked:?}");
+    for (_, late) in asked {
+        site.triage.handle(&Incoming::Command(Box::new(late))).await.unwrap();
+    }
+    assert_eq!(site.queues.len("orders"), 0, "it was dealt with");
+}
+
+#[tokio::test]
+async fn triages_own_messages_wait_for_as_long_as_what_they_need_is_away() {
+    let site = Site::new();
+    site.store.faults().fail_next(20);
+    let command =
+        FailureCommand::ResolveFailure { failure: FailureId::new("f-1").unwrap(), ordering_key: None };
+    let mut told = sample::full_commit("order#1", 1).command_envelopes().next().unwrap().1;
+    (told.command_type, told.data) = (command.type_name().to_owned(), command.to_data());
+    told.schema_version = command.schema_version();
+    let waits = site.triage.handle(&Incoming::Command(Box::new(told))).await;
+    assert!(matches!(waits, Err(Failure::Deferred { .. })), "nobody triages triage: {waits:?}");
 }

@@ -3,12 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hostler_core::{Category, Failure, StreamVersion};
+use hostler_runtime::effects::leases::{Claim, Claimed, Leases};
 use hostler_runtime::effects::once::Once;
 use hostler_runtime::effects::under_lease::{Lease, Recorded};
+use hostler_runtime::ports::PortError;
 use hostler_runtime::state::history::Fold;
+use hostler_runtime::state::shell::Shell;
 use hostler_testkit::SeededIds;
 use hostler_testkit::memory::MemoryLeases;
+use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::tally::{self, Input, Tally, cause_of, stream};
 
@@ -166,4 +172,49 @@ async fn lost_calls_to_the_leases_never_do_work_twice() {
     fixture.tally.clock.advance_seconds(36);
     fixture.add("one").await.unwrap();
     assert_eq!(fixture.total(), 1);
+}
+
+/// Leases that somebody else gives back at the last moment, after a commit by a cause that nobody knows.
+struct JustGivenBack {
+    leases: MemoryLeases,
+    shell: Shell,
+}
+
+#[async_trait]
+impl Leases for JustGivenBack {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        let meanwhile = cause_of("meanwhile");
+        self.shell.execute::<Tally<1>>(&stream(), &meanwhile, &Input::Add(1)).await.unwrap();
+        self.leases.claim(claim).await.map(|_| Claimed::Ours)
+    }
+
+    async fn complete(
+        &self,
+        key: &str,
+        owner: Uuid,
+        result: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool, PortError> {
+        self.leases.complete(key, owner, result, expires_at).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
+        self.leases.release(claim).await
+    }
+}
+
+/// Given a worker that writes and gives its lease back while the next one reads, then the next one works on what was written.
+#[tokio::test]
+async fn work_knows_what_was_written_under_the_lease_before_it() {
+    let fixture = Fixture::new();
+    let (shell, leases) = (fixture.tally.shell.clone(), fixture.leases.clone());
+    let leases = JustGivenBack { leases, shell };
+    let (clock, ids) = (Arc::new(fixture.tally.clock.clone()), Arc::new(SeededIds::default()));
+    let fixture = Fixture { once: Once::new(Arc::new(leases), clock, ids), ..fixture };
+    let work = fixture.leased("next", async |fold| {
+        assert_eq!(fold.version, StreamVersion(1), "it knows of the commit");
+        fixture.commit("next", fold).await
+    });
+    work.await.unwrap();
+    assert_eq!(fixture.total(), 2);
 }

@@ -5,25 +5,27 @@
 //! triage sends it on. A record that can never be published goes there as well. The stream delivers a batch again only when the
 //! failure queue does not answer either, so that nothing that was taken is published, and billed, again for one broken target.
 
-use hostler_core::mutants;
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use hostler_core::{Category, Commit, Envelope, Failure, StreamId, TimerFired};
-use jiff::{SignedDuration, Timestamp};
+use hostler_core::{Category, Commit, Envelope, Failure, TimerFired, mutants};
 use uuid::Uuid;
 
 use crate::effects::deadline::Deadline;
 use crate::messages::attributes::sealing;
 use crate::messages::batch::{CATEGORY, ORIGINAL, REASON};
 use crate::messages::integrity::Integrity;
-use crate::messages::timers::{TIMERS_QUEUE, delay_seconds, schedule, timer_message, waits_long};
+use crate::messages::timers::{TIMERS_QUEUE, schedule, waits_long};
 use crate::ports::{
     Clock, EntryFailure, EntryResults, EventBus, Outbound, Queues, Schedules, attribute_text,
 };
+
+use said::{Said, SetTimer};
 
 /// The name of the bus among the targets of parked messages. No queue has it.
 pub const BUS: &str = "event-bus";
@@ -92,38 +94,6 @@ struct OfRecord<T> {
     record: usize,
     id: Uuid,
     message: T,
-}
-
-/// What a batch of records says, by target.
-#[derive(Default)]
-struct Said {
-    events: Vec<OfRecord<Envelope>>,
-    messages: BTreeMap<String, Vec<OfRecord<Outbound>>>,
-    timers: Vec<OfRecord<SetTimer>>,
-}
-
-/// A timer to be set.
-struct SetTimer {
-    timer: TimerFired,
-    /// How long it waits at least, from when it is set. A deadline that is set together with a command is for what the command
-    /// asks: where the outbox was held up, it must not pass before anybody could answer.
-    at_least: SignedDuration,
-}
-
-impl SetTimer {
-    fn of(commit: &Commit, timer: TimerFired) -> Self {
-        let wait = timer.due_at.duration_since(commit.recorded_at);
-        let at_least = if commit.commands.is_empty() { SignedDuration::ZERO } else { wait };
-        Self { timer, at_least }
-    }
-
-    /// Its message. It says when it was to be due, however late it comes: by that it is the same each time it is relayed.
-    fn message(&self, now: Timestamp) -> Result<Outbound, serde_json::Error> {
-        let mut message = timer_message(&self.timer, now)?;
-        let at_least = now.saturating_add(self.at_least).unwrap_or(now);
-        message.delay_seconds = message.delay_seconds.max(delay_seconds(at_least, now));
-        Ok(message)
-    }
 }
 
 /// Why records are given up, by their places in the batch.
@@ -220,51 +190,6 @@ impl Relay {
         Ok(done)
     }
 
-    /// Sorts what the records say by its targets.
-    fn collect(&self, records: &[OutboxRecord], done: &mut Relayed, given_up: &mut GivenUp) -> Said {
-        let mut said = Said::default();
-        let mut changed: BTreeMap<&StreamId, (usize, &Commit)> = BTreeMap::new();
-        let not_json = |error: serde_json::Error| format!("cannot be written as JSON: {error}");
-        for (record, OutboxRecord { commit, .. }) in records.iter().enumerate() {
-            let commit = match commit {
-                Ok(commit) => commit,
-                Err(reason) => {
-                    given_up.insert(record, reason.clone());
-                    continue;
-                }
-            };
-            let published = commit.envelopes().filter(|event| !self.internal.contains(&event.event_type));
-            said.events.extend(published.map(|event| {
-                let id = event.event_id.0;
-                OfRecord { record, id, message: self.integrity.signed(event) }
-            }));
-            let timers = commit.timer_messages();
-            said.timers.extend(timers.map(|timer| {
-                let id = timer.timer_id.0;
-                OfRecord { record, id, message: SetTimer::of(commit, self.integrity.signed(timer)) }
-            }));
-            if let Err(error) = self.collect_commands(record, commit, &mut said.messages) {
-                given_up.insert(record, not_json(error));
-            }
-            // A commit may have no events: it changes nothing, and another one of the batch may.
-            if !commit.events.is_empty() {
-                let newest = changed.entry(&commit.stream).or_insert((record, commit));
-                if newest.1.version <= commit.version {
-                    *newest = (record, commit);
-                }
-            }
-            done.commands += commit.commands.len();
-            done.timers += commit.timers.len();
-        }
-        for (record, commit) in changed.into_values() {
-            if let Err(error) = self.collect_change_notice(record, commit, &mut said.messages) {
-                given_up.insert(record, not_json(error));
-            }
-        }
-        done.events = said.events.len();
-        said
-    }
-
     async fn send(&self, queue: String, messages: Vec<OfRecord<Outbound>>) -> Left {
         let send = |messages| self.put_on(&queue, messages);
         self.deliver(&queue, messages, send, Ok).await
@@ -337,9 +262,7 @@ impl Relay {
                 }
             }
         };
-        let time =
-            if mutants::on("relay.waits-for-a-silent-target") { TARGET_TIME * 240 } else { TARGET_TIME };
-        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), time).limit(work).await;
+        let in_time = Deadline::of_invocation(Arc::clone(&self.clock), TARGET_TIME).limit(work).await;
         if in_time.is_ok() && pending.is_empty() {
             return left;
         }
@@ -440,38 +363,6 @@ impl Relay {
             }
         }
         Ok(results)
-    }
-
-    fn collect_change_notice(
-        &self,
-        record: usize,
-        commit: &Commit,
-        messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
-    ) -> Result<(), serde_json::Error> {
-        let Some(notices) = &self.change_notices else { return Ok(()) };
-        let wanted =
-            notices.categories.contains(commit.stream.category()) && !mutants::on("relay.notifies-nobody");
-        let Some(event) = commit.envelopes().last().filter(|_| wanted) else { return Ok(()) };
-        let id = event.event_id.0;
-        let body = serde_json::to_string(&self.integrity.signed(event))?;
-        let message = Outbound { body, ..Outbound::default() };
-        messages.entry(notices.queue.clone()).or_default().push(OfRecord { record, id, message });
-        Ok(())
-    }
-
-    fn collect_commands(
-        &self,
-        record: usize,
-        commit: &Commit,
-        messages: &mut BTreeMap<String, Vec<OfRecord<Outbound>>>,
-    ) -> Result<(), serde_json::Error> {
-        for (queue, command) in commit.command_envelopes() {
-            let id = command.command_id.0;
-            let command = self.integrity.signed(command);
-            let message = Outbound { body: serde_json::to_string(&command)?, ..Outbound::default() };
-            messages.entry(queue.to_owned()).or_default().push(OfRecord { record, id, message });
-        }
-        Ok(())
     }
 }
 
