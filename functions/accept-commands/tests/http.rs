@@ -391,14 +391,17 @@ async fn a_store_that_does_not_answer_is_503_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_stream_that_cannot_be_read_is_500_and_not_worth_a_repeat() {
-    let fixture = Fixture::new();
-    let mut newer = hostler_testkit::sample::commit("host#h-1", 1);
-    newer.events[0].event_type = "host.teleported".to_owned();
-    fixture.store.append(&newer).await.unwrap();
-    let answer = fixture.enrol().await;
-    assert_eq!(answer.status, 500);
-    assert!(answer.body["message"].as_str().unwrap().contains("host.teleported"), "{answer:?}");
+async fn a_stream_that_cannot_be_read_is_500_and_one_that_newer_code_wrote_is_503_until_that_answers() {
+    for (event_type, status) in [("host.labelled", 500), ("host.teleported", 503)] {
+        let fixture = Fixture::new();
+        let mut unread = hostler_testkit::sample::commit("host#h-1", 1);
+        unread.events[0].event_type = event_type.to_owned();
+        fixture.store.append(&unread).await.unwrap();
+        let answer = fixture.enrol().await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.headers.contains_key("retry-after"), status == 503, "{answer:?}");
+        assert!(answer.body["message"].as_str().unwrap().contains(event_type), "{answer:?}");
+    }
 }
 
 #[tokio::test]

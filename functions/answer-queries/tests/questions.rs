@@ -164,11 +164,11 @@ async fn a_timeline_is_read_page_by_page_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_history_that_this_code_cannot_read_is_500_and_its_timeline_is_shown_all_the_same() {
+async fn a_history_that_newer_code_wrote_is_503_and_its_timeline_is_shown_all_the_same() {
     let fixture = Fixture::new();
     fixture.store.append(&sample::commit("host#h-1", 1)).await.unwrap();
     let state = fixture.get("/hosts/h-1", &[("version", "1")]).await;
-    refused(&state, 500, "order.placed");
+    refused(&state, 503, "order.placed");
     assert_eq!(fixture.get("/hosts/h-1/timeline", &[]).await.status, 200);
 }
 

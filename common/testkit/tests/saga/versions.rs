@@ -54,6 +54,6 @@ fn an_id_that_leaves_no_room_for_ids_of_steps_is_refused_at_the_start() {
         parent: None,
     };
     // The longest step id, `<saga>/<name>.<line>/<attempt>`, has 200 bytes then.
-    assert!(OrderRun::new().tell(&start(137)) > 0);
-    assert_eq!(refused(&OrderRun::new(), &start(138)), "bad-id");
+    assert!(OrderRun::new().tell(&start(132)) > 0);
+    assert_eq!(refused(&OrderRun::new(), &start(133)), "bad-id");
 }
