@@ -131,7 +131,7 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::NotRun("needs an AWS account"),
     ),
     (
-        "cargo lambda deploy --binary-name deploy-host <the output DeployHostFunction of the stack>",
+        "cargo lambda deploy --binary-name deploy-host --alias live <name of the function>",
         Outcome::NotRun("needs cargo-lambda, sam or an AWS account"),
     ),
     (
