@@ -9,10 +9,6 @@ use serde_json::Value;
 
 /// The longest that anything on the local cloud is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a message may stay hidden whose function did not come to an answer: configure-host's visibility timeout, and some.
-const HIDDEN_MAX: Duration = Duration::from_secs(360);
-/// How often in a row a listing may be unavailable.
-const UNAVAILABLE_MAX: u32 = 10;
 
 /// A deployed application.
 pub struct Edge {
@@ -58,18 +54,10 @@ impl Edge {
         answer
     }
 
-    /// What is listed there. An endpoint at its limit does not answer a function in time, which then says 503: whoever asks
-    /// comes back, as it says.
     pub async fn rows(&self, path: &str) -> Vec<Value> {
-        for _ in 0..UNAVAILABLE_MAX {
-            let (status, answer) = self.get(path).await;
-            if status != 503 {
-                assert_eq!(status, 200, "{path}: {answer}");
-                return answer["rows"].as_array().cloned().unwrap_or_default();
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        panic!("{path}: unavailable {UNAVAILABLE_MAX} times");
+        let (status, answer) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer["rows"].as_array().cloned().unwrap_or_default()
     }
 
     /// Calls back as an outsider who knows nothing but the URL that it was given.
@@ -87,7 +75,7 @@ impl Edge {
     pub async fn at_rest(&self) {
         let sqs = aws_sdk_sqs::Client::new(&self.stack.account.sdk_config());
         let urls = self.queue_urls();
-        self.until_within(HIDDEN_MAX, "the queues are empty", async || {
+        self.until("the queues are empty", async || {
             for (name, url) in &urls {
                 if name == "timers" || name.ends_with("-dlq") {
                     continue;
