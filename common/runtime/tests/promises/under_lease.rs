@@ -218,3 +218,68 @@ async fn work_knows_what_was_written_under_the_lease_before_it() {
     work.await.unwrap();
     assert_eq!(fixture.total(), 2);
 }
+
+/// Leases whose holder commits and dies just before the claim, by the cause that it said it would.
+struct JustSettled {
+    leases: MemoryLeases,
+    shell: Shell,
+    /// How many commits by other causes came after it.
+    later: u32,
+}
+
+#[async_trait]
+impl Leases for JustSettled {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        // Gives the test's limit of time a chance.
+        tokio::task::yield_now().await;
+        for number in 0..=self.later {
+            let name = if number == 0 { "holder".to_owned() } else { format!("later-{number}") };
+            self.shell.execute::<Tally<1>>(&stream(), &cause_of(&name), &Input::Add(1)).await.unwrap();
+        }
+        self.leases.claim(claim).await
+    }
+
+    async fn complete(
+        &self,
+        key: &str,
+        owner: Uuid,
+        result: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool, PortError> {
+        self.leases.complete(key, owner, result, expires_at).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<bool, PortError> {
+        self.leases.release(claim).await
+    }
+}
+
+/// A machine whose holder died, and its leases, in which the holder settles just before the next claim.
+async fn settled_just_before_the_claim(later: u32) -> Fixture {
+    let fixture = Fixture::new();
+    let dies = fixture.leased("holder", async |_| std::future::pending().await);
+    assert!(tokio::time::timeout(Duration::from_millis(5), dies).await.is_err());
+    let (shell, leases) = (fixture.tally.shell.clone(), fixture.leases.clone());
+    let leases = JustSettled { leases, shell, later };
+    // Of another seed than the holder's: with the same ids the claim would be the holder's own.
+    let (clock, ids) = (Arc::new(fixture.tally.clock.clone()), Arc::new(SeededIds::new(2)));
+    Fixture { once: Once::new(Arc::new(leases), clock, ids), ..fixture }
+}
+
+/// Given a holder that commits after the stream was read and before the lease is claimed, then the next one looks again,
+/// and goes on instead of waiting for a lease that is over.
+#[tokio::test]
+async fn a_lease_that_was_settled_meanwhile_is_taken_over() {
+    let fixture = settled_just_before_the_claim(0).await;
+    fixture.add("next").await.unwrap();
+    assert_eq!(fixture.total(), 2);
+}
+
+/// Given a holder whose commit is older than the causes that a claim can name, then the next one looks again once, and waits.
+#[tokio::test]
+async fn a_lease_is_looked_at_again_once() {
+    let fixture = settled_just_before_the_claim(40).await;
+    let waits = tokio::time::timeout(Duration::from_secs(5), fixture.add("next"));
+    assert!(is_deferred(&waits.await.expect("it does not look for ever")));
+    assert_eq!(fixture.total(), 41);
+}
