@@ -13,6 +13,7 @@ pub mod policy;
 pub mod provisioning;
 pub mod samples;
 pub mod schemas;
+pub mod signal;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
@@ -21,6 +22,7 @@ pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};
+pub use signal::{FaultClass, Metric, RecoverCommand, ScaleCommand, Signal};
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.
 pub const SOURCE: &str = "hostler";
