@@ -14,6 +14,7 @@ pub mod provisioning;
 pub mod samples;
 pub mod schemas;
 pub mod signal;
+pub mod site;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
@@ -23,6 +24,7 @@ pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, Reques
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};
 pub use signal::{FaultClass, Metric, RecoverCommand, ScaleCommand, Signal};
+pub use site::SitePolicy;
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.
 pub const SOURCE: &str = "hostler";
