@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
+use crate::site::PolicyEvent;
 
 /// All contracts, events first.
 #[must_use]
@@ -18,6 +19,7 @@ pub fn catalogue() -> Vec<Contract> {
         CapacityEvent::contracts(),
         HostEvent::contracts(),
         ReservationEvent::contracts(),
+        PolicyEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),
