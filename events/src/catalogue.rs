@@ -7,6 +7,7 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
+use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
@@ -20,6 +21,7 @@ pub fn catalogue() -> Vec<Contract> {
         HostEvent::contracts(),
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
+        BudgetEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),

@@ -3,6 +3,7 @@
 //! Each stream category has a folder. Time and ids arrive in the input; nothing here reads a clock, draws a random
 //! number or does I/O. An input that is late or repeated leads to an empty decision.
 
+pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
@@ -14,6 +15,7 @@ mod support;
 mod testing;
 pub mod views;
 
+pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
