@@ -1,18 +1,13 @@
 //! The disruption budget of a site: who may disturb which host, and until when. Events on the stream `budget#<site>`.
 
-use hostler_core::{contracts, text_id};
+use hostler_core::contracts;
+use hostler_core::saga::SagaRef;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId, PoolId};
-use crate::site::{BudgetPolicy, PowerDomain};
-
-text_id!(
-    /// Who holds a part of the budget, such as a saga.
-    Claimant,
-    "claimant"
-);
+use crate::site::{BudgetPolicy, PolicySet, PowerDomain};
 
 contracts! {
     /// What happens to a disruption budget.
@@ -54,8 +49,10 @@ pub struct Unhealthy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetGranted {
+    /// The budget: that of the site that follows the policies of this name.
+    pub budget: PolicySet,
     /// Who asked.
-    pub claimant: Claimant,
+    pub saga: SagaRef,
     /// What is disturbed.
     pub disruption: Disruption,
     /// When it was granted.
@@ -76,16 +73,20 @@ pub struct BudgetGranted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetReturned {
+    /// The budget: that of the site that follows the policies of this name.
+    pub budget: PolicySet,
     /// Whose it was.
-    pub claimant: Claimant,
+    pub saga: SagaRef,
 }
 
 /// A claim was not returned in time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetExpired {
+    /// The budget: that of the site that follows the policies of this name.
+    pub budget: PolicySet,
     /// Whose it was.
-    pub claimant: Claimant,
+    pub saga: SagaRef,
     /// What was disturbed.
     pub disruption: Disruption,
 }

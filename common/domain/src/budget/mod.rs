@@ -4,12 +4,12 @@
 //! and that is as seldom as the budget is small. What is held back is no event here: whoever asked records it, with the
 //! rule, the limit and the value that [`Held`] tells.
 
-use hostler_core::saga::SagaCommand;
+use hostler_core::saga::{SagaCommand, SagaRef};
 use hostler_core::{Decider, Decision};
 use hostler_events::budget::{
-    BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Claimant, Disruption, Unhealthy,
+    BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Disruption, Unhealthy,
 };
-use hostler_events::site::BudgetPolicy;
+use hostler_events::site::{BudgetPolicy, PolicySet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -29,16 +29,20 @@ pub enum BudgetInput {
     Claim(Box<Claim>),
     /// It is over.
     Return {
+        /// The budget.
+        budget: PolicySet,
         /// Whose claim.
-        claimant: Claimant,
+        saga: SagaRef,
     },
 }
 
 /// A claim, and everything by which it is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
+    /// The budget.
+    pub budget: PolicySet,
     /// Who asks.
-    pub claimant: Claimant,
+    pub saga: SagaRef,
     /// What is to be disturbed.
     pub disruption: Disruption,
     /// Whether the host is unhealthy already, so that disturbing it takes nothing from its pool.
@@ -113,7 +117,7 @@ pub struct Held {
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// Who.
-    pub claimant: Claimant,
+    pub saga: SagaRef,
     /// What is disturbed.
     pub disruption: Disruption,
     /// Until when at most.
@@ -135,8 +139,8 @@ pub struct BudgetState {
 impl BudgetState {
     /// Whether somebody holds a part of it.
     #[must_use]
-    pub fn is_held_by(&self, claimant: &Claimant) -> bool {
-        self.holders.iter().any(|holder| holder.claimant == *claimant)
+    pub fn is_held_by(&self, saga: &SagaRef) -> bool {
+        self.holders.iter().any(|holder| holder.saga == *saga)
     }
 }
 
@@ -156,8 +160,8 @@ impl Decider for BudgetDecider {
         now: Timestamp,
     ) -> Result<Decision<BudgetEvent, SagaCommand>, Held> {
         match input {
-            BudgetInput::Return { claimant } if state.is_held_by(claimant) => {
-                let returned = BudgetReturned { claimant: claimant.clone() };
+            BudgetInput::Return { budget, saga } if state.is_held_by(saga) => {
+                let returned = BudgetReturned { budget: budget.clone(), saga: saga.clone() };
                 Ok(Decision::events([BudgetEvent::Returned(returned)]))
             }
             BudgetInput::Return { .. } => Ok(Decision::nothing()),
@@ -169,7 +173,7 @@ impl Decider for BudgetDecider {
         match event {
             BudgetEvent::Granted(granted) => {
                 state.holders.push(Holder {
-                    claimant: granted.claimant.clone(),
+                    saga: granted.saga.clone(),
                     disruption: granted.disruption.clone(),
                     until: granted.until,
                 });
@@ -178,9 +182,9 @@ impl Decider for BudgetDecider {
                 let oldest = before(granted.granted_at, granted.limits.window_seconds);
                 state.starts.retain(|start| *start > oldest);
             }
-            BudgetEvent::Returned(BudgetReturned { claimant })
-            | BudgetEvent::Expired(BudgetExpired { claimant, .. }) => {
-                state.holders.retain(|holder| holder.claimant != *claimant);
+            BudgetEvent::Returned(BudgetReturned { saga, .. })
+            | BudgetEvent::Expired(BudgetExpired { saga, .. }) => {
+                state.holders.retain(|holder| holder.saga != *saga);
             }
         }
         state
@@ -195,7 +199,7 @@ fn decide_claim(
 ) -> Result<Decision<BudgetEvent, SagaCommand>, Held> {
     let (expired, holding): (Vec<&Holder>, Vec<&Holder>) =
         state.holders.iter().partition(|holder| holder.until <= now);
-    if holding.iter().any(|holder| holder.claimant == claim.claimant) {
+    if holding.iter().any(|holder| holder.saga == claim.saga) {
         return Ok(Decision::nothing());
     }
     let oldest = before(now, claim.limits.window_seconds);
@@ -204,11 +208,12 @@ fn decide_claim(
         return Err(held);
     }
     let expired = expired.into_iter().map(|holder| {
-        let Holder { claimant, disruption, .. } = holder.clone();
-        BudgetEvent::Expired(BudgetExpired { claimant, disruption })
+        let Holder { saga, disruption, .. } = holder.clone();
+        BudgetEvent::Expired(BudgetExpired { budget: claim.budget.clone(), saga, disruption })
     });
     let granted = BudgetGranted {
-        claimant: claim.claimant.clone(),
+        budget: claim.budget.clone(),
+        saga: claim.saga.clone(),
         disruption: claim.disruption.clone(),
         granted_at: now,
         until: after(now, claim.hold_seconds),
@@ -294,7 +299,7 @@ fn lifts(holders: &[&Holder], missing: u32, limit: u32) -> String {
         (Some(first), _) => {
             format!(
                 "{} of host {} must end, by {} at the latest",
-                first.claimant, first.disruption.host, first.until
+                first.saga, first.disruption.host, first.until
             )
         }
         (None, missing) => format!("{missing} unhealthy hosts must be healthy again"),

@@ -5,7 +5,7 @@ use hostler_events::HostId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Run, id};
+use crate::testing::{Run, id, saga_ref};
 
 type Budget = Run<BudgetDecider>;
 
@@ -23,9 +23,10 @@ fn limits() -> BudgetPolicy {
 }
 
 /// A claim on a sick host of a pool of 100.
-fn claim(claimant: &str, host: &str, rack: &str) -> Claim {
+fn claim(saga: &str, host: &str, rack: &str) -> Claim {
     Claim {
-        claimant: id(claimant),
+        budget: id("site"),
+        saga: saga_ref(saga),
         disruption: Disruption {
             host: id(host),
             pool: id("web"),
@@ -130,7 +131,7 @@ fn so_many_begin_within_the_window() {
     };
     for n in 0..2 {
         budget.when(&ask(&tight(n))).unwrap();
-        budget.when(&BudgetInput::Return { claimant: id(&format!("r-{n}")) }).unwrap();
+        budget.when(&BudgetInput::Return { budget: id("site"), saga: saga_ref(&format!("r-{n}")) }).unwrap();
     }
     let held = budget.when(&ask(&tight(3))).unwrap_err();
     assert_eq!((held.rule, held.limit, held.value), (Rule::Window, 2, 2));
@@ -144,10 +145,10 @@ fn a_claim_is_granted_once_and_returned_once() {
     let one = ask(&claim("r-1", "h-1", "rack-1"));
     let mut budget = Budget::given([one.clone()]);
     assert!(budget.ignores(&one));
-    let back = BudgetInput::Return { claimant: id("r-1") };
+    let back = BudgetInput::Return { budget: id("site"), saga: saga_ref("r-1") };
     assert_eq!(budget.names(&back), ["budget.returned"]);
     assert!(budget.ignores(&back));
-    assert!(!budget.state.is_held_by(&id("r-1")));
+    assert!(!budget.state.is_held_by(&saga_ref("r-1")));
 }
 
 /// Whoever holds it may be gone: nobody else waits for it for ever.
@@ -156,7 +157,7 @@ fn a_claim_whose_holder_vanished_expires() {
     let mut budget = held_by(5);
     let last = claim("late", "h-9", "rack-9");
     let held = budget.when(&ask(&last)).unwrap_err();
-    assert!(held.lifts.contains("r-0 of host h-0 must end, by"), "{held}");
+    assert!(held.lifts.contains("provisioning#r-0 of host h-0 must end, by"), "{held}");
     budget.now = after(budget.now, 3_600);
     assert_eq!(budget.names(&ask(&last)).iter().filter(|name| **name == "budget.expired").count(), 5);
     assert_eq!(budget.state.holders.len(), 1);
@@ -176,7 +177,7 @@ proptest! {
             claim.is_unhealthy = is_unhealthy;
             claim.unhealthy = Unhealthy { pool: sick, rack: sick % 3, power_domain: sick % 5 };
             if sick % 4 == 0 {
-                budget.when(&BudgetInput::Return { claimant: claim.claimant.clone() }).unwrap();
+                budget.when(&BudgetInput::Return { budget: id("site"), saga: claim.saga.clone() }).unwrap();
             }
             // Held back is fine: what is granted must fit.
             let _ = budget.when(&ask(&claim));
