@@ -37,13 +37,13 @@ async fn a_host_is_inspected_booted_and_brought_to_rest() {
     let booted = driver.boot_from_image(&url, &PATIENCE).await.unwrap();
     assert_eq!(booted.power_changes, [PowerState::On]);
     assert!(booted.inserted && booted.boot_target_set, "{booted:?}");
-    let seen = driver.inserted_media().await.unwrap().unwrap();
+    let seen = driver.boot_image().await.unwrap().unwrap();
     assert_eq!(BootImage::parse(&seen).unwrap(), image, "the BMC keeps the URL as it is");
     assert!(driver.boot_from_image(&url, &PATIENCE).await.unwrap().already_running, "once is enough");
 
     let rested = driver.return_to_rest(&PATIENCE).await.unwrap();
     assert!(rested.ejected && rested.boot_restored, "{rested:?}");
-    assert_eq!(driver.inserted_media().await.unwrap(), None);
+    assert_eq!(driver.boot_image().await.unwrap(), None);
     assert!(!driver.set_power(PowerGoal::ForceOff, &PATIENCE).await.unwrap().changed);
 }
 
