@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
 use hostler_drivers::{
-    Bmc, BmcEndpoint, Bmcs, BootImage, DriverError, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
+    Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal, PowerState,
+    SystemFacts,
 };
 use hostler_runtime::serving::http::Request;
 use hostler_testkit::world::{Callers, Ports, Switch};
@@ -198,6 +199,10 @@ impl Bmc for WiredBmc {
 
     async fn set_power(&self, goal: PowerGoal, patience: &Patience) -> Result<PowerChange, DriverError> {
         self.write("power", self.bmc.set_power(goal, patience)).await
+    }
+
+    async fn boot_method(&self) -> Result<BootMethod, DriverError> {
+        self.switch.read(self.bmc.address(), self.bmc.boot_method()).await
     }
 
     async fn set_boot_once(&self) -> Result<bool, DriverError> {

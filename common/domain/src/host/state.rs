@@ -3,9 +3,9 @@
 use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{
-    BmcAddress, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected, HostQuarantined,
-    HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested, UndeployStarted,
-    VerificationFailed,
+    BmcAddress, BootMethod, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected,
+    HostQuarantined, HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested,
+    UndeployStarted, VerificationFailed,
 };
 use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub struct Hardware {
     pub processors: Option<u32>,
     /// Memory in GiB, where known.
     pub memory_gib: Option<f64>,
+    /// How it boots from an image, where known.
+    pub boot_method: Option<BootMethod>,
 }
 
 impl From<&HostInspected> for Hardware {
@@ -58,6 +60,7 @@ impl From<&HostInspected> for Hardware {
             serial: inspected.serial.clone(),
             processors: inspected.processors,
             memory_gib: inspected.memory_gib,
+            boot_method: inspected.boot_method,
         }
     }
 }

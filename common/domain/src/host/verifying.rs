@@ -52,6 +52,7 @@ pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -
             processors: hardware.processors,
             // JSON has no form for infinity and NaN.
             memory_gib: hardware.memory_gib.filter(|memory| memory.is_finite()),
+            boot_method: hardware.boot_method,
         }),
     ]);
     let cleaning_step = known.next_own_step(OwnWork::Clean)?;
