@@ -18,7 +18,7 @@ const CD: &str = "Cd";
 #[derive(Debug)]
 pub(super) enum Way {
     /// From the virtual CD drive.
-    Cd(CdDrive),
+    Cd(Box<CdDrive>),
     /// From an address.
     UefiHttp,
 }
@@ -45,7 +45,7 @@ pub(super) async fn find_way(wire: &Wire, ends: Instant) -> Result<Way, DriverEr
     let system = wire.read_system(FINDING, ends).await?;
     let by_http = http::is_offered(&system);
     match media::find(wire, &system, ends).await? {
-        Some(cd) if !by_http || allows(&system, CD) != Some(false) => Ok(Way::Cd(cd)),
+        Some(cd) if !by_http || allows(&system, CD) != Some(false) => Ok(Way::Cd(Box::new(cd))),
         Some(_) | None if by_http => Ok(Way::UefiHttp),
         Some(_) | None => Err(DriverError::Unsupported { at: wire.at(FINDING), feature: NO_WAY_TO_BOOT }),
     }
