@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
 
+mod repairing;
+
+pub use repairing::{HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted};
+
 contracts! {
     /// What happens to a host.
     pub enum HostEvent as Event {
@@ -39,6 +43,11 @@ contracts! {
         "host.requalified" v 1 => Requalified(HostRequalified),
         "host.release-requested" v 1 => ReleaseRequested(ReleaseRequested),
         "host.retired" v 1 => Retired(HostRetired),
+        "host.cordoned" v 1 => Cordoned(HostCordoned),
+        "host.uncordoned" v 1 => Uncordoned(HostUncordoned),
+        "host.power-cycle-started" v 1 => PowerCycleStarted(PowerCycleStarted),
+        "host.power-cycled" v 1 => PowerCycled(HostPowerCycled),
+        "host.reimage-started" v 1 => ReimageStarted(ReimageStarted),
     }
 }
 
@@ -59,6 +68,16 @@ pub enum PowerState {
     On,
     /// Not powered.
     Off,
+}
+
+/// How a BMC has its host boot from an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BootMethod {
+    /// From its virtual CD drive.
+    VirtualMedia,
+    /// From an address that it gives the host's firmware.
+    UefiHttp,
 }
 
 /// A host was made known. It is verified, inspected and cleaned before it can be reserved.
@@ -120,6 +139,9 @@ pub struct HostInspected {
     /// Memory in GiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<f64>,
+    /// How it boots from an image. Events from before it was recorded do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_method: Option<BootMethod>,
 }
 
 /// The BMC could not be verified in this try.

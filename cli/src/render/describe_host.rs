@@ -1,7 +1,7 @@
 //! What happens to a host, in words.
 
 use hostler_events::HostEvent;
-use hostler_events::host::{HostInspected, PowerState};
+use hostler_events::host::{BootMethod, HostInspected, PowerState};
 
 use crate::render::describe::{Line, Mark};
 
@@ -76,6 +76,19 @@ pub(super) fn host(event: &HostEvent) -> Line {
             let then = if it.retire { "to be retired" } else { "to go back to its pool" };
             Line::new(Mark::Undone, format!("given back by {}, {then}", it.saga)).because(&it.reason)
         }
+        HostEvent::Cordoned(it) => {
+            Line::new(Mark::Begun, format!("cordoned by {}", it.saga)).because(&it.reason)
+        }
+        HostEvent::Uncordoned(it) => Line::new(Mark::Done, format!("{} is done with it", it.saga)),
+        HostEvent::PowerCycleStarted(it) => {
+            let health = it.health.as_ref().map_or_else(String::new, |health| format!(", health {health}"));
+            let text = format!("power cut; it was {}{health}", power(it.found));
+            Line::new(Mark::Begun, text)
+        }
+        HostEvent::PowerCycled(_) => Line::new(Mark::Done, "power-cycled: it has power again"),
+        HostEvent::ReimageStarted(it) => {
+            Line::new(Mark::Begun, format!("to be installed again from image {}, for {}", it.image, it.saga))
+        }
         HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
     }
 }
@@ -95,6 +108,10 @@ fn hardware(it: &HostInspected) -> String {
         it.serial.as_ref().map(|serial| format!("serial {serial}")),
         it.processors.map(|count| format!("{count} processors")),
         it.memory_gib.map(|size| format!("{size} GiB")),
+        it.boot_method.map(|method| match method {
+            BootMethod::VirtualMedia => "boots from virtual media".to_owned(),
+            BootMethod::UefiHttp => "boots by UEFI HTTP".to_owned(),
+        }),
     ]
     .into_iter()
     .flatten()

@@ -7,6 +7,8 @@ const HOSTS_PER_RACK: usize = 8;
 const RACKS_PER_POWER_DOMAIN: usize = 2;
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
+/// Every fourth host has no virtual media; the third is the first of them.
+const UEFI_HTTP_EVERY: usize = 4;
 
 /// One host as an inventory lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub struct FleetHost {
     pub power_domain: String,
     /// The address of its first network interface.
     pub mac: String,
+    /// Whether its BMC has no virtual media and boots it by UEFI HTTP.
+    pub uefi_http: bool,
 }
 
 /// Lays out `count` hosts.
@@ -43,6 +47,7 @@ pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
                 rack: format!("r-{:02}", rack + 1),
                 power_domain: format!("p-{:02}", rack / RACKS_PER_POWER_DOMAIN + 1),
                 mac: format!("02:00:00:00:{:02x}:{:02x}", (index >> 8) & 0xff, index & 0xff),
+                uefi_http: index % UEFI_HTTP_EVERY == 2,
             }
         })
         .collect()
@@ -59,5 +64,7 @@ mod tests {
         assert_eq!((hosts[8].rack.as_str(), hosts[8].power_domain.as_str()), ("r-02", "p-01"));
         assert_eq!(hosts[199].power_domain, "p-13");
         assert_eq!(lay_out(2, "x")[0].host_id, "h-01");
+        let by_http = hosts.iter().filter(|host| host.uefi_http).map(|host| host.host_id.as_str());
+        assert_eq!(by_http.take(2).collect::<Vec<_>>(), ["h-003", "h-007"]);
     }
 }

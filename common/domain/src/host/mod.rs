@@ -14,12 +14,14 @@ use jiff::Timestamp;
 
 mod booting;
 mod cleaning;
+mod cordoning;
 mod deploying;
 mod enrolment;
 mod phases;
 mod place;
 mod refusal;
 mod releasing;
+mod repairing;
 mod replies;
 mod reserving;
 mod serving;
@@ -34,7 +36,7 @@ pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use place::bmc_place;
 pub use refusal::HostRefusal;
-pub use state::{Hardware, HostProfile, HostState, Release};
+pub use state::{Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
 
 use state::OwnWork;
 
@@ -102,7 +104,7 @@ pub enum HostInput {
     FailVerification {
         /// The verification.
         step: StepId,
-        /// The kind of failure. It is tried again in any case, while attempts are left.
+        /// The kind of failure. What another try does not change is tried once.
         category: Category,
         /// Why.
         reason: String,
@@ -125,7 +127,7 @@ pub enum HostInput {
     FailCleaning {
         /// The cleaning.
         step: StepId,
-        /// The kind of failure. It is tried again in any case, while attempts are left.
+        /// The kind of failure. What another try does not change is tried once.
         category: Category,
         /// Why.
         reason: String,
@@ -228,6 +230,56 @@ pub enum HostInput {
         /// The step.
         step: StepId,
     },
+    /// Have nobody but this saga work on it, while it is in service.
+    Cordon {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// The saga is done with it. The saga never cordons it again.
+    Uncordon {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// Its power is about to be cut.
+    StartPowerCycle {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// Its power was cut, and it boots from its disk next.
+    RecordPowerCut {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The settled power state before that.
+        found: PowerState,
+        /// The hardware's health before that, where the BMC says so.
+        health: Option<String>,
+    },
+    /// It has power again.
+    RecordPowerCycled {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// It is about to be installed again, from service.
+    StartReimage {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The image.
+        image: Image,
+    },
     /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
     /// the delay before one.
     Timer {
@@ -241,7 +293,7 @@ type HostOutcome = Result<HostDecision, HostRefusal>;
 
 impl Decider for HostDecider {
     const CATEGORY: &'static str = "host";
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type State = HostState;
     type Input = HostInput;
     type Event = HostEvent;
@@ -259,7 +311,7 @@ impl Decider for HostDecider {
             }
             HostInput::RecordFacts { step, facts } => verifying::record_facts(known()?, step, facts),
             HostInput::FailVerification { step, category, reason } => {
-                verifying::fail(known()?, step, &format!("{category}: {reason}"))
+                verifying::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
             HostInput::BootReported { step, outcome, reason } => {
                 booting::reported(known()?, step, *outcome, reason.as_deref())
@@ -268,7 +320,7 @@ impl Decider for HostDecider {
                 Ok(releasing::retired_when_clean(known()?, cleaning::record_cleaned(known()?, step)))
             }
             HostInput::FailCleaning { step, category, reason } => {
-                cleaning::fail(known()?, step, &format!("{category}: {reason}"))
+                cleaning::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
             HostInput::Reserve { saga, step } => reserving::reserve(known()?, saga, step),
             HostInput::Release { saga, step } => reserving::release(known()?, saga, step),
@@ -295,6 +347,20 @@ impl Decider for HostDecider {
             HostInput::StartUndeploy { saga, step } => Ok(undeploying::start(known()?, saga, step)),
             HostInput::RecordUndeployed { saga, step } => {
                 undeploying::record_undeployed(known()?, saga, step)
+            }
+            HostInput::Cordon { saga, step, reason } => Ok(cordoning::cordon(known()?, saga, step, reason)),
+            HostInput::Uncordon { saga, step } => Ok(cordoning::uncordon(known()?, saga, step)),
+            HostInput::StartPowerCycle { saga, step } => {
+                Ok(repairing::start_power_cycle(known()?, saga, step))
+            }
+            HostInput::RecordPowerCut { saga, step, found, health } => {
+                Ok(repairing::record_power_cut(known()?, saga, step, *found, health.as_deref()))
+            }
+            HostInput::RecordPowerCycled { saga, step } => {
+                Ok(repairing::record_power_cycled(known()?, saga, step))
+            }
+            HostInput::StartReimage { saga, step, image } => {
+                repairing::start_reimage(known()?, saga, step, image)
             }
             HostInput::Timer { name } => match Known::of(state, now) {
                 Ok(known) => timer(known, name),
@@ -342,6 +408,12 @@ impl<'a> Known<'a> {
         replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
     }
 
+    /// What a saga or a person is told who may not work on the host, because somebody else does.
+    fn cordoned(&self, cordon: &Cordon) -> HostRefusal {
+        let Cordon { saga, reason, .. } = cordon.clone();
+        HostRefusal::Cordoned { host: self.host(), saga, reason }
+    }
+
     fn not_possible(&self, moves: &[Move], wanted: &'static str) -> HostRefusal {
         let from = Move::possible_in(moves);
         HostRefusal::NotPossible { host: self.host(), phase: self.phase(), from, wanted }
@@ -349,6 +421,24 @@ impl<'a> Known<'a> {
 
     fn not_held(&self, saga: &SagaRef) -> HostRefusal {
         HostRefusal::NotHeld { host: self.host(), saga: saga.clone(), phase: self.phase() }
+    }
+}
+
+/// Whether somebody has to put something right before another try at a verification or a cleaning can help: the BMC refuses, or
+/// cannot do what is asked of it.
+fn is_permanent(category: Category) -> bool {
+    match category {
+        Category::Validation | Category::Business => true,
+        Category::Transient | Category::Unknown => false,
+    }
+}
+
+/// How often something failed that is not tried again, as a quarantine says it.
+fn failures(category: Category, attempt: u32) -> String {
+    match (is_permanent(category), attempt) {
+        (true, _) => "for a reason that another try does not change".to_owned(),
+        (false, 1) => "once".to_owned(),
+        (false, _) => format!("{attempt} times, last"),
     }
 }
 
