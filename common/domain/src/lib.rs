@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
+pub mod metrics;
 pub mod provisioning;
 pub mod reservation;
 mod support;
@@ -21,6 +22,7 @@ pub use host::{
     Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
     StepFailure, bmc_place,
 };
+pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
