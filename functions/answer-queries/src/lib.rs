@@ -20,9 +20,13 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Answers from these tables. Prometheus is known by the token.
+    /// Answers from these tables. Prometheus is known by the token; without one it is told nothing.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, views: Arc<dyn Views>, monitoring_token: BearerToken) -> Self {
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        views: Arc<dyn Views>,
+        monitoring_token: Option<BearerToken>,
+    ) -> Self {
         let queries = AnswerQueries::of::<Hostler>(store, views.clone());
         Self { queries, targets: Targets::new(views, monitoring_token) }
     }

@@ -31,21 +31,29 @@ const ANSWER_BYTES_MAX: usize = 4_000_000;
 /// Says which hosts are looked at.
 pub(crate) struct Targets {
     views: Arc<dyn Views>,
-    token: BearerToken,
+    token: Option<BearerToken>,
 }
 
 impl Targets {
-    pub(crate) fn new(views: Arc<dyn Views>, token: BearerToken) -> Self {
+    pub(crate) fn new(views: Arc<dyn Views>, token: Option<BearerToken>) -> Self {
         Self { views, token }
     }
 
     /// All targets, or with `?pool=` those of one pool.
     pub(crate) async fn answer(&self, request: &Request) -> Response {
-        let answered = match self.token.check(request) {
+        let answered = match self.check(request) {
             Ok(()) => self.targets(request.query.get("pool").map(String::as_str)).await,
             Err(refused) => Err(refused),
         };
         answered.unwrap_or_else(|refused| refused)
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Response> {
+        let Some(token) = &self.token else {
+            let message = "nobody may read the targets of monitoring: set the parameter MonitoringToken and deploy again";
+            return Err(Response::error(403, "no-token-configured", message));
+        };
+        token.check(request)
     }
 
     async fn targets(&self, pool: Option<&str>) -> Result<Response, Response> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use answer_queries::Answers;
 use hostler_runtime::ports::{EventStore, Views};
-use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample;
@@ -20,8 +19,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let (store, views) = (MemoryStore::default(), MemoryViews::default());
-        let token = BearerToken::new("").unwrap();
-        let function = Answers::new(Arc::new(store.clone()), Arc::new(views.clone()), token);
+        let function = Answers::new(Arc::new(store.clone()), Arc::new(views.clone()), None);
         Self { store, views, function }
     }
 

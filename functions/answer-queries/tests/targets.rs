@@ -22,8 +22,8 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let views = MemoryViews::default();
-        let token = BearerToken::new(TOKEN).unwrap();
-        let function = Answers::new(Arc::new(MemoryStore::default()), Arc::new(views.clone()), token);
+        let token = BearerToken::new(TOKEN.as_bytes()).unwrap();
+        let function = Answers::new(Arc::new(MemoryStore::default()), Arc::new(views.clone()), Some(token));
         Self { views, function }
     }
 
@@ -142,9 +142,17 @@ async fn more_than_an_answer_holds_is_an_error_that_says_what_to_do() {
 #[tokio::test]
 async fn only_who_has_the_token_is_told() {
     let fixture = Fixture::new();
-    for header in [None, Some("Bearer x"), Some("AWS4-HMAC-SHA256 Credential=x")] {
-        assert_eq!(fixture.get(&[], header).await.status, 401, "{header:?}");
+    for (header, status) in
+        [(None, 401), (Some("AWS4-HMAC-SHA256 Credential=x"), 401), (Some("Bearer x"), 403)]
+    {
+        assert_eq!(fixture.get(&[], header).await.status, status, "{header:?}");
     }
+    let views = Arc::new(fixture.views.clone());
+    let closed = Answers::new(Arc::new(MemoryStore::default()), views, None);
+    let (method, path) = ("GET".to_owned(), "/monitoring/targets".to_owned());
+    let headers = [("authorization".to_owned(), format!("Bearer {TOKEN}"))].into();
+    let answer = closed.answer(&Request { method, path, headers, ..Request::default() }).await;
+    assert_eq!((answer.status, &answer.body["error"]), (403, &json!("no-token-configured")));
     // A token opens nothing but the targets.
     let (method, path) = ("GET".to_owned(), "/hosts".to_owned());
     let headers = [("authorization".to_owned(), format!("Bearer {TOKEN}"))].into();

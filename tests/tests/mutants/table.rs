@@ -73,7 +73,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("batch.resolves-nothing", "triage never hears that a failed message was handled", PROMISES, "integrity::attributes_need_no_signature_where_none_is_required"),
     mutant("batch.stays-hidden", "after a crash a batch stays hidden for as long as its queue says", PROMISES, "batch::after_a_function_has_died_its_batch_is_hidden_for_no_longer_than_it_could_have_lived"),
     mutant("batch.waits-for-ever", "a message whose dependency never returns waits without end", PROMISES, "batch::waiting_uses_up_no_attempt_and_ends"),
-    mutant("bearer.any-token-passes", "whoever sends a token reads the targets of monitoring", RUNTIME, "serving::bearer::tests::only_the_whole_token_passes"),
     mutant("breaker.never-opens", "a dependency that is away is called all the same", CORE, "breaker::tests::a_dependency_that_is_down_is_noticed_after_five_calls_and_not_before"),
     mutant("callback.any-step-will-do", "the token of one step answers for another", RUNTIME, "serving::callback::tests::only_the_right_saga_step_and_key_verify"),
     mutant("callback.previous-key-is-refused", "outsiders who were given a token before the key was rotated are refused", RUNTIME, "serving::callback::tests::after_a_rotation_the_previous_keys_tokens_are_believed_and_new_ones_are_the_current_keys"),
