@@ -15,9 +15,13 @@ use crate::fleet::{Fleet, FleetOptions};
 use crate::monitoring::{Monitoring, MonitoringOptions, Watched};
 use crate::progress::Progress;
 use crate::stack::Stack;
+use crate::template::Template;
 
 /// Where a site's parameters are, below the workspace's root.
 const SITES: &str = "infra/sites";
+/// The parameters with tokens by which programs of the site prove who they are, where a template has them.
+const TOKENS: [&str; 2] = ["MonitoringToken", "SignalToken"];
+
 /// What site to start.
 #[derive(Default)]
 pub struct SiteOptions {
@@ -100,7 +104,10 @@ impl Site {
         values.insert("CallbackKey".to_owned(), secret(4));
         values.insert("BmcUsername".to_owned(), fleet.username.clone());
         values.insert("BmcPassword".to_owned(), fleet.password.clone());
-        values.insert("MonitoringToken".to_owned(), secret(2));
+        let template = Template::load(root.join("template.yaml"))?;
+        for name in TOKENS.iter().filter(|name| template.body["Parameters"].get(**name).is_some()) {
+            values.insert((*name).to_owned(), secret(2));
+        }
         let monitoring = match monitoring {
             true => Some(start_monitoring(&root, &fleet, &progress).await?),
             false => None,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hostler_core::mutants;
 use hostler_runtime::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::redirect::Policy;
@@ -264,7 +265,8 @@ fn newest(series: &[Series], not_before: Timestamp) -> Option<FirstSample> {
     let newest = series.iter().filter_map(|series| {
         let (seconds, value) = series.values.last()?;
         let observed_at = time(*seconds)?;
-        (observed_at >= not_before).then_some(FirstSample { healthy: value == "1", observed_at })
+        let counts = observed_at >= not_before || mutants::on("prometheus.takes-old-samples");
+        counts.then_some(FirstSample { healthy: value == "1", observed_at })
     });
     newest.reduce(|one, other| FirstSample {
         healthy: one.healthy && other.healthy,
