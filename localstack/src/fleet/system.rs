@@ -133,6 +133,7 @@ fn unit(state: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "a panic is how a test fails")]
     use super::*;
 
     fn running(condition: Condition) -> System {
