@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
 pub mod policies;
+pub mod metrics;
 pub mod provisioning;
 pub mod reservation;
 mod support;
@@ -25,6 +26,7 @@ pub use host::{
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
+pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,

@@ -47,6 +47,8 @@ const MONITOR: Suite = suite("monitor-host", "lib");
 const AWS: Suite = suite("hostler-aws", "lib");
 const VIEWS: Suite = suite("project-views", "notices");
 const CONFIGURE: Suite = suite("configure-host", "lib");
+const PROMETHEUS: Suite = suite("hostler-drivers", "prometheus");
+const TARGETS: Suite = suite("answer-queries", "targets");
 
 const fn mutant(name: &'static str, breaks: &'static str, suite: Suite, test: &'static str) -> Mutant {
     Mutant { name, breaks, suite, test }
@@ -118,6 +120,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("once.takes-a-live-lease", "an effect is done by two at a time", PROMISES, "once::what_another_worker_is_at_is_left_to_it_and_asked_for_later"),
     mutant("once.takes-any-payload", "a key that stood for something else gives its result", PROMISES, "once::the_same_key_for_something_else_is_an_error_on_every_path"),
     mutant("outbox.overlooks-tampering", "a commit is changed in its table without a word", AWS, "stream_image::tests::a_commit_that_was_changed_in_its_table_raises_the_alarm"),
+    mutant("prometheus.takes-old-samples", "a host is in service by a sample of its earlier life", PROMETHEUS, "samples_from_before_say_nothing"),
     by_seeds("relay.believes-every-answer", "what a target did not take is acknowledged"),
     mutant("relay.broken-target-fails-the-batch", "one broken queue holds back the whole shard", PROMISES, "relay::a_broken_queue_holds_nobody_back"),
     mutant("relay.gives-up-in-silence", "a record that cannot be published is nowhere", PROMISES, "relay::a_record_that_cannot_be_read_goes_to_the_failure_queue_and_the_rest_goes_on"),
@@ -150,6 +153,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("snapshot.causes-without-limit", "a stream with many long causes cannot be written any more", PROMISES, "long_streams::long_causes_are_fewer_in_a_snapshot"),
     by_seeds("snapshot.is-empty", "a snapshot has another state than its stream"),
     mutant("snapshot.stops-its-stream", "a snapshot that does not fit stops its stream", PROMISES, "shell_limits::a_snapshot_that_does_not_fit_is_left_out_and_the_stream_goes_on"),
+    mutant("targets.tell-the-first-page", "Prometheus forgets the hosts of all pages but the first", TARGETS, "the_answer_is_complete_however_many_pages_the_view_has"),
     mutant("timers.always-hop", "a wait of two days costs 192 messages", PROMISES, "relay::a_wait_of_two_days_costs_three_calls"),
     mutant("timers.fire-early", "a timer is delivered before it is due", PROMISES, "timers::a_timer_hops_until_it_is_due_and_is_never_early"),
     by_seeds("timers.never-fire", "a timer that is due is lost"),
