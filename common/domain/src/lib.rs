@@ -7,8 +7,8 @@ pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
-pub mod policies;
 pub mod metrics;
+pub mod policies;
 pub mod provisioning;
 pub mod reservation;
 mod support;
@@ -25,8 +25,8 @@ pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
-pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
+pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
