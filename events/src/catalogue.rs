@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
+use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
 
 /// All contracts, events first.
 #[must_use]
@@ -27,6 +28,9 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        IngestCommand::contracts(),
+        RecoverCommand::contracts(),
+        ScaleCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

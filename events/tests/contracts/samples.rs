@@ -7,8 +7,8 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, Kind, MonitorCommand,
-    OperatorCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
+    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, IngestCommand, Kind, MonitorCommand,
+    OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, ScaleCommand, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -60,6 +60,9 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
+        set::<IngestCommand>(),
+        set::<RecoverCommand>(),
+        set::<ScaleCommand>(),
         set::<SagaCommand>(),
         set::<SagaOperation>(),
         set::<FailureOperation>(),
