@@ -20,5 +20,6 @@ mod restore;
 mod scale;
 mod shapes;
 mod shop;
+mod signals;
 mod update;
 mod world;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use hostler_events::signal::SignalStatus;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Reading;
@@ -23,6 +24,20 @@ const HOST: [&str; 3] = ["host", "Host", "InstanceId"];
 /// Tags and dimensions that name a pool.
 const POOL: [&str; 3] = ["pool", "Pool", "AutoScalingGroupName"];
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum State {
+    Alarm,
+    Ok,
+    InsufficientData,
+}
+
+impl State {
+    fn of(said: &Value) -> Option<Self> {
+        Self::deserialize(&said["value"]).ok()
+    }
+}
+
 pub(super) fn read(event: &Value, received_at: Timestamp) -> Reading {
     let mut reading = Reading::default();
     let name = text(&event["detail"], "alarmName").unwrap_or_default();
@@ -33,13 +48,13 @@ pub(super) fn read(event: &Value, received_at: Timestamp) -> Reading {
 fn said(event: &Value, name: &str, received_at: Timestamp) -> Result<Said, String> {
     let detail = &event["detail"];
     let (state, before) = (&detail["state"], &detail["previousState"]);
-    let status = match text(state, "value") {
-        Some("ALARM") => SignalStatus::Firing,
-        Some("OK") => SignalStatus::Resolved,
+    let status = match State::of(state) {
+        Some(State::Alarm) => SignalStatus::Firing,
+        Some(State::Ok) => SignalStatus::Resolved,
         // That nothing is known proves neither.
-        Some("INSUFFICIENT_DATA") => return Ok(Said::Nothing),
-        other => {
-            let other = short(other.unwrap_or_default(), 40);
+        Some(State::InsufficientData) => return Ok(Said::Nothing),
+        None => {
+            let other = short(text(state, "value").unwrap_or_default(), 40);
             return Err(format!("its state is {other:?}, and none of ALARM, OK and INSUFFICIENT_DATA"));
         }
     };
@@ -51,8 +66,8 @@ fn said(event: &Value, name: &str, received_at: Timestamp) -> Result<Said, Strin
         None => time(event, "time", received_at)?.ok_or("it does not say when its state changed")?,
     };
     // What is over began when the state before did.
-    let began = match (status, text(before, "value")) {
-        (SignalStatus::Resolved, Some("ALARM")) => time(before, "timestamp", received_at)?.unwrap_or(at),
+    let began = match (status, State::of(before)) {
+        (SignalStatus::Resolved, Some(State::Alarm)) => time(before, "timestamp", received_at)?.unwrap_or(at),
         _ => at,
     };
     let arn = event["resources"].get(0).and_then(Value::as_str);

@@ -1,0 +1,98 @@
+//! What monitoring says reaches those who decide, and what cannot be understood an operator.
+
+use hostler_core::Incoming;
+use hostler_events::RecoverCommand;
+use hostler_events::signal::ReportSignal;
+use hostler_localstack::needs;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Sends signals as a monitoring system does: with a token, or without.
+async fn send(world: &World, form: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+    let client = reqwest::Client::new();
+    let request = client.post(world.api.url(&format!("/signals/{form}"))).json(body);
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+}
+
+/// What has come for `recover-hosts`, taken off its queue.
+async fn told(world: &World, wanted: usize) -> Vec<ReportSignal> {
+    let sqs = aws_sdk_sqs::Client::new(&world.site.account.sdk_config());
+    let url = &world.queue_urls()["recover-hosts"];
+    let found = std::sync::Mutex::new(Vec::new());
+    world
+        .until("recover-hosts is told", async || {
+            let answer =
+                sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.unwrap();
+            for message in answer.messages() {
+                let incoming = Incoming::decode(message.body().unwrap()).unwrap();
+                World::integrity().verify(&incoming).unwrap();
+                let RecoverCommand::ReportSignal(report) = incoming.command().unwrap();
+                found.lock().unwrap().push(report);
+                let receipt = message.receipt_handle().unwrap();
+                sqs.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
+            }
+            (found.lock().unwrap().len() >= wanted).then_some(())
+        })
+        .await;
+    found.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_monitoring_says_reaches_those_who_decide_and_what_is_not_understood_an_operator() {
+    needs!(Functions, Processes, HttpApi);
+    let world = World::start(1).await;
+    let token = world.site.parameters["SignalToken"].clone();
+    let now = jiff::Timestamp::now();
+    let alert = |labels: Value| json!({ "status": "firing", "labels": labels, "startsAt": now, "fingerprint": labels.to_string() });
+    let body = json!({ "version": "4", "alerts": [
+        alert(json!({ "alertname": "HostDown", "host": "h-01", "fault": "unreachable" })),
+        alert(json!({ "alertname": "DiskFull", "job": "node" })),
+    ] });
+
+    assert_eq!(send(&world, "alertmanager", None, &body).await.0, 401);
+    assert_eq!(send(&world, "alertmanager", Some("wrong"), &body).await.0, 403);
+    let (status, answer) = send(&world, "alertmanager", Some(&token), &body).await;
+    assert_eq!((status, &answer["messages"]), (202, &json!(1)), "{answer}");
+
+    // An AWS service says something on the account's default bus.
+    let events = aws_sdk_eventbridge::Client::new(&world.site.account.sdk_config());
+    let detail = json!({
+        "EC2InstanceId": "i-1", "AutoScalingGroupName": "web",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    });
+    let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder()
+        .source("aws.autoscaling")
+        .detail_type("EC2 Instance-terminate Lifecycle Action")
+        .detail(detail.to_string())
+        .build();
+    events.put_events().entries(entry).send().await.unwrap();
+
+    let reports = told(&world, 2).await;
+    let mut said: Vec<(&str, &str)> =
+        reports.iter().map(|report| (report.host.as_str(), report.signal.fault.as_str())).collect();
+    said.sort_unstable();
+    assert_eq!(said, [("h-01", "unreachable"), ("i-1", "terminating")]);
+
+    let failures = world
+        .until("what was not understood is with the operators", async || {
+            let rows = world.rows("/failures").await;
+            (!rows.is_empty()).then_some(rows)
+        })
+        .await;
+    assert_eq!(failures.len(), 1, "{failures:#?}");
+    let reason = failures[0]["letter"]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("alerts[1] (DiskFull): it names no host: give its rule the label host"),
+        "{reason}"
+    );
+    assert_eq!(
+        (&failures[0]["letter"]["queue"], &failures[0]["category"], &failures[0]["status"]),
+        (&json!("signals"), &json!("validation"), &json!("quarantined"))
+    );
+}
