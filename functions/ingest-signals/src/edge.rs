@@ -11,6 +11,7 @@ use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use serde_json::{Value, json};
 
 use crate::IngestSignals;
+use crate::forms;
 use crate::parts::{PART_BYTES_MAX, Parts, parts};
 use crate::send::first;
 
@@ -42,6 +43,9 @@ impl HttpHandler for IngestSignals {
 
 impl IngestSignals {
     async fn take(&self, request: &Request, form: SignalForm, body: Value) -> Response {
+        if form == SignalForm::Heartbeat && self.says_nothing(&body) {
+            return Response::new(202, json!({ "messages": 0 }));
+        }
         let Parts { parts, too_large } = parts(form, body);
         let messages: Result<Vec<Outbound>, Failure> =
             parts.into_iter().map(|part| self.message(request, form, part)).collect();
@@ -67,6 +71,14 @@ impl IngestSignals {
             too_large.len()
         );
         Response::error(413, "too-large", message)
+    }
+
+    /// Whether a heartbeat says nothing new, as nearly all do: there are too many of those for a message each.
+    fn says_nothing(&self, body: &Value) -> bool {
+        let received_at = self.clock.now();
+        let taken = TakeSignals { form: SignalForm::Heartbeat, received_at, body: body.clone() };
+        let reading = forms::read(&taken);
+        reading.quiet == reading.len()
     }
 
     fn message(&self, request: &Request, form: SignalForm, body: Value) -> Result<Outbound, Failure> {

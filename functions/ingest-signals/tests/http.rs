@@ -198,6 +198,28 @@ async fn a_sender_is_told_to_come_again_when_the_queue_does_not_take_it() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_says_nothing_new_is_taken_and_costs_no_message() {
+    let fixture = Fixture::new();
+    let beat = |healthy: bool, since: &str| {
+        json!({
+            "host": "h-01", "sequence": 7, "sentAt": fixture.clock.now(), "intervalSeconds": 10,
+            "healthy": healthy, "since": since,
+        })
+    };
+    for (body, messages) in [
+        (beat(true, "2026-01-31T10:00:00Z"), 0),
+        (beat(true, "2026-01-31T10:59:50Z"), 1),
+        (beat(false, "2026-01-31T10:00:00Z"), 1),
+        // What is not understood is for an operator.
+        (json!({ "host": "h-01" }), 1),
+    ] {
+        let answer = fixture.post("heartbeat", &body).await;
+        assert_eq!((answer.status, &answer.body["messages"]), (202, &json!(messages)), "{body}");
+    }
+    assert_eq!(fixture.queues.len("signals"), 3);
+}
+
+#[tokio::test]
 async fn a_storm_in_one_body_is_taken_apart_and_nothing_of_it_is_lost() {
     let fixture = Fixture::new();
     let alerts: Vec<Value> = (0..2_000)
