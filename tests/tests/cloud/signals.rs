@@ -4,9 +4,10 @@ use hostler_core::Incoming;
 use hostler_events::RecoverCommand;
 use hostler_events::signal::ReportSignal;
 use hostler_localstack::needs;
+use hostler_localstack::template::Template;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, cloud, root};
 
 /// Sends signals as a monitoring system does: with a token, or without.
 async fn send(world: &World, form: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
@@ -97,4 +98,49 @@ async fn what_monitoring_says_reaches_those_who_decide_and_what_is_not_understoo
         (&failures[0]["letter"]["queue"], &failures[0]["category"], &failures[0]["status"]),
         (&json!("signals"), &json!("validation"), &json!("quarantined"))
     );
+}
+
+/// What AWS's own services say reaches the queue by a rule of its own, and nothing else of theirs does. Nobody can say it in
+/// their name, so that the rules are asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_of_aws_that_is_a_signal_is_matched_by_one_rule() {
+    needs!(Functions, Processes, HttpApi);
+    let events = aws_sdk_eventbridge::Client::new(&cloud().await.new_account().sdk_config());
+    let template = Template::load(root().join("template.yaml")).unwrap();
+    let rules: Vec<(&str, String)> = template
+        .resources("AWS::Events::Rule")
+        .map(|(id, rule)| (id, &rule["Properties"]))
+        .filter(|(_, rule)| rule["EventBusName"] == "default")
+        .map(|(id, rule)| (id, rule["EventPattern"].to_string()))
+        .collect();
+    let matched_by = async |event: &Value| {
+        let mut matching = Vec::new();
+        for (id, pattern) in &rules {
+            let asked = events.test_event_pattern().event_pattern(pattern).event(event.to_string());
+            if asked.send().await.unwrap().result() {
+                matching.push(*id);
+            }
+        }
+        matching
+    };
+    let sample = |name: &str| -> Value {
+        let file = root().join(format!("events/samples/vendors/{name}.json"));
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    };
+    for (name, rule) in [
+        ("cloudwatch-alarm", "AlarmSignalsRule"),
+        ("cloudwatch-pool", "AlarmSignalsRule"),
+        ("aws-health", "HealthSignalsRule"),
+        ("auto-scaling-terminate", "LifecycleSignalsRule"),
+        ("auto-scaling-launch", "LifecycleSignalsRule"),
+    ] {
+        assert_eq!(matched_by(&sample(name)).await, [rule], "{name}");
+    }
+    // An alarm of this deployment itself, and what tells all customers of a service.
+    let (mut own, mut notice) = (sample("cloudwatch-alarm"), sample("aws-health"));
+    own["detail"]["alarmName"] = json!("hostler-FailuresQuarantinedAlarm-AbCdEfGhIjKl");
+    notice["detail"]["eventScopeCode"] = json!("PUBLIC");
+    for other in [own, notice] {
+        assert!(matched_by(&other).await.is_empty(), "{other}");
+    }
 }
