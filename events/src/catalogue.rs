@@ -12,6 +12,7 @@ use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorC
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::site::PolicyEvent;
+use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
 
 /// All contracts, events first.
 #[must_use]
@@ -31,6 +32,9 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        IngestCommand::contracts(),
+        RecoverCommand::contracts(),
+        ScaleCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

@@ -15,9 +15,11 @@ use hostler_drivers::{
 };
 use hostler_events::Image;
 use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
 use jiff::Timestamp;
+use ingest_signals::IngestSignals;
 use monitor_host::MonitorHost;
 
 use super::Fleet;
@@ -44,10 +46,18 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let ingest_signals = IngestSignals {
+        clock: clock.clone(),
+        ids: ports.ids.clone(),
+        queues: ports.queues.clone(),
+        integrity: Arc::default(),
+        token: BearerToken::new(b"0123456789abcdef0123456789abcdef").unwrap(),
+    };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
+        ("ingest-signals", Arc::new(ingest_signals)),
     ];
     (Arc::new(accept_commands), own)
 }
