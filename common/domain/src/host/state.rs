@@ -370,9 +370,6 @@ fn power_cycle(state: &mut HostState, is: PowerCycle) {
 fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
     if let Some(cordon) = state.cordon.take() {
         if cordon.saga == e.saga {
-            if !state.is_held_by(&e.saga) {
-                hand_over(state, &e.saga);
-            }
             state.release = Some(Release { retire: false, reason: cordon.reason });
         }
         remember(&mut state.uncordoned, &cordon.saga);
