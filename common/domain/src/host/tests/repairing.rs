@@ -157,7 +157,7 @@ fn undoing_a_new_installation_that_has_not_begun_leaves_the_host_in_service() {
 
 /// After a new installation that failed, or that did not help.
 #[test]
-fn the_saga_that_cannot_repair_a_host_has_it_undeployed_and_then_nobody_holds_it() {
+fn a_host_that_was_installed_again_in_vain_is_out_of_use_once_it_is_undeployed() {
     for phase in ["reimaging", "reimaged", "reconfigured", "in-service-again"] {
         for is_cleaned in [true, false] {
             let mut host = at(phase);
@@ -173,7 +173,8 @@ fn the_saga_that_cannot_repair_a_host_has_it_undeployed_and_then_nobody_holds_it
                 let step = host.state.phase.step().unwrap().clone();
                 host.when(&booted(step.as_str())).unwrap();
                 host.when(&cleaned(step.as_str())).unwrap();
-                assert!(host.state.is_available(), "{phase}");
+                let HostPhase::Retired { reason } = &host.state.phase else { panic!("{phase}") };
+                assert!(reason.contains("recovery#r-1") && reason.contains("unreachable"), "{reason}");
             } else {
                 quarantine(&mut host);
             }
