@@ -109,10 +109,10 @@ impl Step<DeregisterMonitoring> for MonitorHost {
     }
 
     /// A saga that waits for its host to be forgotten always has its answer. A host that is another saga's by now stays
-    /// watched, whatever an earlier one asks; one that has cordoned the host may have it forgotten, to take it out of service.
+    /// watched, whatever an earlier one asks.
     fn is_wanted(&self, command: &DeregisterMonitoring, host: &HostState) -> Wanted<HostInput> {
         match &host.reservation {
-            Some(_) if !host.is_worked_on_by(&command.saga) => Wanted::Record(deregistered(command)),
+            Some(holder) if *holder != command.saga => Wanted::Record(deregistered(command)),
             _ => Wanted::Yes,
         }
     }

@@ -184,18 +184,6 @@ async fn a_saga_that_lost_its_host_has_its_answer_and_another_ones_host_stays_wa
     assert!(!world.is_watched().await);
 }
 
-/// A saga that could not repair a host takes it out of service.
-#[tokio::test]
-async fn a_saga_that_has_cordoned_a_host_has_it_forgotten() {
-    let world = world();
-    world.configured().await;
-    world.handle(register("p", "p/m")).await;
-    let reason = "unreachable".to_owned();
-    world.told(HostInput::Cordon { saga: saga("r"), step: step("r/c"), reason }).await;
-    assert_eq!(world.handle(deregister("r", "r/n")).await, ["host.monitoring-deregistered"]);
-    assert!(!world.is_watched().await);
-}
-
 #[tokio::test]
 async fn a_registration_that_meets_its_own_undoing_is_taken_back() {
     let world = world();

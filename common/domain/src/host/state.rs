@@ -365,15 +365,13 @@ fn power_cycle(state: &mut HostState, is: PowerCycle) {
     }
 }
 
-/// A cordon ends here, for the host is in service no more. The saga that had it gives the host back: nobody holds it once it is
-/// clean.
+/// A cordon ends here, for the host is in service no more. One that its saga has installed again in vain is out of use once it is
+/// clean: whoever took it next would meet the same fault.
 fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
     if let Some(cordon) = state.cordon.take() {
         if cordon.saga == e.saga {
-            if !state.is_held_by(&e.saga) {
-                hand_over(state, &e.saga);
-            }
-            state.release = Some(Release { retire: false, reason: cordon.reason });
+            let reason = format!("{} could not put it right ({})", cordon.saga, cordon.reason);
+            state.release = Some(Release { retire: true, reason });
         }
         remember(&mut state.uncordoned, &cordon.saga);
     }
