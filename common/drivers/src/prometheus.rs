@@ -90,13 +90,17 @@ impl<S> fmt::Debug for PrometheusMonitoring<S> {
     }
 }
 
-/// The row of a host.
+/// The row of a host. The counters are what effects are counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct PrometheusRow {
     /// What it was registered for; none while it is not.
     order: Option<String>,
     /// Since when.
     since: Option<Timestamp>,
+    /// Registrations that changed something.
+    registered: u64,
+    /// Deregistrations that changed something.
+    deregistered: u64,
 }
 
 /// What the query API answers (*Prometheus documentation: HTTP API, Format overview*).
@@ -224,7 +228,8 @@ impl<S: StateStore> Monitoring for PrometheusMonitoring<S> {
         let changed = row.order.as_deref() != Some(request.order.as_str());
         let since = row.since.filter(|_| !changed).unwrap_or_else(|| self.clock.now());
         if changed {
-            row = PrometheusRow { order: Some(request.order.clone()), since: Some(since) };
+            (row.order, row.since) = (Some(request.order.clone()), Some(since));
+            row.registered += 1;
             save(&self.store, &Self::key(host), &row, at).await?;
         }
         Ok(Registered { changed, since })
@@ -253,6 +258,7 @@ impl<S: StateStore> Monitoring for PrometheusMonitoring<S> {
         let changed = row.order.take().is_some();
         if changed {
             row.since = None;
+            row.deregistered += 1;
             save(&self.store, &Self::key(host), &row, at).await?;
         }
         Ok(Deregistered { changed })

@@ -244,6 +244,12 @@ async fn a_repeat_is_registered_since_the_first_time_and_another_order_anew() {
     assert!(!at(4).deregister("h-01").await.unwrap().changed);
     let anew = at(5).register(&request("p-2")).await.unwrap();
     assert!(anew.changed && anew.since == noon() + SignedDuration::from_mins(5));
+    let row = &store.rows()["prometheus/h-01"];
+    assert_eq!(
+        (&row["registered"], &row["deregistered"]),
+        (&json!(3), &json!(1)),
+        "by which effects are counted"
+    );
 }
 
 #[tokio::test]

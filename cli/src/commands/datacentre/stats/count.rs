@@ -41,7 +41,7 @@ pub(crate) struct Tally {
     pub(crate) roles_changed: u64,
     /// How many pairs of host and saga became known to monitoring, as events say.
     pub(crate) registrations: u64,
-    /// What the plain drivers counted.
+    /// What the drivers counted.
     pub(crate) drivers: Drivers,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Sagas {
     pub(crate) contradictory: u64,
 }
 
-/// What the plain drivers counted.
+/// What the drivers of configuration and monitoring counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Drivers {
@@ -171,7 +171,8 @@ impl Counting {
         }
     }
 
-    /// Takes an item of the control table, where the plain drivers count what they did.
+    /// Takes an item of the control table, where drivers count what they did: those of monitoring without Prometheus, and with
+    /// it.
     pub(super) fn driver(&mut self, item: &Item) {
         let key = text(item, "key");
         let row: Value = serde_json::from_str(text(item, "value")).unwrap_or_default();
@@ -179,7 +180,7 @@ impl Counting {
         let drivers = &mut self.tally.drivers;
         if key.starts_with("configuration/") {
             drivers.roles_applied += number("applied");
-        } else if key.starts_with("monitoring/") {
+        } else if key.starts_with("monitoring/") || key.starts_with("prometheus/") {
             drivers.registered += number("registered");
             drivers.deregistered += number("deregistered");
         }
@@ -265,8 +266,9 @@ mod tests {
             };
             counting.driver(&row("configuration", json!({"applied": 2, "runs": 5})));
             counting.driver(&row("monitoring", json!({"registered": 1, "deregistered": 1})));
+            counting.driver(&row("prometheus", json!({"registered": 3, "deregistered": 2})));
         }
         let drivers = counting.end().drivers;
-        assert_eq!(drivers, Drivers { roles_applied: 4, registered: 2, deregistered: 2 });
+        assert_eq!(drivers, Drivers { roles_applied: 4, registered: 8, deregistered: 6 });
     }
 }
