@@ -11,8 +11,8 @@ use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
-use crate::site::PolicyEvent;
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
+use crate::site::PolicyEvent;
 
 /// All contracts, events first.
 #[must_use]

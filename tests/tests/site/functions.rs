@@ -18,8 +18,8 @@ use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
-use jiff::Timestamp;
 use ingest_signals::IngestSignals;
+use jiff::Timestamp;
 use monitor_host::MonitorHost;
 
 use super::Fleet;
