@@ -37,6 +37,9 @@ contracts! {
         "finish-deploy" v 1 @ "deploy-host" => FinishDeploy(FinishDeploy),
         "undeploy-host" v 1 @ "deploy-host" => UndeployHost(UndeployHost),
         "release-reservation" v 1 @ "deploy-host" => ReleaseReservation(ReleaseReservation),
+        "power-cycle-host" v 1 @ "deploy-host" => PowerCycleHost(PowerCycleHost),
+        "finish-power-cycle" v 1 @ "deploy-host" => FinishPowerCycle(FinishPowerCycle),
+        "reimage-host" v 1 @ "deploy-host" => ReimageHost(ReimageHost),
     }
 }
 
@@ -130,7 +133,8 @@ macro_rules! into_step_command {
 
 into_step_command! {
     DeployCommand as Deploy {
-        VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation
+        VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation,
+        PowerCycleHost, FinishPowerCycle, ReimageHost
     }
     ConfigureCommand as Configure { ApplyRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring }
@@ -397,6 +401,44 @@ pub struct UndeployHost {
     pub step: StepId,
     /// The host.
     pub host: HostId,
+}
+
+/// Take the power from a host in service that the saga has cordoned, and give it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerCycleHost {
+    /// The saga that has cordoned the host.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
+}
+
+/// Power on a host whose power was cut by this step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishPowerCycle {
+    /// The saga that has cordoned the host.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
+}
+
+/// Install a host in service again that the saga has cordoned. From here on the saga holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReimageHost {
+    /// The saga that has cordoned the host.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
+    /// The image.
+    pub image: Image,
 }
 
 /// Give back whatever host is held for a saga, and hold none for it any more.

@@ -76,6 +76,19 @@ pub(super) fn host(event: &HostEvent) -> Line {
             let then = if it.retire { "to be retired" } else { "to go back to its pool" };
             Line::new(Mark::Undone, format!("given back by {}, {then}", it.saga)).because(&it.reason)
         }
+        HostEvent::Cordoned(it) => {
+            Line::new(Mark::Begun, format!("cordoned by {}", it.saga)).because(&it.reason)
+        }
+        HostEvent::Uncordoned(it) => Line::new(Mark::Done, format!("{} is done with it", it.saga)),
+        HostEvent::PowerCycleStarted(it) => {
+            let health = it.health.as_ref().map_or_else(String::new, |health| format!(", health {health}"));
+            let text = format!("power cut; it was {}{health}", power(it.found));
+            Line::new(Mark::Begun, text)
+        }
+        HostEvent::PowerCycled(_) => Line::new(Mark::Done, "power-cycled: it has power again"),
+        HostEvent::ReimageStarted(it) => {
+            Line::new(Mark::Begun, format!("to be installed again from image {}, for {}", it.image, it.saga))
+        }
         HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
     }
 }

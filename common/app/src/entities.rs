@@ -37,6 +37,8 @@ impl Operated for Hosts {
             | HostRefusal::LabelValue { .. }
             | HostRefusal::StepId(_) => 400,
             HostRefusal::EnrolledDifferently { .. }
+            | HostRefusal::Cordoned { .. }
+            | HostRefusal::NotCordoned { .. }
             | HostRefusal::NotPossible { .. }
             | HostRefusal::NotWaiting { .. }
             | HostRefusal::NotAvailable { .. }

@@ -18,8 +18,8 @@ pub use capacity::{
 };
 pub use deprovisioning::Deprovisioning;
 pub use host::{
-    Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState, Move, Phase,
-    StepFailure, bmc_place,
+    Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
+    Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{

@@ -42,6 +42,9 @@ pub struct HostView {
     /// The saga that holds it or brought it into service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga: Option<SagaRef>,
+    /// The saga that has cordoned it, and works on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordoned_by: Option<SagaRef>,
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -75,6 +78,7 @@ pub fn host(state: &HostState) -> Option<HostView> {
         labels: profile.labels.clone(),
         bmc: profile.bmc.clone(),
         saga: state.reservation.clone(),
+        cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
         role: state.role.clone(),
         power: state.power,
         step: state.phase.step().cloned(),

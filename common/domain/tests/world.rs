@@ -224,6 +224,11 @@ impl World {
             StepCommand::Saga(SagaCommand::AnswerChild(_) | SagaCommand::Compensate(_)) => {
                 panic!("no children here")
             }
+            StepCommand::Deploy(
+                DeployCommand::PowerCycleHost(_)
+                | DeployCommand::FinishPowerCycle(_)
+                | DeployCommand::ReimageHost(_),
+            ) => panic!("no host is repaired here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
                 return self.release(&c.saga, &c.step);

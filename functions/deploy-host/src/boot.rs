@@ -17,7 +17,7 @@ use crate::inspect::power_state;
 use crate::{ALL_BMCS, DeployHost, host_stream, worked_on_through_bmc};
 
 /// The power states that a host went through.
-type PowerStates = Vec<hostler_events::host::PowerState>;
+pub(crate) type PowerStates = Vec<hostler_events::host::PowerState>;
 
 /// Boots the image of a deployment. The host counts as dirty before it is touched.
 impl Step<DeployImage> for DeployHost {
@@ -278,12 +278,12 @@ impl DeployHost {
     }
 }
 
-fn changes(states: &[PowerState]) -> PowerStates {
+pub(crate) fn changes(states: &[PowerState]) -> PowerStates {
     states.iter().map(power_state).collect()
 }
 
 /// Whether the host waits for this deployment.
-fn is_deploying(state: &HostState, step: &StepId) -> bool {
+pub(crate) fn is_deploying(state: &HostState, step: &StepId) -> bool {
     matches!(state.phase, HostPhase::Deploying { .. }) && state.waits_for(step)
 }
 
@@ -292,7 +292,7 @@ fn is_cleaning(state: &HostState, step: &StepId, after_boot: bool) -> bool {
     matches!(state.phase, HostPhase::Cleaning { booted, .. } if booted == after_boot) && state.waits_for(step)
 }
 
-fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
+pub(crate) fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
     let (saga, step) = (saga.clone(), step.clone());
     let StepError { category, reason, uncertain, .. } = error.clone();
     HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
@@ -304,7 +304,7 @@ fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
 }
 
 /// When all BMCs are away the saga gives its step more time; one that is away is the saga's to judge.
-fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> Option<HostInput> {
+pub(crate) fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> Option<HostInput> {
     let (saga, step) = (saga.clone(), step.clone());
     let (until, reason) = (open.until, open.to_string());
     (open.dependency == ALL_BMCS).then_some(HostInput::DeferStep { saga, step, until, reason })

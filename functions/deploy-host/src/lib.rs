@@ -1,7 +1,8 @@
-//! Everything that is done to a host through its BMC: reserve, verify, boot, clean, undo.
+//! Everything that is done to a host through its BMC: reserve, verify, boot, clean, repair, undo.
 
 mod boot;
 mod inspect;
+mod repair;
 mod reserve;
 mod settings;
 #[cfg(test)]
@@ -53,6 +54,9 @@ impl Handler for DeployHost {
             DeployCommand::DeployImage(command) => worker.run(self, cause, command).await.map(drop),
             DeployCommand::FinishDeploy(command) => worker.run(self, cause, command).await.map(drop),
             DeployCommand::UndeployHost(command) => worker.run(self, cause, command).await.map(drop),
+            DeployCommand::PowerCycleHost(command) => worker.run(self, cause, command).await.map(drop),
+            DeployCommand::FinishPowerCycle(command) => worker.run(self, cause, command).await.map(drop),
+            DeployCommand::ReimageHost(command) => worker.run(self, cause, command).await.map(drop),
         }
     }
 }

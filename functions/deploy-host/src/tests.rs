@@ -10,15 +10,16 @@ use hostler_core::{
 };
 use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{
-    HostDecider, HostFacts, HostInput, HostPhase, HostState, ReservationDecider, ReservationInput,
+    HostDecider, HostFacts, HostInput, HostPhase, HostState, PowerCycle, ReservationDecider, ReservationInput,
 };
-use hostler_drivers::memory::MemoryBmcs;
-use hostler_drivers::{Patience, TlsTrust};
+use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
+use hostler_drivers::{Bmc, Patience, PowerGoal, TlsTrust};
 use hostler_events::commands::{
-    BootOutcome, DeployImage, EnrolHost, FinishDeploy, ReserveHost, UndeployHost,
+    BootOutcome, DeployImage, EnrolHost, FinishDeploy, FinishPowerCycle, PowerCycleHost, ReimageHost,
+    ReserveHost, UndeployHost,
 };
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::{DeployCommand, HostId, HostPolicy, Image, StepId};
+use hostler_events::{HostId, HostPolicy, Image, StepCommand, StepId};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::once::Once;
@@ -97,8 +98,8 @@ impl World {
         }
     }
 
-    fn message(&self, cause: &Cause, command: ReserveHost) -> Incoming {
-        let command = DeployCommand::ReserveHost(command);
+    fn message(&self, cause: &Cause, command: impl Into<StepCommand>) -> Incoming {
+        let command = command.into();
         Incoming::Command(Box::new(CommandEnvelope {
             command_id: cause.id.as_str().parse().unwrap(),
             command_type: command.type_name().to_owned(),
@@ -173,6 +174,45 @@ impl World {
         assert!(self.told(&host, HostInput::RecordCleaned { step }).await.is_available());
         self.row(name, sku).await;
         host
+    }
+
+    /// In service by the saga `p`, and cordoned by this one. It is on, and boots from its disk.
+    async fn cordoned_host(&self, name: &str, by: &SagaRef) -> (HostId, MemoryBmc) {
+        let host = self.available_host(name, "cpu").await;
+        let (holder, at) = (saga("p"), step("p/deploy-image/1"));
+        for input in [
+            HostInput::Reserve { saga: holder.clone(), step: step("p/reserve-host/1") },
+            HostInput::StartDeploy {
+                saga: holder.clone(),
+                step: at.clone(),
+                image: Image::new("web").unwrap(),
+            },
+            HostInput::BootReported { step: at.clone(), outcome: BootOutcome::Succeeded, reason: None },
+            HostInput::RecordDeployed { saga: holder.clone(), step: at },
+            HostInput::RecordConfiguration {
+                saga: holder.clone(),
+                step: step("p/apply-role/1"),
+                role: "web".parse().unwrap(),
+                revision: "r-1".to_owned(),
+                changed: true,
+            },
+            HostInput::RecordMonitoring { saga: holder, step: step("p/register-monitoring/1") },
+            HostInput::Cordon {
+                saga: by.clone(),
+                step: step("r/cordon-host/1"),
+                reason: "unreachable".to_owned(),
+            },
+        ] {
+            self.told(&host, input).await;
+        }
+        let bmc = self.bmcs.bmc(&format!("https://10.0.0.7/redfish/v1/Systems/{name}"));
+        bmc.set_power(PowerGoal::On, &self.deploy_host.settings.patience).await.unwrap();
+        (host, bmc)
+    }
+
+    /// Has the function handle a command.
+    async fn handled(&self, cause: &Cause, command: impl Into<StepCommand>) {
+        self.deploy_host.handle(&self.message(cause, command)).await.unwrap();
     }
 }
 
@@ -312,4 +352,105 @@ async fn the_image_is_taken_out_of_a_host_that_has_called_back() {
     let command = FinishDeploy { saga: saga("p"), step, host };
     Step::<FinishDeploy>::perform(&world.deploy_host, &command, &state, Fence(1)).await.unwrap();
     assert_eq!(bmc.state().image, None, "a host that boots from it once more would be installed once more");
+}
+
+fn recovery(name: &str) -> SagaRef {
+    SagaRef::new("recovery", name).unwrap()
+}
+
+fn power_cycle(of: &str, at: &str, host: &HostId) -> PowerCycleHost {
+    PowerCycleHost { saga: recovery(of), step: step(at), host: host.clone() }
+}
+
+fn finish(of: &str, at: &str, host: &HostId) -> FinishPowerCycle {
+    FinishPowerCycle { saga: recovery(of), step: step(at), host: host.clone() }
+}
+
+#[tokio::test]
+async fn a_power_cycle_switches_a_host_off_and_on_once_however_often_it_is_asked_for() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    bmc.set_boot_once_cd().await.unwrap();
+    let before = bmc.state().resets;
+    let first = world.cause();
+    for cause in [&first, &first, &world.cause()] {
+        world.handled(cause, power_cycle("r", "r/power-cycle-host/1", &host)).await;
+        let (bmc, host) = (bmc.state(), world.state(&host).await);
+        assert_eq!((bmc.power, bmc.resets), (hostler_drivers::PowerState::Off, before + 1));
+        assert!(!bmc.boots_from_cd, "it boots from its disk next");
+        assert_eq!(host.cordon.unwrap().power_cycle, PowerCycle::Off);
+    }
+    for cause in [&world.cause(), &world.cause()] {
+        world.handled(cause, finish("r", "r/power-cycle-host/1", &host)).await;
+        let (bmc, host) = (bmc.state(), world.state(&host).await);
+        assert_eq!((bmc.power, bmc.resets), (hostler_drivers::PowerState::On, before + 2));
+        assert_eq!((host.power, host.phase), (Some(PowerState::On), HostPhase::InService));
+        assert_eq!(host.cordon.unwrap().power_cycle, PowerCycle::Done);
+    }
+    world.handled(&world.cause(), power_cycle("r", "r/power-cycle-host/2", &host)).await;
+    assert_eq!(bmc.state().resets, before + 2, "an attempt that comes late");
+}
+
+#[tokio::test]
+async fn a_host_that_is_off_is_only_powered_on() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    bmc.set_power(PowerGoal::ForceOff, &world.deploy_host.settings.patience).await.unwrap();
+    let before = bmc.state().resets;
+    world.handled(&world.cause(), power_cycle("r", "r/power-cycle-host/1", &host)).await;
+    world.handled(&world.cause(), finish("r", "r/power-cycle-host/1", &host)).await;
+    assert_eq!((bmc.state().power, bmc.state().resets), (hostler_drivers::PowerState::On, before + 1));
+}
+
+#[tokio::test]
+async fn nobody_but_the_saga_that_has_cordoned_a_host_has_it_power_cycled_or_installed_again() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    let before = bmc.state();
+    world.handled(&world.cause(), power_cycle("s", "s/power-cycle-host/1", &host)).await;
+    world.handled(&world.cause(), finish("s", "s/power-cycle-host/1", &host)).await;
+    let (saga, image) = (recovery("s"), Image::new("web").unwrap());
+    let reimage = ReimageHost { saga, step: step("s/reimage-host/1"), host: host.clone(), image };
+    world.handled(&world.cause(), reimage).await;
+    assert_eq!(bmc.state(), before);
+    assert_eq!(world.state(&host).await.phase, HostPhase::InService);
+}
+
+/// The BMC does not answer the first attempt: nothing is done, and the saga's next attempt does it.
+#[tokio::test]
+async fn a_power_cycle_that_failed_is_done_by_the_next_attempt() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    let before = bmc.state().resets;
+    bmc.fail_next(busy("h-1"));
+    world.handled(&world.cause(), power_cycle("r", "r/power-cycle-host/1", &host)).await;
+    assert_eq!(bmc.state().resets, before);
+    world.handled(&world.cause(), power_cycle("r", "r/power-cycle-host/2", &host)).await;
+    bmc.fail_next(busy("h-1"));
+    world.handled(&world.cause(), finish("r", "r/power-cycle-host/2", &host)).await;
+    assert_eq!(bmc.state().power, hostler_drivers::PowerState::Off);
+    world.handled(&world.cause(), power_cycle("r", "r/power-cycle-host/3", &host)).await;
+    world.handled(&world.cause(), finish("r", "r/power-cycle-host/3", &host)).await;
+    assert_eq!((bmc.state().power, bmc.state().resets), (hostler_drivers::PowerState::On, before + 2));
+}
+
+#[tokio::test]
+async fn a_reimaged_host_is_booted_from_its_image_for_the_saga_that_has_cordoned_it() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    let (saga, at, image) = (recovery("r"), step("r/reimage-host/1"), Image::new("web").unwrap());
+    let reimage = ReimageHost { saga: saga.clone(), step: at.clone(), host: host.clone(), image };
+    for cause in [&world.cause(), &world.cause()] {
+        world.handled(cause, reimage.clone()).await;
+        let bmc = bmc.state();
+        assert_eq!((bmc.inserts, bmc.power), (1, hostler_drivers::PowerState::On));
+        assert!(bmc.boots_from_cd && bmc.image.unwrap().contains("/web?"));
+    }
+    let state = world.state(&host).await;
+    assert!(state.is_held_by(&saga) && state.waits_for(&at), "{state:?}");
+    let reported =
+        HostInput::BootReported { step: at.clone(), outcome: BootOutcome::Succeeded, reason: None };
+    world.told(&host, reported).await;
+    world.handled(&world.cause(), FinishDeploy { saga, step: at, host: host.clone() }).await;
+    assert_eq!((bmc.state().image, world.state(&host).await.phase), (None, HostPhase::Configuring));
 }

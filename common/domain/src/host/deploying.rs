@@ -60,7 +60,7 @@ pub(super) fn fail_step(
     step: &StepId,
     failure: &StepFailure,
 ) -> HostDecision {
-    if !known.state.is_held_by(saga) {
+    if !known.state.is_worked_on_by(saga) {
         return Decision::nothing();
     }
     let (category, reason) = (failure.category, clip(&failure.reason));
@@ -81,7 +81,7 @@ pub(super) fn defer_step(
     until: Timestamp,
     reason: &str,
 ) -> HostDecision {
-    if !known.state.is_held_by(saga) {
+    if !known.state.is_worked_on_by(saga) {
         return Decision::nothing();
     }
     Decision::events([HostEvent::StepDeferred(StepDeferred {

@@ -14,12 +14,14 @@ use jiff::Timestamp;
 
 mod booting;
 mod cleaning;
+mod cordoning;
 mod deploying;
 mod enrolment;
 mod phases;
 mod place;
 mod refusal;
 mod releasing;
+mod repairing;
 mod replies;
 mod reserving;
 mod serving;
@@ -34,7 +36,7 @@ pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use place::bmc_place;
 pub use refusal::HostRefusal;
-pub use state::{Hardware, HostProfile, HostState, Release};
+pub use state::{Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
 
 use state::OwnWork;
 
@@ -228,6 +230,56 @@ pub enum HostInput {
         /// The step.
         step: StepId,
     },
+    /// Have nobody but this saga work on it, while it is in service.
+    Cordon {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// The saga is done with it. The saga never cordons it again.
+    Uncordon {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// Its power is about to be cut.
+    StartPowerCycle {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// Its power was cut, and it boots from its disk next.
+    RecordPowerCut {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The settled power state before that.
+        found: PowerState,
+        /// The hardware's health before that, where the BMC says so.
+        health: Option<String>,
+    },
+    /// It has power again.
+    RecordPowerCycled {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// It is about to be installed again, from service.
+    StartReimage {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The image.
+        image: Image,
+    },
     /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
     /// the delay before one.
     Timer {
@@ -241,7 +293,7 @@ type HostOutcome = Result<HostDecision, HostRefusal>;
 
 impl Decider for HostDecider {
     const CATEGORY: &'static str = "host";
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type State = HostState;
     type Input = HostInput;
     type Event = HostEvent;
@@ -296,6 +348,20 @@ impl Decider for HostDecider {
             HostInput::RecordUndeployed { saga, step } => {
                 undeploying::record_undeployed(known()?, saga, step)
             }
+            HostInput::Cordon { saga, step, reason } => Ok(cordoning::cordon(known()?, saga, step, reason)),
+            HostInput::Uncordon { saga, step } => Ok(cordoning::uncordon(known()?, saga, step)),
+            HostInput::StartPowerCycle { saga, step } => {
+                Ok(repairing::start_power_cycle(known()?, saga, step))
+            }
+            HostInput::RecordPowerCut { saga, step, found, health } => {
+                Ok(repairing::record_power_cut(known()?, saga, step, *found, health.as_deref()))
+            }
+            HostInput::RecordPowerCycled { saga, step } => {
+                Ok(repairing::record_power_cycled(known()?, saga, step))
+            }
+            HostInput::StartReimage { saga, step, image } => {
+                repairing::start_reimage(known()?, saga, step, image)
+            }
             HostInput::Timer { name } => match Known::of(state, now) {
                 Ok(known) => timer(known, name),
                 Err(_unknown) => Ok(Decision::nothing()),
@@ -340,6 +406,12 @@ impl<'a> Known<'a> {
     fn returned(&self, quarantined: bool) -> Option<StepCommand> {
         let HostState { reservation, undeploy_step, .. } = self.state;
         replies::returned(reservation.as_ref(), undeploy_step.as_ref(), self.host(), quarantined)
+    }
+
+    /// What a saga or a person is told who may not work on the host, because somebody else does.
+    fn cordoned(&self, cordon: &Cordon) -> HostRefusal {
+        let Cordon { saga, reason, .. } = cordon.clone();
+        HostRefusal::Cordoned { host: self.host(), saga, reason }
     }
 
     fn not_possible(&self, moves: &[Move], wanted: &'static str) -> HostRefusal {

@@ -222,6 +222,14 @@ pub enum Move {
     Quarantine,
     /// An operator gives it another chance.
     Requalify,
+    /// A saga has it for itself, while it is in service.
+    Cordon,
+    /// That saga is done with it.
+    Uncordon,
+    /// Its power is cut, and given back.
+    PowerCycle,
+    /// It is installed again, from service.
+    Reimage,
 }
 
 impl Move {
@@ -244,6 +252,10 @@ impl Move {
         Self::ConfirmReturn,
         Self::Quarantine,
         Self::Requalify,
+        Self::Cordon,
+        Self::Uncordon,
+        Self::PowerCycle,
+        Self::Reimage,
     ];
 
     /// The names of the phases in which one of these moves may happen, for a refusal.
@@ -309,6 +321,10 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::ConfirmReturn, &[Quarantined], Quarantined, "host.quarantined", "undeploy-host"),
     row(Move::Quarantine, &[Verifying, Cleaning], Quarantined, "host.quarantined", "attempts used up"),
     row(Move::Requalify, &[Quarantined, Retired], Verifying, "host.requalified", "requalify-host"),
+    row(Move::Cordon, &[InService], InService, "host.cordoned", "cordon-host"),
+    row(Move::Uncordon, &[InService], InService, "host.uncordoned", "uncordon-host"),
+    row(Move::PowerCycle, &[InService], InService, "host.power-cycled", "power-cycle-host, cordoned"),
+    row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
 ];
 
 impl Phase {

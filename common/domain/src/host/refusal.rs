@@ -81,6 +81,26 @@ pub enum HostRefusal {
         /// What was asked for, such as `requalified`.
         wanted: &'static str,
     },
+    /// A saga works on the host. Wait until it is done.
+    #[error("host {host} is cordoned by {saga} ({reason}): wait until that saga has ended, or cancel it")]
+    Cordoned {
+        /// The host.
+        host: HostId,
+        /// The saga.
+        saga: SagaRef,
+        /// Why it works on the host.
+        reason: String,
+    },
+    /// The saga may not work on the host, for it has not cordoned it, or not any more. Drop the step.
+    #[error("host {host} is {phase} and not cordoned by {saga}: drop the step")]
+    NotCordoned {
+        /// The host.
+        host: HostId,
+        /// The saga.
+        saga: SagaRef,
+        /// Where the host is.
+        phase: &'static str,
+    },
     /// A boot was reported that the host is not waiting for: HTTP 409. The caller should stop reporting.
     #[error(
         "host {host} is {phase} and is not waiting for a report of step {step}: it is over or was given up; stop reporting it"
@@ -165,6 +185,8 @@ impl HostRefusal {
             Self::LabelKey { .. } => "label-key",
             Self::LabelValue { .. } => "label-value",
             Self::NotPossible { .. } => "not-possible",
+            Self::Cordoned { .. } => "cordoned",
+            Self::NotCordoned { .. } => "not-cordoned",
             Self::NotWaiting { .. } => "not-waiting",
             Self::NotAvailable { .. } => "not-available",
             Self::AlreadyReleased { .. } => "already-released",

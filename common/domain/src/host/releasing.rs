@@ -23,6 +23,9 @@ pub(super) fn give_back(
     if retire && known.state.phase.allows(Move::Retire) {
         return Ok(Decision::events([HostEvent::Retired(HostRetired { host: known.host(), reason })]));
     }
+    if let Some(cordon) = &known.state.cordon {
+        return Err(known.cordoned(cordon));
+    }
     if !known.state.phase.allows(Move::Drain) {
         return Err(match retire {
             true => known.not_possible(&[Move::Retire, Move::Drain], "retired"),

@@ -18,6 +18,13 @@ pub(super) fn done(saga: &SagaRef, step: &StepId) -> StepCommand {
     StepReply::succeeded(saga.clone(), step.clone(), Value::Null).into()
 }
 
+/// The step is done, whichever of its attempts the saga waits for.
+pub(super) fn done_by_any_attempt(saga: &SagaRef, step: &StepId) -> Option<StepCommand> {
+    let answers = Answers::any_attempt_of(step)?;
+    let outcome = StepOutcome::Succeeded { output: Value::Null };
+    Some(StepReply { saga: saga.clone(), answers, outcome }.into())
+}
+
 /// The saga holds this host.
 pub(super) fn held(saga: &SagaRef, step: &StepId, host: HostId) -> StepCommand {
     succeeded(saga, step, &HostHeld { host })

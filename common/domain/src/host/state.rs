@@ -3,13 +3,14 @@
 use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{
-    BmcAddress, CleaningFailed, CleaningStarted, DeployStarted, HostCleaned, HostEnrolled, HostInspected,
-    HostQuarantined, HostReleased, HostReserved, PowerState, ReleaseRequested, VerificationFailed,
+    BmcAddress, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected, HostQuarantined,
+    HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested, UndeployStarted,
+    VerificationFailed,
 };
 use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
 
-use super::phases::HostPhase;
+use super::phases::{HostPhase, Move};
 
 /// What a host was enrolled with. Its labels may have changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +100,12 @@ pub struct HostState {
     /// Why and how it is given back from service, while that goes on.
     #[serde(default)]
     pub release: Option<Release>,
+    /// The saga that works on the host, which was in service when it began, and how far it is.
+    #[serde(default)]
+    pub cordon: Option<Cordon>,
+    /// The sagas that are done with the host, the newest last. They never cordon it again, however late they ask.
+    #[serde(default)]
+    pub uncordoned: Vec<SagaRef>,
     /// Whether this reservation's deployment is or was being undone. Then the host is not deployed for it again.
     pub undone: bool,
     /// The sagas that gave the host back or lost it, the newest last. They never get it again, however late they ask.
@@ -115,8 +122,33 @@ pub struct Release {
     pub reason: String,
 }
 
-/// How many sagas that gave a host back are remembered.
-const RELEASED_MAX: usize = 32;
+/// Who has a host for itself, while it is in service or installed again from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cordon {
+    /// The saga that works on the host.
+    pub saga: SagaRef,
+    /// Why.
+    pub reason: String,
+    /// How far its power cycle is.
+    pub power_cycle: PowerCycle,
+}
+
+/// How far the power cycle under a cordon is. There is one at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PowerCycle {
+    /// It has not begun.
+    #[default]
+    NotBegun,
+    /// The host is off, and is to be powered on.
+    Off,
+    /// It is over.
+    Done,
+}
+
+/// How many sagas that are done with a host are remembered.
+const SAGAS_MAX: usize = 32;
 /// How many deployments under one reservation are remembered.
 const DEPLOY_STEPS_MAX: usize = 32;
 
@@ -147,6 +179,25 @@ impl HostState {
     #[must_use]
     pub fn is_held_by(&self, saga: &SagaRef) -> bool {
         self.reservation.as_ref() == Some(saga)
+    }
+
+    /// Whether this saga has cordoned it.
+    #[must_use]
+    pub fn is_cordoned_by(&self, saga: &SagaRef) -> bool {
+        self.cordon.as_ref().is_some_and(|cordon| cordon.saga == *saga)
+    }
+
+    /// How far the power cycle is that this saga wants, which has cordoned the host; none where it may have none.
+    #[must_use]
+    pub fn power_cycle_of(&self, saga: &SagaRef) -> Option<PowerCycle> {
+        let cordon = self.cordon.as_ref().filter(|cordon| cordon.saga == *saga)?;
+        self.phase.allows(Move::PowerCycle).then_some(cordon.power_cycle)
+    }
+
+    /// Whether this saga may have its steps done on the host: it holds the host, or has cordoned it.
+    #[must_use]
+    pub fn is_worked_on_by(&self, saga: &SagaRef) -> bool {
+        self.is_held_by(saga) || self.is_cordoned_by(saga)
     }
 
     /// Whether the host waits for the end of this step. A worker checks this before it touches the hardware, and
@@ -187,7 +238,7 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Cleaned(e) => cleaned(&mut state, e),
         HostEvent::Reserved(e) => reserved(&mut state, e),
         HostEvent::Released(e) => released(&mut state, e),
-        HostEvent::DeployStarted(e) => deploy_started(&mut state, e),
+        HostEvent::DeployStarted(e) => deployment_started(&mut state, &e.step),
         HostEvent::PowerStateChanged(e) => state.power = Some(e.power_state),
         HostEvent::DeployBooted(e) => state.booted_step = Some(e.step.clone()),
         HostEvent::DeployCompleted(_) => state.phase = HostPhase::Configuring,
@@ -206,15 +257,22 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
             state.service_step = Some(e.step.clone());
             state.phase = HostPhase::InService;
         }
-        HostEvent::UndeployStarted(e) => {
-            state.undone = true;
-            state.undeploy_step = Some(e.step.clone());
-            state.phase = HostPhase::Deprovisioning { step: e.step.clone() };
-        }
+        HostEvent::UndeployStarted(e) => undeploy_started(&mut state, e),
         HostEvent::Quarantined(e) => quarantined(&mut state, e),
         HostEvent::Requalified(e) => verify(&mut state, e.step.clone(), 1),
         HostEvent::ReleaseRequested(e) => release_requested(&mut state, e),
         HostEvent::Retired(e) => state.phase = HostPhase::Retired { reason: e.reason.clone() },
+        HostEvent::Cordoned(e) => {
+            let (saga, reason) = (e.saga.clone(), e.reason.clone());
+            state.cordon = Some(Cordon { saga, reason, power_cycle: PowerCycle::NotBegun });
+        }
+        HostEvent::Uncordoned(e) => {
+            state.cordon = state.cordon.take().filter(|cordon| cordon.saga != e.saga);
+            remember(&mut state.uncordoned, &e.saga);
+        }
+        HostEvent::PowerCycleStarted(_) => power_cycle(&mut state, PowerCycle::Off),
+        HostEvent::PowerCycled(_) => power_cycle(&mut state, PowerCycle::Done),
+        HostEvent::ReimageStarted(e) => reimage_started(&mut state, e),
     }
     state
 }
@@ -274,19 +332,51 @@ fn cleaning_failed(state: &mut HostState, e: &CleaningFailed) {
 /// The saga that gives the host back holds it from here on. The one that brought it into service has done its work. The new
 /// saga's id ends with this number, so the next one has another.
 fn release_requested(state: &mut HostState, e: &ReleaseRequested) {
-    if let Some(saga) = state.reservation.clone() {
-        remember_released(state, &saga);
-        if state.served.len() >= RELEASED_MAX {
-            state.served.remove(0);
-        }
-        state.served.push(saga);
-    }
-    forget_holder(state);
+    hand_over(state, &e.saga);
     state.own_steps = state.own_steps.saturating_add(1);
-    state.reservation = Some(e.saga.clone());
     state.undone = true;
     state.release = Some(Release { retire: e.retire, reason: e.reason.clone() });
     state.phase = HostPhase::Draining;
+}
+
+/// From service a host goes to another saga. The one that brought it there has done its work.
+fn hand_over(state: &mut HostState, to: &SagaRef) {
+    if let Some(saga) = state.reservation.clone() {
+        remember(&mut state.released, &saga);
+        remember(&mut state.served, &saga);
+    }
+    forget_holder(state);
+    state.reservation = Some(to.clone());
+}
+
+fn reimage_started(state: &mut HostState, e: &ReimageStarted) {
+    if !state.is_held_by(&e.saga) {
+        hand_over(state, &e.saga);
+    }
+    deployment_started(state, &e.step);
+}
+
+fn power_cycle(state: &mut HostState, is: PowerCycle) {
+    if let Some(cordon) = &mut state.cordon {
+        cordon.power_cycle = is;
+    }
+}
+
+/// A cordon ends here, for the host is in service no more. The saga that had it gives the host back: nobody holds it once it is
+/// clean.
+fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
+    if let Some(cordon) = state.cordon.take() {
+        if cordon.saga == e.saga {
+            if !state.is_held_by(&e.saga) {
+                hand_over(state, &e.saga);
+            }
+            state.release = Some(Release { retire: false, reason: cordon.reason });
+        }
+        remember(&mut state.uncordoned, &cordon.saga);
+    }
+    state.undone = true;
+    state.undeploy_step = Some(e.step.clone());
+    state.phase = HostPhase::Deprovisioning { step: e.step.clone() };
 }
 
 /// A host that was being cleaned goes to its holder or to the pool. One that was already clean stays where it is.
@@ -297,7 +387,7 @@ fn cleaned(state: &mut HostState, e: &HostCleaned) {
         state.role = None;
         state.revision = None;
         if let (Some(_), Some(saga)) = (&state.release, state.reservation.clone()) {
-            remember_released(state, &saga);
+            remember(&mut state.released, &saga);
             forget_holder(state);
         }
         state.phase = if state.reservation.is_some() { HostPhase::Reserved } else { HostPhase::Available };
@@ -321,15 +411,15 @@ fn released(state: &mut HostState, e: &HostReleased) {
         forget_holder(state);
         state.phase = HostPhase::Available;
     }
-    remember_released(state, &e.saga);
+    remember(&mut state.released, &e.saga);
 }
 
-fn deploy_started(state: &mut HostState, e: &DeployStarted) {
+fn deployment_started(state: &mut HostState, step: &StepId) {
     if state.deploy_steps.len() >= DEPLOY_STEPS_MAX {
         state.deploy_steps.remove(0);
     }
-    state.deploy_steps.push(e.step.clone());
-    state.phase = HostPhase::Deploying { step: e.step.clone() };
+    state.deploy_steps.push(step.clone());
+    state.phase = HostPhase::Deploying { step: step.clone() };
 }
 
 fn quarantined(state: &mut HostState, e: &HostQuarantined) {
@@ -337,7 +427,7 @@ fn quarantined(state: &mut HostState, e: &HostQuarantined) {
     state.role = None;
     state.revision = None;
     if let Some(saga) = &e.saga {
-        remember_released(state, saga);
+        remember(&mut state.released, saga);
     }
     state.phase = HostPhase::Quarantined { reason: e.reason.clone() };
 }
@@ -352,10 +442,10 @@ fn forget_holder(state: &mut HostState) {
     state.release = None;
 }
 
-fn remember_released(state: &mut HostState, saga: &SagaRef) {
-    state.released.retain(|known| known != saga);
-    if state.released.len() >= RELEASED_MAX {
-        state.released.remove(0);
+fn remember(sagas: &mut Vec<SagaRef>, saga: &SagaRef) {
+    sagas.retain(|known| known != saga);
+    if sagas.len() >= SAGAS_MAX {
+        sagas.remove(0);
     }
-    state.released.push(saga.clone());
+    sagas.push(saga.clone());
 }

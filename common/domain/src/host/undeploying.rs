@@ -9,8 +9,8 @@ use hostler_events::{HostEvent, StepId};
 use super::state::OwnWork;
 use super::{HostDecision, HostOutcome, HostPhase, Known, Move, Phase, cleaning, replies};
 
-/// Work in flight is undone, and what is given back. From `InService` only a saga asks that brought the host there and has not
-/// heard so; one that has heard it is completed and never asks.
+/// Work in flight is undone, and what is given back. From `InService` a saga asks that brought the host there and has not
+/// heard so (one that has heard it is completed and never asks), or one that has cordoned it and could not repair it.
 ///
 /// The answers: an undoing that begins, or a cleaning that runs, ends in `HostCleaned` or `HostQuarantined`. A host
 /// that was never deployed, or is clean again, is `HostCleaned` at once. A quarantined one is `HostQuarantined` once
@@ -28,7 +28,8 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDeci
         let (saga, reason) = (Some(saga), reason.clone());
         return answer(HostEvent::Quarantined(HostQuarantined { host, saga, reason }), true);
     }
-    let held = state.is_held_by(&saga);
+    let takes_over = state.is_cordoned_by(&saga) && state.phase.kind() == Phase::InService;
+    let held = state.is_held_by(&saga) || takes_over;
     let begun = state.phase.kind() == Phase::Deprovisioning && state.waits_for(&step);
     if held && (begun || state.phase.allows(Move::FinishCleaning)) {
         // The end of the cleaning answers.

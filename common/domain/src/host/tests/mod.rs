@@ -10,10 +10,12 @@ use super::*;
 use crate::testing::{Run, id, saga_ref};
 
 mod cleaning;
+mod cordoning;
 mod deploying;
 mod enrolment;
 pub(super) mod phases;
 mod properties;
+mod repairing;
 mod undeploying;
 mod verifying;
 
@@ -88,8 +90,12 @@ fn deploy(saga: &str, step: &str) -> HostInput {
 }
 
 fn configured(saga: &str, step: &str) -> HostInput {
+    configured_for(saga_ref(saga), step)
+}
+
+fn configured_for(saga: SagaRef, step: &str) -> HostInput {
     HostInput::RecordConfiguration {
-        saga: saga_ref(saga),
+        saga,
         step: id(step),
         role: id("web-server"),
         revision: "r-7".into(),
@@ -98,7 +104,45 @@ fn configured(saga: &str, step: &str) -> HostInput {
 }
 
 fn monitored(saga: &str, step: &str) -> HostInput {
-    HostInput::RecordMonitoring { saga: saga_ref(saga), step: id(step) }
+    monitored_for(saga_ref(saga), step)
+}
+
+fn monitored_for(saga: SagaRef, step: &str) -> HostInput {
+    HostInput::RecordMonitoring { saga, step: id(step) }
+}
+
+fn recovery(saga: &str) -> SagaRef {
+    SagaRef::new("recovery", saga).unwrap()
+}
+
+fn cordon(saga: &str, step: &str) -> HostInput {
+    HostInput::Cordon { saga: recovery(saga), step: id(step), reason: "it is unreachable".to_owned() }
+}
+
+fn uncordon(saga: &str, step: &str) -> HostInput {
+    HostInput::Uncordon { saga: recovery(saga), step: id(step) }
+}
+
+fn start_power_cycle(saga: &str, step: &str) -> HostInput {
+    HostInput::StartPowerCycle { saga: recovery(saga), step: id(step) }
+}
+
+fn power_cut(saga: &str, step: &str) -> HostInput {
+    let (found, health) = (PowerState::On, Some("OK".to_owned()));
+    HostInput::RecordPowerCut { saga: recovery(saga), step: id(step), found, health }
+}
+
+fn power_cycled(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordPowerCycled { saga: recovery(saga), step: id(step) }
+}
+
+fn reimage(saga: &str, step: &str) -> HostInput {
+    HostInput::StartReimage { saga: recovery(saga), step: id(step), image: id("debian-13") }
+}
+
+/// The host that `r-1` has installed again called back, and its image is out.
+fn recovered(step: &str) -> HostInput {
+    HostInput::RecordDeployed { saga: recovery("r-1"), step: id(step) }
 }
 
 fn step_failed(saga: &str, step: &str) -> HostInput {
@@ -163,6 +207,10 @@ fn nothing_can_be_done_to_an_unknown_host() {
         monitored("p-1", "x"),
         deregistered("p-1", "x"),
         step_failed("p-1", "x"),
+        cordon("r-1", "x"),
+        uncordon("r-1", "x"),
+        start_power_cycle("r-1", "x"),
+        reimage("r-1", "x"),
     ] {
         assert_eq!(Host::new().when(&input).unwrap_err(), HostRefusal::UnknownHost, "{input:?}");
     }

@@ -16,15 +16,25 @@ pub(in crate::host) fn at(phase: &str) -> Host {
         ("configuring", vec![booted("s/deploy/1"), deployed("s/deploy/1")]),
         ("registering-monitoring", vec![configured("p-1", "s/apply/1")]),
         ("in-service", vec![monitored("p-1", "s/register/1")]),
+        ("cordoned", vec![cordon("r-1", "r/cordon/1")]),
+        ("power-cut", vec![power_cut("r-1", "r/cycle/1")]),
+        ("power-cycled", vec![power_cycled("r-1", "r/cycle/1")]),
+        ("reimaging", vec![reimage("r-1", "r/reimage/1")]),
+        ("reimaged", vec![booted("r/reimage/1"), recovered("r/reimage/1")]),
+        ("reconfigured", vec![configured_for(recovery("r-1"), "r/apply/1")]),
+        ("in-service-again", vec![monitored_for(recovery("r-1"), "r/register/1")]),
+    ];
+    let undone = [
         ("deprovisioning", vec![undeploy("p-1", "s/undeploy/1")]),
         ("cleaning-held", vec![undeployed("p-1", "s/undeploy/1")]),
     ];
-    let mut inputs = Vec::new();
-    for (name, to_get_there) in stations {
-        inputs.extend(to_get_there);
-        if name == phase {
-            return Host::given(inputs);
-        }
+    if let Some(host) = on_the_way(&stations, phase) {
+        return host;
+    }
+    let in_service = stations.iter().position(|(name, _)| *name == "in-service").unwrap();
+    let stations: Vec<_> = stations.into_iter().take(in_service + 1).chain(undone).collect();
+    if let Some(host) = on_the_way(&stations, phase) {
+        return host;
     }
     if phase == "draining" {
         let mut host = at("in-service");
@@ -42,6 +52,11 @@ pub(in crate::host) fn at(phase: &str) -> Host {
         return host;
     }
     panic!("no station {phase}");
+}
+
+fn on_the_way(stations: &[(&str, Vec<HostInput>)], phase: &str) -> Option<Host> {
+    let at = stations.iter().position(|(name, _)| *name == phase)?;
+    Some(Host::given(stations[..=at].iter().flat_map(|(_, inputs)| inputs.clone())))
 }
 
 pub(in crate::host) fn give_back(retire: bool) -> HostInput {
@@ -76,6 +91,10 @@ fn told(host: &Host, what: Move, n: usize) -> HostInput {
         }
         Move::Quarantine => vec![timer(&step), retry].swap_remove(n % 2),
         Move::Requalify => HostInput::Requalify,
+        Move::Cordon => cordon("r-9", "new/1"),
+        Move::Uncordon => uncordon("r-1", "new/1"),
+        Move::PowerCycle => vec![power_cut("r-1", "new/1"), power_cycled("r-1", "new/1")].swap_remove(n % 2),
+        Move::Reimage => reimage("r-1", &format!("new/{n}")),
     }
 }
 
@@ -91,9 +110,11 @@ fn recorded(before: &HostState, events: &[HostEvent]) -> Vec<(Phase, &'static st
     found
 }
 
-/// A saga that does not hold the host may give it back, in any phase: that is only remembered.
+/// A saga that does not hold the host may give it back, and one that has not cordoned it may be done with it, in any phase: that
+/// is only remembered.
 fn is_remembered((from, event, to): (Phase, &str, Phase)) -> bool {
-    from == to && event == "host.released"
+    let unmoved = event == "host.released" || (event == "host.uncordoned" && !from.allows(Move::Uncordon));
+    from == to && unmoved
 }
 
 /// Fails where an event changes the phase in a way that the table does not have, or has rows of which none fits.
@@ -108,8 +129,15 @@ pub(super) fn is_allowed(before: &HostState, events: &[HostEvent]) {
 
 /// Hosts in this phase. One that is being cleaned may be held by a saga, and may wait for the delay before a try.
 fn hosts_in(phase: Phase) -> Vec<Host> {
+    let of_a_recovery = match phase {
+        Phase::InService => vec!["cordoned", "power-cut", "in-service-again"],
+        Phase::Deploying => vec!["reimaging"],
+        Phase::Configuring => vec!["reimaged"],
+        Phase::RegisteringMonitoring => vec!["reconfigured"],
+        _ => vec![],
+    };
     if phase != Phase::Cleaning {
-        return vec![at(phase.name())];
+        return of_a_recovery.into_iter().chain([phase.name()]).map(at).collect();
     }
     let mut delayed = at("cleaning");
     let step = delayed.state.phase.step().unwrap().to_string();

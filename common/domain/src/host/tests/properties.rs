@@ -17,7 +17,7 @@ struct Told {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    (0usize..22, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
+    (0usize..30, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
 }
 
 fn input(host: &Host, told: &Told, n: usize) -> HostInput {
@@ -30,6 +30,8 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
     let holder = host.state.reservation.as_ref().map_or("p-0".to_owned(), |saga| saga.id().to_owned());
     let saga = if told.saga == 0 { format!("p-{}", n % 4) } else { holder };
     let new = format!("new/{n}");
+    let recovery = format!("r-{}", told.saga);
+    let holder = host.state.reservation.clone().filter(|_| told.saga > 0).unwrap_or_else(|| saga_ref("p-0"));
     match told.what {
         0 => enrol(),
         1 => facts(&step),
@@ -43,16 +45,24 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
         9 => reserve(&saga, &new),
         10 => release(&saga, &new),
         11 => deploy(&saga, if told.step < 5 { &new } else { &step }),
-        12 => configured(&saga, &new),
-        13 => monitored(&saga, &new),
+        12 => configured_for(holder, &new),
+        13 => monitored_for(holder, &new),
         14 => step_failed(&saga, &new),
         15 => deregistered(&saga, &new),
         16 => undeploy(&saga, &new),
-        17 => undeployed(&saga, &step),
+        17 => HostInput::RecordUndeployed { saga: holder, step: id(&step) },
         18 => timer(&step),
         19 => timer(&format!("retry:{current}")),
         20 => HostInput::RecordPower { step: id(&step), power_states: vec![PowerState::On, PowerState::Off] },
-        _ => HostInput::Requalify,
+        21 => HostInput::Requalify,
+        22 => cordon(&recovery, &new),
+        23 => uncordon(&recovery, &new),
+        24 => start_power_cycle(&recovery, &new),
+        25 => power_cut(&recovery, &new),
+        26 => power_cycled(&recovery, &new),
+        27 => reimage(&recovery, &new),
+        28 => HostInput::RecordDeployed { saga: super::recovery(&recovery), step: id(&step) },
+        _ => HostInput::StartUndeploy { saga: super::recovery(&recovery), step: id(&new) },
     }
 }
 
@@ -65,6 +75,7 @@ fn check(host: &Host) {
             HostEvent::Enrolled(_)
                 | HostEvent::Requalified(_)
                 | HostEvent::DeployStarted(_)
+                | HostEvent::ReimageStarted(_)
                 | HostEvent::CleaningStarted(_)
                 | HostEvent::Cleaned(_)
         )
@@ -76,6 +87,12 @@ fn check(host: &Host) {
     let may_be_held = held || matches!(state.phase, HostPhase::Cleaning { .. });
     assert!(!held || state.reservation.is_some(), "{:?} without a holder", state.phase);
     assert!(may_be_held || state.reservation.is_none(), "{:?} with a holder", state.phase);
+    // A cordon is one of a host in service, or of one that its saga installs again.
+    if let Some(cordon) = &state.cordon {
+        assert!(state.phase.allows(Move::Cordon) || state.is_held_by(&cordon.saga), "{state:?}");
+        assert!(state.phase.allows(Move::Reimage), "{:?} and cordoned", state.phase);
+        assert!(!state.uncordoned.contains(&cordon.saga), "{} was done with it", cordon.saga);
+    }
     // The host's own waits have a timer each.
     let waits_by = if let HostPhase::Verifying { step, .. } = &state.phase {
         vec![step.to_string(), format!("retry:{step}")]
@@ -106,8 +123,8 @@ proptest! {
     #[test]
     fn whatever_a_host_is_told_its_rules_hold(
         phase in prop::sample::select(vec![
-            "unknown", "verifying", "available", "reserved", "registering-monitoring", "cleaning-held",
-            "quarantined",
+            "unknown", "verifying", "available", "reserved", "registering-monitoring", "in-service",
+            "cordoned", "reimaging", "cleaning-held", "quarantined",
         ]),
         story in prop::collection::vec(told(), 0..60),
     ) {
