@@ -7,9 +7,11 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
+use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
+use crate::site::PolicyEvent;
 
 /// All contracts, events first.
 #[must_use]
@@ -18,6 +20,8 @@ pub fn catalogue() -> Vec<Contract> {
         CapacityEvent::contracts(),
         HostEvent::contracts(),
         ReservationEvent::contracts(),
+        PolicyEvent::contracts(),
+        BudgetEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::site::ApplyPolicies;
 
 /// The most hosts one request may ask for: what one site deploys at once.
 pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
@@ -23,6 +24,7 @@ contracts! {
         "approve-request" v 1 @ "commands" => ApproveRequest(ApproveRequest) of request,
         "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest) of request,
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot) of host,
+        "apply-policies" v 1 @ "commands" => ApplyPolicies(ApplyPolicies) of policies,
     }
 }
 

@@ -4,6 +4,7 @@
 //! on read. `schemas/` is generated from these types; `samples/` is written by hand, once for each version. A test
 //! checks both, and makes what can be made: `HOSTLER_BLESS=1 cargo test -p hostler-events --test contracts`.
 
+pub mod budget;
 mod catalogue;
 pub mod commands;
 mod files;

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::text_id;
+use hostler_core::{contracts, text_id};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::signal::FaultClass;
@@ -26,6 +27,67 @@ text_id!(
     RunbookId,
     "runbook"
 );
+
+text_id!(
+    /// A set of policies. Functions follow the one that is called [`SITE`].
+    PolicySet,
+    "set of policies"
+);
+
+/// The set of policies that functions follow: a deployment is one site.
+pub const SITE: &str = "site";
+
+contracts! {
+    /// What happens to a site's policies.
+    pub enum PolicyEvent as Event {
+        "policies.applied" v 1 => Applied(PoliciesApplied),
+    }
+}
+
+/// Policies were applied. Who did it is in the event's header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoliciesApplied {
+    /// The set.
+    pub policies: PolicySet,
+    /// Its version: 1 for the first, and one more with each change. Decisions name it.
+    pub policy_version: u64,
+    /// What holds from now on.
+    pub policy: SitePolicy,
+    /// What has changed.
+    pub changes: Vec<PolicyChange>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One change of a policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyChange {
+    /// Where, such as `budget.rack`.
+    pub field: String,
+    /// What it was; absent where there was nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What it is; absent where it was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// Have a site follow these policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyPolicies {
+    /// The set.
+    pub policies: PolicySet,
+    /// All of it: what is not in it has its default.
+    pub policy: SitePolicy,
+    /// Why.
+    pub reason: String,
+    /// The version that it was made from, where it must not replace a newer one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_version: Option<u64>,
+}
 
 /// The policies of a site.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -238,10 +300,10 @@ const fn auto() -> Autonomy {
 
 /// Something in a policy that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
+#[error("{}: {problem}", path.join("."))]
 pub struct SitePolicyError {
-    /// Where, such as `faults.unreachable.runbook`.
-    pub field: String,
+    /// Where, from the outermost field on, such as `faults`, `unreachable`, `runbook`. A place in a list is its number, from 0.
+    pub path: Vec<String>,
     /// What is wrong there, and what to do.
     pub problem: String,
 }
@@ -250,56 +312,68 @@ impl SitePolicy {
     /// Checks every number's range and every reference.
     ///
     /// # Errors
-    /// All that is wrong, each with its field.
+    /// All that is wrong, each with its place.
     pub fn check(&self) -> Result<(), Vec<SitePolicyError>> {
         let mut problems = Problems::default();
         for (rack, policy) in &self.topology.racks {
-            problems.range(format!("topology.racks.{rack}.hosts"), policy.hosts, 1, 10_000);
+            problems.range(&["topology", "racks", rack.as_str(), "hosts"], policy.hosts, 1, 10_000);
         }
         for (class, fault) in &self.faults {
-            let at = |field: &str| format!("faults.{class}.{field}");
-            problems.range(at("tolerationSeconds"), fault.toleration_seconds, 0, 86_400);
-            if !self.runbooks.contains_key(&fault.runbook) {
-                let known = self.runbooks.keys().map(RunbookId::as_str).collect::<Vec<_>>().join(", ");
-                let problem = format!(
-                    "there is no runbook {}: name one of runbooks ({known}), or add it there",
-                    fault.runbook
-                );
-                problems.add(at("runbook"), problem);
-            }
+            self.check_fault(class.as_str(), fault, &mut problems);
         }
         for (name, runbook) in &self.runbooks {
-            if runbook.rungs.is_empty() {
-                problems
-                    .add(format!("runbooks.{name}.rungs"), "it has no rung: give at least one".to_owned());
-            }
-            for (index, rung) in runbook.rungs.iter().enumerate() {
-                let at = |field: &str| format!("runbooks.{name}.rungs[{index}].{field}");
-                problems.range(at("attempts"), rung.attempts, 1, 10);
-                problems.range(at("delaySeconds"), rung.delay_seconds, 1, 3_600);
-            }
+            check_runbook(name.as_str(), runbook, &mut problems);
         }
-        for (name, limit) in [("rack", self.correlation.rack), ("powerDomain", self.correlation.power_domain)]
-        {
-            problems.range(format!("correlation.{name}.count"), limit.count, 2, 10_000);
-            problems.range(format!("correlation.{name}.percent"), limit.percent, 1, 100);
+        let correlation = [("rack", self.correlation.rack), ("powerDomain", self.correlation.power_domain)];
+        for (name, limit) in correlation {
+            problems.range(&["correlation", name, "count"], limit.count, 2, 10_000);
+            problems.range(&["correlation", name, "percent"], limit.percent, 1, 100);
         }
-        let budget = &self.budget;
-        problems.range("budget.site".to_owned(), budget.site, 0, 10_000);
-        problems.range("budget.poolPercent".to_owned(), budget.pool_percent, 0, 100);
-        problems.range("budget.pool".to_owned(), budget.pool, 0, 10_000);
-        problems.range("budget.rack".to_owned(), budget.rack, 0, 10_000);
-        problems.range("budget.powerDomain".to_owned(), budget.power_domain, 0, 10_000);
-        problems.range("budget.starts".to_owned(), budget.starts, 0, 10_000);
-        problems.range("budget.windowSeconds".to_owned(), budget.window_seconds, 1, 86_400);
-        problems.range("budget.brakePercent".to_owned(), budget.brake_percent, 1, 100);
+        check_budget(self.budget, &mut problems);
         for (pool, policy) in &self.pools {
-            problems.range(format!("pools.{pool}.hosts"), policy.hosts, 1, 250_000);
+            problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
         }
-        match problems.0.is_empty() {
-            true => Ok(()),
-            false => Err(problems.0),
+        if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
+    }
+
+    fn check_fault(&self, class: &str, fault: &FaultPolicy, problems: &mut Problems) {
+        problems.range(&["faults", class, "tolerationSeconds"], fault.toleration_seconds, 0, 86_400);
+        if !self.runbooks.contains_key(&fault.runbook) {
+            let known = self.runbooks.keys().map(RunbookId::as_str).collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            let runbook = &fault.runbook;
+            let problem =
+                format!("there is no runbook {runbook}: name one of runbooks ({known}), or add it there");
+            problems.add(&["faults", class, "runbook"], problem);
         }
+    }
+}
+
+fn check_runbook(name: &str, runbook: &Runbook, problems: &mut Problems) {
+    if runbook.rungs.is_empty() {
+        problems.add(&["runbooks", name, "rungs"], "it has no rung: give at least one".to_owned());
+    }
+    for (index, rung) in runbook.rungs.iter().enumerate() {
+        let index = index.to_string();
+        let at = |field| ["runbooks", name, "rungs", index.as_str(), field];
+        problems.range(&at("attempts"), rung.attempts, 1, 10);
+        problems.range(&at("delaySeconds"), rung.delay_seconds, 1, 3_600);
+    }
+}
+
+fn check_budget(budget: BudgetPolicy, problems: &mut Problems) {
+    let numbers = [
+        ("site", budget.site, 0, 10_000),
+        ("poolPercent", budget.pool_percent, 0, 100),
+        ("pool", budget.pool, 0, 10_000),
+        ("rack", budget.rack, 0, 10_000),
+        ("powerDomain", budget.power_domain, 0, 10_000),
+        ("starts", budget.starts, 0, 10_000),
+        ("windowSeconds", budget.window_seconds, 1, 86_400),
+        ("brakePercent", budget.brake_percent, 1, 100),
+    ];
+    for (name, value, min, max) in numbers {
+        problems.range(&["budget", name], value, min, max);
     }
 }
 
@@ -307,13 +381,51 @@ impl SitePolicy {
 struct Problems(Vec<SitePolicyError>);
 
 impl Problems {
-    fn add(&mut self, field: String, problem: String) {
-        self.0.push(SitePolicyError { field, problem });
+    fn add(&mut self, path: &[&str], problem: String) {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        self.0.push(SitePolicyError { path, problem });
     }
 
-    fn range(&mut self, field: String, value: u32, min: u32, max: u32) {
+    fn range(&mut self, path: &[&str], value: u32, min: u32, max: u32) {
         if !(min..=max).contains(&value) {
-            self.add(field, format!("it is {value}: give {min} to {max}"));
+            self.add(path, format!("it is {value}: give {min} to {max}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_named_with_its_place_and_all_of_it() {
+        assert_eq!(SitePolicy::default().check(), Ok(()));
+        let policy: SitePolicy = serde_json::from_value(serde_json::json!({
+            "faults": { "unreachable": { "tolerationSeconds": 300, "runbook": "reboot" } },
+            "runbooks": { "restart": { "rungs": [{ "rung": "power-cycle", "attempts": 99 }] }, "idle": { "rungs": [] } },
+            "budget": { "poolPercent": 101 },
+        }))
+        .unwrap();
+        let problems: Vec<String> = policy.check().unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "faults.unreachable.runbook: there is no runbook reboot: name one of runbooks (idle, restart), or add it there",
+                "runbooks.idle.rungs: it has no rung: give at least one",
+                "runbooks.restart.rungs.0.attempts: it is 99: give 1 to 10",
+                "budget.poolPercent: it is 101: give 0 to 100",
+            ]
+        );
+    }
+
+    /// Without a site's file nothing is done to a host.
+    #[test]
+    fn a_runbook_observes_unless_it_says_otherwise() {
+        let runbook: Runbook =
+            serde_json::from_value(serde_json::json!({ "rungs": [{ "rung": "reimage" }] })).unwrap();
+        assert_eq!(runbook.autonomy, Autonomy::Observe);
+        assert_eq!((runbook.rungs[0].attempts, runbook.rungs[0].delay_seconds), (3, 60));
+        assert!(SitePolicy::default().faults.is_empty());
     }
 }

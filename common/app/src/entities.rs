@@ -3,8 +3,9 @@
 use hostler_domain::host::HOST_TIMERS_TO;
 use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
 use hostler_domain::{
-    CAPACITY_TIMERS_TO, CapacityDecider, CapacityRefusal, CapacityState, HostDecider, HostRefusal, HostState,
-    Provisioning, ProvisioningState, ReservationDecider,
+    BudgetDecider, BudgetState, CAPACITY_TIMERS_TO, CapacityDecider, CapacityRefusal, CapacityState,
+    HostDecider, HostRefusal, HostState, PolicyDecider, PolicyRefusal, PolicyState, Provisioning,
+    ProvisioningState, ReservationDecider,
 };
 use hostler_runtime::register::{Entity, Operated, Refused, SagaEntry, Shown, Viewed};
 
@@ -104,5 +105,47 @@ impl SagaEntry for Provisionings {
     fn show(state: &ProvisioningState) -> Option<Shown> {
         let provisioning = views::provisioning(state)?;
         Some(Shown::of(provisioning.request.as_str(), &provisioning))
+    }
+}
+
+/// The policies that the site follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Policies;
+
+impl Entity for Policies {
+    type Decider = PolicyDecider;
+}
+
+impl Viewed for Policies {
+    const VIEW: &'static str = "policies";
+
+    fn show(state: &PolicyState) -> Option<Shown> {
+        state.policies.as_ref().map(|policies| Shown::of(policies.as_str(), state))
+    }
+}
+
+impl Operated for Policies {
+    fn refused(refusal: &PolicyRefusal) -> Refused {
+        let status = match refusal {
+            PolicyRefusal::Invalid { .. } | PolicyRefusal::NoReason => 400,
+            PolicyRefusal::Changed { .. } => 409,
+        };
+        Refused { status, label: refusal.label() }
+    }
+}
+
+/// Who disturbs which hosts.
+#[derive(Debug, Clone, Copy)]
+pub struct Budgets;
+
+impl Entity for Budgets {
+    type Decider = BudgetDecider;
+}
+
+impl Viewed for Budgets {
+    const VIEW: &'static str = "budgets";
+
+    fn show(state: &BudgetState) -> Option<Shown> {
+        (*state != BudgetState::default()).then(|| Shown::of("budgets", state))
     }
 }

@@ -5,6 +5,7 @@
 
 mod deprovisionings;
 mod entities;
+mod follow;
 mod operations;
 mod start;
 
@@ -13,7 +14,8 @@ use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
 pub use deprovisionings::Deprovisionings;
-pub use entities::{Hosts, Provisionings, Requests, Reservations};
+pub use entities::{Budgets, Hosts, Policies, Provisionings, Requests, Reservations};
+pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations};
 pub use start::start;
 
@@ -49,5 +51,7 @@ impl Application for Hostler {
         each.saga::<Deprovisionings>();
         each.viewed::<Requests>();
         each.hidden::<Reservations>();
+        each.viewed::<Policies>();
+        each.viewed::<Budgets>();
     }
 }

@@ -7,10 +7,11 @@ use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
+use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Requests};
+use crate::{Hostler, Hosts, Policies, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +45,7 @@ pub fn operations(settings: Settings) -> Operations {
         })
         .on::<Requests, ApproveRequest>(|approve| CapacityInput::Approve { reason: approve.reason })
         .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
+        .on::<Policies, ApplyPolicies>(|apply| apply)
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

@@ -3,9 +3,11 @@
 //! Each stream category has a folder. Time and ids arrive in the input; nothing here reads a clock, draws a random
 //! number or does I/O. An input that is late or repeated leads to an empty decision.
 
+pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
+pub mod policies;
 pub mod provisioning;
 pub mod reservation;
 mod support;
@@ -13,6 +15,7 @@ mod support;
 mod testing;
 pub mod views;
 
+pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
@@ -21,6 +24,7 @@ pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
+pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,

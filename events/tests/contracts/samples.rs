@@ -6,6 +6,8 @@ use hostler_core::flow::FlowEvent;
 use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
+use hostler_events::budget::BudgetEvent;
+use hostler_events::site::PolicyEvent;
 use hostler_events::{
     CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, Kind, MonitorCommand,
     OperatorCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
@@ -56,6 +58,8 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<EffectEvent>(),
         set::<FailureEvent>(),
         set::<FlowEvent>(),
+        set::<PolicyEvent>(),
+        set::<BudgetEvent>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),

@@ -1,0 +1,325 @@
+//! One disruption budget for a site, shared by whoever disturbs hosts: the stream `budget#<site>`.
+//!
+//! It is one stream, so that a claim is checked against all others in one commit. What is granted and returned is written,
+//! and that is as seldom as the budget is small. What is held back is no event here: whoever asked records it, with the
+//! rule, the limit and the value that [`Held`] tells.
+
+use hostler_core::saga::{SagaCommand, SagaRef};
+use hostler_core::{Decider, Decision};
+use hostler_events::budget::{
+    BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Disruption, Unhealthy,
+};
+use hostler_events::site::{BudgetPolicy, PolicySet};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::support::after;
+
+#[cfg(test)]
+mod tests;
+
+/// Decides on `budget#` streams.
+#[derive(Debug, Clone, Copy)]
+pub struct BudgetDecider;
+
+/// What is asked of a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BudgetInput {
+    /// May a host be disturbed?
+    Claim(Box<Claim>),
+    /// It is over.
+    Return {
+        /// The budget.
+        budget: PolicySet,
+        /// Whose claim.
+        saga: SagaRef,
+    },
+}
+
+/// A claim, and everything by which it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The budget.
+    pub budget: PolicySet,
+    /// Who asks.
+    pub saga: SagaRef,
+    /// What is to be disturbed.
+    pub disruption: Disruption,
+    /// Whether the host is unhealthy already, so that disturbing it takes nothing from its pool.
+    pub is_unhealthy: bool,
+    /// Whether the claim may pass the brake, because it heals what the brake waits for.
+    pub passes_brake: bool,
+    /// After how many seconds the claim is void.
+    pub hold_seconds: u32,
+    /// How many hosts the pool has. Of none, none may be disturbed.
+    pub pool_hosts: u32,
+    /// How many hosts are unhealthy, without this one.
+    pub unhealthy: Unhealthy,
+    /// The limits.
+    pub limits: BudgetPolicy,
+    /// The version of the policy that they are from.
+    pub policy_version: u64,
+}
+
+/// A rule by which a disruption is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Too much of the pool is unhealthy: the cause is not in single hosts.
+    Brake,
+    /// Somebody else disturbs the host.
+    Host,
+    /// So many at once in the site.
+    Site,
+    /// So many at once in the pool.
+    Pool,
+    /// So many at once in the rack.
+    Rack,
+    /// So many at once in the power domain.
+    PowerDomain,
+    /// So many within the window.
+    Window,
+}
+
+impl Rule {
+    /// The name in events and views.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Brake => "brake",
+            Self::Host => "host",
+            Self::Site => "site",
+            Self::Pool => "pool",
+            Self::Rack => "rack",
+            Self::PowerDomain => "power-domain",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// Why a host is not disturbed now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("held back by the rule {}: {value} of at most {limit}; {lifts}", rule.name())]
+pub struct Held {
+    /// The rule.
+    pub rule: Rule,
+    /// What it allows.
+    pub limit: u32,
+    /// What there is.
+    pub value: u32,
+    /// Since when, where the budget knows.
+    pub since: Option<Timestamp>,
+    /// What would lift it.
+    pub lifts: String,
+}
+
+/// A part of the budget that somebody holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// Who.
+    pub saga: SagaRef,
+    /// What is disturbed.
+    pub disruption: Disruption,
+    /// Until when at most.
+    pub until: Timestamp,
+}
+
+/// What is known of a budget.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetState {
+    /// Who holds a part of it, the oldest first.
+    pub holders: Vec<Holder>,
+    /// When the newest began, the oldest first.
+    pub starts: Vec<Timestamp>,
+    /// The limits of the last grant.
+    pub limits: BudgetPolicy,
+}
+
+impl BudgetState {
+    /// Whether somebody holds a part of it.
+    #[must_use]
+    pub fn is_held_by(&self, saga: &SagaRef) -> bool {
+        self.holders.iter().any(|holder| holder.saga == *saga)
+    }
+}
+
+impl Decider for BudgetDecider {
+    const CATEGORY: &'static str = "budget";
+    const STATE_VERSION: u32 = 1;
+    type State = BudgetState;
+    type Input = BudgetInput;
+    type Event = BudgetEvent;
+    /// It asks nobody for anything.
+    type Command = SagaCommand;
+    type Refusal = Held;
+
+    fn decide(
+        state: &BudgetState,
+        input: &BudgetInput,
+        now: Timestamp,
+    ) -> Result<Decision<BudgetEvent, SagaCommand>, Held> {
+        match input {
+            BudgetInput::Return { budget, saga } if state.is_held_by(saga) => {
+                let returned = BudgetReturned { budget: budget.clone(), saga: saga.clone() };
+                Ok(Decision::events([BudgetEvent::Returned(returned)]))
+            }
+            BudgetInput::Return { .. } => Ok(Decision::nothing()),
+            BudgetInput::Claim(claim) => decide_claim(state, claim, now),
+        }
+    }
+
+    fn evolve(mut state: BudgetState, event: &BudgetEvent) -> BudgetState {
+        match event {
+            BudgetEvent::Granted(granted) => {
+                state.holders.push(Holder {
+                    saga: granted.saga.clone(),
+                    disruption: granted.disruption.clone(),
+                    until: granted.until,
+                });
+                state.limits = granted.limits;
+                state.starts.push(granted.granted_at);
+                let oldest = before(granted.granted_at, granted.limits.window_seconds);
+                state.starts.retain(|start| *start > oldest);
+            }
+            BudgetEvent::Returned(BudgetReturned { saga, .. })
+            | BudgetEvent::Expired(BudgetExpired { saga, .. }) => {
+                state.holders.retain(|holder| holder.saga != *saga);
+            }
+        }
+        state
+    }
+}
+
+/// A repeat of a claim that is held is granted already.
+fn decide_claim(
+    state: &BudgetState,
+    claim: &Claim,
+    now: Timestamp,
+) -> Result<Decision<BudgetEvent, SagaCommand>, Held> {
+    let (expired, holding): (Vec<&Holder>, Vec<&Holder>) =
+        state.holders.iter().partition(|holder| holder.until <= now);
+    if holding.iter().any(|holder| holder.saga == claim.saga) {
+        return Ok(Decision::nothing());
+    }
+    let oldest = before(now, claim.limits.window_seconds);
+    let starts: Vec<Timestamp> = state.starts.iter().copied().filter(|start| *start > oldest).collect();
+    if let Some(held) = held(claim, &holding, &starts) {
+        return Err(held);
+    }
+    let expired = expired.into_iter().map(|holder| {
+        let Holder { saga, disruption, .. } = holder.clone();
+        BudgetEvent::Expired(BudgetExpired { budget: claim.budget.clone(), saga, disruption })
+    });
+    let granted = BudgetGranted {
+        budget: claim.budget.clone(),
+        saga: claim.saga.clone(),
+        disruption: claim.disruption.clone(),
+        granted_at: now,
+        until: after(now, claim.hold_seconds),
+        pool_hosts: claim.pool_hosts,
+        unhealthy: claim.unhealthy,
+        limits: claim.limits,
+        policy_version: claim.policy_version,
+    };
+    Ok(Decision::events(expired.chain([BudgetEvent::Granted(granted)])))
+}
+
+/// The first rule that holds a claim back, if one does.
+fn held(claim: &Claim, holding: &[&Holder], starts: &[Timestamp]) -> Option<Held> {
+    let Claim { limits, disruption, unhealthy, pool_hosts, .. } = claim;
+    let within = |inside: &dyn Fn(&Disruption) -> bool| -> Vec<&Holder> {
+        holding.iter().copied().filter(|holder| inside(&holder.disruption)).collect()
+    };
+    let sick = unhealthy.pool.saturating_add(u32::from(claim.is_unhealthy));
+    if !claim.passes_brake && is_over(sick, *pool_hosts, limits.brake_percent) {
+        let (limit, pool) = (part_of(*pool_hosts, limits.brake_percent), &disruption.pool);
+        return Some(Held {
+            rule: Rule::Brake,
+            limit,
+            value: sick,
+            since: None,
+            lifts: format!("fewer than {limit} of the {pool_hosts} hosts of {pool} must be unhealthy"),
+        });
+    }
+    // A host that is unhealthy takes nothing from its pool when it is disturbed; a healthy one takes what the unhealthy have
+    // left.
+    let missing = if claim.is_unhealthy { 0 } else { unhealthy.pool };
+    let pool_limit = limits.pool.min(part_of(*pool_hosts, limits.pool_percent));
+    let on_host = within(&|of| of.host == disruption.host);
+    let in_pool = within(&|of| of.pool == disruption.pool);
+    let in_rack = within(&|of| of.rack == disruption.rack);
+    let in_power_domain =
+        within(&|of| of.power_domain.is_some() && of.power_domain == disruption.power_domain);
+    let rules = [
+        (Rule::Host, 1, 0, on_host),
+        (Rule::Site, limits.site, 0, holding.to_vec()),
+        (Rule::Pool, pool_limit, missing, in_pool),
+        (Rule::Rack, limits.rack, if claim.is_unhealthy { 0 } else { unhealthy.rack }, in_rack),
+        (
+            Rule::PowerDomain,
+            limits.power_domain,
+            if claim.is_unhealthy { 0 } else { unhealthy.power_domain },
+            in_power_domain,
+        ),
+    ];
+    let over = rules.into_iter().find_map(|(rule, limit, missing, holders)| {
+        let value = count(holders.len()).saturating_add(missing);
+        (value >= limit).then(|| Held {
+            rule,
+            limit,
+            value,
+            since: None,
+            lifts: lifts(&holders, missing, limit),
+        })
+    });
+    over.or_else(|| {
+        let value = count(starts.len());
+        let first = starts.first().copied();
+        (value >= limits.starts).then(|| Held {
+            rule: Rule::Window,
+            limit: limits.starts,
+            value,
+            since: first,
+            lifts: first.map_or_else(
+                || "the policy allows no start at all: raise budget.starts".to_owned(),
+                |first| {
+                    format!("the oldest start leaves the window at {}", after(first, limits.window_seconds))
+                },
+            ),
+        })
+    })
+}
+
+fn lifts(holders: &[&Holder], missing: u32, limit: u32) -> String {
+    match (holders.iter().min_by_key(|holder| holder.until), missing) {
+        _ if limit == 0 => {
+            "the policy allows none, or the pool has no hosts by the policy: raise the limit".to_owned()
+        }
+        (Some(first), _) => {
+            format!(
+                "{} of host {} must end, by {} at the latest",
+                first.saga, first.disruption.host, first.until
+            )
+        }
+        (None, missing) => format!("{missing} unhealthy hosts must be healthy again"),
+    }
+}
+
+/// Whether so many of all are at least so many in a hundred. Of none, none are.
+fn is_over(some: u32, all: u32, percent: u32) -> bool {
+    some > 0 && u64::from(some) * 100 >= u64::from(all) * u64::from(percent)
+}
+
+/// So many in a hundred of all, rounded up.
+fn part_of(all: u32, percent: u32) -> u32 {
+    u32::try_from((u64::from(all) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX)
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+fn before(now: Timestamp, seconds: u32) -> Timestamp {
+    now.checked_sub(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MIN)
+}
