@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
+use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
+use crate::signal::RecoverCommand;
 use crate::site::PolicyEvent;
 
 /// All contracts, events first.
@@ -19,6 +21,7 @@ pub fn catalogue() -> Vec<Contract> {
     [
         CapacityEvent::contracts(),
         HostEvent::contracts(),
+        HealthEvent::contracts(),
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
@@ -31,6 +34,7 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        RecoverCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

@@ -8,6 +8,7 @@ pub mod budget;
 mod catalogue;
 pub mod commands;
 mod files;
+pub mod health;
 pub mod host;
 pub mod ids;
 pub mod policy;
@@ -19,6 +20,7 @@ pub mod site;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
+pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};

@@ -10,6 +10,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::health::{
+    AbandonRecovery, BeginRecovery, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
+    ReportMember, ReturnDisruption, UncordonHost,
+};
 use crate::ids::{HostId, PoolId};
 
 text_id!(
@@ -84,6 +88,15 @@ contracts! {
     /// What is asked of `recover-hosts`.
     pub enum RecoverCommand as Command {
         "report-signal" v 1 @ "recover-hosts" => ReportSignal(ReportSignal),
+        "claim-disruption" v 1 @ "recover-hosts" => ClaimDisruption(ClaimDisruption),
+        "return-disruption" v 1 @ "recover-hosts" => ReturnDisruption(ReturnDisruption),
+        "report-member" v 1 @ "recover-hosts" => ReportMember(ReportMember),
+        "begin-recovery" v 1 @ "recover-hosts" => BeginRecovery(BeginRecovery),
+        "cordon-host" v 1 @ "recover-hosts" => CordonHost(CordonHost),
+        "uncordon-host" v 1 @ "recover-hosts" => UncordonHost(UncordonHost),
+        "give-back-host" v 1 @ "recover-hosts" => GiveBackHost(GiveBackHost),
+        "conclude-recovery" v 1 @ "recover-hosts" => ConcludeRecovery(ConcludeRecovery),
+        "abandon-recovery" v 1 @ "recover-hosts" => AbandonRecovery(AbandonRecovery),
     }
 }
 

@@ -6,9 +6,11 @@
 pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
+pub mod health;
 pub mod host;
 pub mod policies;
 pub mod provisioning;
+pub mod recovery;
 pub mod reservation;
 mod support;
 #[cfg(test)]
@@ -20,12 +22,16 @@ pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
 pub use deprovisioning::Deprovisioning;
+pub use health::{
+    Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
+};
 pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
+pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, RecoveryStep};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
 };

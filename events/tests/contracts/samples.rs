@@ -9,8 +9,8 @@ use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, Kind, MonitorCommand,
-    OperatorCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
+    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HealthEvent, HostEvent, Kind, MonitorCommand,
+    OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -53,6 +53,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
     let sets = [
         set::<CapacityEvent>(),
         set::<HostEvent>(),
+        set::<HealthEvent>(),
         set::<ReservationEvent>(),
         set::<SagaEvent<Value>>(),
         set::<EffectEvent>(),
@@ -64,6 +65,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
+        set::<RecoverCommand>(),
         set::<SagaCommand>(),
         set::<SagaOperation>(),
         set::<FailureOperation>(),
@@ -181,6 +183,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             // Sagas of every kind have the same events; their streams tell the kinds apart.
             "saga" => continue,
             "flow" => ("flow", "queue"),
+            "health" => ("health", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };
