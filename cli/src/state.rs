@@ -35,8 +35,21 @@ pub(crate) struct LocalState {
     /// Where faults are set, and the secret of this run that is asked for there.
     #[serde(default)]
     pub(crate) fleet: Option<FleetAccess>,
+    /// Where Prometheus and Alertmanager are, when they run.
+    #[serde(default)]
+    pub(crate) monitoring: Option<LocalMonitoring>,
     /// Where logs are.
     pub(crate) log_dir: String,
+}
+
+/// What watches the hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalMonitoring {
+    /// The address of Prometheus.
+    pub(crate) prometheus: String,
+    /// The address of Alertmanager.
+    pub(crate) alertmanager: String,
 }
 
 /// What is deployed at the endpoint.
@@ -176,6 +189,7 @@ mod tests {
             endpoint: None,
             stack: None,
             fleet: None,
+            monitoring: None,
             log_dir: "logs".to_owned(),
         }
     }

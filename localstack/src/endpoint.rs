@@ -209,7 +209,8 @@ impl Cloud {
         env.extend(INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))));
         env.extend(options.env);
         let log_dir = options.log_dir.as_deref();
-        let spec = ServerSpec { name: NAME, python, module, settings: serde_json::Value::Null, env, log_dir };
+        let settings = serde_json::Value::Null;
+        let spec = ServerSpec { name: NAME, python, module, log: None, settings, env, log_dir };
         let server = Server::start(spec).await?;
         let url = format!("http://127.0.0.1:{}", server.port());
         if let Err(reason) = wait_for_answer(&format!("{url}{health}")).await {

@@ -61,6 +61,15 @@ pub enum Error {
         /// The last lines of its log.
         output: String,
     },
+    /// A server of ours could not be told to read its files again.
+    #[error("the server that runs as process {pid} cannot be told to read its configuration; did it end?")]
+    Signal {
+        /// Its process.
+        pid: u32,
+        /// Why not.
+        #[source]
+        source: nix::errno::Errno,
+    },
     /// The endpoint does not answer.
     #[error("no AWS endpoint answers at {url}: {reason}. Is it running, and is AWS_ENDPOINT_URL right?")]
     Unreachable {

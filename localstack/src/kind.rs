@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::container;
 use crate::error::Error;
+use crate::monitoring::Monitoring;
 
 /// What the AWS endpoint is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -196,10 +197,25 @@ pub fn skips(test: &str, needed: &[Capability]) -> bool {
         Err(_) => None,
     };
     let Some(reason) = reason else { return false };
-    // Not by a macro, whose output cargo keeps back, and in one piece, for other tests write meanwhile; a closed stderr is
-    // no reason to fail.
-    let _ = std::io::stderr().write_all(format!("\nNOT RUN on {reason}; {test}\n").as_bytes());
+    say_not_run(&format!("on {reason}"), test);
     true
+}
+
+/// Says that a test of monitoring is not run where Prometheus and Alertmanager are not installed, as [`skips`] does.
+///
+/// True when the test has to end.
+#[must_use]
+pub fn lacks_monitoring() -> bool {
+    let Some(missing) = Monitoring::missing_here() else { return false };
+    let thread = std::thread::current();
+    say_not_run(&format!("here: {missing}"), thread.name().unwrap_or("a test"));
+    true
+}
+
+/// Not by a macro, whose output cargo keeps back, and in one piece, for other tests write meanwhile; a closed stderr is no
+/// reason to fail.
+fn say_not_run(reason: &str, test: &str) {
+    let _ = std::io::stderr().write_all(format!("\nNOT RUN {reason}; {test}\n").as_bytes());
 }
 
 /// Ends a test that the endpoint of `HOSTLER_TEST_CLOUD` cannot run, and says which capability is lacking.

@@ -4,6 +4,7 @@
 //! - [`Account`] is one tenant of it; give each test its own.
 //! - [`Cloud::deploy`] brings the template up in an account and gives a [`Stack`].
 //! - [`Fleet`] is a number of simulated hosts with Redfish BMCs, and faults on demand.
+//! - [`Monitoring`] is the Prometheus and the Alertmanager that are installed on this machine.
 //!
 //! Nothing outlives its owner: what is started here ends when its handle is dropped, and also when the
 //! process dies without dropping anything.
@@ -19,6 +20,7 @@ pub mod fleet;
 mod functions;
 mod http;
 mod kind;
+mod monitoring;
 mod package;
 mod process;
 mod progress;
@@ -37,7 +39,8 @@ pub use fleet::{Fleet, FleetOptions};
 
 pub use functions::{Build, build_functions, is_of_the_running_package};
 pub use http::{CallbackRoute, HttpApi};
-pub use kind::{Capability, EndpointKind, skips};
+pub use kind::{Capability, EndpointKind, lacks_monitoring, skips};
+pub use monitoring::{Monitoring, MonitoringOptions, Watched};
 pub use process::group_members;
 pub use progress::Progress;
 pub use site::{Site, SiteOptions, site_parameters};

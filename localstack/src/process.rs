@@ -24,6 +24,8 @@ pub(crate) struct ServerSpec<'a> {
     pub(crate) python: &'a Path,
     /// One of our modules, as `cloud.py`.
     pub(crate) module: &'static str,
+    /// The name of its log; after the module when none is given.
+    pub(crate) log: Option<&'static str>,
     /// What the module reads from `settings.json` in its work directory.
     pub(crate) settings: serde_json::Value,
     /// The whole environment besides PATH and HOME.
@@ -57,7 +59,10 @@ impl Server {
         fs::write(&settings, spec.settings.to_string()).map_err(Error::file("write", settings))?;
         let log_dir = spec.log_dir.unwrap_or(work_dir.path());
         fs::create_dir_all(log_dir).map_err(Error::file("create", log_dir))?;
-        let log = log_dir.join(spec.module).with_extension("log");
+        let log = match spec.log {
+            Some(name) => log_dir.join(name),
+            None => log_dir.join(spec.module).with_extension("log"),
+        };
         let output = File::create(&log).map_err(Error::file("create", &log))?;
         let errors = output.try_clone().map_err(Error::file("open", &log))?;
 
@@ -139,6 +144,17 @@ impl Server {
     /// Where its output goes.
     pub(crate) fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Where it keeps its files; they go with it.
+    pub(crate) fn work_dir(&self) -> &Path {
+        self.work_dir.path()
+    }
+
+    /// Has its leader read its files again, which is what SIGHUP means to servers.
+    pub(crate) fn hang_up(&self) -> Result<(), Error> {
+        let sent = kill(Pid::from_raw(self.group()), Signal::SIGHUP);
+        sent.map_err(|source| Error::Signal { pid: self.child.id(), source })
     }
 
     /// The id of its process group.

@@ -1,4 +1,4 @@
-//! A whole site on a local cloud: an account of its own, the deployed template, and a fleet.
+//! A whole site on a local cloud: an account of its own, the deployed template, a fleet, and monitoring if it is asked for.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +12,7 @@ use crate::deploy::{DeployOptions, Edit};
 use crate::endpoint::Cloud;
 use crate::error::Error;
 use crate::fleet::{Fleet, FleetOptions};
+use crate::monitoring::{Monitoring, MonitoringOptions, Watched};
 use crate::progress::Progress;
 use crate::stack::Stack;
 
@@ -32,6 +33,8 @@ pub struct SiteOptions {
     pub edit: Option<Edit>,
     /// The fleet; its callback route and its password are the site's.
     pub fleet: FleetOptions,
+    /// Whether Prometheus and Alertmanager watch the hosts. Without them every host is taken for well.
+    pub monitoring: bool,
     /// Who is told about progress.
     pub progress: Progress,
 }
@@ -43,6 +46,7 @@ impl fmt::Debug for SiteOptions {
             .field("name", &self.name)
             .field("parameters", &self.parameters.keys())
             .field("hosts", &self.fleet.hosts)
+            .field("monitoring", &self.monitoring)
             .finish_non_exhaustive()
     }
 }
@@ -66,6 +70,8 @@ pub struct Site {
     pub stack: Stack,
     /// Its hosts.
     pub fleet: Fleet,
+    /// What watches them, if anything does.
+    pub monitoring: Option<Monitoring>,
     /// The template's parameters it was deployed with.
     pub parameters: BTreeMap<String, String>,
 }
@@ -83,7 +89,8 @@ impl Site {
     /// # Errors
     /// Those of [`Cloud::deploy`] and [`Fleet::start`], and [`Error::File`] when the site's file cannot be read.
     pub async fn start(cloud: &Cloud, options: SiteOptions) -> Result<Self, Error> {
-        let SiteOptions { root, name, functions, parameters, edit, mut fleet, progress } = options;
+        let SiteOptions { root, name, functions, parameters, edit, mut fleet, monitoring, progress } =
+            options;
         let account = cloud.new_account();
         fleet.callback = account.callback_route();
         fleet.progress = progress.clone();
@@ -93,7 +100,18 @@ impl Site {
         values.insert("CallbackKey".to_owned(), secret(4));
         values.insert("BmcUsername".to_owned(), fleet.username.clone());
         values.insert("BmcPassword".to_owned(), fleet.password.clone());
+        values.insert("MonitoringToken".to_owned(), secret(2));
+        let monitoring = match monitoring {
+            true => Some(start_monitoring(&root, &fleet, &progress).await?),
+            false => None,
+        };
+        if let Some(monitoring) = &monitoring {
+            values.insert("PrometheusUrl".to_owned(), monitoring.prometheus_url());
+        }
         values.extend(parameters);
+        if let Some(image) = values.get("CleaningImage") {
+            fleet.cleaning_image.clone_from(image);
+        }
         let deploy = DeployOptions {
             template: root.join("template.yaml"),
             stack_name: "hostler".to_owned(),
@@ -103,13 +121,30 @@ impl Site {
             progress,
         };
         let (stack, fleet) = tokio::try_join!(cloud.deploy(&account, deploy), Fleet::start(fleet))?;
-        Ok(Self { account, stack, fleet, parameters: values })
+        let token = |name: &str| values.get(name).map(String::as_str);
+        if let Some(monitoring) = &monitoring {
+            let api_url = stack.api_url()?;
+            let (monitoring_token, signal_token) =
+                (token("MonitoringToken").unwrap_or_default(), token("SignalToken"));
+            monitoring.watch(&Watched { api_url: &api_url, monitoring_token, signal_token })?;
+        }
+        Ok(Self { account, stack, fleet, monitoring, parameters: values })
     }
 
-    /// Ends the fleet. The stack goes with its endpoint.
+    /// Ends the fleet and monitoring. The stack goes with its endpoint.
     pub async fn stop(self) {
+        drop(self.monitoring);
         self.fleet.stop().await;
     }
+}
+
+async fn start_monitoring(
+    root: &Path,
+    fleet: &FleetOptions,
+    progress: &Progress,
+) -> Result<Monitoring, Error> {
+    let (log_dir, progress) = (fleet.log_dir.clone(), progress.clone());
+    Monitoring::start(MonitoringOptions { root: root.to_owned(), log_dir, progress }).await
 }
 
 /// The template's parameters of a site, from `infra/sites/<name>.json` below the workspace's root.

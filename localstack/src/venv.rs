@@ -15,7 +15,7 @@ const LOCK_FILE: &str = include_str!("../requirements.txt");
 /// LocalStack and moto pin packages of the same names in other versions, so each has an environment of its own.
 const LOCALSTACK_LOCK_FILE: &str = include_str!("../requirements-localstack.txt");
 const MOTO_LOCK_FILE: &str = include_str!("../requirements-moto.txt");
-const MODULES: [(&str, &str); 10] = [
+const MODULES: [(&str, &str); 11] = [
     ("backport.py", include_str!("../python/backport.py")),
     ("chains.py", include_str!("../python/chains.py")),
     ("cloud.py", include_str!("../python/cloud.py")),
@@ -25,6 +25,7 @@ const MODULES: [(&str, &str); 10] = [
     ("localstack_apis.py", include_str!("../python/localstack_apis.py")),
     ("localstack_cloud.py", include_str!("../python/localstack_cloud.py")),
     ("localstack_functions.py", include_str!("../python/localstack_functions.py")),
+    ("monitoring.py", include_str!("../python/monitoring.py")),
     ("moto_cloud.py", include_str!("../python/moto_cloud.py")),
 ];
 const OLDEST: (u32, u32) = (3, 11);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use hostler_core::saga::SagaStatus;
-use hostler_domain::Phase;
+use hostler_domain::{METRICS_ADDRESS, METRICS_PATH, Phase};
 use jiff::Timestamp;
 
 use crate::api::{HostRow, ProvisioningRow, RequestRow, SagaRow};
@@ -33,7 +33,10 @@ pub(crate) fn text(table: &Table) -> String {
 pub(crate) fn hosts(rows: &[HostRow]) -> String {
     let mut table = plain(["HOST", "POOL", "PHASE", "SKU", "RACK", "ROLE", "SAGA", "LABELS", "REASON"]);
     for row in rows {
-        let labels: Vec<String> = row.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        // Where its metrics are is for Prometheus, and in the JSON: it would be half of each line.
+        let labels =
+            row.labels.iter().filter(|(key, _)| ![METRICS_ADDRESS, METRICS_PATH].contains(&key.as_str()));
+        let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
         table.add_row([
             Cell::new(&row.host),
             Cell::new(&row.pool),

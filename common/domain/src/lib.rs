@@ -9,6 +9,7 @@ pub mod deprovisioning;
 pub mod health;
 pub mod host;
 pub mod policies;
+pub mod metrics;
 pub mod provisioning;
 pub mod recovery;
 pub mod reservation;
@@ -30,6 +31,7 @@ pub use host::{
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
+pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, RecoveryStep};
 pub use reservation::{

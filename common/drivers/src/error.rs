@@ -222,6 +222,32 @@ pub enum DriverError {
         /// The allowed values.
         allowed: &'static str,
     },
+    /// A service that all hosts share gives no usable answer: none at all, an error of its own, or one of the way that leads
+    /// to it (its address, its credentials). Transient, for none of it says anything of the host.
+    #[error("{at}: {service} gives no usable answer: {reason}")]
+    ServiceFailed {
+        /// Where it happened.
+        at: At,
+        /// The name of the service.
+        service: &'static str,
+        /// What is wrong, and what to do.
+        reason: String,
+        /// What the connection or the parser said.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// A service that all hosts share understood the request and refuses it. Terminal.
+    #[error("{at}: {service} refuses the request (HTTP {status}): {message}")]
+    ServiceRefused {
+        /// Where it happened.
+        at: At,
+        /// The name of the service.
+        service: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// What the service said, shortened.
+        message: String,
+    },
     /// The store that remembers what was done does not answer. Transient.
     #[error("{at}: the state under `{key}` can not be read or written; try later")]
     Store {
@@ -266,6 +292,7 @@ impl DriverError {
             | Self::Busy { .. }
             | Self::Failed { .. }
             | Self::Malformed { .. }
+            | Self::ServiceFailed { .. }
             | Self::Store { .. } => true,
             Self::PowerNotReached { .. }
             | Self::PowerNotSettled { .. }
@@ -277,6 +304,7 @@ impl DriverError {
             | Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::Unsupported { .. }
+            | Self::ServiceRefused { .. }
             | Self::BadEndpoint { .. }
             | Self::BadLabel { .. }
             | Self::CorruptState { .. } => false,
@@ -298,12 +326,14 @@ impl DriverError {
             | Self::MediaNotChanged { .. }
             | Self::OutOfTime { .. }
             | Self::Interference { .. }
+            | Self::ServiceFailed { .. }
             | Self::Store { .. } => true,
             Self::StepFailed { transient, .. } => *transient,
             Self::Unauthorized { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::Unsupported { .. }
+            | Self::ServiceRefused { .. }
             | Self::BadEndpoint { .. }
             | Self::BadLabel { .. }
             | Self::CorruptState { .. } => false,
@@ -332,6 +362,8 @@ impl DriverError {
             Self::BadEndpoint { .. } => "bad-endpoint",
             Self::StepFailed { .. } => "step-failed",
             Self::BadLabel { .. } => "bad-label",
+            Self::ServiceFailed { .. } => "service-failed",
+            Self::ServiceRefused { .. } => "service-refused",
             Self::Store { .. } => "store",
             Self::CorruptState { .. } => "corrupt-state",
         }

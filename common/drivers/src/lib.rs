@@ -11,6 +11,7 @@ pub mod image;
 pub mod memory;
 pub mod monitoring;
 mod operations;
+pub mod prometheus;
 pub mod redfish;
 pub mod simulate;
 pub mod state;
@@ -23,5 +24,6 @@ pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, R
 pub use error::{At, BoxError, DriverError};
 pub use image::{BootImage, ImageUrlError};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
+pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use state::{ControlState, StateStore};

@@ -1,8 +1,11 @@
 //! The port to monitoring, and a plain one that keeps its registrations in a store.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_runtime::ports::Clock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,12 @@ pub struct RegisterHost {
     pub host: String,
     /// Its role, which says what is watched.
     pub role: String,
+    /// What it is registered for: the same one is a repeat, another one is a new registration.
+    #[serde(default)]
+    pub order: String,
+    /// Where the host serves its metrics, as `10.0.0.7:9100`; none where nobody has said so.
+    #[serde(default)]
+    pub target: Option<String>,
     /// The host's labels.
     #[serde(default)]
     pub labels: Labels,
@@ -27,6 +36,8 @@ pub struct RegisterHost {
 pub struct Registered {
     /// Whether it was not, or not in this way, before.
     pub changed: bool,
+    /// Since when it is watched in this way. A repeat tells the same time.
+    pub since: Timestamp,
 }
 
 /// A host is not watched.
@@ -36,12 +47,12 @@ pub struct Deregistered {
     pub changed: bool,
 }
 
-/// The first that monitoring saw of a host.
+/// What monitoring saw of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstSample {
     /// Whether the host was well.
     pub healthy: bool,
-    /// When it was looked at (UTC).
+    /// When the host was looked at (UTC).
     pub observed_at: Timestamp,
 }
 
@@ -54,8 +65,10 @@ pub trait Monitoring: Send + Sync {
     /// Begins to watch a host.
     async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError>;
 
-    /// The first sample of a watched host; the same one each time.
-    async fn first_sample(&self, host: &str) -> Result<FirstSample, DriverError>;
+    /// A sample of a watched host that was taken at this time or later. It never waits for one: as long as there is none, the
+    /// answer is a transient error, and the caller asks again later. A host that was repaired is well again when a sample
+    /// that is newer than its repair says so.
+    async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError>;
 
     /// Ends watching a host. One that is not watched, or not known, is fine.
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError>;
@@ -64,9 +77,16 @@ pub trait Monitoring: Send + Sync {
 /// A [`Monitoring`] without a monitoring service: it records registrations under `monitoring/<host>`, finds every
 /// host well, and obeys the label `simulate.monitor` when a host is registered and first looked at (not when
 /// it is deregistered: compensation should work while the way forward is made to fail).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PlainMonitoring<S> {
     store: S,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for PlainMonitoring<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PlainMonitoring").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 /// The row of a host. The counters are what effects are counted by.
@@ -74,7 +94,10 @@ pub struct PlainMonitoring<S> {
 pub struct MonitoringRow {
     /// How the host is watched; none if it is not.
     pub watched: Option<RegisterHost>,
-    /// The first sample since it is watched.
+    /// Since when.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// The sample that was seen last since it is watched.
     pub first_sample: Option<FirstSample>,
     /// Calls to register that ended well, whether they changed anything or not.
     pub runs: u64,
@@ -88,9 +111,9 @@ pub struct MonitoringRow {
 }
 
 impl<S: StateStore> PlainMonitoring<S> {
-    /// Keeps its rows in the given store.
-    pub fn new(store: S) -> Self {
-        Self { store }
+    /// Keeps its rows in the given store, and sees hosts at the time of this clock.
+    pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
     }
 
     /// The key of a host's row.
@@ -141,20 +164,22 @@ impl<S: StateStore> Monitoring for PlainMonitoring<S> {
         let mut row = self.row(host).await?;
         self.obey(host, &request.labels, "register", &mut row, &at).await?;
         let changed = row.watched.as_ref() != Some(request);
+        let since = row.since.filter(|_| !changed).unwrap_or_else(|| self.clock.now());
         if changed {
             row.watched = Some(request.clone());
             row.first_sample = None;
             row.registered += 1;
         }
+        row.since = Some(since);
         row.runs += 1;
         self.keep(host, &row, &at).await?;
-        Ok(Registered { changed })
+        Ok(Registered { changed, since })
     }
 
-    async fn first_sample(&self, host: &str) -> Result<FirstSample, DriverError> {
+    async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
         let at = at(host, "looking at the first sample");
         let mut row = self.row(host).await?;
-        if let Some(sample) = row.first_sample {
+        if let Some(sample) = row.first_sample.take_if(|sample| sample.observed_at >= not_before) {
             return Ok(sample);
         }
         let Some(watched) = row.watched.clone() else {
@@ -165,7 +190,7 @@ impl<S: StateStore> Monitoring for PlainMonitoring<S> {
             });
         };
         self.obey(host, &watched.labels, "first-sample", &mut row, &at).await?;
-        let sample = FirstSample { healthy: true, observed_at: Timestamp::now() };
+        let sample = FirstSample { healthy: true, observed_at: self.clock.now() };
         row.first_sample = Some(sample.clone());
         self.keep(host, &row, &at).await?;
         Ok(sample)
@@ -176,7 +201,7 @@ impl<S: StateStore> Monitoring for PlainMonitoring<S> {
         let mut row = self.row(host).await?;
         let changed = row.watched.take().is_some();
         if changed {
-            row.first_sample = None;
+            (row.first_sample, row.since) = (None, None);
             row.deregistered += 1;
             self.keep(host, &row, &at).await?;
         }

@@ -2,12 +2,40 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests may fail loudly
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
 use hostler_drivers::{
     Applied, ApplyRole, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration, PlainMonitoring,
     PowerState, Reapply, RegisterHost,
 };
+use hostler_runtime::ports::Clock;
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that is set by hand.
+#[derive(Debug, Clone, Default)]
+struct HandClock(Arc<Mutex<Timestamp>>);
+
+impl HandClock {
+    fn advance_minute(&self) {
+        *self.0.lock().unwrap() += SignedDuration::from_mins(1);
+    }
+}
+
+#[async_trait::async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}
+
+fn monitoring() -> (PlainMonitoring<MemoryStore>, HandClock) {
+    let clock = HandClock::default();
+    (PlainMonitoring::new(MemoryStore::default(), Arc::new(clock.clone())), clock)
+}
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -18,7 +46,8 @@ fn role(name: &str, revision: Option<u64>, simulate: &[(&str, &str)]) -> ApplyRo
 }
 
 fn watched(simulate: &[(&str, &str)]) -> RegisterHost {
-    RegisterHost { host: "h-01".to_owned(), role: "web".to_owned(), labels: labels(simulate) }
+    let (host, role) = ("h-01".to_owned(), "web".to_owned());
+    RegisterHost { host, role, labels: labels(simulate), ..RegisterHost::default() }
 }
 
 #[tokio::test]
@@ -81,14 +110,20 @@ async fn a_slow_step_takes_its_time() {
 
 #[tokio::test]
 async fn a_host_is_watched_once_seen_once_and_let_go_once() {
-    let driver = PlainMonitoring::new(MemoryStore::default());
-    let error = driver.first_sample("h-01").await.unwrap_err();
+    let (driver, clock) = monitoring();
+    let error = driver.first_sample("h-01", clock.now()).await.unwrap_err();
     assert!(!error.is_transient());
-    assert!(driver.register(&watched(&[])).await.unwrap().changed);
-    assert!(!driver.register(&watched(&[])).await.unwrap().changed);
-    let sample = driver.first_sample("h-01").await.unwrap();
+    let registered = driver.register(&watched(&[])).await.unwrap();
+    assert!(registered.changed);
+    clock.advance_minute();
+    let again = driver.register(&watched(&[])).await.unwrap();
+    assert!(!again.changed && again.since == registered.since);
+    let sample = driver.first_sample("h-01", registered.since).await.unwrap();
     assert!(sample.healthy);
-    assert_eq!(driver.first_sample("h-01").await.unwrap(), sample);
+    clock.advance_minute();
+    assert_eq!(driver.first_sample("h-01", registered.since).await.unwrap(), sample);
+    let newer = driver.first_sample("h-01", clock.now()).await.unwrap();
+    assert!(newer.observed_at >= clock.now(), "a sample from before a repair says nothing of it");
     assert!(driver.deregister("h-01").await.unwrap().changed);
     assert!(!driver.deregister("h-01").await.unwrap().changed);
     assert!(!driver.deregister("h-unknown").await.unwrap().changed);
@@ -98,12 +133,12 @@ async fn a_host_is_watched_once_seen_once_and_let_go_once() {
 
 #[tokio::test]
 async fn monitoring_fails_once_per_step() {
-    let driver = PlainMonitoring::new(MemoryStore::default());
+    let (driver, clock) = monitoring();
     let once = watched(&[("simulate.monitor", "fail-once")]);
     assert!(driver.register(&once).await.unwrap_err().is_transient());
     driver.register(&once).await.unwrap();
-    assert!(driver.first_sample("h-01").await.unwrap_err().is_transient());
-    driver.first_sample("h-01").await.unwrap();
+    assert!(driver.first_sample("h-01", clock.now()).await.unwrap_err().is_transient());
+    driver.first_sample("h-01", clock.now()).await.unwrap();
     let fail = watched(&[("simulate.monitor", "fail")]);
     assert!(!driver.register(&fail).await.unwrap_err().is_transient());
     assert!(driver.deregister("h-01").await.unwrap().changed);

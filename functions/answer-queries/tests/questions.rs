@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use answer_queries::answer_queries;
+use answer_queries::Answers;
 use hostler_runtime::ports::{EventStore, Views};
-use hostler_runtime::serving::AnswerQueries;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_testkit::memory::{MemoryStore, MemoryViews};
 use hostler_testkit::sample;
@@ -14,13 +13,13 @@ use serde_json::{Value, json};
 struct Fixture {
     store: MemoryStore,
     views: MemoryViews,
-    function: AnswerQueries,
+    function: Answers,
 }
 
 impl Fixture {
     fn new() -> Self {
         let (store, views) = (MemoryStore::default(), MemoryViews::default());
-        let function = answer_queries(Arc::new(store.clone()), Arc::new(views.clone()));
+        let function = Answers::new(Arc::new(store.clone()), Arc::new(views.clone()), None);
         Self { store, views, function }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure};
+use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure, metrics_target};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
 use hostler_events::{HostId, MonitorCommand, StepId};
@@ -70,11 +70,15 @@ impl Step<RegisterMonitoring> for MonitorHost {
     ) -> Result<(), StepError> {
         let labels = host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default();
         let (id, role) = (command.host.to_string(), command.role.to_string());
-        self.monitoring.register(&RegisterHost { host: id.clone(), role, labels }).await?;
+        let target = metrics_target(&labels).map(|target| target.address.to_owned());
+        // A saga registers its host once, whatever the number of its attempts.
+        let order = command.saga.to_string();
+        let request = RegisterHost { host: id.clone(), role, order, target, labels };
+        let registered = self.monitoring.register(&request).await?;
         if mutants::on("monitor-host.looks-at-no-sample") {
             return Ok(());
         }
-        match self.monitoring.first_sample(&id).await?.healthy {
+        match self.monitoring.first_sample(&id, registered.since).await?.healthy {
             true => Ok(()),
             false => Err(StepError::transient(
                 "the host's first sample was not healthy: look at the host's own log",

@@ -1,7 +1,8 @@
 //! Orders that come late, on the ports in memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
@@ -10,7 +11,7 @@ use hostler_core::{
 };
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_drivers::{
-    ControlState, Deregistered, DriverError, FirstSample, Monitoring, PlainMonitoring, RegisterHost,
+    At, ControlState, Deregistered, DriverError, FirstSample, Monitoring, PlainMonitoring, RegisterHost,
     Registered,
 };
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
@@ -24,6 +25,7 @@ use hostler_runtime::ports::Clock;
 use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::MonitorHost;
 
@@ -37,7 +39,8 @@ fn world() -> World {
     let clock = TestClock::default();
     let store = Arc::new(MemoryStore::default());
     let shell = Shell::new(store, Arc::new(clock.clone()), Arc::new(SeededIds::default()), "hostler");
-    let monitoring = PlainMonitoring::new(ControlState(Arc::new(MemoryControl::default())));
+    let control = ControlState(Arc::new(MemoryControl::default()));
+    let monitoring = PlainMonitoring::new(control, Arc::new(clock.clone()));
     let (leases, ids) = (Arc::new(MemoryLeases::default()), Arc::new(SeededIds::default()));
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
@@ -186,7 +189,8 @@ async fn a_registration_that_meets_its_own_undoing_is_taken_back() {
     let world = world();
     world.configured().await;
     // Another worker has registered the host, and the saga has had it deregistered before that was recorded.
-    let request = RegisterHost { host: "h-1".to_owned(), role: "web".to_owned(), labels: Default::default() };
+    let (host, role) = ("h-1".to_owned(), "web".to_owned());
+    let request = RegisterHost { host, role, ..RegisterHost::default() };
     let deregistered = HostInput::RecordDeregistered { saga: saga("p"), step: step("p/n") };
     world.told(deregistered).await;
     world.monitoring.register(&request).await.unwrap();
@@ -247,10 +251,10 @@ struct Unwell;
 #[async_trait]
 impl Monitoring for Unwell {
     async fn register(&self, _: &RegisterHost) -> Result<Registered, DriverError> {
-        Ok(Registered { changed: true })
+        Ok(Registered { changed: true, since: TestClock::default().now() })
     }
 
-    async fn first_sample(&self, _: &str) -> Result<FirstSample, DriverError> {
+    async fn first_sample(&self, _: &str, _: Timestamp) -> Result<FirstSample, DriverError> {
         Ok(FirstSample { healthy: false, observed_at: TestClock::default().now() })
     }
 
@@ -265,4 +269,50 @@ async fn a_host_whose_first_sample_is_not_healthy_is_not_in_service() {
     world.configured().await;
     world.monitor_host.monitoring = Arc::new(Unwell);
     assert_eq!(world.handle(register("p", "p/m")).await, ["host.step-failed"]);
+}
+
+/// Monitoring that looks at hosts each ten minutes, and remembers since when samples were asked for.
+#[derive(Default)]
+struct Seldom(Mutex<Vec<(String, Timestamp)>>, TestClock);
+
+#[async_trait]
+impl Monitoring for Seldom {
+    async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError> {
+        let mut asked = self.0.lock().unwrap();
+        let known = asked.iter().find(|(order, _)| *order == request.order).map(|(_, since)| *since);
+        let since = known.unwrap_or_else(|| self.1.now());
+        asked.push((request.order.clone(), since));
+        Ok(Registered { changed: known.is_none(), since })
+    }
+
+    async fn first_sample(&self, _: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        let observed_at = TestClock::default().now() + SignedDuration::from_mins(10);
+        match observed_at >= not_before && observed_at <= self.1.now() {
+            true => Ok(FirstSample { healthy: true, observed_at }),
+            false => Err(DriverError::StepFailed {
+                at: At { system: "h-1".to_owned(), doing: "looking at the first sample" },
+                reason: "there is none yet".to_owned(),
+                transient: true,
+            }),
+        }
+    }
+
+    async fn deregister(&self, _: &str) -> Result<Deregistered, DriverError> {
+        Ok(Deregistered { changed: true })
+    }
+}
+
+/// Given a sample that comes between two attempts of one step, then the second one takes it: the host is registered since
+/// the first attempt, and not since its own.
+#[tokio::test]
+async fn all_attempts_of_a_registration_wait_for_the_same_first_sample() {
+    let mut world = world();
+    world.configured().await;
+    let seldom = Arc::new(Seldom(Mutex::default(), world.clock.clone()));
+    world.monitor_host.monitoring = seldom.clone();
+    assert_eq!(world.handle(register("p", "p/m/1")).await, ["host.step-failed"]);
+    world.clock.advance(Duration::from_secs(15 * 60));
+    assert_eq!(world.handle(register("p", "p/m/2")).await, ["host.monitoring-registered", "host.in-service"]);
+    let asked = seldom.0.lock().unwrap();
+    assert_eq!(asked[0], asked[1], "both are the registration of the saga");
 }

@@ -1,10 +1,12 @@
-//! The admin address: faults, behaviours and counts for another process, as the CLI.
+//! The admin address: faults, behaviours and counts for another process, as the CLI; and the hosts' metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
@@ -12,7 +14,9 @@ use crate::error::Error;
 use crate::fleet::client::HostStatus;
 use crate::fleet::faults::Fault;
 use crate::fleet::hosts::{Behaviour, SystemState};
+use crate::fleet::inventory::METRICS;
 use crate::fleet::record::Counts;
+use crate::fleet::system::{Condition, HANGS_SECONDS, Metrics};
 use crate::fleet::{Shared, guard, proxy};
 use crate::http::CallbackRoute;
 
@@ -27,11 +31,17 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/hosts", get(hosts))
         .route("/hosts/{id}/faults", post(set_fault).delete(clear_faults))
         .route("/hosts/{id}/behaviour", put(set_behaviour))
+        .route("/hosts/{id}/condition", put(set_condition))
         .route("/counts", get(counts).delete(clear_counts))
         .route("/callback-route", put(set_callback_route))
         .route("/notify", put(notify))
         .route_layer(from_fn_with_state(Arc::clone(&shared), guard::require_secret));
-    let app = Router::new().nest(PREFIX, admin).fallback(proxy::forward).with_state(shared);
+    let metrics = format!("{METRICS}/{{id}}");
+    let app = Router::new()
+        .nest(PREFIX, admin)
+        .route(&metrics, get(metrics_of))
+        .fallback(proxy::forward)
+        .with_state(shared);
     app.layer(from_fn(guard::refuse_pages))
 }
 
@@ -39,6 +49,7 @@ async fn hosts(State(shared): State<Arc<Shared>>) -> Json<Vec<HostStatus>> {
     let status = |host: &crate::fleet::FleetHost| HostStatus {
         faults: shared.faults.of(&host.host_id),
         behaviour: shared.hosts.behaviour(&host.host_id),
+        condition: shared.hosts.condition(&host.host_id),
         counts: shared.record.of(&host.host_id),
         boots: shared.hosts.boots(&host.host_id),
         host: host.clone(),
@@ -64,6 +75,32 @@ async fn set_behaviour(
     Json(behaviour): Json<Behaviour>,
 ) -> Answer {
     done(shared.hosts.set_behaviour(&id, behaviour))
+}
+
+async fn set_condition(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(condition): Json<Condition>,
+) -> Answer {
+    done(shared.hosts.set_condition(&id, condition))
+}
+
+/// What a host's own system says of itself: no secret, as with a real one's exporter.
+async fn metrics_of(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    match shared.hosts.metrics(&id) {
+        Some(Metrics::Told(text)) => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Some(Metrics::Silence) => {
+            tokio::time::sleep(Duration::from_secs(HANGS_SECONDS)).await;
+            StatusCode::GATEWAY_TIMEOUT.into_response()
+        }
+        Some(Metrics::Nobody) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no system runs on this host").into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "the fleet has no such host").into_response(),
+    }
 }
 
 async fn counts(State(shared): State<Arc<Shared>>) -> Json<Counts> {

@@ -12,6 +12,7 @@ use crate::fleet::guard::{FleetAccess, SECRET_HEADER};
 use crate::fleet::hosts::{Behaviour, Boots};
 use crate::fleet::inventory::FleetHost;
 use crate::fleet::record::Counts;
+use crate::fleet::system::Condition;
 use crate::http::CallbackRoute;
 
 const SECONDS_MAX: u64 = 10;
@@ -26,6 +27,8 @@ pub struct HostStatus {
     pub faults: Vec<Fault>,
     /// How it behaves when it boots.
     pub behaviour: Behaviour,
+    /// What is wrong with its own system.
+    pub condition: Condition,
     /// What was asked of its BMC.
     pub counts: Counts,
     /// What it did.
@@ -97,6 +100,15 @@ impl FleetAdmin {
     pub async fn set_behaviour(&self, host_id: &str, behaviour: &Behaviour) -> Result<(), Error> {
         let path = format!("/hosts/{host_id}/behaviour");
         self.send(Method::PUT, &path, |request| request.json(behaviour)).await.map(drop)
+    }
+
+    /// Breaks or mends a host's own system.
+    ///
+    /// # Errors
+    /// See [`FleetAdmin`].
+    pub async fn set_condition(&self, host_id: &str, condition: Condition) -> Result<(), Error> {
+        let path = format!("/hosts/{host_id}/condition");
+        self.send(Method::PUT, &path, |request| request.json(&condition)).await.map(drop)
     }
 
     /// Changes how hosts reach the address they are told to call.

@@ -1,12 +1,12 @@
 //! The simulated hosts: when their BMC powers them on with virtual media in the drive, they boot it, and
-//! the system on it calls the address that its own address carries.
+//! the system on it calls the address that its own address carries. Without media they boot what is on their disk.
 //!
 //! The media's address is `…?callback=<url-encoded address>&name=value…`. The host posts
 //! `{"host": "h-01", "outcome": "succeeded"}` there, with the other names and values of the query beside it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::fleet::inventory::FleetHost;
+use crate::fleet::system::{Condition, Metrics, System};
 use crate::http::CallbackRoute;
 
 const CALL_SECONDS_MAX: u64 = 30;
@@ -69,6 +70,7 @@ struct Inner {
     by_host: Mutex<BTreeMap<String, Host>>,
     route: Mutex<CallbackRoute>,
     boot_ms: u64,
+    cleaning_image: String,
     client: reqwest::Client,
 }
 
@@ -77,6 +79,7 @@ struct Host {
     behaviour: Behaviour,
     boots: Boots,
     booting: Option<AbortHandle>,
+    system: System,
 }
 
 /// The emulator's notification: a system's whole state, at each change of it.
@@ -103,12 +106,17 @@ impl SystemState {
 }
 
 impl Hosts {
-    pub(crate) fn new(inventory: &[FleetHost], boot_ms: u64, route: CallbackRoute) -> reqwest::Result<Self> {
+    pub(crate) fn new(
+        inventory: &[FleetHost],
+        boot_ms: u64,
+        cleaning_image: String,
+        route: CallbackRoute,
+    ) -> reqwest::Result<Self> {
         let by_host = inventory.iter().map(|host| (host.host_id.clone(), Host::default())).collect();
         let timeout = Duration::from_secs(CALL_SECONDS_MAX);
         let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
         let (by_host, route) = (Mutex::new(by_host), Mutex::new(route));
-        Ok(Self(Arc::new(Inner { by_host, route, boot_ms, client })))
+        Ok(Self(Arc::new(Inner { by_host, route, boot_ms, cleaning_image, client })))
     }
 
     /// Changes how a host behaves from its next boot on.
@@ -116,16 +124,39 @@ impl Hosts {
     /// # Errors
     /// [`Error::NoSuchHost`].
     pub fn set_behaviour(&self, host_id: &str, behaviour: Behaviour) -> Result<(), Error> {
+        self.change(host_id, |host| host.behaviour = behaviour)
+    }
+
+    /// Breaks or mends a host's own system.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchHost`].
+    pub fn set_condition(&self, host_id: &str, condition: Condition) -> Result<(), Error> {
+        self.change(host_id, |host| host.system.set_condition(condition))
+    }
+
+    fn change(&self, host_id: &str, change: impl FnOnce(&mut Host)) -> Result<(), Error> {
         let mut hosts = self.0.hosts();
         let known = hosts.keys().next().zip(hosts.keys().next_back());
         let known = known.map(|(first, last)| format!("{first} to {last}")).unwrap_or_default();
         match hosts.get_mut(host_id) {
             Some(host) => {
-                host.behaviour = behaviour;
+                change(host);
                 Ok(())
             }
             None => Err(Error::NoSuchHost { host: host_id.to_owned(), known }),
         }
+    }
+
+    /// What is wrong with a host's own system.
+    #[must_use]
+    pub fn condition(&self, host_id: &str) -> Condition {
+        self.0.hosts().get(host_id).map(|host| host.system.condition()).unwrap_or_default()
+    }
+
+    /// What a host's system answers to whoever asks for its metrics; none for a host that is not there.
+    pub(crate) fn metrics(&self, host_id: &str) -> Option<Metrics> {
+        self.0.hosts().get(host_id).map(|host| host.system.metrics())
     }
 
     /// How a host behaves.
@@ -159,15 +190,14 @@ impl Hosts {
             (false, true) => {
                 host.boots.powered = true;
                 host.boots.power_ons += 1;
+                host.system.power_on();
+                let (inner, id) = (Arc::clone(&self.0), system.name.clone());
                 if let Some(media) = system.media() {
                     host.boots.from_media += 1;
-                    let boot = boot(
-                        Arc::clone(&self.0),
-                        system.name.clone(),
-                        media.to_owned(),
-                        host.behaviour.clone(),
-                    );
+                    let boot = boot(inner, id, media.to_owned(), host.behaviour.clone());
                     host.booting = Some(tokio::spawn(boot).abort_handle());
+                } else {
+                    host.booting = Some(tokio::spawn(boot_from_disk(inner, id)).abort_handle());
                 }
             }
             (true, false) => host.power_off(),
@@ -179,6 +209,7 @@ impl Hosts {
 impl Host {
     fn power_off(&mut self) {
         self.boots.powered = false;
+        self.system.power_off();
         if let Some(booting) = self.booting.take() {
             booting.abort();
         }
@@ -190,11 +221,39 @@ impl Inner {
         self.by_host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What an image does to a host that boots from it to the end: the cleaning image wipes it, any other is installed.
+    fn apply(&self, host_id: &str, media: &str) {
+        if let Some(host) = self.hosts().get_mut(host_id) {
+            match image_of(media) == self.cleaning_image {
+                true => host.system.wipe(),
+                false => host.system.install(SystemTime::now()),
+            }
+        }
+    }
+
+    fn is_dead(&self, host_id: &str) -> bool {
+        self.hosts().get(host_id).is_some_and(|host| host.system.condition() == Condition::Dead)
+    }
+
     fn note(&self, host_id: &str, taken: bool, what: String) {
         if let Some(host) = self.hosts().get_mut(host_id) {
             *(if taken { &mut host.boots.callbacks_taken } else { &mut host.boots.callbacks_lost }) += 1;
             host.boots.last = Some(what);
         }
+    }
+}
+
+/// The name of an image: the last part of its address.
+fn image_of(media: &str) -> &str {
+    let path = media.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// One boot of what is on the disk.
+async fn boot_from_disk(inner: Arc<Inner>, host_id: String) {
+    tokio::time::sleep(Duration::from_millis(inner.boot_ms)).await;
+    if let Some(host) = inner.hosts().get_mut(&host_id) {
+        host.system.start(SystemTime::now());
     }
 }
 
@@ -207,6 +266,12 @@ async fn boot(inner: Arc<Inner>, host_id: String, media: String, behaviour: Beha
         Behaviour::Fails { reason } => (0, json!({"outcome": "failed", "reason": reason})),
     };
     tokio::time::sleep(Duration::from_millis(inner.boot_ms.saturating_add(extra_ms))).await;
+    if inner.is_dead(&host_id) {
+        return;
+    }
+    if outcome["outcome"] == "succeeded" {
+        inner.apply(&host_id, &media);
+    }
     let Some((address, mut message)) = read_media(&media) else {
         // Media without a callback: an installer that tells nobody.
         return;
@@ -287,6 +352,13 @@ mod tests {
         assert_eq!(address, "https://a.example/c?t=1");
         assert_eq!(others["token"], "abc");
         assert!(read_media("http://images/boot.iso").is_none());
+    }
+
+    #[test]
+    fn the_last_part_of_its_address_names_an_image() {
+        assert_eq!(image_of("http://images/debian-12?callback=http%3A%2F%2Fa%2Fcleaner"), "debian-12");
+        assert_eq!(image_of("http://images/a/cleaner"), "cleaner");
+        assert_eq!(image_of(""), "");
     }
 
     #[test]

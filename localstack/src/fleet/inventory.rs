@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 const HOSTS_PER_RACK: usize = 8;
 const RACKS_PER_POWER_DOMAIN: usize = 2;
+/// Below which the metrics of each host are served.
+pub(crate) const METRICS: &str = "/metrics";
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
 
@@ -17,6 +19,10 @@ pub struct FleetHost {
     pub system: String,
     /// The Redfish address of its system, at the proxy.
     pub bmc_url: String,
+    /// The address and port at which its system serves its metrics, once one runs.
+    pub metrics_address: String,
+    /// The path there.
+    pub metrics_path: String,
     /// The hardware type: `cpu-small` or `cpu-large`.
     pub sku: String,
     /// The rack, as `r-01`.
@@ -35,8 +41,11 @@ pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
             let rack = index / HOSTS_PER_RACK;
             // Not random: a host keeps its system when the fleet is started again.
             let system = Uuid::from_u128(0x4057_1e80_0000_4000_8000_0000_0000_0000 + index as u128 + 1);
+            let host_id = format!("h-{:0width$}", index + 1);
             FleetHost {
-                host_id: format!("h-{:0width$}", index + 1),
+                metrics_address: address.trim_start_matches("http://").to_owned(),
+                metrics_path: format!("{METRICS}/{host_id}"),
+                host_id,
                 system: system.to_string(),
                 bmc_url: format!("{address}/redfish/v1/Systems/{system}"),
                 sku: if index % BIG_EVERY == BIG_EVERY - 1 { "cpu-large" } else { "cpu-small" }.to_owned(),
@@ -58,6 +67,8 @@ mod tests {
         assert_eq!((hosts[0].host_id.as_str(), hosts[199].host_id.as_str()), ("h-001", "h-200"));
         assert_eq!((hosts[8].rack.as_str(), hosts[8].power_domain.as_str()), ("r-02", "p-01"));
         assert_eq!(hosts[199].power_domain, "p-13");
+        assert_eq!(hosts[1].metrics_address, "127.0.0.1:1");
+        assert_eq!(hosts[1].metrics_path, "/metrics/h-002");
         assert_eq!(lay_out(2, "x")[0].host_id, "h-01");
     }
 }

@@ -9,6 +9,7 @@ mod hosts;
 mod inventory;
 mod proxy;
 mod record;
+mod system;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -32,6 +33,7 @@ pub use guard::FleetAccess;
 pub use hosts::{Behaviour, Boots, Hosts};
 pub use inventory::FleetHost;
 pub use record::{Counts, Record, RequestKind};
+pub use system::Condition;
 
 /// What fleet to start.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct FleetOptions {
     pub power_seconds: RangeInclusive<f64>,
     /// How long a host takes from power-on until it calls back, in milliseconds.
     pub boot_ms: u64,
+    /// The name of the image that wipes a host; any other is installed.
+    pub cleaning_image: String,
     /// How hosts reach the address they are told to call.
     pub callback: CallbackRoute,
     /// The loopback port of the BMCs; a free one when none is given.
@@ -63,6 +67,7 @@ impl Default for FleetOptions {
             hosts: 4,
             power_seconds: 0.0..=0.2,
             boot_ms: 300,
+            cleaning_image: "cleaner".to_owned(),
             callback: CallbackRoute::default(),
             port: None,
             username: "admin".to_owned(),
@@ -134,7 +139,13 @@ impl Fleet {
             ids: inventory.iter().map(|host| (host.system.clone(), host.host_id.clone())).collect(),
             faults: Faults::new(&inventory),
             record: Record::default(),
-            hosts: Hosts::new(&inventory, options.boot_ms, options.callback).map_err(failed)?,
+            hosts: Hosts::new(
+                &inventory,
+                options.boot_ms,
+                options.cleaning_image.clone(),
+                options.callback.clone(),
+            )
+            .map_err(failed)?,
             client: proxy::client().map_err(failed)?,
             emulator: format!("http://127.0.0.1:{}", emulator.port()),
             inventory: Arc::clone(&inventory),
@@ -253,6 +264,7 @@ async fn start_emulator(
         name: "the fleet of BMCs",
         python,
         module: "fleet.py",
+        log: None,
         settings,
         env: BTreeMap::new(),
         log_dir: options.log_dir.as_deref(),

@@ -14,6 +14,7 @@ mod edge;
 mod faults;
 mod iam;
 mod ledger;
+mod monitoring;
 mod outbox;
 mod provisioning;
 mod restore;

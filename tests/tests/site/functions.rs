@@ -17,6 +17,7 @@ use hostler_events::Image;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
+use jiff::Timestamp;
 use monitor_host::MonitorHost;
 
 use super::Fleet;
@@ -40,7 +41,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
-    let monitoring = PlainMonitoring::new(ControlState(control.clone()));
+    let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
     let own: Own = vec![
@@ -98,8 +99,8 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
         self.inner.register(request).await
     }
 
-    async fn first_sample(&self, host: &str) -> Result<FirstSample, DriverError> {
-        self.inner.first_sample(host).await
+    async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        self.inner.first_sample(host, not_before).await
     }
 
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {

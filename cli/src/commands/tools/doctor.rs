@@ -97,6 +97,16 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
         Finding::needed("free disk", disk(global).await, "make room: a whole build takes about 10 GiB"),
         Finding::optional("the local cloud", local_cloud(global), "start it: hostler up"),
         Finding::optional(
+            "Prometheus",
+            version("prometheus", &["--version"]).await,
+            "for real monitoring of the local cloud: apt install --no-install-recommends prometheus",
+        ),
+        Finding::optional(
+            "Alertmanager",
+            alertmanager().await,
+            "beside Prometheus: apt install --no-install-recommends prometheus-alertmanager",
+        ),
+        Finding::optional(
             "cargo-lambda",
             version("cargo-lambda", &["lambda", "--version"]).await,
             "to deploy to AWS: https://www.cargo-lambda.info",
@@ -176,6 +186,14 @@ async fn first_line(program: &str, args: &[&str]) -> Result<String, String> {
 
 async fn version(program: &str, args: &[&str]) -> Result<String, String> {
     first_line(program, args).await
+}
+
+/// Debian calls it otherwise than its makers.
+async fn alertmanager() -> Result<String, String> {
+    match version("prometheus-alertmanager", &["--version"]).await {
+        Ok(version) => Ok(version),
+        Err(_) => version("alertmanager", &["--version"]).await,
+    }
 }
 
 /// The interpreter that the local cloud would use, and its version.

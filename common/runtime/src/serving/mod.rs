@@ -1,6 +1,7 @@
 //! What an application serves by its register: commands, queries, views, callbacks, sagas, and the runtime's own
 //! functions.
 
+pub mod bearer;
 pub mod callback;
 mod commands;
 pub mod http;

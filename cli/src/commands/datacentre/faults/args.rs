@@ -21,7 +21,8 @@ pub(super) enum FaultsVerb {
         hostler faults set h-03 busy --times 3        its BMC answers 503 three times\n  \
         hostler faults set h-03 lie-power             its BMC reports the wrong power state once\n  \
         hostler faults set h-03 never-answers         it boots and never calls back\n  \
-        hostler faults set h-03 slow --ms 5000        it takes 5 s longer to boot")]
+        hostler faults set h-03 slow --ms 5000        it takes 5 s longer to boot\n  \
+        hostler faults set h-03 hang                  its system hangs until its power is cycled")]
     Set(SetArgs),
     /// Have a simulated host and its BMC work again
     Clear(ClearArgs),
@@ -79,4 +80,12 @@ pub(super) enum Kind {
     FailBoot,
     /// The host boots slowly, until cleared
     Slow,
+    /// The host's system takes connections and never answers, until its power is cycled
+    Hang,
+    /// The host's service has failed, until its power is cycled
+    ServiceDown,
+    /// The host's disk is about to fail, until the host is installed anew
+    Disk,
+    /// The host's system does not run, whatever is done, until cleared
+    Dead,
 }

@@ -3,7 +3,7 @@
 mod args;
 mod set;
 
-use hostler_localstack::fleet::{Behaviour, Fault, FleetAdmin, HostStatus};
+use hostler_localstack::fleet::{Behaviour, Condition, Fault, FleetAdmin, HostStatus};
 
 pub(crate) use args::FaultsArgs;
 use args::{FaultsVerb, ListArgs};
@@ -34,6 +34,7 @@ pub(crate) async fn run(args: FaultsArgs, global: &Global, out: Out) -> Result<(
             status(&admin, host).await?;
             admin.clear_faults(host).await?;
             admin.set_behaviour(host, &Behaviour::Succeeds).await?;
+            admin.set_condition(host, Condition::Works).await?;
             tell(&admin, host, out).await
         }
     }
@@ -44,7 +45,11 @@ async fn list(args: &ListArgs, admin: &FleetAdmin, out: Out) -> Result<(), CliEr
         Some(host) => vec![status(admin, host.as_str()).await?],
         None => {
             let mut rows = admin.hosts().await?;
-            rows.retain(|row| !row.faults.is_empty() || row.behaviour != Behaviour::Succeeds);
+            rows.retain(|row| {
+                !row.faults.is_empty()
+                    || row.behaviour != Behaviour::Succeeds
+                    || row.condition != Condition::Works
+            });
             rows
         }
     };
@@ -74,8 +79,15 @@ fn describe(status: &HostStatus) -> String {
         Behaviour::Fails { reason } => format!("it boots and reports {reason:?}"),
         Behaviour::Slow { ms } => format!("it boots {ms} ms slower"),
     };
+    let condition = match status.condition {
+        Condition::Works => "",
+        Condition::Hangs => "; its system hangs",
+        Condition::ServiceDown => "; its service has failed",
+        Condition::DiskFails => "; its disk is about to fail",
+        Condition::Dead => "; it is dead",
+    };
     let power = if status.boots.powered { "on" } else { "off" };
-    format!("{}: {faults}; {behaviour}; power is {power}", status.host.host_id)
+    format!("{}: {faults}; {behaviour}{condition}; power is {power}", status.host.host_id)
 }
 
 fn fault_text(fault: &Fault) -> String {

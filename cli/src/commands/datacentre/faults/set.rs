@@ -1,6 +1,6 @@
 //! `faults set`.
 
-use hostler_localstack::fleet::{Behaviour, Fault, FleetAdmin};
+use hostler_localstack::fleet::{Behaviour, Condition, Fault, FleetAdmin};
 
 use super::args::{Kind, SetArgs};
 use crate::error::CliError;
@@ -10,6 +10,7 @@ use crate::error::CliError;
 enum Change {
     Fault(Fault),
     Behaviour(Behaviour),
+    Condition(Condition),
 }
 
 /// Sets a fault.
@@ -17,6 +18,7 @@ pub(super) async fn run(args: &SetArgs, admin: &FleetAdmin) -> Result<(), CliErr
     match change(args) {
         Change::Fault(fault) => admin.set_fault(args.host.as_str(), &fault).await?,
         Change::Behaviour(behaviour) => admin.set_behaviour(args.host.as_str(), &behaviour).await?,
+        Change::Condition(condition) => admin.set_condition(args.host.as_str(), condition).await?,
     }
     Ok(())
 }
@@ -32,6 +34,10 @@ fn change(args: &SetArgs) -> Change {
         Kind::NeverAnswers => Change::Behaviour(Behaviour::NeverAnswers),
         Kind::FailBoot => Change::Behaviour(Behaviour::Fails { reason: args.reason.clone() }),
         Kind::Slow => Change::Behaviour(Behaviour::Slow { ms }),
+        Kind::Hang => Change::Condition(Condition::Hangs),
+        Kind::ServiceDown => Change::Condition(Condition::ServiceDown),
+        Kind::Disk => Change::Condition(Condition::DiskFails),
+        Kind::Dead => Change::Condition(Condition::Dead),
     }
 }
 
@@ -51,5 +57,6 @@ mod tests {
         assert_eq!(set(Kind::Slow), Change::Behaviour(Behaviour::Slow { ms: 9 }));
         let fails = Behaviour::Fails { reason: "no disk".to_owned() };
         assert_eq!(set(Kind::FailBoot), Change::Behaviour(fails));
+        assert_eq!(set(Kind::Disk), Change::Condition(Condition::DiskFails));
     }
 }

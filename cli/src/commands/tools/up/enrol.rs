@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt, TryStreamExt};
+use hostler_domain::{METRICS_ADDRESS, METRICS_PATH};
 use hostler_localstack::fleet::FleetHost;
 use serde_json::{Value, json};
 
@@ -31,14 +32,18 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    /// The host tells Prometheus where its metrics are by its labels.
     fn body(&self) -> Value {
+        let mut labels = self.labels.clone();
+        labels.insert(METRICS_ADDRESS.to_owned(), self.host.metrics_address.clone());
+        labels.insert(METRICS_PATH.to_owned(), self.host.metrics_path.clone());
         json!({
             "host": self.host.host_id,
             "pool": self.pool,
             "sku": self.host.sku,
             "faultDomain": self.host.rack,
             "bmc": { "systemUrl": self.host.bmc_url },
-            "labels": self.labels,
+            "labels": labels,
         })
     }
 }
@@ -98,6 +103,8 @@ mod tests {
             host_id: "h-01".to_owned(),
             system: "s".to_owned(),
             bmc_url: "http://127.0.0.1:1/redfish/v1/Systems/s".to_owned(),
+            metrics_address: "127.0.0.1:1".to_owned(),
+            metrics_path: "/metrics/h-01".to_owned(),
             sku: "cpu-small".to_owned(),
             rack: "r-01".to_owned(),
             power_domain: "p-01".to_owned(),
@@ -105,6 +112,9 @@ mod tests {
         };
         let labels = BTreeMap::from([("simulate.configure".to_owned(), "fail".to_owned())]);
         let body = Placed { host, pool: "lab", labels }.body();
+        let told: hostler_events::Labels = serde_json::from_value(body["labels"].clone()).unwrap();
+        let target = hostler_domain::metrics_target(&told).unwrap();
+        assert_eq!((target.address, target.path), ("127.0.0.1:1", Some("/metrics/h-01")));
         (hostler_events::find("enrol-host").unwrap().check)(&body.into()).unwrap();
     }
 }

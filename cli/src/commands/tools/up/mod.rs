@@ -197,12 +197,15 @@ fn tell(running: &Running, took: Duration, out: Out) -> Result<(), CliError> {
         ("account", stack.map(|stack| stack.account.clone())),
         ("API", stack.map(|stack| stack.api_url.clone())),
         ("fleet", Some(state.fleet.as_ref().map_or("none".to_owned(), |fleet| fleet.url.clone()))),
+        ("metrics", state.monitoring.as_ref().map(|monitoring| monitoring.prometheus.clone())),
+        ("alerts", state.monitoring.as_ref().map(|monitoring| monitoring.alertmanager.clone())),
         ("logs", Some(state.log_dir.clone())),
         ("aws CLI", Some("eval \"$(cargo hostler env)\" && aws dynamodb list-tables".to_owned())),
     ];
     out.line(format!("\n{}", out.bold(format!("The local cloud is up after {}.", time::span(took)))))?;
     for (name, value) in rows {
-        out.line(format!("  {}  {}", out.faint(format!("{name:<8}")), value.unwrap_or_default()))?;
+        let Some(value) = value else { continue };
+        out.line(format!("  {}  {value}", out.faint(format!("{name:<8}"))))?;
     }
     out.line("")
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
 use hostler_localstack::{
-    ApplicationOptions, Build, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions, Progress, Site,
-    SiteOptions, Stack, build_functions,
+    ApplicationOptions, Build, Capability, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions,
+    Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use super::UpArgs;
 use super::enrol::{self, Placed};
 use crate::application::Application;
 use crate::error::CliError;
-use crate::state::{LocalStack, LocalState, Lock};
+use crate::state::{LocalMonitoring, LocalStack, LocalState, Lock};
 use crate::steps::Steps;
 use crate::target::Target;
 
@@ -31,12 +31,14 @@ pub(crate) struct Running {
     /// How it is reached.
     pub(crate) target: Target,
     fleet: Option<Fleet>,
+    monitoring: Option<Monitoring>,
     cloud: Cloud,
 }
 
 impl Running {
     /// Ends everything and waits for it.
     pub(crate) async fn stop(self) {
+        drop(self.monitoring);
         if let Some(fleet) = self.fleet {
             fleet.stop().await;
         }
@@ -57,6 +59,7 @@ pub(crate) async fn start(
         endpoint: None,
         stack: None,
         fleet: None,
+        monitoring: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -64,13 +67,18 @@ pub(crate) async fn start(
     let cloud = endpoint(args, application, steps).await?;
     state.endpoint = Some(cloud.url().to_owned());
 
-    let (stack, fleet) = match application.has_fleet()? {
+    let (stack, fleet, monitoring) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, .. } = site(args, &cloud, application, functions, steps).await?;
-            (stack, Some(fleet))
+            let Site { stack, fleet, monitoring, .. } =
+                site(args, &cloud, application, functions, steps).await?;
+            (stack, Some(fleet), monitoring)
         }
-        false => (deploy(&cloud, application, functions, steps).await?, None),
+        false => (deploy(&cloud, application, functions, steps).await?, None, None),
     };
+    state.monitoring = monitoring.as_ref().map(|monitoring| LocalMonitoring {
+        prometheus: monitoring.prometheus_url(),
+        alertmanager: monitoring.alertmanager_url(),
+    });
     state.fleet = fleet.as_ref().map(Fleet::access);
     state.stack = Some(LocalStack {
         name: stack.name.clone(),
@@ -83,7 +91,7 @@ pub(crate) async fn start(
     if let Some(fleet) = &fleet {
         enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
     }
-    Ok(Running { state, target, fleet, cloud })
+    Ok(Running { state, target, fleet, monitoring, cloud })
 }
 
 /// Deploys an application that has no hosts.
@@ -157,6 +165,7 @@ async fn site(
     functions: BTreeMap<String, PathBuf>,
     steps: &Steps,
 ) -> Result<Site, CliError> {
+    let lacking = no_monitoring(&EndpointKind::from_env()?);
     let step = steps.begin("deploying template.yaml");
     let fleet = FleetOptions {
         // The lab's host comes on top.
@@ -168,6 +177,7 @@ async fn site(
         root: application.root().to_owned(),
         functions,
         fleet,
+        monitoring: lacking.is_none(),
         progress: progress(steps),
         ..SiteOptions::default()
     };
@@ -176,7 +186,24 @@ async fn site(
     step.done("deployed template.yaml", &format!("{resources} resources, account {account}"))?;
     let hosts = site.fleet.hosts().len();
     steps.begin("starting the fleet").done(&format!("started {hosts} hosts with BMCs"), site.fleet.url())?;
+    let step = steps.begin("starting Prometheus and Alertmanager");
+    match (&site.monitoring, lacking) {
+        (Some(monitoring), _) => {
+            step.done("started Prometheus and Alertmanager", &monitoring.prometheus_url())?;
+        }
+        (None, lacking) => {
+            step.done("no monitoring: hosts are taken for well", &lacking.unwrap_or_default())?;
+        }
+    }
     Ok(site)
+}
+
+/// Why nothing watches the hosts: none where Prometheus can.
+fn no_monitoring(kind: &EndpointKind) -> Option<String> {
+    match kind.can(Capability::Processes) {
+        true => Monitoring::missing_here(),
+        false => Some(format!("functions on {kind} do not reach what runs on this machine")),
+    }
 }
 
 fn progress(steps: &Steps) -> Progress {

@@ -1,0 +1,220 @@
+//! Prometheus and Alertmanager: the rules, the configurations, and that what is started watches, and ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hostler_localstack::fleet::Condition;
+use hostler_localstack::{
+    Fleet, FleetOptions, Monitoring, MonitoringOptions, Watched, group_members, lacks_monitoring,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[track_caller]
+fn runs(program: &str, args: &[&str], folder: &Path) {
+    let ran = Command::new(program).args(args).current_dir(folder).output().unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    assert!(ran.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_rules_are_valid_and_ring_when_they_should() {
+    if lacks_monitoring() {
+        return;
+    }
+    let folder = root().join("infra/monitoring");
+    runs("promtool", &["check", "rules", "rules.yaml"], &folder);
+    runs("promtool", &["test", "rules", "rules.test.yaml"], &folder);
+}
+
+/// As a site fills them in.
+#[test]
+fn the_configurations_are_valid() {
+    if lacks_monitoring() {
+        return;
+    }
+    let (from, filled) = (root().join("infra/monitoring"), tempfile::tempdir().unwrap());
+    let values = [
+        ("${API}", "https://api.example.org"),
+        ("${ALERTMANAGER}", "alertmanager:9093"),
+        ("${INTERVAL}", "15s"),
+        ("${REFRESH}", "30s"),
+        ("${WAIT}", "5s"),
+    ];
+    for name in ["prometheus.yaml", "alertmanager.yaml", "rules.yaml"] {
+        let text = std::fs::read_to_string(from.join(name)).unwrap();
+        let text = values.iter().fold(text, |text, (name, value)| text.replace(name, value));
+        let placeholder =
+            text.lines().find(|line| line.contains("${") && !line.trim_start().starts_with('#'));
+        assert_eq!(placeholder, None, "{name} has a value that nobody fills in");
+        std::fs::write(filled.path().join(name), text).unwrap();
+    }
+    for name in ["monitoring-token", "signal-token", "alertmanager-password"] {
+        std::fs::write(filled.path().join(name), "x").unwrap();
+    }
+    runs("promtool", &["check", "config", "prometheus.yaml"], filled.path());
+    runs("amtool", &["check-config", "alertmanager.yaml"], filled.path());
+}
+
+/// What asks a Prometheus.
+struct Asked {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Asked {
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    /// The value of an instant query with one result.
+    async fn value(&self, query: &str) -> Option<String> {
+        let answer = self.get(&format!("/api/v1/query?query={query}")).await;
+        answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
+    }
+
+    async fn until(&self, what: &str, ask: impl AsyncFn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !ask(self).await {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        eprintln!("{:>7.2?} until {what}", begun.elapsed());
+    }
+}
+
+/// The BMC of the first host.
+struct Bmc<'a>(&'a Fleet);
+
+impl Bmc<'_> {
+    async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
+        let (user, password) = self.0.credentials();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.request(method, format!("{}{path}", self.0.hosts()[0].bmc_url));
+        let answer = request.basic_auth(user, Some(password)).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap_or_default()
+    }
+
+    async fn power(&self, kind: &str, wanted: &str) {
+        self.ask(Method::POST, "/Actions/ComputerSystem.Reset", json!({ "ResetType": kind })).await;
+        let begun = Instant::now();
+        while self.ask(Method::GET, "", Value::Null).await["PowerState"] != wanted {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the power did not go {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn install(&self, image: &str) {
+        let insert = "/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia";
+        self.ask(Method::POST, insert, json!({ "Image": image })).await;
+        let once =
+            json!({ "Boot": { "BootSourceOverrideTarget": "Cd", "BootSourceOverrideEnabled": "Once" } });
+        self.ask(Method::PATCH, "", once).await;
+        self.power("On", "On").await;
+    }
+
+    async fn eject(&self) {
+        self.ask(Method::POST, "/VirtualMedia/Cd/Actions/VirtualMedia.EjectMedia", json!({})).await;
+    }
+}
+
+/// Stands for the API of a deployed stack: the targets of a fleet, for who has the token.
+async fn api(fleet: &Fleet) -> String {
+    use axum::http::{HeaderMap, StatusCode};
+    let target = |host: &hostler_localstack::fleet::FleetHost| {
+        json!({
+            "targets": [host.metrics_address],
+            "labels": { "host": host.host_id, "pool": "web", "rack": host.rack, "__metrics_path__": host.metrics_path },
+        })
+    };
+    let targets = Value::from(fleet.hosts().iter().map(target).collect::<Vec<_>>());
+    let answer = move |headers: HeaderMap| async move {
+        match headers.get("authorization").is_some_and(|given| given == "Bearer a-token-of-this-test") {
+            true => Ok(axum::Json(targets)),
+            false => Err(StatusCode::UNAUTHORIZED),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/monitoring/targets", axum::routing::get(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}
+
+/// One fleet and one Prometheus for all of it, for both take seconds to start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_watched_from_its_installation_until_something_breaks() {
+    if lacks_monitoring() {
+        return;
+    }
+    let fleet = Fleet::start(FleetOptions { hosts: 2, ..FleetOptions::default() }).await.unwrap();
+    let log_dir = std::env::var_os("HOSTLER_TEST_LOGS").map(PathBuf::from);
+    let options = MonitoringOptions { root: root(), log_dir, ..MonitoringOptions::default() };
+    let monitoring = Monitoring::start(options).await.unwrap();
+    let api_url = api(&fleet).await;
+    let watched = Watched {
+        api_url: &api_url,
+        monitoring_token: "a-token-of-this-test",
+        signal_token: Some("another-token"),
+    };
+    monitoring.watch(&watched).unwrap();
+    let asked = Asked { client: reqwest::Client::new(), url: monitoring.prometheus_url() };
+    let up = async |asked: &Asked, host: &str| asked.value(&format!("up{{host=\"{host}\"}}")).await;
+
+    asked
+        .until("both hosts are looked at, and none runs", async |asked| {
+            up(asked, "h-01").await.as_deref() == Some("0") && up(asked, "h-02").await.as_deref() == Some("0")
+        })
+        .await;
+    let bmc = Bmc(&fleet);
+    bmc.install("http://images/debian-12").await;
+    asked
+        .until("an installed host is up", async |asked| up(asked, "h-01").await.as_deref() == Some("1"))
+        .await;
+    let alert = async |asked: &Asked, name: &str| {
+        let query = format!("ALERTS{{alertname=\"{name}\",host=\"h-01\",alertstate=\"firing\"}}");
+        asked.value(&query).await.is_some()
+    };
+    asked.until("nothing is wrong with it", async |asked| !alert(asked, "HostDown").await).await;
+
+    for (condition, name) in [
+        (Condition::ServiceDown, "ServiceDown"),
+        (Condition::DiskFails, "DiskFailing"),
+        (Condition::Hangs, "HostDown"),
+    ] {
+        fleet.simulated().set_condition("h-01", condition).unwrap();
+        asked.until(&format!("{name} rings"), async |asked| alert(asked, name).await).await;
+    }
+    let booted = asked.value("max_over_time(node_boot_time_seconds{host=\"h-01\"}[5m])").await.unwrap();
+    bmc.power("ForceOff", "Off").await;
+    bmc.eject().await;
+    bmc.power("On", "On").await;
+    asked
+        .until("it is up again, from its disk", async |asked| {
+            let now = asked.value("node_boot_time_seconds{host=\"h-01\"}").await;
+            up(asked, "h-01").await.as_deref() == Some("1") && now.is_some_and(|now| now != booted)
+        })
+        .await;
+    fleet.simulated().set_condition("h-01", Condition::Dead).unwrap();
+    asked.until("a dead host is down", async |asked| alert(asked, "HostDown").await).await;
+
+    // Whoever could send alerts here could have hosts repaired.
+    let alerts = format!("{}/api/v2/alerts", monitoring.alertmanager_url());
+    assert_eq!(asked.client.get(&alerts).send().await.unwrap().status().as_u16(), 401);
+    let sent = asked.get("/api/v1/alertmanagers").await;
+    assert_eq!(sent["data"]["activeAlertmanagers"].as_array().unwrap().len(), 1, "{sent}");
+
+    let groups = monitoring.process_groups();
+    assert!(groups.iter().all(|group| group_members(*group).len() >= 2));
+    drop(monitoring);
+    assert!(groups.iter().all(|group| group_members(*group).is_empty()), "nothing is left of it");
+}
