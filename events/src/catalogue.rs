@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
+use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
@@ -22,6 +23,7 @@ pub fn catalogue() -> Vec<Contract> {
         CapacityEvent::contracts(),
         HostEvent::contracts(),
         HealthEvent::contracts(),
+        FaultDomainEvent::contracts(),
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),

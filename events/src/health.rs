@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId, PoolId, StepId};
 use crate::signal::{FaultClass, Signal, SignalStatus};
-use crate::site::{Autonomy, RunbookId, Rung};
+use crate::site::{Autonomy, PowerDomain, RunbookId, Rung};
 
 contracts! {
     /// What happens to a host's health.
@@ -404,6 +404,20 @@ pub struct ReportMember {
     /// Whether it is unhealthy.
     pub unhealthy: bool,
     /// The host's incident.
+    pub incident: u32,
+}
+
+/// A rack has an incident, or has it no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportDomain {
+    /// With which racks it loses its power.
+    pub power_domain: PowerDomain,
+    /// The rack.
+    pub rack: FaultDomain,
+    /// Whether the incident goes on.
+    pub unhealthy: bool,
+    /// The rack's incident.
     pub incident: u32,
 }
 

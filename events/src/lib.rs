@@ -7,6 +7,7 @@
 pub mod budget;
 mod catalogue;
 pub mod commands;
+pub mod fault_domain;
 mod files;
 pub mod health;
 pub mod host;
@@ -20,6 +21,7 @@ pub mod site;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
+pub use fault_domain::FaultDomainEvent;
 pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};

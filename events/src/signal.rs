@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::{
     AbandonRecovery, BeginRecovery, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
-    ReportMember, ReturnDisruption, UncordonHost,
+    ReportDomain, ReportMember, ReturnDisruption, UncordonHost,
 };
 use crate::ids::{HostId, PoolId};
 
@@ -91,6 +91,7 @@ contracts! {
         "claim-disruption" v 1 @ "recover-hosts" => ClaimDisruption(ClaimDisruption),
         "return-disruption" v 1 @ "recover-hosts" => ReturnDisruption(ReturnDisruption),
         "report-member" v 1 @ "recover-hosts" => ReportMember(ReportMember),
+        "report-domain" v 1 @ "recover-hosts" => ReportDomain(ReportDomain),
         "begin-recovery" v 1 @ "recover-hosts" => BeginRecovery(BeginRecovery),
         "cordon-host" v 1 @ "recover-hosts" => CordonHost(CordonHost),
         "uncordon-host" v 1 @ "recover-hosts" => UncordonHost(UncordonHost),

@@ -6,10 +6,11 @@
 pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
+pub mod fault_domain;
 pub mod health;
 pub mod host;
-pub mod policies;
 pub mod metrics;
+pub mod policies;
 pub mod provisioning;
 pub mod recovery;
 pub mod reservation;
@@ -23,6 +24,7 @@ pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
 pub use deprovisioning::Deprovisioning;
+pub use fault_domain::{FaultDomainDecider, FaultDomainState, MemberReport, power_key, rack_key};
 pub use health::{
     Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
 };
@@ -30,8 +32,8 @@ pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
     Move, Phase, PowerCycle, StepFailure, bmc_place,
 };
-pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
+pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, RecoveryStep};
 pub use reservation::{

@@ -9,8 +9,8 @@ use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HealthEvent, HostEvent, Kind, MonitorCommand,
-    OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
+    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent, Kind,
+    MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -54,6 +54,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<CapacityEvent>(),
         set::<HostEvent>(),
         set::<HealthEvent>(),
+        set::<FaultDomainEvent>(),
         set::<ReservationEvent>(),
         set::<SagaEvent<Value>>(),
         set::<EffectEvent>(),

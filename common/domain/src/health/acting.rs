@@ -145,6 +145,15 @@ impl Draft {
         self.send(StepReply::deferred(saga.clone(), step.clone(), until, clip(reason)));
     }
 
+    /// Somebody else may work on the host for a while.
+    pub(super) fn given_back(&mut self, saga: &SagaRef, step: &StepId, refused: Option<&str>) {
+        let (saga, step) = (saga.clone(), step.clone());
+        self.send(match refused {
+            None => StepReply::succeeded(saga, step, Value::Null),
+            Some(reason) => StepReply::failed(saga, step, Category::Transient, clip(reason)),
+        });
+    }
+
     fn answer_end(&mut self, saga: &SagaRef, step: &StepId) {
         self.send(StepReply::succeeded(saga.clone(), step.clone(), Value::Null));
         self.send(ReturnDisruption { saga: saga.clone() });

@@ -160,6 +160,15 @@ pub enum HealthInput {
         /// Why.
         reason: String,
     },
+    /// The host was given back, or could not be.
+    GivenBack {
+        /// The saga.
+        saga: SagaRef,
+        /// Its step.
+        step: StepId,
+        /// Why it could not be given back.
+        refused: Option<String>,
+    },
     /// The saga has done its work.
     Concluded {
         /// The saga.
@@ -231,6 +240,9 @@ impl Decider for HealthDecider {
             }
             HealthInput::CheckDeferred { saga, step, until, reason } => {
                 draft.check_deferred(saga, step, *until, reason);
+            }
+            HealthInput::GivenBack { saga, step, refused } => {
+                draft.given_back(saga, step, refused.as_deref())
             }
             HealthInput::Concluded { saga, step, outcome, seen } => {
                 draft.concluded(saga, step, *outcome, seen);

@@ -91,7 +91,7 @@ hostler_core::step_names! {
         VerifyRecovery = "verify-recovery",
         /// Let others work on the host again.
         ReturnToService = "return-to-service",
-        /// Take the host out of service, because another one serves in its place.
+        /// Take the host out of service for good, because another one serves in its place.
         GiveBackHost = "give-back-host",
         /// Tell the host's health how it ended, and give the budget back.
         ConcludeRecovery = "conclude-recovery",
@@ -178,14 +178,17 @@ fn reimaged(plan: RecoveryPlan, policy: &ProvisioningPolicy) -> RecoveryPlan {
 
 /// The other host is in service before this one leaves. Once this one leaves there is no way back.
 fn replaced(plan: RecoveryPlan, order: &RecoveryOrder) -> RecoveryPlan {
-    use RecoveryStep::{GiveBackHost, ProvideHost, WithdrawHost};
+    use RecoveryStep::{GiveBackHost, ProvideHost, ReturnToService, WithdrawHost};
     let undeploy = order.provisioning.undeploy_host.into();
     let provide = Step::child(ProvideHost, Provisioning::KIND, REPLACED_WITHIN_SECONDS)
         .undone_by(WithdrawHost, undeploy);
     if order.out_of_service {
         return plan.then(provide);
     }
-    plan.then(if_faulty(provide)).then(if_faulty(Step::ask(GiveBackHost, OWN)).pivot())
+    // Others could take the host between these two: giving it back is then tried again.
+    plan.then(if_faulty(provide))
+        .then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED))
+        .then(if_faulty(Step::ask(GiveBackHost, OWN)).pivot())
 }
 
 impl SagaDefinition for Recovery {

@@ -142,7 +142,8 @@ fn another_host_is_in_service_before_the_old_one_leaves() {
     assert_eq!(child.order["request"], "recovery.h-1.1");
     child_ends(&mut saga, ChildEnd::Completed { output: Value::Null });
     done(&mut saga);
-    assert_eq!(asked(&saga)[3..], ["start-saga", "give-back-host", "conclude-recovery"]);
+    done(&mut saga);
+    assert_eq!(asked(&saga)[3..], ["start-saga", "uncordon-host", "give-back-host", "conclude-recovery"]);
     assert_eq!(concluded(&saga), RemediationOutcome::Replaced);
 }
 
