@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Hosts, Provisionings, Requests};
+use hostler_app::{Budgets, Hosts, Policies, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
@@ -22,6 +22,10 @@ pub(crate) enum View<'a> {
     Provisioning,
     /// A request for hosts.
     Request,
+    /// The policies of the site.
+    Policies,
+    /// The disruption budget of the site.
+    Budget,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -35,6 +39,8 @@ impl<'a> View<'a> {
             Self::Host => "host",
             Self::Provisioning => "provisioning",
             Self::Request => "request",
+            Self::Policies => "policies",
+            Self::Budget => "budget",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -44,7 +50,9 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request => named(self.one()),
+            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget => {
+                named(self.one())
+            }
             Self::Failure => named("id"),
             // A view of its own names the saga as its kind; what is shown of sagas otherwise names the stream.
             Self::Saga(of) => {
@@ -57,7 +65,12 @@ impl<'a> View<'a> {
     /// The noun of the command line by which it is looked at.
     pub(crate) fn noun(self) -> &'a str {
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Failure => self.path(),
+            Self::Host
+            | Self::Provisioning
+            | Self::Request
+            | Self::Policies
+            | Self::Budget
+            | Self::Failure => self.path(),
             Self::Saga(_) => "sagas",
         }
     }
@@ -76,6 +89,8 @@ impl<'a> View<'a> {
             Self::Host => Hosts::VIEW,
             Self::Provisioning => Provisionings::VIEW,
             Self::Request => Requests::VIEW,
+            Self::Policies => Policies::VIEW,
+            Self::Budget => Budgets::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }

@@ -3,8 +3,9 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 2] = [
+const IRREGULAR: [(&str, &str); 3] = [
     ("request-hosts", "requests create"),
+    ("apply-policies", "policies apply"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
 ];

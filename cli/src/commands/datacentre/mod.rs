@@ -1,7 +1,9 @@
 //! The nouns of the data centre, which is one application of the runtime.
 
+pub(crate) mod budgets;
 pub(crate) mod faults;
 pub(crate) mod hosts;
+pub(crate) mod policies;
 pub(crate) mod provisionings;
 pub(crate) mod requests;
 pub(crate) mod stats;

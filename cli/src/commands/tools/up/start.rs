@@ -13,11 +13,14 @@ use jiff::Timestamp;
 use super::UpArgs;
 use super::enrol::{self, Placed};
 use crate::application::Application;
+use crate::commands::datacentre::policies::apply;
 use crate::error::CliError;
 use crate::state::{LocalMonitoring, LocalStack, LocalState, Lock};
 use crate::steps::Steps;
 use crate::target::Target;
 
+/// The policies of the local cloud's site.
+const POLICIES: &str = "infra/sites/local.yaml";
 /// The pool of the fleet.
 pub(crate) const POOL: &str = "web";
 /// The pool of the host that is there to be broken.
@@ -89,9 +92,21 @@ pub(crate) async fn start(
     lock.publish(&state)?;
     let target = Target::open_local(state.clone())?;
     if let Some(fleet) = &fleet {
+        policies(&target, application, steps).await?;
         enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
     }
     Ok(Running { state, target, fleet, monitoring, cloud })
+}
+
+/// Has the site follow its file, where it has one.
+async fn policies(target: &Target, application: &Application, steps: &Steps) -> Result<(), CliError> {
+    let file = application.root().join(POLICIES);
+    if !file.exists() {
+        return Ok(());
+    }
+    let step = steps.begin("applying the site's policies");
+    apply(&target.api, &file, "the local cloud was started", None).await?;
+    step.done("applied the site's policies", POLICIES)
 }
 
 /// Deploys an application that has no hosts.

@@ -1,0 +1,66 @@
+//! The verbs of `policies`, and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::entity::Shown;
+use crate::values::Reason;
+
+/// What `policies` takes.
+#[derive(Debug, Args)]
+pub(crate) struct PoliciesArgs {
+    #[command(subcommand)]
+    pub(super) verb: PoliciesVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PoliciesVerb {
+    /// List what the site follows, field by field
+    #[command(after_help = "Example:\n  hostler policies list --section budget")]
+    List(ListArgs),
+    /// Show the policies, and how they have changed
+    #[command(after_help = "Example:\n  hostler policies show --at 2d        how they were two days ago")]
+    Show(ShowArgs),
+    /// Check a site's file, without sending it anywhere
+    #[command(after_help = "Example:\n  hostler policies check infra/sites/local.yaml")]
+    Check(FileArgs),
+    /// Show what a site's file would change
+    #[command(after_help = "Example:\n  hostler policies diff infra/sites/local.yaml")]
+    Diff(FileArgs),
+    /// Have the site follow a file; the change and its reason are recorded
+    #[command(
+        after_help = "Example:\n  hostler policies apply infra/sites/local.yaml --reason \"a new rack\""
+    )]
+    Apply(ApplyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only this section
+    #[arg(long, value_parser = ["topology", "faults", "runbooks", "correlation", "budget", "pools"])]
+    pub(super) section: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FileArgs {
+    /// The site's file
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// The site's file
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) reason: Reason,
+    /// The version that the file was made from: a newer one is not replaced
+    #[arg(long, value_name = "N")]
+    pub(super) from_version: Option<u64>,
+}
