@@ -13,7 +13,7 @@ use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
-use crate::signal::RecoverCommand;
+use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
 use crate::site::PolicyEvent;
 
 /// All contracts, events first.
@@ -36,7 +36,9 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        IngestCommand::contracts(),
         RecoverCommand::contracts(),
+        ScaleCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

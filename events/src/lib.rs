@@ -28,7 +28,7 @@ pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};
-pub use signal::{FaultClass, Metric, RecoverCommand, ScaleCommand, Signal};
+pub use signal::{FaultClass, IngestCommand, Metric, RecoverCommand, ScaleCommand, Signal};
 pub use site::SitePolicy;
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.

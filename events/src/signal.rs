@@ -9,6 +9,7 @@ use hostler_core::{contracts, text_id};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::health::{
     AbandonRecovery, BeginRecovery, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
@@ -82,6 +83,39 @@ pub enum Direction {
     Above,
     /// Below it: the pool has too many.
     Below,
+}
+
+/// The form in which a system says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignalForm {
+    /// A webhook of Prometheus' Alertmanager, version 4.
+    Alertmanager,
+    /// An event that a BMC pushes, as Redfish has it.
+    Redfish,
+    /// A heartbeat of an agent on a host.
+    Heartbeat,
+    /// An event of an AWS service, as EventBridge delivers it.
+    EventBridge,
+}
+
+contracts! {
+    /// What is asked of `ingest-signals`.
+    pub enum IngestCommand as Command {
+        "take-signals" v 1 @ "signals" => TakeSignals(TakeSignals),
+    }
+}
+
+/// A system has said something in a form of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TakeSignals {
+    /// The form of the body.
+    pub form: SignalForm,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What was said, as it came.
+    pub body: Value,
 }
 
 contracts! {

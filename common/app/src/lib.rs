@@ -40,6 +40,7 @@ impl Application for Hostler {
         Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
+        Function::signals("ingest-signals", "signals"),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),

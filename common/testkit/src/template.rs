@@ -206,7 +206,7 @@ fn tables(does: Does) -> &'static [(&'static str, &'static [&'static str])] {
         Does::Steps => &[("EventsTable", APPEND), ("ControlTable", STATE), ("IdempotencyTable", LEASE)],
         Does::Views => &[("EventsTable", READ), ("ViewsTable", STATE)],
         Does::Queries => &[("EventsTable", READ), ("ViewsTable", &["GetItem", "Query"])],
-        Does::Relay | Does::Timers => &[],
+        Does::Signals | Does::Relay | Does::Timers => &[],
     }
 }
 
@@ -258,7 +258,8 @@ fn sends<A: Application>(function: &Function) -> Vec<String> {
         Does::Triage => sends.extend(all().chain([Register::<A>::relay_failures()])),
         Does::Timers => sends
             .extend(Register::<A>::categories().into_iter().filter_map(|of| of.timers_to.map(str::to_owned))),
-        Does::Commands | Does::Sagas | Does::Steps | Does::Views => {}
+        // Whom signals are told to is the application's own business: its queues are added by hand.
+        Does::Commands | Does::Sagas | Does::Steps | Does::Signals | Does::Views => {}
     }
     sends.extend(failures);
     once(sends.into_iter())
@@ -309,7 +310,13 @@ fn events(function: &Function, reads: &[String]) -> String {
              Type: SQS\n                Destination: !GetAtt {}.Arn\n",
             queue_resource(&dead_letter_queue(function.name))
         ),
-        Does::Commands | Does::Sagas | Does::Steps | Does::Timers | Does::Views | Does::Triage => {
+        Does::Commands
+        | Does::Sagas
+        | Does::Steps
+        | Does::Signals
+        | Does::Timers
+        | Does::Views
+        | Does::Triage => {
             let named = |queue: &String| match function.queue {
                 Some(own) if own.name == queue => "Queue".to_owned(),
                 _ => queue_resource(queue),
@@ -400,7 +407,7 @@ fn writes<A: Application>(does: Does) -> Vec<&'static str> {
             Does::Flow => category.name == flows,
             Does::Commands => category.name != flows,
             Does::Steps => !saga && category.name != failures && category.name != flows,
-            Does::Relay | Does::Timers | Does::Views | Does::Queries => false,
+            Does::Signals | Does::Relay | Does::Timers | Does::Views | Does::Queries => false,
         }
     });
     written.map(|category| category.name).collect()

@@ -28,6 +28,10 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("relay-outbox.stream.json", stream()),
         ("triage-failures.dead-letter.sqs.json", dead_letter()),
         ("watch-flow.schedule.json", tick()),
+        ("ingest-signals.alertmanager.http.json", signals("alertmanager")),
+        ("ingest-signals.redfish.http.json", signals("redfish")),
+        ("ingest-signals.heartbeat.http.json", signals("heartbeat")),
+        ("ingest-signals.aws.sqs.json", sqs("signals", &AWS.map(vendors_sample))),
         ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
         ("answer-queries.past.http.json", {
             http("GET", "/{proxy+}", "/provisionings/web-1.1", &[("at", "2026-01-31T11:00:03Z")], None)
@@ -48,6 +52,7 @@ pub(crate) fn reader(queue: &str) -> &str {
     match queue {
         "commands" => "accept-commands",
         "failures" => "triage-failures",
+        "signals" => "ingest-signals",
         name => name,
     }
 }
@@ -237,6 +242,27 @@ fn boot_callback() -> Value {
     let mut request = http("POST", "/callbacks/boot", "/callbacks/boot", &query, Some(&body));
     request["requestContext"].as_object_mut().unwrap().remove("authorizer");
     request["headers"].as_object_mut().unwrap().remove("authorization");
+    request
+}
+
+/// What another system sends, in the form that its vendor documents.
+fn vendors_sample(name: &str) -> Value {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("samples/vendors/{name}.json"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The samples of events that AWS's own services put on the queue `signals`.
+const AWS: [&str; 5] =
+    ["cloudwatch-alarm", "cloudwatch-pool", "aws-health", "auto-scaling-terminate", "auto-scaling-launch"];
+
+/// A system says something over HTTP. It has no AWS identity, and shows a token.
+fn signals(form: &str) -> Value {
+    let path = format!("/signals/{form}");
+    let mut request = http("POST", "/signals/{form}", &path, &[], Some(&vendors_sample(form)));
+    request["pathParameters"] = json!({ "form": form });
+    request["requestContext"].as_object_mut().unwrap().remove("authorizer");
+    request["headers"]["authorization"] = "Bearer 0123456789abcdef0123456789abcdef".into();
     request
 }
 

@@ -9,8 +9,9 @@ use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent, Kind,
-    MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
+    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
+    IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
+    ScaleCommand, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -66,7 +67,9 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
+        set::<IngestCommand>(),
         set::<RecoverCommand>(),
+        set::<ScaleCommand>(),
         set::<SagaCommand>(),
         set::<SagaOperation>(),
         set::<FailureOperation>(),

@@ -21,12 +21,13 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 11] = [
+const FIRST: [(&str, &str); 12] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
     ("deploy-host", "deploy-host.finish-deploy.sqs.json"),
     ("fire-timers", "fire-timers.sqs.json"),
+    ("ingest-signals", "ingest-signals.take-signals.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
     ("project-views", "project-views.sqs.json"),
     ("run-sagas", "run-sagas.start-saga.sqs.json"),
@@ -97,6 +98,9 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         "deploy-host",
         "configure-host",
         "monitor-host",
+        "signals",
+        "recover-hosts",
+        "scale-pools",
         "timers",
         "project-views",
         "failures",
@@ -138,6 +142,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         ("MAPPINGS", serde_json::to_string(&mappings).unwrap()),
         ("CALLBACK_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
         ("CALLBACK_URL", "http://callback.invalid".to_owned()),
+        ("SIGNAL_TOKEN", "0123456789abcdef0123456789abcdef".to_owned()),
         ("BMC_USERNAME", "admin".to_owned()),
         ("BMC_PASSWORD", "password".to_owned()),
         ("IMAGE_URL", "http://images.invalid".to_owned()),

@@ -21,5 +21,6 @@ mod restore;
 mod scale;
 mod shapes;
 mod shop;
+mod signals;
 mod update;
 mod world;

@@ -35,7 +35,7 @@ fn events() -> Vec<(&'static str, Value)> {
 /// What a function takes.
 fn taken(does: Does) -> &'static [&'static str] {
     match does {
-        Does::Commands => &["batch", "request"],
+        Does::Commands | Does::Signals => &["batch", "request"],
         Does::Sagas | Does::Steps | Does::Timers | Does::Views | Does::Triage => &["batch"],
         Does::Relay => &["stream"],
         Does::Queries => &["request"],

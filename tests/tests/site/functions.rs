@@ -15,8 +15,10 @@ use hostler_drivers::{
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
+use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::MonitorHost;
 use recover_hosts::RecoverHosts;
@@ -53,11 +55,19 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
         views: ports.views.clone(),
         provisioning: ProvisioningPolicy::default(),
     };
+    let ingest_signals = IngestSignals {
+        clock: clock.clone(),
+        ids: ports.ids.clone(),
+        queues: ports.queues.clone(),
+        integrity: Arc::default(),
+        token: BearerToken::new(b"0123456789abcdef0123456789abcdef").unwrap(),
+    };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
         ("recover-hosts", Arc::new(recover_hosts)),
+        ("ingest-signals", Arc::new(ingest_signals)),
     ];
     (Arc::new(accept_commands), own)
 }

@@ -260,7 +260,14 @@ fn an_environment_is_as_small_as_lambda_wants_it() {
             format!("{} has up to {bytes} bytes", function.id),
         );
     }
-    for secret in ["SIGNING_KEYS", "CALLBACK_KEY", "PREVIOUS_CALLBACK_KEY", "BMC_PASSWORD"] {
+    for secret in [
+        "SIGNING_KEYS",
+        "CALLBACK_KEY",
+        "PREVIOUS_CALLBACK_KEY",
+        "SIGNAL_TOKEN",
+        "PREVIOUS_SIGNAL_TOKEN",
+        "BMC_PASSWORD",
+    ] {
         let everywhere = global.iter().any(|(name, _)| *name == secret);
         findings.unless(!everywhere, FILE, format!("every function is told {secret}"));
     }

@@ -244,10 +244,14 @@ fn watch_flow_is_told_of_every_queue_but_the_failures() {
 
 #[test]
 fn every_command_has_its_queue_and_the_relay_sends_there() {
-    let mut findings =
-        Findings::of("the queue of every command exists, and relay-outbox is told of it and may send to it");
+    let mut findings = Findings::of(
+        "the queue of every command exists, and whoever sends it is told of it and may send to it",
+    );
+    // No commit carries these: the function that takes signals sends them itself.
+    let of_signals = ["take-signals", "report-signal", "report-threshold"];
     let functions = functions();
     let relay = functions.iter().find(|function| function.folder() == "relay-outbox").unwrap();
+    let ingest = functions.iter().find(|function| function.folder() == "ingest-signals").unwrap();
     let told = relay.queues().unwrap();
     let mut needed: BTreeSet<&str> = BTreeSet::from([TIMERS_QUEUE, FAILURES_QUEUE]);
     for contract in catalogue() {
@@ -259,7 +263,12 @@ fn every_command_has_its_queue_and_the_relay_sends_there() {
             FILE,
             format!("{} goes to {queue}, and there is no {resource}", contract.name),
         );
-        if queue != COMMANDS_QUEUE {
+        if of_signals.contains(&contract.name) {
+            let knows = ingest.queues().unwrap().get(queue) == Some(&resource);
+            findings.unless(knows, FILE, format!("QUEUE_URLS of {} lacks {queue}", ingest.id));
+            let may = ingest.may("sqs:SendMessage", &resource);
+            findings.unless(may, FILE, format!("{} may not send to {resource}", ingest.id));
+        } else if queue != COMMANDS_QUEUE {
             needed.insert(queue);
         }
     }

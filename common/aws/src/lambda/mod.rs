@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
+use hostler_runtime::messages::batch::Adopt;
 use hostler_runtime::messages::integrity::Integrity;
 use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::operations::flow::Backpressure;
@@ -32,6 +33,8 @@ pub struct Function {
     sample: LogSample,
     /// Present where the messages of its queue keep their order.
     ordering: Option<OrderingKeys>,
+    /// Present where others put messages of their own form on its queue.
+    adopt: Option<Adopt>,
 }
 
 impl Function {
@@ -44,7 +47,7 @@ impl Function {
         let sample = telemetry::start()?;
         let aws = Aws::from_env()?;
         aws.warm().await;
-        Ok(Self { source, name, aws, sample, ordering: None })
+        Ok(Self { source, name, aws, sample, ordering: None, adopt: None })
     }
 
     /// The shell over the event store.
@@ -188,5 +191,12 @@ impl Function {
     pub fn keeping_order(mut self) -> Result<Self, SettingsError> {
         self.ordering = Some(OrderingKeys::new(self.control()?));
         Ok(self)
+    }
+
+    /// Takes what others put on its queue in a form of their own.
+    #[must_use]
+    pub fn adopting(mut self, adopt: Adopt) -> Self {
+        self.adopt = Some(adopt);
+        self
     }
 }

@@ -136,6 +136,10 @@ impl Function {
     fn batch(&self, queue: &'static str) -> Result<Batch, SettingsError> {
         let batch = Batch::new(self.name, queue, self.queues()?, self.clock(), self.ids())
             .signed_by(self.integrity());
+        let batch = match self.adopt {
+            Some(adopt) => batch.adopting(adopt),
+            None => batch,
+        };
         Ok(match self.ordering.clone() {
             Some(ordering) => batch.in_order(ordering),
             None => batch,

@@ -19,6 +19,8 @@ pub enum Does {
     Sagas,
     /// Does steps: something in the outside world.
     Steps,
+    /// Takes what other systems say, and tells it to those who decide.
+    Signals,
     /// Publishes what commits say.
     Relay,
     /// Delivers timers.
@@ -88,6 +90,12 @@ impl Function {
     #[must_use]
     pub const fn steps(name: &'static str) -> Self {
         Self::new(name, Does::Steps).reading(name)
+    }
+
+    /// Takes what other systems say, over HTTP and from this queue.
+    #[must_use]
+    pub const fn signals(name: &'static str, queue: &'static str) -> Self {
+        Self::new(name, Does::Signals).reading(queue)
     }
 
     /// Publishes what commits say, from the stream of the events table.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_core::{Actor, Commit, Envelope, Failure, Incoming};
+use hostler_core::{Actor, CommandEnvelope, Commit, Envelope, Failure, Incoming};
 use hostler_runtime::messages::attributes::{DECIDING, SIGNATURE};
 use hostler_runtime::messages::batch::{Batch, Handler, REPLAY};
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
@@ -281,6 +281,33 @@ impl Site {
         }
         all
     }
+}
+
+/// What another system puts on the queue in a form of its own, as the command that it stands for.
+fn adopt(body: &str) -> Option<CommandEnvelope> {
+    let (_, command) = sample::full_commit("order#1", 1).command_envelopes().next()?;
+    body.starts_with("{\"other\":").then_some(command)
+}
+
+/// Given a queue that takes another system's form, when a message of that form comes, then it is handled without a signature;
+/// what has our form still needs one, and what is of neither form is a dead letter.
+#[tokio::test]
+async fn another_systems_form_needs_no_signature_and_our_own_still_does() {
+    let site = Site::new(integrity(&["k1"], Some("k1"), true));
+    let bare = |body: &str| Outbound { body: body.to_owned(), ..Outbound::default() };
+    let (others, own) = (bare("{\"other\":1}"), bare(&serde_json::to_string(&event()).unwrap()));
+    assert!(!site.takes(&others).await, "nobody has said that it takes this form");
+    // Whatever is said later of the batch, it still takes the form.
+    let batch = site.batch.clone().adopting(adopt).receiving(7).signed_by(site.by.clone());
+    let site = Site { batch, ..site };
+    assert!(site.takes(&others).await);
+    assert!(!site.takes(&own).await);
+    assert!(!site.takes(&bare("{\"neither\":1}")).await);
+    let reasons: Vec<String> =
+        site.drain("orders-dlq").into_iter().map(|letter| letter.attributes["reason"].clone()).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:#?}");
+    assert!(reasons[0].contains("has none of eventType") && reasons[2].contains("has none of eventType"));
+    assert!(reasons[1].contains("no signature"), "{reasons:#?}");
 }
 
 /// A message with all attributes that something is decided on but the mark of a replay, which is not handled.

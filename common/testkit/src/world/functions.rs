@@ -116,7 +116,13 @@ impl Functions {
                 }),
                 Does::Views => new_projector(),
                 Does::Triage => Arc::new(triage.clone()),
-                Does::Commands | Does::Sagas | Does::Steps | Does::Relay | Does::Queries | Does::Flow => own
+                Does::Commands
+                | Does::Sagas
+                | Does::Steps
+                | Does::Signals
+                | Does::Relay
+                | Does::Queries
+                | Does::Flow => own
                     .remove(function.name)
                     .unwrap_or_else(|| panic!("{} is in the register, and was not given", function.name)),
             }

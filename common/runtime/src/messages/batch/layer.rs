@@ -48,15 +48,17 @@ pub struct Delivery<'a> {
     decoded: Option<&'a Incoming>,
     /// Why its attributes are not believed.
     pub(super) refused: Option<&'a str>,
+    /// Whether it is of another system's form, which has no signature of ours.
+    pub(super) adopted: bool,
     /// What its message keeps its order by; set by the layer that keeps order, for the layers around it.
     pub(crate) ordering_key: OnceLock<OrderingKey>,
 }
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(invocation: &'a Invocation<'a>, taken: &'a Taken) -> Self {
-        let Taken { record, message, refused } = taken;
+        let Taken { record, message, refused, adopted } = taken;
         let (decoded, refused) = (message.as_ref(), refused.as_deref());
-        Self { invocation, record, decoded, refused, ordering_key: OnceLock::new() }
+        Self { invocation, record, decoded, refused, adopted: *adopted, ordering_key: OnceLock::new() }
     }
 
     /// The message, where the body holds one.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use hostler_core::{Failure, Incoming};
+use hostler_core::{CommandEnvelope, Failure, Incoming};
 
 use crate::effects::deadline::Deadline;
 use crate::messages::attributes::sealing;
@@ -71,6 +71,9 @@ pub struct Batch {
     layers: Arc<[Arc<dyn Layer>]>,
 }
 
+/// Reads a body that is none of our messages, and says which command it stands for, if it does.
+pub type Adopt = fn(&str) -> Option<CommandEnvelope>;
+
 impl Batch {
     /// The batches that one function reads off one queue.
     pub fn new(
@@ -80,8 +83,18 @@ impl Batch {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        let (ordering, integrity, own, receives_max) = (None, Arc::default(), Vec::new(), RECEIVES_MAX);
-        Self::of(Parts { function, queue, queues, clock, ids, ordering, integrity, own, receives_max })
+        Self::of(Parts {
+            function,
+            queue,
+            queues,
+            clock,
+            ids,
+            ordering: None,
+            receives_max: RECEIVES_MAX,
+            integrity: Arc::default(),
+            adopt: None,
+            own: Vec::new(),
+        })
     }
 
     fn of(parts: Parts) -> Self {
@@ -108,6 +121,13 @@ impl Batch {
         Self::of(Parts { integrity, queues, ..self.parts })
     }
 
+    /// Takes messages in another system's form, which has no envelope and no signature: events that AWS's services put on
+    /// the queue by EventBridge. Who may put them there is said by the queue's policy.
+    #[must_use]
+    pub fn adopting(self, adopt: Adopt) -> Self {
+        Self::of(Parts { adopt: Some(adopt), ..self.parts })
+    }
+
     /// Adds a layer of the application's own, closest to the handler: within the time limit, and a panic in it is caught.
     #[must_use]
     pub fn with_layer(mut self, layer: impl Layer + 'static) -> Self {
@@ -123,7 +143,8 @@ impl Batch {
         let invocation = Invocation { deadline, handler, held: KnownKeys::default() };
         self.hide_no_longer_than(remaining, &event.records).await;
         let (integrity, queue) = (&self.parts.integrity, self.parts.queue);
-        let records = event.records.into_iter().map(|record| Taken::new(record, integrity, queue)).collect();
+        let take = |record| Taken::new(record, integrity, queue, self.parts.adopt);
+        let records = event.records.into_iter().map(take).collect();
         let in_order = self.parts.ordering.is_some();
         let groups = groups(records, |message| in_order.then(|| handler.key(message)).flatten());
         let failed: Vec<String> = futures::stream::iter(groups)

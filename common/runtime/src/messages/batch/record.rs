@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hostler_core::Incoming;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::Adopt;
 use crate::messages::attributes::disbelieve;
 use crate::messages::integrity::Integrity;
 use crate::ports::Queues;
@@ -119,16 +120,21 @@ pub(super) struct Taken {
     pub(super) message: Option<Incoming>,
     /// Why its attributes are not believed, and were taken off.
     pub(super) refused: Option<String>,
+    /// Whether its body is of another system's form, which has no signature of ours.
+    pub(super) adopted: bool,
 }
 
 impl Taken {
-    pub(super) fn new(mut record: Record, integrity: &Integrity, queue: &str) -> Self {
-        let message = Incoming::decode(&record.body).ok();
+    pub(super) fn new(mut record: Record, integrity: &Integrity, queue: &str, adopt: Option<Adopt>) -> Self {
+        let own = Incoming::decode(&record.body).ok();
+        let others = own.is_none().then(|| adopt?(&record.body)).flatten();
+        let adopted = others.is_some();
+        let message = own.or_else(|| others.map(Box::new).map(Incoming::Command));
         let refused = integrity.refused_attributes(queue, &record);
         if refused.is_some() {
             disbelieve(&mut record);
         }
-        Self { record, message, refused }
+        Self { record, message, refused, adopted }
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use hostler_core::triage::FailureId;
 
+use super::Adopt;
 use super::layer::{Delivery, Layer};
 use super::record::identity;
 use crate::messages::integrity::Integrity;
@@ -40,6 +41,8 @@ pub(super) struct Parts {
     /// How often a message is tried, copies included.
     pub(super) receives_max: u32,
     pub(super) integrity: Arc<Integrity>,
+    /// Present where others put messages of their own form on the queue.
+    pub(super) adopt: Option<Adopt>,
     /// The application's own layers, closest to its handler.
     pub(super) own: Vec<Arc<dyn Layer>>,
 }

@@ -1,0 +1,204 @@
+//! What each vendor's documented form comes to.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::path::Path;
+
+use hostler_events::signal::{
+    Direction, ReportSignal, ReportThreshold, SignalForm, SignalStatus, TakeSignals,
+};
+use ingest_signals::forms::{Reading, read};
+use jiff::Timestamp;
+use serde_json::Value;
+
+const NOW: &str = "2026-01-31T11:00:00Z";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn sample(name: &str) -> Value {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../events/samples/vendors/{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+fn reading(form: SignalForm, body: Value) -> Reading {
+    let reading = read(&TakeSignals { form, received_at: at(NOW), body });
+    assert_eq!(reading.complaint(), None, "all of a documented form is understood");
+    reading
+}
+
+fn of(form: SignalForm, name: &str) -> Reading {
+    reading(form, sample(name))
+}
+
+/// Host, fault, source, fingerprint and status.
+fn named(report: &ReportSignal) -> (&str, &str, &str, &str, SignalStatus) {
+    let ReportSignal { host, signal } = report;
+    let header = &signal.header;
+    (host.as_str(), signal.fault.as_str(), &header.source, &header.fingerprint, header.status)
+}
+
+/// Since when, until when known, and until when it may be acted on.
+fn times(report: &ReportSignal) -> [Timestamp; 3] {
+    let header = &report.signal.header;
+    [header.starts_at, header.observed_at, header.expires_at]
+}
+
+#[test]
+fn alertmanager() {
+    let reading = of(SignalForm::Alertmanager, "alertmanager");
+    let [down, service] = &reading.signals[..] else { panic!("{reading:#?}") };
+    assert_eq!(
+        named(down),
+        ("h-01", "unreachable", "alertmanager", "1a30ba71cca2921f", SignalStatus::Firing)
+    );
+    // It fires when it comes, however long ago it began.
+    assert_eq!(times(down), [at("2026-01-31T10:59:40.500Z"), at(NOW), at("2026-01-31T11:15:00Z")]);
+    assert_eq!(
+        (&*down.signal.severity, &*down.signal.summary),
+        ("critical", "h-01 has not answered for 15 seconds")
+    );
+    let labels: Vec<&str> = down.signal.labels.keys().map(String::as_str).collect();
+    assert_eq!(labels, ["alertname", "instance", "job"]);
+    // No label `host`: what was scraped, without its port. It is over since it ended.
+    assert_eq!(
+        named(service),
+        ("h-02", "service", "alertmanager", "5c1f7be2a9d03e44", SignalStatus::Resolved)
+    );
+    assert_eq!(
+        times(service),
+        [at("2026-01-31T10:40:00Z"), at("2026-01-31T10:58:00Z"), at("2026-01-31T11:13:00Z")]
+    );
+    let [ReportThreshold { pool, header, metric, value, threshold, direction }] = &reading.thresholds[..]
+    else {
+        panic!("{reading:#?}")
+    };
+    assert_eq!((pool.as_str(), metric.as_str(), *direction), ("web", "load", Direction::Above));
+    assert_eq!((*value, *threshold, header.status), (Some(0.93), Some(0.8), SignalStatus::Firing));
+}
+
+#[test]
+fn cloudwatch_alarms_of_a_host() {
+    let reading = of(SignalForm::EventBridge, "cloudwatch-alarm");
+    let [failed] = &reading.signals[..] else { panic!("{reading:#?}") };
+    let arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:signal-StatusCheckFailed";
+    assert_eq!(
+        named(failed),
+        ("i-12345678901234567", "status-check-failed", "cloudwatch", arn, SignalStatus::Firing)
+    );
+    let changed = at("2026-01-31T10:59:40.985Z");
+    assert_eq!(times(failed), [changed, changed, at("2026-01-31T11:14:40.985Z")]);
+    assert!(failed.signal.summary.starts_with("Threshold Crossed: 1 out of the last 1 datapoints"));
+}
+
+#[test]
+fn cloudwatch_alarms_end_with_ok_and_not_with_insufficient_data() {
+    let mut ok = sample("cloudwatch-alarm");
+    let detail = &mut ok["detail"];
+    let before = detail["state"].take();
+    detail["previousState"] = before;
+    detail["state"] = serde_json::json!({ "value": "OK", "timestamp": "2026-01-31T10:59:58.000+0000" });
+    let over = &reading(SignalForm::EventBridge, ok.clone()).signals[0];
+    assert_eq!(over.signal.header.status, SignalStatus::Resolved);
+    // It began when the alarm did, by which the two belong together.
+    assert_eq!(times(over)[..2], [at("2026-01-31T10:59:40.985Z"), at("2026-01-31T10:59:58Z")]);
+    ok["detail"]["state"]["value"] = "INSUFFICIENT_DATA".into();
+    let unknown = reading(SignalForm::EventBridge, ok);
+    assert_eq!((unknown.signals.len(), unknown.thresholds.len(), unknown.quiet), (0, 0, 1));
+}
+
+#[test]
+fn cloudwatch_alarms_of_a_pool() {
+    let reading = of(SignalForm::EventBridge, "cloudwatch-pool");
+    let [ReportThreshold { pool, header, metric, value, threshold, direction }] = &reading.thresholds[..]
+    else {
+        panic!("{reading:#?}")
+    };
+    assert_eq!((pool.as_str(), metric.as_str(), *direction), ("web", "cpu-utilization", Direction::Above));
+    assert_eq!((*value, *threshold, header.status), (Some(41.5), Some(80.0), SignalStatus::Resolved));
+    assert_eq!(header.starts_at, at("2026-01-31T10:54:40.989Z"));
+}
+
+#[test]
+fn tags_of_an_alarm_say_more_than_its_dimensions() {
+    let mut tagged = sample("cloudwatch-alarm");
+    tagged["detail"]["alarmTags"] =
+        serde_json::json!({ "host": "h-07", "fault": "hardware", "severity": "high" });
+    let reading = reading(SignalForm::EventBridge, tagged);
+    let [report] = &reading.signals[..] else { panic!("{reading:#?}") };
+    assert_eq!(
+        (report.host.as_str(), report.signal.fault.as_str(), &*report.signal.severity),
+        ("h-07", "hardware", "high")
+    );
+}
+
+#[test]
+fn aws_health() {
+    let reading = of(SignalForm::EventBridge, "aws-health");
+    let [impaired, well] = &reading.signals[..] else { panic!("{reading:#?}") };
+    let fault = "aws-ec2-instance-store-drive-performance-degraded";
+    assert_eq!(
+        (impaired.host.as_str(), impaired.signal.fault.as_str(), impaired.signal.header.status),
+        ("i-12345678901234567", fault, SignalStatus::Firing)
+    );
+    assert_eq!(
+        (well.host.as_str(), well.signal.header.status),
+        ("i-76543210987654321", SignalStatus::Resolved)
+    );
+    assert_ne!(impaired.signal.header.fingerprint, well.signal.header.fingerprint);
+    assert_eq!(times(impaired)[..2], [at("2026-01-31T10:19:03Z"), at("2026-01-31T10:59:21Z")]);
+}
+
+#[test]
+fn auto_scaling() {
+    for (name, status) in
+        [("auto-scaling-terminate", SignalStatus::Firing), ("auto-scaling-launch", SignalStatus::Resolved)]
+    {
+        let reading = of(SignalForm::EventBridge, name);
+        let [report] = &reading.signals[..] else { panic!("{reading:#?}") };
+        assert_eq!(
+            named(report),
+            ("i-1234567890abcdef0", "terminating", "auto-scaling", "web i-1234567890abcdef0", status)
+        );
+        let has_token = report.signal.labels.contains_key("LifecycleActionToken");
+        assert!(!has_token, "who has the token may go on with the action");
+    }
+}
+
+#[test]
+fn redfish() {
+    let reading = of(SignalForm::Redfish, "redfish");
+    let faults: Vec<(&str, SignalStatus)> = reading
+        .signals
+        .iter()
+        .map(|report| (report.signal.fault.as_str(), report.signal.header.status))
+        .collect();
+    use SignalStatus::{Firing, Resolved};
+    assert_eq!(faults, [("hardware", Firing), ("hardware", Resolved), ("hardware-warning", Firing)]);
+    assert!(reading.signals.iter().all(|report| report.host.as_str() == "h-01"));
+    assert_eq!(
+        reading.signals[0].signal.header.fingerprint, "h-01 /redfish/v1/Systems/1/Memory/DIMM3",
+        "what is over has another message, and is of the same part"
+    );
+    assert_eq!(reading.signals[1].signal.header.starts_at, at("2026-01-31T10:59:41Z"));
+}
+
+#[test]
+fn a_heartbeat_that_says_unhealthy_is_a_signal_and_one_that_says_nothing_new_is_none() {
+    let sick = of(SignalForm::Heartbeat, "heartbeat");
+    let [report] = &sick.signals[..] else { panic!("{sick:#?}") };
+    assert_eq!(named(report), ("h-01", "service", "heartbeat", "h-01", SignalStatus::Firing));
+    // Three intervals: without another heartbeat it is worth nothing any more.
+    assert_eq!(
+        times(report),
+        [at("2026-01-31T10:59:38Z"), at("2026-01-31T10:59:58Z"), at("2026-01-31T11:00:28Z")]
+    );
+    assert!(report.signal.summary.contains("web"), "{}", report.signal.summary);
+    let mut beat = sample("heartbeat");
+    beat["healthy"] = true.into();
+    let again = reading(SignalForm::Heartbeat, beat.clone());
+    assert_eq!(again.signals[0].signal.header.status, SignalStatus::Resolved);
+    beat["since"] = "2026-01-31T10:00:00Z".into();
+    assert_eq!(reading(SignalForm::Heartbeat, beat).quiet, 1);
+}
