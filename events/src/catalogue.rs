@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
+use crate::fault_domain::FaultDomainEvent;
+use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -20,6 +22,8 @@ pub fn catalogue() -> Vec<Contract> {
     [
         CapacityEvent::contracts(),
         HostEvent::contracts(),
+        HealthEvent::contracts(),
+        FaultDomainEvent::contracts(),
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),

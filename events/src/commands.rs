@@ -5,8 +5,13 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::health::{
+    AbandonRecovery, BeginRecovery, CheckHost, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
+    ReportMember, ReturnDisruption, UncordonHost,
+};
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::signal::RecoverCommand;
 use crate::site::ApplyPolicies;
 
 /// The most hosts one request may ask for: what one site deploys at once.
@@ -25,6 +30,9 @@ contracts! {
         "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest) of request,
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot) of host,
         "apply-policies" v 1 @ "commands" => ApplyPolicies(ApplyPolicies) of policies,
+        "approve-remediation" v 1 @ "commands" => ApproveRemediation(ApproveRemediation) of host,
+        "reject-remediation" v 1 @ "commands" => RejectRemediation(RejectRemediation) of host,
+        "close-incident" v 1 @ "commands" => CloseIncident(CloseIncident) of host,
     }
 }
 
@@ -57,6 +65,7 @@ contracts! {
     pub enum MonitorCommand as Command {
         "register-monitoring" v 1 @ "monitor-host" => RegisterMonitoring(RegisterMonitoring),
         "deregister-monitoring" v 1 @ "monitor-host" => DeregisterMonitoring(DeregisterMonitoring),
+        "check-host" v 1 @ "monitor-host" => CheckHost(CheckHost),
     }
 }
 
@@ -69,6 +78,8 @@ pub enum StepCommand {
     Configure(ConfigureCommand),
     /// To `monitor-host`.
     Monitor(MonitorCommand),
+    /// To `recover-hosts`.
+    Recover(RecoverCommand),
     /// To a saga.
     Saga(SagaCommand),
 }
@@ -79,6 +90,7 @@ macro_rules! each {
             Self::Deploy($command) => $value,
             Self::Configure($command) => $value,
             Self::Monitor($command) => $value,
+            Self::Recover($command) => $value,
             Self::Saga($command) => $value,
         }
     };
@@ -110,6 +122,8 @@ impl Payload for StepCommand {
             ConfigureCommand::from_data(type_name, schema_version, data).map(Self::Configure)
         } else if MonitorCommand::NAMES.contains(&type_name) {
             MonitorCommand::from_data(type_name, schema_version, data).map(Self::Monitor)
+        } else if RecoverCommand::NAMES.contains(&type_name) {
+            RecoverCommand::from_data(type_name, schema_version, data).map(Self::Recover)
         } else {
             SagaCommand::from_data(type_name, schema_version, data).map(Self::Saga)
         }
@@ -139,7 +153,11 @@ into_step_command! {
         PowerCycleHost, FinishPowerCycle, ReimageHost
     }
     ConfigureCommand as Configure { ApplyRole }
-    MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring }
+    MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
+    RecoverCommand as Recover {
+        ClaimDisruption, ReturnDisruption, ReportMember, BeginRecovery, CordonHost, UncordonHost, GiveBackHost,
+        ConcludeRecovery, AbandonRecovery
+    }
 }
 
 impl From<SagaCommand> for StepCommand {
@@ -252,6 +270,36 @@ pub struct RejectRequest {
     /// The request.
     pub request: RequestId,
     /// Why.
+    pub reason: String,
+}
+
+/// Have a host repaired whose remediation waits for a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveRemediation {
+    /// The host.
+    pub host: HostId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Have a host not repaired whose remediation waits for a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RejectRemediation {
+    /// The host.
+    pub host: HostId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Say that the incident of a host is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CloseIncident {
+    /// The host.
+    pub host: HostId,
+    /// Why, and what was done.
     pub reason: String,
 }
 

@@ -7,7 +7,9 @@
 pub mod budget;
 mod catalogue;
 pub mod commands;
+pub mod fault_domain;
 mod files;
+pub mod health;
 pub mod host;
 pub mod ids;
 pub mod policy;
@@ -19,6 +21,8 @@ pub mod site;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
+pub use fault_domain::FaultDomainEvent;
+pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};

@@ -11,6 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::health::{
+    AbandonRecovery, BeginRecovery, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
+    ReportDomain, ReportMember, ReturnDisruption, UncordonHost,
+};
 use crate::ids::{HostId, PoolId};
 
 text_id!(
@@ -118,6 +122,16 @@ contracts! {
     /// What is asked of `recover-hosts`.
     pub enum RecoverCommand as Command {
         "report-signal" v 1 @ "recover-hosts" => ReportSignal(ReportSignal),
+        "claim-disruption" v 1 @ "recover-hosts" => ClaimDisruption(ClaimDisruption),
+        "return-disruption" v 1 @ "recover-hosts" => ReturnDisruption(ReturnDisruption),
+        "report-member" v 1 @ "recover-hosts" => ReportMember(ReportMember),
+        "report-domain" v 1 @ "recover-hosts" => ReportDomain(ReportDomain),
+        "begin-recovery" v 1 @ "recover-hosts" => BeginRecovery(BeginRecovery),
+        "cordon-host" v 1 @ "recover-hosts" => CordonHost(CordonHost),
+        "uncordon-host" v 1 @ "recover-hosts" => UncordonHost(UncordonHost),
+        "give-back-host" v 1 @ "recover-hosts" => GiveBackHost(GiveBackHost),
+        "conclude-recovery" v 1 @ "recover-hosts" => ConcludeRecovery(ConcludeRecovery),
+        "abandon-recovery" v 1 @ "recover-hosts" => AbandonRecovery(AbandonRecovery),
     }
 }
 

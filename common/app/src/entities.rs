@@ -1,11 +1,15 @@
 //! The entities: the decider of each, what is shown of it, and what its refusals are to those who asked.
 
+use hostler_domain::health::HEALTH_TIMERS_TO;
 use hostler_domain::host::HOST_TIMERS_TO;
-use hostler_domain::views::{self, HOSTS, PROVISIONINGS, REQUESTS, host_group};
+use hostler_domain::views::{
+    self, FAULT_DOMAINS, HOSTS, INCIDENTS, PROVISIONINGS, REQUESTS, host_group, incident_group,
+};
 use hostler_domain::{
     BudgetDecider, BudgetState, CAPACITY_TIMERS_TO, CapacityDecider, CapacityRefusal, CapacityState,
-    HostDecider, HostRefusal, HostState, PolicyDecider, PolicyRefusal, PolicyState, Provisioning,
-    ProvisioningState, ReservationDecider,
+    FaultDomainDecider, FaultDomainState, HealthDecider, HealthRefusal, HealthState, HostDecider,
+    HostRefusal, HostState, PolicyDecider, PolicyRefusal, PolicyState, Provisioning, ProvisioningState,
+    ReservationDecider,
 };
 use hostler_runtime::register::{Entity, Operated, Refused, SagaEntry, Shown, Viewed};
 
@@ -131,6 +135,52 @@ impl Operated for Policies {
             PolicyRefusal::Changed { .. } => 409,
         };
         Refused { status, label: refusal.label() }
+    }
+}
+
+/// What signals say of hosts, and what is done about it: incidents, listed by pool and by whether they are open.
+#[derive(Debug, Clone, Copy)]
+pub struct Incidents;
+
+impl Entity for Incidents {
+    type Decider = HealthDecider;
+    const TIMERS_TO: Option<&'static str> = Some(HEALTH_TIMERS_TO);
+}
+
+impl Viewed for Incidents {
+    const VIEW: &'static str = INCIDENTS;
+
+    fn show(state: &HealthState) -> Option<Shown> {
+        let incident = views::incident(state)?;
+        Some(Shown::of(incident_group(&incident), &incident))
+    }
+}
+
+impl Operated for Incidents {
+    fn refused(refusal: &HealthRefusal) -> Refused {
+        let status = match refusal {
+            HealthRefusal::UnknownHost { .. } | HealthRefusal::NoIncident => 404,
+            HealthRefusal::NotAwaited { .. } | HealthRefusal::Acting { .. } => 409,
+            HealthRefusal::NoReason => 400,
+        };
+        Refused { status, label: refusal.label() }
+    }
+}
+
+/// Racks and power domains, listed by whether they have an incident.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultDomains;
+
+impl Entity for FaultDomains {
+    type Decider = FaultDomainDecider;
+}
+
+impl Viewed for FaultDomains {
+    const VIEW: &'static str = FAULT_DOMAINS;
+
+    fn show(state: &FaultDomainState) -> Option<Shown> {
+        let domain = views::fault_domain(state)?;
+        Some(Shown::of(domain.status.clone(), &domain))
     }
 }
 

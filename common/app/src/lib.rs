@@ -7,6 +7,7 @@ mod deprovisionings;
 mod entities;
 mod follow;
 mod operations;
+mod recoveries;
 mod start;
 
 use hostler_core::saga::SAGAS_QUEUE;
@@ -14,9 +15,12 @@ use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
 pub use deprovisionings::Deprovisionings;
-pub use entities::{Budgets, Hosts, Policies, Provisionings, Requests, Reservations};
+pub use entities::{
+    Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
+};
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations};
+pub use recoveries::Recoveries;
 pub use start::start;
 
 /// The data-centre orchestrator.
@@ -35,6 +39,7 @@ impl Application for Hostler {
         Function::steps("deploy-host").needs(&["bmc"]).visibility(1_080),
         Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
+        Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
@@ -54,5 +59,8 @@ impl Application for Hostler {
         each.hidden::<Reservations>();
         each.viewed::<Policies>();
         each.viewed::<Budgets>();
+        each.viewed::<Incidents>();
+        each.viewed::<FaultDomains>();
+        each.saga::<Recoveries>();
     }
 }

@@ -2,16 +2,16 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CapacityInput, HostInput};
+use hostler_domain::{CapacityInput, HealthInput, HostInput};
 use hostler_events::commands::{
-    ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
-    RequestHosts, RetireHost,
+    ApproveRemediation, ApproveRequest, CloseIncident, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost,
+    RejectRemediation, RejectRequest, ReleaseHost, RequalifyHost, RequestHosts, RetireHost,
 };
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Policies, Requests};
+use crate::{Hostler, Hosts, Incidents, Policies, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +46,9 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Requests, ApproveRequest>(|approve| CapacityInput::Approve { reason: approve.reason })
         .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
         .on::<Policies, ApplyPolicies>(|apply| apply)
+        .on::<Incidents, ApproveRemediation>(|approve| HealthInput::Approve { reason: approve.reason })
+        .on::<Incidents, RejectRemediation>(|reject| HealthInput::Reject { reason: reject.reason })
+        .on::<Incidents, CloseIncident>(|close| HealthInput::Close { reason: close.reason })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

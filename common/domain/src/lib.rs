@@ -6,10 +6,13 @@
 pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
+pub mod fault_domain;
+pub mod health;
 pub mod host;
 pub mod metrics;
 pub mod policies;
 pub mod provisioning;
+pub mod recovery;
 pub mod reservation;
 mod support;
 #[cfg(test)]
@@ -21,6 +24,10 @@ pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
 pub use deprovisioning::Deprovisioning;
+pub use fault_domain::{FaultDomainDecider, FaultDomainState, MemberReport, power_key, rack_key};
+pub use health::{
+    Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
+};
 pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
     Move, Phase, PowerCycle, StepFailure, bmc_place,
@@ -28,6 +35,7 @@ pub use host::{
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
+pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, RecoveryStep};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
 };

@@ -2,15 +2,19 @@
 
 use hostler_core::Category;
 use hostler_core::saga::{SagaRef, SagaStatus};
+use hostler_events::health::Tried;
 use hostler_events::host::{BmcAddress, PowerState};
 use hostler_events::provisioning::CapacityRequested;
+use hostler_events::site::{DomainLimit, Rung};
 use hostler_events::{
-    FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId,
+    FaultClass, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::capacity::{Approval, CapacityState};
+use crate::fault_domain::FaultDomainState;
+use crate::health::{Condition, HealthState, HeldBack};
 use crate::host::HostState;
 use crate::provisioning::{self, ProvisioningState};
 
@@ -20,6 +24,11 @@ pub const HOSTS: &str = "hosts";
 pub const PROVISIONINGS: &str = "provisionings";
 /// The view of all requests, grouped by pool.
 pub const REQUESTS: &str = "requests";
+
+/// The view of the newest incident of each host, grouped by pool and by whether it is open.
+pub const INCIDENTS: &str = "incidents";
+/// The view of racks and power domains, grouped by whether they have an incident.
+pub const FAULT_DOMAINS: &str = "fault-domains";
 
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,4 +203,161 @@ pub fn request(state: &CapacityState) -> Option<RequestView> {
     };
     let status = state.approval.name().to_owned();
     Some(RequestView { request, pool, role, image, sku, provisionings, status, reason, approval_due_at })
+}
+
+/// The newest incident of a host as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentView {
+    /// The host.
+    pub host: HostId,
+    /// The number of the incident among those of the host.
+    pub incident: u32,
+    /// The host's pool.
+    pub pool: PoolId,
+    /// The host's rack.
+    pub rack: FaultDomain,
+    /// What is wrong.
+    pub fault: FaultClass,
+    /// Where it is: `suspect`, `claiming`, `held`, `awaits-approval`, `acting`, `verifying`, `waiting`, `escalated`, or `closed`.
+    pub status: String,
+    /// What waits for a person's word, or is done now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
+    /// The saga that acts now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaRef>,
+    /// When it is looked at again, or is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// When it was noticed.
+    pub detected_at: Timestamp,
+    /// When it had gone on for longer than it is tolerated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
+    /// When it was known what is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+    /// When something was first done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<Timestamp>,
+    /// When the host was last seen to be healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// How it ended, or why it is a person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What holds it back, or did so last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBack>,
+    /// What was tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
+    /// What sources say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<String>,
+}
+
+impl IncidentView {
+    /// Whether the host is known to be faulty: the fault goes on, for longer than it is tolerated.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.closed_at.is_none() && self.confirmed_at.is_some()
+    }
+}
+
+/// The group of the open incidents of a pool.
+#[must_use]
+pub fn open_incidents(pool: &PoolId) -> String {
+    format!("{pool}/open")
+}
+
+/// The group of an incident.
+#[must_use]
+pub fn incident_group(view: &IncidentView) -> String {
+    if view.closed_at.is_none() { open_incidents(&view.pool) } else { format!("{}/closed", view.pool) }
+}
+
+/// The newest incident of a host as it is shown; none before the first.
+#[must_use]
+pub fn incident(state: &HealthState) -> Option<IncidentView> {
+    let (host, incident) = (state.host.clone()?, state.incident.clone()?);
+    let (rung, saga, until, escalated) = match &state.condition {
+        Condition::Healthy => (None, None, None, None),
+        Condition::Suspect { until } | Condition::Held { until } | Condition::Waiting { until } => {
+            (None, None, Some(*until), None)
+        }
+        Condition::AwaitingApproval { rung, until } => (Some(*rung), None, Some(*until), None),
+        Condition::Claiming { claim, until } => (claim.rung, None, Some(*until), None),
+        Condition::Acting { claim, .. } => (claim.rung, Some(claim.saga.clone()), None, None),
+        Condition::Escalated { reason } => (None, None, None, Some(reason.clone())),
+    };
+    let signals = state.story().map(|story| story.signals).unwrap_or_default();
+    let status = if incident.closed_at.is_some() { "closed" } else { state.condition.name() };
+    Some(IncidentView {
+        host,
+        incident: incident.number,
+        pool: incident.pool,
+        rack: incident.rack,
+        fault: incident.fault,
+        status: status.to_owned(),
+        rung,
+        saga,
+        until,
+        detected_at: incident.detected_at,
+        confirmed_at: incident.confirmed_at,
+        decided_at: incident.decided_at,
+        acted_at: incident.acted_at,
+        verified_at: incident.verified_at,
+        closed_at: incident.closed_at,
+        reason: incident.ended.or(escalated),
+        held_back: incident.held_back,
+        tried: incident.tried,
+        signals,
+    })
+}
+
+/// A rack or a power domain as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultDomainView {
+    /// The rack or power domain, as `rack.<rack>` or `power.<power domain>`.
+    pub domain: String,
+    /// `incident` or `normal`.
+    pub status: String,
+    /// The number of its newest incident; 0 for none.
+    pub incident: u32,
+    /// Its members that are unhealthy.
+    pub unhealthy: Vec<String>,
+    /// How many members it has; 0 where nobody knows.
+    pub size: u32,
+    /// From when on it is one incident, as of the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<DomainLimit>,
+    /// When its newest incident began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// When that was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+}
+
+/// A rack or a power domain as it is shown; none before something was told of it.
+#[must_use]
+pub fn fault_domain(state: &FaultDomainState) -> Option<FaultDomainView> {
+    let incident = state.incident.as_ref();
+    let status = if state.open().is_some() { "incident" } else { "normal" };
+    Some(FaultDomainView {
+        domain: state.domain.clone()?,
+        status: status.to_owned(),
+        incident: incident.map_or(0, |incident| incident.number),
+        unhealthy: state.unhealthy(),
+        size: incident.map_or(0, |incident| incident.size),
+        limit: incident.map(|incident| incident.limit),
+        opened_at: incident.map(|incident| incident.opened_at),
+        closed_at: incident.and_then(|incident| incident.closed_at),
+    })
 }

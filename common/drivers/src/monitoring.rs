@@ -70,6 +70,12 @@ pub trait Monitoring: Send + Sync {
     /// that is newer than its repair says so.
     async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError>;
 
+    /// How a watched host was found at or after this moment: well when its newest sample is, and nothing says that it is
+    /// faulty.
+    async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        self.first_sample(host, not_before).await
+    }
+
     /// Ends watching a host. One that is not watched, or not known, is fine.
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError>;
 }

@@ -159,8 +159,24 @@ impl<S: StateStore> PrometheusMonitoring<S> {
 
     /// The samples of a host's target in the last minutes.
     async fn samples(&self, host: &str, at: &At) -> Result<Vec<Series>, DriverError> {
+        let result =
+            self.ask(&format!("up{{host=\"{}\"}}[{LOOK_BACK}]", escaped(host)), "matrix", at).await?;
+        serde_json::from_value(result)
+            .map_err(|error| malformed(at, "its samples are not times and numbers", Some(error.into())))
+    }
+
+    /// How many alerts of faults fire for a host (*Prometheus documentation: Alerting rules*: the series `ALERTS`).
+    async fn alerts(&self, host: &str, at: &At) -> Result<usize, DriverError> {
+        let query = format!("ALERTS{{host=\"{}\", alertstate=\"firing\", fault!=\"\"}}", escaped(host));
+        let result = self.ask(&query, "vector", at).await?;
+        let alerts = result.as_array().ok_or_else(|| malformed(at, "its alerts are no list", None))?;
+        Ok(alerts.len())
+    }
+
+    /// Asks the query API, and gives the result, which is of this kind.
+    async fn ask(&self, query: &str, kind: &str, at: &At) -> Result<serde_json::Value, DriverError> {
         let mut url = self.query.clone();
-        url.query_pairs_mut().append_pair("query", &format!("up{{host=\"{}\"}}[{LOOK_BACK}]", escaped(host)));
+        url.query_pairs_mut().append_pair("query", query);
         let mut request = self.client.get(url);
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
@@ -180,11 +196,10 @@ impl<S: StateStore> PrometheusMonitoring<S> {
                 return Err(malformed(at, &format!("its status is {status:?}: {said}"), None));
             }
         };
-        if data.kind != "matrix" {
-            return Err(malformed(at, &format!("it holds a {:?} instead of a matrix", data.kind), None));
+        if data.kind != kind {
+            return Err(malformed(at, &format!("it holds a {:?} instead of a {kind}", data.kind), None));
         }
-        serde_json::from_value(data.result)
-            .map_err(|error| malformed(at, "its samples are not times and numbers", Some(error.into())))
+        Ok(data.result)
     }
 
     /// Reads the answer, as far as answers may go.
@@ -249,6 +264,16 @@ impl<S: StateStore> Monitoring for PrometheusMonitoring<S> {
                 transient: true,
             }),
         }
+    }
+
+    /// A host that answers may be faulty all the same: a service or a disk of it has its own alert.
+    async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        let sample = self.first_sample(host, not_before).await?;
+        if !sample.healthy {
+            return Ok(sample);
+        }
+        let alerts = self.alerts(host, &at(host, "looking at its alerts")).await?;
+        Ok(FirstSample { healthy: alerts == 0, ..sample })
     }
 
     /// The host has left the targets by its own state; this forgets for whom it was registered.

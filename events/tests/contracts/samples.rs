@@ -9,8 +9,9 @@ use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, IngestCommand, Kind, MonitorCommand,
-    OperatorCommand, RecoverCommand, ReservationEvent, SOURCE, ScaleCommand, catalogue, samples, schemas,
+    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
+    IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
+    ScaleCommand, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -53,6 +54,8 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
     let sets = [
         set::<CapacityEvent>(),
         set::<HostEvent>(),
+        set::<HealthEvent>(),
+        set::<FaultDomainEvent>(),
         set::<ReservationEvent>(),
         set::<SagaEvent<Value>>(),
         set::<EffectEvent>(),
@@ -184,6 +187,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             // Sagas of every kind have the same events; their streams tell the kinds apart.
             "saga" => continue,
             "flow" => ("flow", "queue"),
+            "health" => ("health", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };

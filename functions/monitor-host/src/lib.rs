@@ -1,5 +1,6 @@
-//! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten.
+//! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten; and says how a host is.
 
+mod check;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ impl Handler for MonitorHost {
             MonitorCommand::DeregisterMonitoring(command) => {
                 self.worker.run(self, &cause, &command).await.map(drop)
             }
+            MonitorCommand::CheckHost(command) => self.worker.run(self, &cause, &command).await.map(drop),
         }
     }
 }

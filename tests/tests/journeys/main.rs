@@ -16,6 +16,7 @@ mod disorder;
 mod failing;
 mod provisioning;
 mod queries;
+mod recovering;
 mod releasing;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]

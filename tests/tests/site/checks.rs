@@ -6,9 +6,11 @@ use hostler_core::StreamId;
 use hostler_core::saga::{SagaDefinition, SagaStatus};
 use hostler_domain::provisioning::host_of;
 use hostler_domain::{
-    Approval, CapacityDecider, Deprovisioning, HostDecider, HostPhase, Provisioning, ReservationDecider,
+    Approval, BudgetDecider, CapacityDecider, Condition, Deprovisioning, HealthDecider, HostDecider,
+    HostPhase, Provisioning, Recovery, ReservationDecider,
 };
 use hostler_drivers::PowerState;
+use hostler_events::site::SITE;
 use serde_json::Value;
 
 use super::Site;
@@ -25,6 +27,7 @@ impl Site {
         self.world.check();
         self.check_sagas();
         self.check_hosts();
+        self.check_health();
         self.check_effects();
     }
 
@@ -70,13 +73,18 @@ impl Site {
         for stream in self.streams_of::<HostDecider>() {
             let (host, state) = (stream.key(), self.host(stream.key()));
             if let Some(holder) =
-                state.reservation.as_ref().filter(|holder| holder.kind() != Provisioning::KIND)
+                state.reservation.as_ref().filter(|holder| holder.kind() == Deprovisioning::KIND)
             {
                 let status = self.world.status::<Deprovisioning>(holder.id());
                 assert_eq!(status, "stuck", "{host} is held by {holder}");
                 continue;
             }
-            if let Some(holder) = &state.reservation {
+            assert_eq!(state.cordon, None, "{host} is cordoned for ever");
+            if let Some(holder) = state.reservation.as_ref().filter(|holder| holder.kind() == Recovery::KIND)
+            {
+                let status = self.world.status::<Recovery>(holder.id());
+                assert_eq!((status, state.phase.name()), ("completed", "in-service"), "{host}: {holder}");
+            } else if let Some(holder) = &state.reservation {
                 let saga = self.saga(holder.id());
                 let completed = saga.status == SagaStatus::Completed && state.phase == HostPhase::InService;
                 let stuck = matches!(saga.status, SagaStatus::Stuck { .. });
@@ -100,6 +108,20 @@ impl Site {
                 _ => assert!(state.phase.step().is_none(), "{host} waits for ever: {state:#?}"),
             }
         }
+    }
+
+    /// No host is acted on for ever, and nobody holds a part of the disruption budget.
+    fn check_health(&self) {
+        for stream in self.streams_of::<HealthDecider>() {
+            let health = self.fold::<HealthDecider>(&stream).state;
+            let rests = matches!(health.condition, Condition::Healthy | Condition::Escalated { .. });
+            assert!(rests, "{stream} waits for ever: {health:#?}");
+        }
+        for id in self.world.sagas::<Recovery>() {
+            let status = self.world.status::<Recovery>(&id);
+            assert!(matches!(status, "completed" | "compensated"), "{id} is {status}");
+        }
+        assert_eq!(self.state::<BudgetDecider>(SITE).holders, [], "the budget is given back");
     }
 
     /// No step did its work on the outside world twice.

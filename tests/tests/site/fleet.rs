@@ -29,10 +29,48 @@ pub enum Boot {
     Silent,
 }
 
+/// What is wrong with a host in service, by what heals it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFault {
+    /// A power cycle.
+    Hang,
+    /// A new installation.
+    Disk,
+    /// Nothing.
+    Dead,
+}
+
+/// Which hosts are broken.
+#[derive(Clone)]
+pub struct Faults {
+    bmcs: MemoryBmcs,
+    /// The fault, and how often the host had been switched and installed when it came.
+    broken: Arc<Mutex<BTreeMap<String, (HostFault, u32, u32)>>>,
+}
+
+impl Faults {
+    pub fn is_broken(&self, host: &str) -> bool {
+        let mut broken = self.broken.lock().unwrap();
+        let Some((fault, resets, inserts)) = broken.get(host).copied() else { return false };
+        let bmc = self.bmcs.bmc(&system_url(host)).state();
+        let on = bmc.power == PowerState::On;
+        let healed = match fault {
+            HostFault::Hang => on && bmc.resets >= resets + 2,
+            HostFault::Disk => on && bmc.inserts > inserts,
+            HostFault::Dead => false,
+        };
+        if healed {
+            broken.remove(host);
+        }
+        !healed
+    }
+}
+
 /// All machines. Shared by its clones.
 #[derive(Clone)]
 pub struct Fleet {
     pub bmcs: WiredBmcs,
+    pub faults: Faults,
     callers: Callers,
     inner: Rc<RefCell<Inner>>,
 }
@@ -65,7 +103,15 @@ impl Fleet {
             switch: ports.switch.clone(),
             inserted: Arc::default(),
         };
-        Self { bmcs, callers: ports.callers.clone(), inner: Rc::default() }
+        let faults = Faults { bmcs: bmcs.memory.clone(), broken: Arc::default() };
+        Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }
+    }
+
+    /// Breaks a host.
+    pub fn breaks(&self, host: &str, fault: HostFault) {
+        let bmc = self.bmc(host).state();
+        let broken = (fault, bmc.resets, bmc.inserts);
+        self.faults.broken.lock().unwrap().insert(host.to_owned(), broken);
     }
 
     pub fn add(&self, host: &str) {
@@ -75,6 +121,11 @@ impl Fleet {
 
     pub fn bmc(&self, host: &str) -> MemoryBmc {
         self.bmcs.memory.bmc(&system_url(host))
+    }
+
+    /// Whatever was wrong with a host is over.
+    pub fn heals(&self, host: &str) {
+        self.faults.broken.lock().unwrap().remove(host);
     }
 
     /// How a host's next boots from an image end; after these they succeed.

@@ -7,13 +7,13 @@ use accept_commands::AcceptCommands;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_app::{Hostler, Settings};
+use hostler_app::{FollowedPolicies, Hostler, Settings};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
-use hostler_events::Image;
+use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
@@ -21,8 +21,10 @@ use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::MonitorHost;
+use recover_hosts::RecoverHosts;
 
 use super::Fleet;
+use super::fleet::Faults;
 
 /// How many hosts a request may ask for without a second person's word.
 pub const APPROVAL_ABOVE: u32 = 60;
@@ -45,7 +47,14 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
+    let monitoring = Faulty { inner: monitoring, faults: fleet.faults.clone() };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let recover_hosts = RecoverHosts {
+        shell: ports.shell::<Hostler>(),
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+        views: ports.views.clone(),
+        provisioning: ProvisioningPolicy::default(),
+    };
     let ingest_signals = IngestSignals {
         clock: clock.clone(),
         ids: ports.ids.clone(),
@@ -57,6 +66,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
+        ("recover-hosts", Arc::new(recover_hosts)),
         ("ingest-signals", Arc::new(ingest_signals)),
     ];
     (Arc::new(accept_commands), own)
@@ -115,6 +125,28 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
 
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
         self.check("monitoring")?;
+        self.inner.deregister(host).await
+    }
+}
+
+/// A monitoring that sees which hosts are broken.
+struct Faulty<T> {
+    inner: T,
+    faults: Faults,
+}
+
+#[async_trait]
+impl<T: Monitoring> Monitoring for Faulty<T> {
+    async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError> {
+        self.inner.register(request).await
+    }
+
+    async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        let sample = self.inner.first_sample(host, not_before).await?;
+        Ok(FirstSample { healthy: sample.healthy && !self.faults.is_broken(host), ..sample })
+    }
+
+    async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
         self.inner.deregister(host).await
     }
 }

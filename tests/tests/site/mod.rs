@@ -16,7 +16,7 @@ use hostler_testkit::World;
 use hostler_testkit::clock::Random;
 use serde_json::{Value, json};
 
-pub use fleet::{Boot, Fleet, system_url};
+pub use fleet::{Boot, Fleet, HostFault, system_url};
 pub use functions::APPROVAL_ABOVE;
 pub use hostler_testkit::world::{
     Bug, Chaos, ChaosRates, Ended, Ends, Order, STORE, Setup, Triaged, WriteFault,

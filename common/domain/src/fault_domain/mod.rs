@@ -1,0 +1,230 @@
+//! The streams `domain#rack.<rack>` and `domain#power.<power domain>`: what fails together is one incident.
+//!
+//! Whoever repairs a host looks here first. While so many members are unhealthy that the fault is not theirs, none is
+//! repaired: power that is lost is not brought back by ten thousand power cycles. A rack tells its power domain of its
+//! incident only, so that a storm in a rack is two reports.
+
+use std::collections::BTreeMap;
+
+use hostler_core::mutants;
+use hostler_core::{Decider, Decision};
+use hostler_events::fault_domain::{
+    DomainIncidentClosed, DomainIncidentOpened, FaultDomainEvent, MemberHealthy, MemberUnhealthy,
+};
+use hostler_events::health::ReportDomain;
+use hostler_events::site::{DomainLimit, PowerDomain};
+use hostler_events::{FaultDomain, RecoverCommand};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::health::HoldBack;
+
+#[cfg(test)]
+mod tests;
+
+/// Decides on `domain#` streams.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultDomainDecider;
+
+/// The key of a rack's stream.
+#[must_use]
+pub fn rack_key(rack: &FaultDomain) -> String {
+    format!("rack.{rack}")
+}
+
+/// The key of a power domain's stream.
+#[must_use]
+pub fn power_key(domain: &PowerDomain) -> String {
+    format!("power.{domain}")
+}
+
+/// A member is unhealthy, or is not any more, and everything by which that is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberReport {
+    /// The domain, as its stream is called.
+    pub domain: String,
+    /// The member.
+    pub member: String,
+    /// Whether it is unhealthy.
+    pub unhealthy: bool,
+    /// The member's incident: what is told of an earlier one comes late.
+    pub incident: u32,
+    /// How many members the domain has; 0 where the policies do not say.
+    pub size: u32,
+    /// From when on it is one incident.
+    pub limit: DomainLimit,
+    /// A rack and its power domain, where it has one that is told.
+    pub tells: Option<(FaultDomain, PowerDomain)>,
+    /// The version of the policies that say so.
+    pub policy_version: u64,
+}
+
+/// What is known of a domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultDomainState {
+    /// The domain; absent until something was told of it.
+    pub domain: Option<String>,
+    /// The newest incident of each member that ever had one.
+    pub members: BTreeMap<String, Member>,
+    /// The newest incident, also when it is over.
+    pub incident: Option<DomainIncident>,
+}
+
+/// A member of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Its newest incident.
+    pub incident: u32,
+    /// Whether that goes on.
+    pub unhealthy: bool,
+}
+
+/// Many members with one fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainIncident {
+    /// Its number among those of the domain, from 1.
+    pub number: u32,
+    /// How many members the domain has; 0 where the policies do not say.
+    pub size: u32,
+    /// The limit that was reached.
+    pub limit: DomainLimit,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it was over.
+    pub closed_at: Option<Timestamp>,
+}
+
+impl FaultDomainState {
+    /// The members that are unhealthy.
+    #[must_use]
+    pub fn unhealthy(&self) -> Vec<String> {
+        let unhealthy = self.members.iter().filter(|(_, member)| member.unhealthy);
+        unhealthy.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The incident that is not over.
+    #[must_use]
+    pub fn open(&self) -> Option<&DomainIncident> {
+        self.incident.as_ref().filter(|incident| incident.closed_at.is_none())
+    }
+
+    /// Why no member is repaired now, where that is so.
+    #[must_use]
+    pub fn holds_back(&self) -> Option<HoldBack> {
+        let (incident, domain) = (self.open()?, self.domain.as_ref()?);
+        let DomainIncident { size, limit, .. } = incident;
+        let unhealthy = self.unhealthy().len();
+        let of = if *size == 0 { String::new() } else { format!(" of {size}") };
+        Some(HoldBack {
+            rule: "correlated".to_owned(),
+            limit: format!("{} members and {} %", limit.count, limit.percent),
+            value: format!("{unhealthy}{of} members of {domain} are unhealthy: incident {}", incident.number),
+            lifts: format!("what the members of {domain} share must work again"),
+        })
+    }
+}
+
+impl Decider for FaultDomainDecider {
+    const CATEGORY: &'static str = "domain";
+    const STATE_VERSION: u32 = 1;
+    type State = FaultDomainState;
+    type Input = MemberReport;
+    type Event = FaultDomainEvent;
+    type Command = RecoverCommand;
+    type Refusal = std::convert::Infallible;
+
+    fn decide(
+        state: &FaultDomainState,
+        report: &MemberReport,
+        now: Timestamp,
+    ) -> Result<Decision<FaultDomainEvent, RecoverCommand>, Self::Refusal> {
+        let known = state.members.get(&report.member);
+        // Reports overtake each other: what is told of an incident that is over, or of an earlier one, comes late.
+        let is_late = known.is_some_and(|known| {
+            report.incident < known.incident
+                || (report.incident == known.incident && (!known.unhealthy || report.unhealthy))
+        });
+        if is_late && !mutants::on("domain.takes-late-reports") {
+            return Ok(Decision::nothing());
+        }
+        let MemberReport { domain, member, incident, .. } = report.clone();
+        let told = match report.unhealthy {
+            true => FaultDomainEvent::MemberUnhealthy(MemberUnhealthy { domain, member, incident }),
+            false => FaultDomainEvent::MemberHealthy(MemberHealthy { domain, member, incident }),
+        };
+        let after = Self::evolve(state.clone(), &told);
+        let decision = Decision::events([told]);
+        let members = after.unhealthy();
+        let is_many = is_many(members.len(), report.size, report.limit);
+        Ok(match after.open() {
+            None if is_many => {
+                let number = after.incident.as_ref().map_or(0, |before| before.number).saturating_add(1);
+                let opened = DomainIncidentOpened {
+                    domain: report.domain.clone(),
+                    incident: number,
+                    members,
+                    size: report.size,
+                    limit: report.limit,
+                    policy_version: report.policy_version,
+                    at: now,
+                };
+                told_above(decision.event(FaultDomainEvent::Opened(opened)), report, number, true)
+            }
+            Some(open) if !is_many => {
+                let (domain, number) = (report.domain.clone(), open.number);
+                let closed = DomainIncidentClosed { domain, incident: number, members, at: now };
+                told_above(decision.event(FaultDomainEvent::Closed(closed)), report, number, false)
+            }
+            None | Some(_) => decision,
+        })
+    }
+
+    fn evolve(mut state: FaultDomainState, event: &FaultDomainEvent) -> FaultDomainState {
+        match event {
+            FaultDomainEvent::MemberUnhealthy(e) => {
+                state.domain = Some(e.domain.clone());
+                let member = Member { incident: e.incident, unhealthy: true };
+                state.members.insert(e.member.clone(), member);
+            }
+            FaultDomainEvent::MemberHealthy(e) => {
+                state.domain = Some(e.domain.clone());
+                let member = Member { incident: e.incident, unhealthy: false };
+                state.members.insert(e.member.clone(), member);
+            }
+            FaultDomainEvent::Opened(e) => {
+                let (number, size, limit, opened_at) = (e.incident, e.size, e.limit, e.at);
+                state.incident = Some(DomainIncident { number, size, limit, opened_at, closed_at: None });
+            }
+            FaultDomainEvent::Closed(e) => {
+                if let Some(incident) = &mut state.incident {
+                    incident.closed_at = Some(e.at);
+                }
+            }
+        }
+        state
+    }
+}
+
+/// Whether so many members are so large a part of all. Of a domain whose size nobody knows the number alone says so.
+fn is_many(members: usize, size: u32, limit: DomainLimit) -> bool {
+    let members = u64::try_from(members).unwrap_or(u64::MAX);
+    let is_part = size == 0 || members.saturating_mul(100) >= u64::from(size) * u64::from(limit.percent);
+    members >= u64::from(limit.count) && is_part
+}
+
+fn told_above(
+    decision: Decision<FaultDomainEvent, RecoverCommand>,
+    report: &MemberReport,
+    incident: u32,
+    unhealthy: bool,
+) -> Decision<FaultDomainEvent, RecoverCommand> {
+    match report.tells.clone() {
+        Some((rack, power_domain)) => {
+            decision.command(ReportDomain { power_domain, rack, unhealthy, incident }.into())
+        }
+        None => decision,
+    }
+}

@@ -1,0 +1,70 @@
+//! Rules of racks and power domains.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use super::*;
+use crate::testing::{Run, id};
+
+type Domain = Run<FaultDomainDecider>;
+
+fn report(member: u32, unhealthy: bool, incident: u32) -> MemberReport {
+    MemberReport {
+        domain: "rack.r-1".to_owned(),
+        member: format!("h-{member}"),
+        unhealthy,
+        incident,
+        size: 40,
+        limit: DomainLimit { count: 3, percent: 20 },
+        tells: Some((id("r-1"), id("feed-a"))),
+        policy_version: 1,
+    }
+}
+
+fn lost(hosts: u32) -> Domain {
+    Domain::given((1..=hosts).map(|host| report(host, true, 1)))
+}
+
+#[test]
+fn a_rack_of_forty_is_one_incident_and_its_power_domain_hears_of_it_once() {
+    let rack = lost(40);
+    let opened = rack.events.iter().filter(|event| matches!(event, FaultDomainEvent::Opened(_)));
+    assert_eq!(opened.count(), 1);
+    assert_eq!(rack.commands.len(), 1, "forty reports are one");
+    assert_eq!(rack.state.unhealthy().len(), 40, "later ones are members of it");
+}
+
+#[test]
+fn both_the_number_and_the_part_must_be_reached() {
+    assert!(lost(7).state.open().is_none(), "7 of 40 are less than 20 %");
+    let rack = lost(8);
+    assert_eq!(rack.state.open().map(|incident| incident.number), Some(1));
+    let held = rack.state.holds_back().unwrap();
+    assert_eq!(held.value, "8 of 40 members of rack.r-1 are unhealthy: incident 1");
+    let small = |host| MemberReport { size: 5, ..report(host, true, 1) };
+    assert!(Domain::given([small(1), small(2)]).state.open().is_none(), "2 of 5 are 40 %, and less than 3");
+    let unknown = |host| MemberReport { size: 0, ..report(host, true, 1) };
+    assert!(Domain::given([unknown(1), unknown(2), unknown(3)]).state.open().is_some());
+}
+
+#[test]
+fn it_is_over_when_so_few_are_left_that_each_has_a_fault_of_its_own() {
+    let mut rack = lost(8);
+    let closed = rack.when(&report(3, false, 1)).unwrap();
+    assert_eq!(closed.events.len(), 2);
+    assert!(rack.state.open().is_none() && rack.state.holds_back().is_none());
+    let RecoverCommand::ReportDomain(told) = closed.commands[0].clone() else { panic!("{closed:?}") };
+    assert!(!told.unhealthy);
+    rack.when(&report(3, true, 2)).unwrap();
+    assert_eq!(rack.state.open().map(|incident| incident.number), Some(2));
+}
+
+#[test]
+fn reports_that_come_twice_or_late_change_nothing() {
+    let mut rack = lost(2);
+    assert!(rack.ignores(&report(1, true, 1)));
+    rack.when(&report(1, false, 1)).unwrap();
+    assert!(rack.ignores(&report(1, false, 1)));
+    assert!(rack.ignores(&report(1, true, 1)), "overtaken by the end of its incident");
+    rack.when(&report(9, false, 4)).unwrap();
+    assert!(rack.ignores(&report(9, true, 4)), "even when the end came first");
+    assert_eq!(rack.state.unhealthy(), ["h-2"]);
+}

@@ -1,0 +1,177 @@
+//! Rules of recoveries. That every saga ends and tries again is the engine's, and is tested with it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use hostler_core::saga::{Answers, ChildEnd, Outgoing, SagaCommand, SagaInput, StepName, StepOutcome, check};
+use hostler_core::{Category, Payload};
+
+use super::*;
+use crate::testing::Run;
+
+type Test = Run<RecoverySaga>;
+
+fn started(rung: Option<Rung>, out_of_service: bool) -> Test {
+    let order = RecoveryOrder { rung, out_of_service, ..Recovery::examples().remove(0) };
+    Run::given([SagaInput::Start { saga: "recovery#h-1.1".parse().unwrap(), order, parent: None }])
+}
+
+fn asked(saga: &Test) -> Vec<&'static str> {
+    saga.commands.iter().map(Payload::type_name).collect()
+}
+
+fn answer(saga: &mut Test, outcome: StepOutcome) {
+    let (_, attempt) = saga.state.running.iter().next().unwrap();
+    let answers = Answers::Attempt(attempt.id.clone());
+    saga.when(&SagaInput::Answer { answers, outcome }).unwrap();
+}
+
+fn done(saga: &mut Test) {
+    answer(saga, StepOutcome::Succeeded { output: Value::Null });
+}
+
+fn looked(saga: &mut Test, healthy: bool) {
+    answer(saga, StepOutcome::Succeeded { output: json!({ "healthy": healthy }) });
+}
+
+fn fails(saga: &mut Test) {
+    let (category, reason) = (Category::Business, "no".to_owned());
+    answer(saga, StepOutcome::Failed { category, reason, uncertain: true });
+}
+
+fn concluded(saga: &Test) -> RemediationOutcome {
+    let concluded = saga.commands.iter().find_map(|command| match command {
+        Outgoing::Step(StepCommand::Recover(hostler_events::RecoverCommand::ConcludeRecovery(command))) => {
+            Some(command.outcome)
+        }
+        _ => None,
+    });
+    concluded.unwrap()
+}
+
+#[test]
+fn the_definition_can_be_run() {
+    check::<Recovery>().unwrap();
+}
+
+#[test]
+fn a_power_cycle_looks_first_has_the_host_alone_and_ends_with_a_healthy_sample() {
+    let mut saga = started(Some(Rung::PowerCycle), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    looked(&mut saga, true);
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(
+        asked(&saga),
+        [
+            "begin-recovery",
+            "check-host",
+            "cordon-host",
+            "power-cycle-host",
+            "check-host",
+            "uncordon-host",
+            "conclude-recovery"
+        ]
+    );
+    assert_eq!((saga.state.status.name(), concluded(&saga)), ("completed", RemediationOutcome::Healed));
+}
+
+#[test]
+fn a_host_that_is_healthy_by_now_is_not_touched() {
+    for rung in [Rung::PowerCycle, Rung::Reimage, Rung::Replace] {
+        let mut saga = started(Some(rung), false);
+        done(&mut saga);
+        looked(&mut saga, true);
+        assert_eq!(asked(&saga), ["begin-recovery", "check-host", "conclude-recovery"], "{rung:?}");
+        assert_eq!(concluded(&saga), RemediationOutcome::Needless);
+    }
+}
+
+#[test]
+fn without_an_answer_of_monitoring_nothing_is_done() {
+    let mut saga = started(Some(Rung::PowerCycle), false);
+    done(&mut saga);
+    fails(&mut saga);
+    assert_eq!(asked(&saga), ["begin-recovery", "check-host", "abandon-recovery"]);
+}
+
+#[test]
+fn a_repair_that_does_not_help_lifts_the_cordon_and_tells_so() {
+    let mut saga = started(Some(Rung::PowerCycle), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    fails(&mut saga);
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(asked(&saga)[4..], ["check-host", "uncordon-host", "abandon-recovery"]);
+    assert_eq!(saga.state.status.name(), "compensated");
+}
+
+#[test]
+fn a_new_installation_that_fails_leaves_a_clean_host_that_nobody_watches() {
+    let mut saga = started(Some(Rung::Reimage), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    fails(&mut saga);
+    for _ in 0..4 {
+        done(&mut saga);
+    }
+    let undone = ["undeploy-host", "uncordon-host", "deregister-monitoring", "abandon-recovery"];
+    assert_eq!(asked(&saga)[4..], undone);
+    assert_eq!(saga.state.status.name(), "compensated");
+}
+
+fn child_ends(saga: &mut Test, end: ChildEnd) {
+    let (name, attempt) = saga.state.running.iter().next().unwrap();
+    assert_eq!(*name, StepName::of(RecoveryStep::ProvideHost, None));
+    saga.when(&SagaInput::ChildEnded { step: attempt.id.clone(), end }).unwrap();
+}
+
+#[test]
+fn another_host_is_in_service_before_the_old_one_leaves() {
+    let mut saga = started(Some(Rung::Replace), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    let Some(Outgoing::Saga(SagaCommand::Start(child))) = saga.commands.last().cloned() else { panic!() };
+    assert_eq!(child.saga.to_string(), "provisioning#h-1.1.provide-host");
+    assert_eq!(child.order["request"], "recovery.h-1.1");
+    child_ends(&mut saga, ChildEnd::Completed { output: Value::Null });
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(asked(&saga)[3..], ["start-saga", "uncordon-host", "give-back-host", "conclude-recovery"]);
+    assert_eq!(concluded(&saga), RemediationOutcome::Replaced);
+}
+
+#[test]
+fn without_another_host_the_old_one_stays() {
+    let mut saga = started(Some(Rung::Replace), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    child_ends(&mut saga, ChildEnd::Compensated { reason: "no host is free".to_owned() });
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(asked(&saga)[3..], ["start-saga", "uncordon-host", "abandon-recovery"]);
+}
+
+#[test]
+fn one_that_has_left_service_is_only_replaced() {
+    let mut saga = started(Some(Rung::Replace), true);
+    done(&mut saga);
+    child_ends(&mut saga, ChildEnd::Completed { output: Value::Null });
+    assert_eq!(asked(&saga), ["begin-recovery", "start-saga", "conclude-recovery"]);
+}
+
+#[test]
+fn a_look_alone_touches_nothing() {
+    let mut saga = started(None, false);
+    done(&mut saga);
+    looked(&mut saga, true);
+    assert_eq!(asked(&saga), ["begin-recovery", "check-host", "conclude-recovery"]);
+    assert_eq!(concluded(&saga), RemediationOutcome::Needless);
+}

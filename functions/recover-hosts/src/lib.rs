@@ -1,0 +1,163 @@
+//! Decides what is done about faulty hosts, and does what takes no outside dependency.
+//!
+//! It tells a host's health of signals and of the ends of waits and sagas, keeps account of what fails together, asks the
+//! disruption budget, and answers the steps of recoveries that need nothing but streams. Before each decision it reads how
+//! the host is, and which policies hold.
+
+mod claims;
+mod steps;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostler_app::FollowedPolicies;
+use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
+use hostler_domain::{
+    FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, HostState,
+    MemberReport, Seen, power_key, rack_key,
+};
+use hostler_events::health::{ReportDomain, ReportMember};
+use hostler_events::signal::ReportSignal;
+use hostler_events::{HostId, ProvisioningPolicy, RecoverCommand};
+use hostler_runtime::messages::batch::Handler;
+use hostler_runtime::ports::Views;
+use hostler_runtime::state::shell::{Cause, ExecuteError, Shell};
+
+/// Carries out the commands of the queue `recover-hosts`.
+pub struct RecoverHosts {
+    /// Where streams are loaded and appended.
+    pub shell: Shell,
+    /// The site's policies.
+    pub policies: FollowedPolicies,
+    /// Where unhealthy hosts are counted.
+    pub views: Arc<dyn Views>,
+    /// By which hosts are installed.
+    pub provisioning: ProvisioningPolicy,
+}
+
+#[async_trait]
+impl Handler for RecoverHosts {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        let cause = &Cause::of(message);
+        if let Incoming::Timer(timer) = message {
+            let host = HostId::new(timer.stream.key()).map_err(Failure::invalid)?;
+            let (name, seen) = (timer.name.clone(), self.seen(&host).await?);
+            return self.tell(&host, cause, HealthInput::Timer { name, seen }).await.map(drop);
+        }
+        match message.command::<RecoverCommand>()? {
+            RecoverCommand::ReportSignal(command) => self.signal(cause, command).await,
+            RecoverCommand::ClaimDisruption(command) => self.claim(cause, command).await,
+            RecoverCommand::ReturnDisruption(command) => self.return_disruption(cause, &command.saga).await,
+            RecoverCommand::ReportMember(command) => self.member(cause, command).await,
+            RecoverCommand::ReportDomain(command) => self.domain(cause, command).await,
+            RecoverCommand::BeginRecovery(command) => self.begin(cause, command).await,
+            RecoverCommand::CordonHost(command) => self.cordon(cause, command).await,
+            RecoverCommand::UncordonHost(command) => self.uncordon(cause, command).await,
+            RecoverCommand::GiveBackHost(command) => self.give_back(cause, command).await,
+            RecoverCommand::ConcludeRecovery(command) => self.conclude(cause, command).await,
+            RecoverCommand::AbandonRecovery(command) => self.abandon(cause, command).await,
+        }
+    }
+}
+
+impl RecoverHosts {
+    /// Sources repeat themselves, and their repeats have one id: when it was observed tells them apart, for one that goes on is
+    /// worth more than an old one. A signal of an unknown host is a dead letter with its reason.
+    async fn signal(
+        &self,
+        cause: &Cause,
+        ReportSignal { host, signal }: ReportSignal,
+    ) -> Result<(), Failure> {
+        let cause = part(cause, &signal.header.observed_at.as_second().to_string())?;
+        let seen = self.seen(&host).await?;
+        let stream = health_stream(&host)?;
+        let input = HealthInput::Signal { signal, seen };
+        match self.shell.execute::<HealthDecider>(&stream, &cause, &input).await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => Err(Failure::terminal(Category::Validation, refusal)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells a host's health something, and gives what is known of it by then.
+    async fn tell(&self, host: &HostId, cause: &Cause, input: HealthInput) -> Result<HealthState, Failure> {
+        let stream = health_stream(host)?;
+        Ok(self.shell.execute::<HealthDecider>(&stream, cause, &input).await?.fold.state)
+    }
+
+    /// How the host is right now, and which policies hold.
+    async fn seen(&self, host: &HostId) -> Result<Box<Seen>, Failure> {
+        let state = self.shell.load::<HostDecider>(&host_stream(host)?).await?.state;
+        let (policies, provisioning) = (self.policies.now().await?, self.provisioning);
+        Ok(Box::new(Seen { host: host_seen(&state), policies, provisioning }))
+    }
+
+    /// A host of a rack.
+    async fn member(&self, cause: &Cause, command: ReportMember) -> Result<(), Failure> {
+        let ReportMember { rack, host, unhealthy, incident } = command;
+        let policies = self.policies.now().await?;
+        let place = policies.policy.topology.racks.get(&rack);
+        let report = MemberReport {
+            domain: rack_key(&rack),
+            member: host.to_string(),
+            unhealthy,
+            incident,
+            size: place.map_or(0, |place| place.hosts),
+            limit: policies.policy.correlation.rack,
+            tells: place.map(|place| (rack.clone(), place.power_domain.clone())),
+            policy_version: policies.policy_version,
+        };
+        self.report(cause, &report).await
+    }
+
+    /// A rack of a power domain.
+    async fn domain(&self, cause: &Cause, command: ReportDomain) -> Result<(), Failure> {
+        let ReportDomain { power_domain, rack, unhealthy, incident } = command;
+        let policies = self.policies.now().await?;
+        let racks = policies.policy.topology.racks.values();
+        let size = racks.filter(|rack| rack.power_domain == power_domain).count();
+        let report = MemberReport {
+            domain: power_key(&power_domain),
+            member: rack.to_string(),
+            unhealthy,
+            incident,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            limit: policies.policy.correlation.power_domain,
+            tells: None,
+            policy_version: policies.policy_version,
+        };
+        self.report(cause, &report).await
+    }
+
+    async fn report(&self, cause: &Cause, report: &MemberReport) -> Result<(), Failure> {
+        let stream = domain_stream(&report.domain)?;
+        Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, report).await.map(drop)?)
+    }
+}
+
+fn host_seen(state: &HostState) -> Option<HostSeen> {
+    let profile = state.profile.as_ref()?;
+    Some(HostSeen {
+        host: profile.host.clone(),
+        phase: state.phase.kind(),
+        pool: profile.pool.clone(),
+        rack: profile.fault_domain.clone(),
+        cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
+    })
+}
+
+fn health_stream(host: &HostId) -> Result<StreamId, Failure> {
+    StreamId::new(HealthDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)
+}
+
+fn host_stream(host: &HostId) -> Result<StreamId, Failure> {
+    StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)
+}
+
+fn domain_stream(domain: &str) -> Result<StreamId, Failure> {
+    StreamId::new(FaultDomainDecider::CATEGORY, domain).map_err(Failure::invalid)
+}
+
+fn part(cause: &Cause, name: &str) -> Result<Cause, Failure> {
+    cause.part(name).map_err(Failure::invalid)
+}

@@ -1,0 +1,90 @@
+//! The steps of recoveries that need nothing but streams.
+
+use hostler_core::saga::SagaDefinition;
+use hostler_core::{Failure, StreamId};
+use hostler_domain::{HealthInput, HostDecider, HostInput, HostPhase, Recovery, RecoverySaga};
+use hostler_events::HostId;
+use hostler_events::health::{
+    AbandonRecovery, BeginRecovery, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
+};
+use hostler_runtime::state::shell::{Cause, ExecuteError};
+
+use crate::{RecoverHosts, host_stream, part};
+
+impl RecoverHosts {
+    pub(crate) async fn begin(&self, cause: &Cause, command: BeginRecovery) -> Result<(), Failure> {
+        let BeginRecovery { saga, step, host } = command;
+        let seen = self.seen(&host).await?;
+        self.tell(&host, cause, HealthInput::Begin { saga, step, seen }).await.map(drop)
+    }
+
+    pub(crate) async fn cordon(&self, cause: &Cause, command: CordonHost) -> Result<(), Failure> {
+        let CordonHost { saga, step, host, reason } = command;
+        self.tell_host(&host, cause, &HostInput::Cordon { saga, step, reason }).await.map(drop)
+    }
+
+    /// A host that a failed installation has left clean, and held by this saga, goes out of use first: who takes it next would
+    /// meet the same fault.
+    pub(crate) async fn uncordon(&self, cause: &Cause, command: UncordonHost) -> Result<(), Failure> {
+        let UncordonHost { saga, step, host } = command;
+        let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
+        if state.is_held_by(&saga) && state.phase == HostPhase::Reserved {
+            let release = HostInput::Release { saga: saga.clone(), step: step.clone() };
+            self.tell_host(&host, &part(cause, "released")?, &release).await?;
+        }
+        let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
+        if state.released.contains(&saga) && state.phase == HostPhase::Available {
+            let reason = format!("{saga} could not install it again");
+            self.retire(&host, &part(cause, "retired")?, reason).await?;
+        }
+        self.tell_host(&host, cause, &HostInput::Uncordon { saga, step }).await.map(drop)
+    }
+
+    /// It leaves by a deprovisioning of its own, and stays out of use until an operator requalifies it. One that has left already
+    /// has nothing to give back.
+    pub(crate) async fn give_back(&self, cause: &Cause, command: GiveBackHost) -> Result<(), Failure> {
+        let GiveBackHost { saga, step, host, reason } = command;
+        let refused = self.retire(&host, &part(cause, "given-back")?, reason).await?;
+        let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
+        let refused = refused.filter(|_| state.phase == HostPhase::InService);
+        self.tell(&host, cause, HealthInput::GivenBack { saga, step, refused }).await.map(drop)
+    }
+
+    async fn retire(&self, host: &HostId, cause: &Cause, reason: String) -> Result<Option<String>, Failure> {
+        let policy = Box::new(self.provisioning);
+        self.tell_host(host, cause, &HostInput::GiveBack { retire: true, reason, policy }).await
+    }
+
+    /// Tells a host something, and gives why it refuses, where it does.
+    async fn tell_host(
+        &self,
+        host: &HostId,
+        cause: &Cause,
+        input: &HostInput,
+    ) -> Result<Option<String>, Failure> {
+        match self.shell.execute::<HostDecider>(&host_stream(host)?, cause, input).await {
+            Ok(_) => Ok(None),
+            Err(ExecuteError::Refused(refusal)) => {
+                tracing::info!(%host, %refusal, "the host has moved on");
+                Ok(Some(refusal.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn conclude(&self, cause: &Cause, command: ConcludeRecovery) -> Result<(), Failure> {
+        let ConcludeRecovery { saga, step, host, outcome } = command;
+        let seen = self.seen(&host).await?;
+        self.tell(&host, cause, HealthInput::Concluded { saga, step, outcome, seen }).await.map(drop)
+    }
+
+    /// Why it was given up is on record with the saga.
+    pub(crate) async fn abandon(&self, cause: &Cause, command: AbandonRecovery) -> Result<(), Failure> {
+        let AbandonRecovery { saga, step, host } = command;
+        let stream = StreamId::new(Recovery::KIND, saga.id()).map_err(Failure::invalid)?;
+        let state = self.shell.load::<RecoverySaga>(&stream).await?.state;
+        let reason = state.status.reason().unwrap_or("it was given up").to_owned();
+        let seen = self.seen(&host).await?;
+        self.tell(&host, cause, HealthInput::Abandoned { saga, step, reason, seen }).await.map(drop)
+    }
+}
