@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hostler_localstack::fleet::Condition;
@@ -60,6 +60,51 @@ fn the_configurations_are_valid() {
     }
     runs("promtool", &["check", "config", "prometheus.yaml"], filled.path());
     runs("amtool", &["check-config", "alertmanager.yaml"], filled.path());
+}
+
+/// Tells the child of a test where to say what it has started.
+const CHILD_FILE: &str = "HOSTLER_TEST_MONITORING_FILE";
+
+#[test]
+fn nothing_of_it_survives_a_killed_owner() {
+    if lacks_monitoring() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("groups");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "owner_of_monitoring_that_gets_killed", "--ignored"])
+        .env(CHILD_FILE, &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !file.exists() {
+        let ended = child.try_wait().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(60) && ended.is_none(), "the owner did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let groups: Vec<i32> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(groups.iter().all(|group| group_members(*group).len() >= 2), "a wrapper and its server each");
+    child.kill().unwrap(); // SIGKILL: nothing in the owner gets to run
+    child.wait().unwrap();
+    let begun = Instant::now();
+    while groups.iter().any(|group| !group_members(*group).is_empty()) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "still running: {groups:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[tokio::test]
+#[ignore = "runs as the child of nothing_of_it_survives_a_killed_owner"]
+async fn owner_of_monitoring_that_gets_killed() {
+    let Some(file) = std::env::var_os(CHILD_FILE).map(PathBuf::from) else { return };
+    let options = MonitoringOptions { root: root(), ..MonitoringOptions::default() };
+    let monitoring = Monitoring::start(options).await.unwrap();
+    let new = file.with_extension("new");
+    std::fs::write(&new, serde_json::to_string(&monitoring.process_groups()).unwrap()).unwrap();
+    std::fs::rename(new, file).unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
 }
 
 /// What asks a Prometheus.
