@@ -65,6 +65,15 @@ fn the_configurations_are_valid() {
 /// Tells the child of a test where to say what it has started.
 const CHILD_FILE: &str = "HOSTLER_TEST_MONITORING_FILE";
 
+/// What is killed takes a moment to be gone.
+fn wait_until_empty(groups: &[i32]) {
+    let begun = Instant::now();
+    while groups.iter().any(|group| !group_members(*group).is_empty()) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "still running: {groups:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn nothing_of_it_survives_a_killed_owner() {
     if lacks_monitoring() {
@@ -84,15 +93,13 @@ fn nothing_of_it_survives_a_killed_owner() {
         assert!(begun.elapsed() < Duration::from_secs(60) && ended.is_none(), "the owner did not start");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let groups: Vec<i32> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let (groups, folders): (Vec<i32>, Vec<PathBuf>) =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert!(groups.iter().all(|group| group_members(*group).len() >= 2), "a wrapper and its server each");
     child.kill().unwrap(); // SIGKILL: nothing in the owner gets to run
     child.wait().unwrap();
-    let begun = Instant::now();
-    while groups.iter().any(|group| !group_members(*group).is_empty()) {
-        assert!(begun.elapsed() < Duration::from_secs(5), "still running: {groups:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until_empty(&groups);
+    assert!(folders.iter().all(|folder| !folder.exists()), "{folders:?} are left");
 }
 
 #[tokio::test]
@@ -102,7 +109,11 @@ async fn owner_of_monitoring_that_gets_killed() {
     let options = MonitoringOptions { root: root(), ..MonitoringOptions::default() };
     let monitoring = Monitoring::start(options).await.unwrap();
     let new = file.with_extension("new");
-    std::fs::write(&new, serde_json::to_string(&monitoring.process_groups()).unwrap()).unwrap();
+    std::fs::write(
+        &new,
+        serde_json::to_string(&(monitoring.process_groups(), monitoring.work_dirs())).unwrap(),
+    )
+    .unwrap();
     std::fs::rename(new, file).unwrap();
     tokio::time::sleep(Duration::from_secs(120)).await;
 }
@@ -255,11 +266,16 @@ async fn a_host_is_watched_from_its_installation_until_something_breaks() {
     // Whoever could send alerts here could have hosts repaired.
     let alerts = format!("{}/api/v2/alerts", monitoring.alertmanager_url());
     assert_eq!(asked.client.get(&alerts).send().await.unwrap().status().as_u16(), 401);
+    // A page of another origin may send requests, and gets nothing to read.
+    let page =
+        asked.client.get(format!("{}/api/v1/targets", asked.url)).header("origin", "https://evil.example");
+    let answer = page.send().await.unwrap();
+    assert_eq!(answer.headers().get("access-control-allow-origin"), None);
     let sent = asked.get("/api/v1/alertmanagers").await;
     assert_eq!(sent["data"]["activeAlertmanagers"].as_array().unwrap().len(), 1, "{sent}");
 
     let groups = monitoring.process_groups();
     assert!(groups.iter().all(|group| group_members(*group).len() >= 2));
     drop(monitoring);
-    assert!(groups.iter().all(|group| group_members(*group).is_empty()), "nothing is left of it");
+    wait_until_empty(&groups);
 }
