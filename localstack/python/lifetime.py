@@ -14,8 +14,9 @@ import sys
 import threading
 
 
-def watch_parent():
-    """Starts the thread that ends the process group once the parent is gone."""
+def watch_parent(before=lambda: None):
+    """Starts the thread that ends the process group once the parent is gone. `before` ends what still writes to the work
+    directory, which is removed first."""
 
     def wait_for_end():
         try:
@@ -23,6 +24,7 @@ def watch_parent():
                 pass
         except OSError:
             pass
+        before()
         shutil.rmtree(os.environ["HOSTLER_WORK_DIR"], ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -61,11 +62,12 @@ def is_ready(port, settings):
         return False
 
 
-def start(settings, arguments):
+def start(settings, arguments, started):
     """One try: the process and its port, or none when it ended or did not become ready."""
     port = free_port()
     filled = [argument.replace("{port}", str(port)) for argument in arguments]
     process = subprocess.Popen([settings["program"], *filled], stdin=subprocess.DEVNULL)
+    started.append(process)
     deadline = time.monotonic() + READY_SECONDS_MAX
     while process.poll() is None and time.monotonic() < deadline:
         if is_ready(port, settings):
@@ -77,7 +79,15 @@ def start(settings, arguments):
 
 
 def main():
-    lifetime.watch_parent()
+    started, ending = [], threading.Event()
+
+    def end_writers():
+        ending.set()
+        for process in started:
+            process.kill()
+            process.wait()
+
+    lifetime.watch_parent(end_writers)
     lifetime.raise_file_limit()
     with open(os.path.join(os.environ["HOSTLER_WORK_DIR"], "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
@@ -87,14 +97,18 @@ def main():
     if settings["password"]:
         arguments += require_password(settings["password"])
     for _ in range(TRIES_MAX):
-        process, port = start(settings, arguments)
+        process, port = start(settings, arguments, started)
         if process:
             break
     else:
         sys.exit(f"{settings['name']} did not become ready")
     signal.signal(signal.SIGHUP, lambda *_: process.send_signal(signal.SIGHUP))
     lifetime.announce(port)
-    sys.exit(process.wait())
+    status = process.wait()
+    while ending.is_set():
+        # The thread that watches the parent removes our files, and then ends us.
+        time.sleep(1)
+    sys.exit(status)
 
 
 main()

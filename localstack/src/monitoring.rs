@@ -141,6 +141,12 @@ impl Monitoring {
         [self.prometheus.group(), self.alertmanager.group()]
     }
 
+    /// Where both keep their data, which goes with them.
+    #[must_use]
+    pub fn work_dirs(&self) -> [&Path; 2] {
+        [self.prometheus.work_dir(), self.alertmanager.work_dir()]
+    }
+
     /// Has a stack's hosts watched from now on, and it told of alerts where it takes them.
     ///
     /// # Errors

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hostler_localstack::fleet::Condition;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hostler_localstack::fleet::{Condition, FleetHost};
 use hostler_localstack::{
     Fleet, FleetOptions, Monitoring, MonitoringOptions, Watched, group_members, lacks_monitoring,
 };
@@ -60,6 +64,62 @@ fn the_configurations_are_valid() {
     }
     runs("promtool", &["check", "config", "prometheus.yaml"], filled.path());
     runs("amtool", &["check-config", "alertmanager.yaml"], filled.path());
+}
+
+/// Tells the child of a test where to say what it has started.
+const CHILD_FILE: &str = "HOSTLER_TEST_MONITORING_FILE";
+
+/// What is killed takes a moment to be gone.
+fn wait_until_empty(groups: &[i32]) {
+    let begun = Instant::now();
+    while groups.iter().any(|group| !group_members(*group).is_empty()) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "still running: {groups:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn nothing_of_it_survives_a_killed_owner() {
+    if lacks_monitoring() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("groups");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "owner_of_monitoring_that_gets_killed", "--ignored"])
+        .env(CHILD_FILE, &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !file.exists() {
+        let ended = child.try_wait().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(60) && ended.is_none(), "the owner did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (groups, folders): (Vec<i32>, Vec<PathBuf>) =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(groups.iter().all(|group| group_members(*group).len() >= 2), "a wrapper and its server each");
+    child.kill().unwrap(); // SIGKILL: nothing in the owner gets to run
+    child.wait().unwrap();
+    wait_until_empty(&groups);
+    assert!(folders.iter().all(|folder| !folder.exists()), "{folders:?} are left");
+}
+
+#[tokio::test]
+#[ignore = "runs as the child of nothing_of_it_survives_a_killed_owner"]
+async fn owner_of_monitoring_that_gets_killed() {
+    let Some(file) = std::env::var_os(CHILD_FILE).map(PathBuf::from) else { return };
+    let options = MonitoringOptions { root: root(), ..MonitoringOptions::default() };
+    let monitoring = Monitoring::start(options).await.unwrap();
+    let new = file.with_extension("new");
+    std::fs::write(
+        &new,
+        serde_json::to_string(&(monitoring.process_groups(), monitoring.work_dirs())).unwrap(),
+    )
+    .unwrap();
+    std::fs::rename(new, file).unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
 }
 
 /// What asks a Prometheus.
@@ -127,27 +187,59 @@ impl Bmc<'_> {
     }
 }
 
-/// Stands for the API of a deployed stack: the targets of a fleet, for who has the token.
-async fn api(fleet: &Fleet) -> String {
-    use axum::http::{HeaderMap, StatusCode};
-    let target = |host: &hostler_localstack::fleet::FleetHost| {
-        json!({
-            "targets": [host.metrics_address],
-            "labels": { "host": host.host_id, "pool": "web", "rack": host.rack, "__metrics_path__": host.metrics_path },
+/// Stands for the API of a deployed stack: it tells the targets of a fleet, and takes signals, from who has the tokens.
+struct Api {
+    url: String,
+    signals: Arc<Mutex<Vec<Value>>>,
+}
+
+const MONITORING_TOKEN: &str = "a-token-of-this-test";
+const SIGNAL_TOKEN: &str = "another-token";
+
+impl Api {
+    async fn start(fleet: &Fleet) -> Self {
+        let target = |host: &FleetHost| {
+            let (name, rack, path) = (&host.host_id, &host.rack, &host.metrics_path);
+            let labels = json!({ "host": name, "pool": "web", "rack": rack, "__metrics_path__": path });
+            json!({ "targets": [host.metrics_address], "labels": labels })
+        };
+        let targets = Value::from(fleet.hosts().iter().map(target).collect::<Vec<_>>());
+        let tell = async move |headers: HeaderMap| shows(&headers, MONITORING_TOKEN).map(|()| Json(targets));
+        let signals: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let taken = signals.clone();
+        let take = async move |headers: HeaderMap, Json(signal): Json<Value>| {
+            shows(&headers, SIGNAL_TOKEN).map(|()| taken.lock().unwrap().push(signal))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app =
+            Router::new().route("/monitoring/targets", get(tell)).route("/signals/alertmanager", post(take));
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, signals }
+    }
+
+    /// What was sent until now.
+    fn forget(&self) {
+        self.signals.lock().unwrap().clear();
+    }
+
+    /// Whether an alert about the first host was sent with this status.
+    fn heard(&self, name: &str, status: &str) -> bool {
+        let signals = self.signals.lock().unwrap();
+        let alerts = signals.iter().flat_map(|signal| signal["alerts"].as_array().unwrap());
+        alerts.into_iter().any(|alert| {
+            let labels = &alert["labels"];
+            labels["alertname"] == name
+                && labels["host"] == "h-01"
+                && labels["fault"].is_string()
+                && alert["status"] == status
         })
-    };
-    let targets = Value::from(fleet.hosts().iter().map(target).collect::<Vec<_>>());
-    let answer = move |headers: HeaderMap| async move {
-        match headers.get("authorization").is_some_and(|given| given == "Bearer a-token-of-this-test") {
-            true => Ok(axum::Json(targets)),
-            false => Err(StatusCode::UNAUTHORIZED),
-        }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = axum::Router::new().route("/monitoring/targets", axum::routing::get(answer));
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    url
+    }
+}
+
+fn shows(headers: &HeaderMap, token: &str) -> Result<(), StatusCode> {
+    let shown = headers.get("authorization").is_some_and(|given| *given == format!("Bearer {token}"));
+    shown.then_some(()).ok_or(StatusCode::UNAUTHORIZED)
 }
 
 /// One fleet and one Prometheus for all of it, for both take seconds to start.
@@ -160,12 +252,9 @@ async fn a_host_is_watched_from_its_installation_until_something_breaks() {
     let log_dir = std::env::var_os("HOSTLER_TEST_LOGS").map(PathBuf::from);
     let options = MonitoringOptions { root: root(), log_dir, ..MonitoringOptions::default() };
     let monitoring = Monitoring::start(options).await.unwrap();
-    let api_url = api(&fleet).await;
-    let watched = Watched {
-        api_url: &api_url,
-        monitoring_token: "a-token-of-this-test",
-        signal_token: Some("another-token"),
-    };
+    let api = Api::start(&fleet).await;
+    let watched =
+        Watched { api_url: &api.url, monitoring_token: MONITORING_TOKEN, signal_token: Some(SIGNAL_TOKEN) };
     monitoring.watch(&watched).unwrap();
     let asked = Asked { client: reqwest::Client::new(), url: monitoring.prometheus_url() };
     let up = async |asked: &Asked, host: &str| asked.value(&format!("up{{host=\"{host}\"}}")).await;
@@ -191,10 +280,13 @@ async fn a_host_is_watched_from_its_installation_until_something_breaks() {
         (Condition::DiskFails, "DiskFailing"),
         (Condition::Hangs, "HostDown"),
     ] {
+        api.forget();
         fleet.simulated().set_condition("h-01", condition).unwrap();
         asked.until(&format!("{name} rings"), async |asked| alert(asked, name).await).await;
+        asked.until(&format!("{name} is told"), async |_| api.heard(name, "firing")).await;
     }
     let booted = asked.value("max_over_time(node_boot_time_seconds{host=\"h-01\"}[5m])").await.unwrap();
+    api.forget();
     bmc.power("ForceOff", "Off").await;
     bmc.eject().await;
     bmc.power("On", "On").await;
@@ -204,17 +296,24 @@ async fn a_host_is_watched_from_its_installation_until_something_breaks() {
             up(asked, "h-01").await.as_deref() == Some("1") && now.is_some_and(|now| now != booted)
         })
         .await;
+    asked.until("its end is told as well", async |_| api.heard("HostDown", "resolved")).await;
+    asked.until("nothing is wrong with it any more", async |asked| !alert(asked, "HostDown").await).await;
     fleet.simulated().set_condition("h-01", Condition::Dead).unwrap();
     asked.until("a dead host is down", async |asked| alert(asked, "HostDown").await).await;
 
     // Whoever could send alerts here could have hosts repaired.
     let alerts = format!("{}/api/v2/alerts", monitoring.alertmanager_url());
     assert_eq!(asked.client.get(&alerts).send().await.unwrap().status().as_u16(), 401);
+    // A page of another origin may send requests, and gets nothing to read.
+    let page =
+        asked.client.get(format!("{}/api/v1/targets", asked.url)).header("origin", "https://evil.example");
+    let answer = page.send().await.unwrap();
+    assert_eq!(answer.headers().get("access-control-allow-origin"), None);
     let sent = asked.get("/api/v1/alertmanagers").await;
     assert_eq!(sent["data"]["activeAlertmanagers"].as_array().unwrap().len(), 1, "{sent}");
 
     let groups = monitoring.process_groups();
     assert!(groups.iter().all(|group| group_members(*group).len() >= 2));
     drop(monitoring);
-    assert!(groups.iter().all(|group| group_members(*group).is_empty()), "nothing is left of it");
+    wait_until_empty(&groups);
 }

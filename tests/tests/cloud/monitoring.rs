@@ -23,7 +23,7 @@ async fn a_host_is_in_service_only_after_prometheus_has_seen_it_well_and_watched
         return;
     }
     // Quick attempts: a host that is never well has to be given up in the time of a test.
-    let step = json!({ "deadlineSeconds": 30, "attempts": 4, "retrySeconds": 3 });
+    let step = json!({ "deadlineSeconds": 30, "attempts": 3, "retrySeconds": 4 });
     let policy = json!({
         "version": 1, "registerMonitoring": step,
         "reserveHost": { "deadlineSeconds": 20, "attempts": 4, "retrySeconds": 2 },
