@@ -1,7 +1,6 @@
 //! What monitoring says reaches those who decide, and what cannot be understood an operator.
 
-use hostler_core::Incoming;
-use hostler_events::RecoverCommand;
+use hostler_core::{CommandType, Incoming};
 use hostler_events::signal::ReportSignal;
 use hostler_localstack::template::Template;
 use hostler_localstack::{SiteOptions, needs};
@@ -41,8 +40,9 @@ async fn told(world: &World, wanted: usize) -> Vec<ReportSignal> {
             for message in answer.messages() {
                 let incoming = Incoming::decode(message.body().unwrap()).unwrap();
                 World::integrity().verify(&incoming).unwrap();
-                let RecoverCommand::ReportSignal(report) = incoming.command().unwrap();
-                found.lock().unwrap().push(report);
+                let Incoming::Command(command) = incoming else { panic!("{incoming:?}") };
+                let report = ReportSignal::from_data(command.schema_version, &command.data);
+                found.lock().unwrap().push(report.unwrap());
                 let receipt = message.receipt_handle().unwrap();
                 sqs.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
             }
