@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::datacentre::{budgets, faults, hosts, policies, provisionings, requests, watch};
+use crate::commands::datacentre::{
+    approvals, budgets, faults, hosts, incidents, policies, provisionings, requests, watch,
+};
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
 use crate::error::EXIT_CODES;
@@ -16,7 +18,8 @@ Examples:
   hostler sagas list --status stuck -o json                sagas of every kind
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
-Nouns of the data centre:  hosts, requests, provisionings, policies, budgets, faults
+Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, policies, budgets,
+                           faults
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
@@ -48,6 +51,10 @@ pub(crate) enum Command {
     Requests(requests::RequestsArgs),
     /// Provisionings, the sagas that bring hosts into service: list, show, cancel, resume, skip
     Provisionings(provisionings::ProvisioningsArgs),
+    /// Incidents of hosts, racks and power domains: list, show, close
+    Incidents(incidents::IncidentsArgs),
+    /// Remediations that wait for a person's word: list, approve, reject
+    Approvals(approvals::ApprovalsArgs),
     /// Policies of the site: list, show, check, diff, apply
     Policies(policies::PoliciesArgs),
     /// The disruption budget: list who disturbs which hosts

@@ -32,6 +32,19 @@ pub(crate) struct Shown {
     all: bool,
 }
 
+impl Shown {
+    /// Whether it is shown as it is now, whole.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.at.is_none() && self.version.is_none() && !self.timeline
+    }
+
+    /// Only the timeline.
+    #[must_use]
+    pub(crate) fn only_timeline(self) -> Self {
+        Self { timeline: true, ..self }
+    }
+}
+
 /// What is shown.
 #[derive(Debug, Clone)]
 pub(crate) enum Thing<'a> {

@@ -98,6 +98,8 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Hosts(args) => datacentre::hosts::run(args, global, out).await,
         Command::Requests(args) => datacentre::requests::run(args, global, out).await,
         Command::Provisionings(args) => datacentre::provisionings::run(args, global, out).await,
+        Command::Incidents(args) => datacentre::incidents::run(args, global, out).await,
+        Command::Approvals(args) => datacentre::approvals::run(args, global, out).await,
         Command::Policies(args) => datacentre::policies::run(args, global, out).await,
         Command::Budgets(args) => datacentre::budgets::run(args, global, out).await,
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,

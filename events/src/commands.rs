@@ -5,12 +5,13 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::health::{
-    AbandonRecovery, BeginRecovery, CheckHost, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
-    ReportMember, ReturnDisruption, UncordonHost,
-};
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::recovery::{
+    AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
+    ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, ReturnDisruption,
+    UncordonHost,
+};
 use crate::signal::RecoverCommand;
 use crate::site::ApplyPolicies;
 
@@ -270,36 +271,6 @@ pub struct RejectRequest {
     /// The request.
     pub request: RequestId,
     /// Why.
-    pub reason: String,
-}
-
-/// Have a host repaired whose remediation waits for a person's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApproveRemediation {
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Have a host not repaired whose remediation waits for a person's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RejectRemediation {
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Say that the incident of a host is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CloseIncident {
-    /// The host.
-    pub host: HostId,
-    /// Why, and what was done.
     pub reason: String,
 }
 

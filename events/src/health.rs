@@ -1,4 +1,4 @@
-//! What is known of a host's health, and what is done about it: events on `health#<host>`, and what is asked on the way.
+//! What is known of a host's health, and what is done about it: events on `health#<host>`.
 
 use hostler_core::contracts;
 use hostler_core::saga::SagaRef;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId, PoolId, StepId};
 use crate::signal::{FaultClass, Signal, SignalStatus};
-use crate::site::{Autonomy, PowerDomain, RunbookId, Rung};
+use crate::site::{Autonomy, RunbookId, Rung};
 
 contracts! {
     /// What happens to a host's health.
@@ -367,148 +367,4 @@ pub struct IncidentClosed {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-}
-
-/// Ask the disruption budget for a host that is to be disturbed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClaimDisruption {
-    /// The host.
-    pub host: HostId,
-    /// The saga that will disturb it.
-    pub saga: SagaRef,
-    /// Its pool.
-    pub pool: PoolId,
-    /// Its rack.
-    pub rack: FaultDomain,
-    /// Whether it may go on while the brake is on.
-    pub passes_brake: bool,
-}
-
-/// A saga disturbs no host any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReturnDisruption {
-    /// The saga.
-    pub saga: SagaRef,
-}
-
-/// A member of a fault domain is unhealthy, or is not any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReportMember {
-    /// Its rack.
-    pub rack: FaultDomain,
-    /// The host.
-    pub host: HostId,
-    /// Whether it is unhealthy.
-    pub unhealthy: bool,
-    /// The host's incident.
-    pub incident: u32,
-}
-
-/// A rack has an incident, or has it no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReportDomain {
-    /// With which racks it loses its power.
-    pub power_domain: PowerDomain,
-    /// The rack.
-    pub rack: FaultDomain,
-    /// Whether the incident goes on.
-    pub unhealthy: bool,
-    /// The rack's incident.
-    pub incident: u32,
-}
-
-/// Look once more at whether a remediation is wanted, before it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BeginRecovery {
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-}
-
-/// Have nobody else work on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CordonHost {
-    /// The saga that works on it.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Let others work on a host again. One that is not in service any more is taken out of use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UncordonHost {
-    /// The saga that worked on it.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-}
-
-/// Take a host out of service for good, because another one serves in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GiveBackHost {
-    /// The saga that has cordoned it.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Ask monitoring how a host is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckHost {
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub check: CheckKind,
-}
-
-/// A remediation is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ConcludeRecovery {
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-    /// How it ended.
-    pub outcome: RemediationOutcome,
-}
-
-/// A remediation was given up, and what it did was undone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AbandonRecovery {
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
 }

@@ -14,6 +14,7 @@ pub mod host;
 pub mod ids;
 pub mod policy;
 pub mod provisioning;
+pub mod recovery;
 pub mod samples;
 pub mod schemas;
 pub mod signal;

@@ -11,11 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::health::{
+use crate::ids::{HostId, PoolId};
+use crate::recovery::{
     AbandonRecovery, BeginRecovery, ClaimDisruption, ConcludeRecovery, CordonHost, GiveBackHost,
     ReportDomain, ReportMember, ReturnDisruption, UncordonHost,
 };
-use crate::ids::{HostId, PoolId};
 
 text_id!(
     /// A class of faults, such as `unreachable`: the site's policy says how long it is tolerated and what is done about it.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, Hosts, Policies, Provisionings, Requests};
+use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
+use hostler_domain::views::{FaultDomainView, IncidentView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,10 @@ pub(crate) enum View<'a> {
     Policies,
     /// The disruption budget of the site.
     Budget,
+    /// The newest incident of a host.
+    Incident,
+    /// A rack or a power domain.
+    FaultDomain,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -41,6 +46,8 @@ impl<'a> View<'a> {
             Self::Request => "request",
             Self::Policies => "policies",
             Self::Budget => "budget",
+            Self::Incident => "incident",
+            Self::FaultDomain => "fault domain",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -53,6 +60,8 @@ impl<'a> View<'a> {
             Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget => {
                 named(self.one())
             }
+            Self::Incident => named("host"),
+            Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
             // A view of its own names the saga as its kind; what is shown of sagas otherwise names the stream.
             Self::Saga(of) => {
@@ -70,7 +79,10 @@ impl<'a> View<'a> {
             | Self::Request
             | Self::Policies
             | Self::Budget
+            | Self::Incident
             | Self::Failure => self.path(),
+            // What fails together is listed with the incidents of hosts.
+            Self::FaultDomain => Incidents::VIEW,
             Self::Saga(_) => "sagas",
         }
     }
@@ -91,6 +103,8 @@ impl<'a> View<'a> {
             Self::Request => Requests::VIEW,
             Self::Policies => Policies::VIEW,
             Self::Budget => Budgets::VIEW,
+            Self::Incident => Incidents::VIEW,
+            Self::FaultDomain => FaultDomains::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -133,6 +147,28 @@ pub(crate) struct HostRow {
 
 impl Entity for HostRow {
     const VIEW: View<'static> = View::Host;
+}
+
+/// The newest incident of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IncidentRow {
+    #[serde(flatten)]
+    pub(crate) incident: IncidentView,
+}
+
+impl Entity for IncidentRow {
+    const VIEW: View<'static> = View::Incident;
+}
+
+/// A rack or a power domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FaultDomainRow {
+    #[serde(flatten)]
+    pub(crate) domain: FaultDomainView,
+}
+
+impl Entity for FaultDomainRow {
+    const VIEW: View<'static> = View::FaultDomain;
 }
 
 /// A provisioning.

@@ -4,11 +4,11 @@ use hostler_core::Payload;
 use hostler_core::commit::RecordedEvent;
 use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
-use hostler_events::{CapacityEvent, HostEvent, ReservationEvent};
+use hostler_events::{CapacityEvent, FaultDomainEvent, HealthEvent, HostEvent, ReservationEvent};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::render::{describe_failure, describe_host, describe_request, describe_saga};
+use crate::render::{describe_failure, describe_health, describe_host, describe_request, describe_saga};
 
 /// What sort of thing happened; shown by a mark before the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,12 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     }
     if let Some(event) = read::<HostEvent>(event) {
         return describe_host::host(&event);
+    }
+    if let Some(event) = read::<HealthEvent>(event) {
+        return describe_health::health(&event);
+    }
+    if let Some(event) = read::<FaultDomainEvent>(event) {
+        return describe_health::fault_domain(&event);
     }
     if let Some(event) = read::<CapacityEvent>(event) {
         return describe_request::capacity(&event);

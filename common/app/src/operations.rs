@@ -4,9 +4,10 @@ use hostler_core::Failure;
 use hostler_core::ids::check_path;
 use hostler_domain::{CapacityInput, HealthInput, HostInput};
 use hostler_events::commands::{
-    ApproveRemediation, ApproveRequest, CloseIncident, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost,
-    RejectRemediation, RejectRequest, ReleaseHost, RequalifyHost, RequestHosts, RetireHost,
+    ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
+    RequestHosts, RetireHost,
 };
+use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};

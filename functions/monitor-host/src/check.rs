@@ -2,7 +2,8 @@
 
 use hostler_domain::{Condition, HealthDecider, HealthInput, HealthState};
 use hostler_drivers::FirstSample;
-use hostler_events::health::{CheckHost, CheckKind};
+use hostler_events::health::CheckKind;
+use hostler_events::recovery::CheckHost;
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};

@@ -10,7 +10,7 @@ use hostler_domain::{
 use hostler_events::HostId;
 use hostler_events::PoolId;
 use hostler_events::budget::{Disruption, Unhealthy};
-use hostler_events::health::ClaimDisruption;
+use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{PolicySet, SITE};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
 use serde::Deserialize;

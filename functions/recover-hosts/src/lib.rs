@@ -16,7 +16,7 @@ use hostler_domain::{
     FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, HostState,
     MemberReport, Seen, power_key, rack_key,
 };
-use hostler_events::health::{ReportDomain, ReportMember};
+use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::signal::ReportSignal;
 use hostler_events::{HostId, ProvisioningPolicy, RecoverCommand};
 use hostler_runtime::messages::batch::Handler;

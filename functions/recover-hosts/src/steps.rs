@@ -4,7 +4,7 @@ use hostler_core::saga::SagaDefinition;
 use hostler_core::{Failure, StreamId};
 use hostler_domain::{HealthInput, HostDecider, HostInput, HostPhase, Recovery, RecoverySaga};
 use hostler_events::HostId;
-use hostler_events::health::{
+use hostler_events::recovery::{
     AbandonRecovery, BeginRecovery, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
 };
 use hostler_runtime::state::shell::{Cause, ExecuteError};

@@ -1,8 +1,10 @@
 //! The nouns of the data centre, which is one application of the runtime.
 
+pub(crate) mod approvals;
 pub(crate) mod budgets;
 pub(crate) mod faults;
 pub(crate) mod hosts;
+pub(crate) mod incidents;
 pub(crate) mod policies;
 pub(crate) mod provisionings;
 pub(crate) mod requests;

@@ -11,7 +11,7 @@ use hostler_core::{Decider, Decision};
 use hostler_events::fault_domain::{
     DomainIncidentClosed, DomainIncidentOpened, FaultDomainEvent, MemberHealthy, MemberUnhealthy,
 };
-use hostler_events::health::ReportDomain;
+use hostler_events::recovery::ReportDomain;
 use hostler_events::site::{DomainLimit, PowerDomain};
 use hostler_events::{FaultDomain, RecoverCommand};
 use jiff::Timestamp;

@@ -7,8 +7,8 @@ use hostler_core::saga::{SagaCommand, SagaRef, StartSaga, StepReply};
 use hostler_events::StepId;
 use hostler_events::health::{
     CheckKind, HealthEvent, HostChecked, RemediationEnded, RemediationOutcome, RemediationStarted,
-    ReturnDisruption,
 };
+use hostler_events::recovery::ReturnDisruption;
 use hostler_events::site::{Rung, RungPolicy};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,12 +23,11 @@ const DELAY_SECONDS_MAX: u32 = 3_600;
 
 impl Draft {
     fn claim_of(&self, saga: &SagaRef) -> Option<Claim> {
-        match &self.state.condition {
-            Condition::Claiming { claim, .. } | Condition::Acting { claim, .. } if claim.saga == *saga => {
-                Some(claim.clone())
-            }
-            _ => None,
-        }
+        let (Condition::Claiming { claim, .. } | Condition::Acting { claim, .. }) = &self.state.condition
+        else {
+            return None;
+        };
+        (claim.saga == *saga).then(|| claim.clone())
     }
 
     fn is_acting(&self, saga: &SagaRef) -> bool {

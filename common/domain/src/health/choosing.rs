@@ -3,9 +3,10 @@
 use hostler_core::mutants;
 use hostler_core::saga::{SagaDefinition, SagaRef};
 use hostler_events::health::{
-    ClaimDisruption, DisruptionClaimed, FaultConfirmed, HealthEvent, RemediationApproved, RemediationAwaited,
+    DisruptionClaimed, FaultConfirmed, HealthEvent, RemediationApproved, RemediationAwaited,
     RemediationOutcome, RemediationSuppressed,
 };
+use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{Autonomy, Runbook, RunbookId, Rung};
 use hostler_events::{FaultClass, PoolId};
 use jiff::SignedDuration;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision, SetTimer};
-use hostler_events::health::{CheckKind, HealthEvent, RemediationOutcome, ReportMember};
+use hostler_events::health::{CheckKind, HealthEvent, RemediationOutcome};
+use hostler_events::recovery::ReportMember;
 use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningPolicy, Signal, StepCommand, StepId};
 use jiff::Timestamp;
 

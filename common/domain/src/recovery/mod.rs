@@ -7,9 +7,9 @@ use hostler_core::saga::{Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, Sa
 use hostler_events::commands::{
     ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, UndeployHost,
 };
-use hostler_events::health::{
-    AbandonRecovery, BeginRecovery, CheckHost, CheckKind, ConcludeRecovery, CordonHost, GiveBackHost,
-    RemediationOutcome, UncordonHost,
+use hostler_events::health::{CheckKind, RemediationOutcome};
+use hostler_events::recovery::{
+    AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
 };
 use hostler_events::site::Rung;
 use hostler_events::{
@@ -279,9 +279,9 @@ impl SagaDefinition for Recovery {
     }
 
     fn check_output(step: RecoveryStep, _: Option<u32>, output: &Value) -> Result<(), serde_json::Error> {
-        match step {
-            RecoveryStep::LookAgain | RecoveryStep::VerifyRecovery => Look::deserialize(output).map(drop),
-            _ => Ok(()),
+        match Self::example_output(step) {
+            Some(_) => Look::deserialize(output).map(drop),
+            None => Ok(()),
         }
     }
 
