@@ -16,8 +16,11 @@ const FRESH_SECONDS: i64 = 10;
 #[derive(Clone)]
 pub struct FollowedPolicies {
     shell: Shell,
-    known: Arc<Mutex<Option<(Timestamp, Arc<PolicyState>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
+
+/// What was read, and when.
+type Known = (Timestamp, Arc<PolicyState>);
 
 impl FollowedPolicies {
     /// Reads by this shell.
