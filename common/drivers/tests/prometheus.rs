@@ -35,6 +35,8 @@ impl Clock for Stopped {
 struct Script {
     status: StatusCode,
     body: String,
+    /// What is answered from the second question on.
+    then: Option<String>,
     silent: bool,
     asked: Vec<(String, Option<String>)>,
 }
@@ -66,7 +68,11 @@ async fn answer(State(script): State<Shared>, request: Request) -> Response {
     let (status, body, silent) = {
         let mut script = script.lock().unwrap();
         script.asked.push((request.uri().to_string(), header));
-        (script.status, script.body.clone(), script.silent)
+        let body = script.body.clone();
+        if let Some(then) = script.then.take() {
+            script.body = then;
+        }
+        (script.status, body, script.silent)
     };
     if silent {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
@@ -78,6 +84,7 @@ async fn world(status: u16, body: impl ToString) -> World {
     let script = Script {
         status: StatusCode::from_u16(status).unwrap(),
         body: body.to_string(),
+        then: None,
         silent: false,
         asked: Vec::new(),
     };
@@ -195,6 +202,30 @@ async fn what_says_nothing_of_the_host_is_an_outage() {
         assert!(error.is_outage() && error.is_transient(), "{error}");
         assert_eq!(error.label(), "service-failed");
     }
+}
+
+/// The sample and the alerts are two questions, which the script answers with one body each.
+async fn newest(samples: Value, alerts: Value) -> (bool, Vec<String>) {
+    let world = world(200, samples).await;
+    world.script.lock().unwrap().then = Some(alerts.to_string());
+    let sample = world.driver.newest_sample("h-01", noon()).await.unwrap();
+    let asked = world.script.lock().unwrap().asked.iter().map(|(uri, _)| uri.clone()).collect();
+    (sample.healthy, asked)
+}
+
+fn alerts(count: usize) -> Value {
+    let alert = json!({ "metric": { "host": "h-01", "fault": "disk" }, "value": [seconds(1), "1"] });
+    json!({ "status": "success", "data": { "resultType": "vector", "result": vec![alert; count] } })
+}
+
+#[tokio::test]
+async fn a_host_that_answers_is_faulty_while_an_alert_about_it_fires() {
+    let well = || matrix(&[&[(seconds(1), "1")]]);
+    let (healthy, asked) = newest(well(), alerts(0)).await;
+    assert!(healthy && asked.len() == 2 && asked[1].contains("ALERTS"), "{asked:?}");
+    assert!(!newest(well(), alerts(1)).await.0, "its disk fails");
+    let (healthy, asked) = newest(matrix(&[&[(seconds(1), "0")]]), alerts(0)).await;
+    assert!(!healthy && asked.len() == 1, "one that does not answer is faulty anyway");
 }
 
 #[tokio::test]

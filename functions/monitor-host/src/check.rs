@@ -78,3 +78,44 @@ fn failed(command: &CheckHost, error: &StepError) -> HealthInput {
     let StepError { category, reason, .. } = error.clone();
     HealthInput::CheckFailed { saga, step, category, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+    use hostler_core::Category;
+    use hostler_domain::health::Claim;
+
+    use super::*;
+
+    fn command(check: CheckKind, saga: &str) -> CheckHost {
+        let (saga, step) = (saga.parse().unwrap(), "h-1.1/look-again/1".parse().unwrap());
+        CheckHost { saga, step, host: "h-1".parse().unwrap(), check }
+    }
+
+    /// A saga acts, and monitoring was first asked at this moment.
+    fn acting(at: Timestamp) -> HealthState {
+        let claim = Claim { saga: "recovery#h-1.1".parse().unwrap(), rung: None, attempt: 0 };
+        let checks = [(CheckKind::Before, at), (CheckKind::After, at)].into();
+        let condition = Condition::Acting { claim, since: at, checks };
+        HealthState { condition, ..HealthState::default() }
+    }
+
+    #[test]
+    fn before_a_repair_the_newest_sample_counts_and_after_it_only_a_newer_one() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let since = |check| not_before(&command(check, "recovery#h-1.1"), &acting(at)).unwrap();
+        assert_eq!(at.duration_since(since(CheckKind::Before)).as_secs(), 60);
+        assert_eq!(since(CheckKind::After), at);
+    }
+
+    #[test]
+    fn a_saga_that_is_not_waited_for_any_more_is_told_so() {
+        let health = acting(Timestamp::UNIX_EPOCH);
+        let late = command(CheckKind::Before, "recovery#h-1.9");
+        assert_eq!(not_before(&late, &health), None);
+        let error = StepError::refused("late");
+        let HealthInput::CheckFailed { category, .. } = failed(&late, &error) else { panic!() };
+        assert_eq!(category, Category::Business);
+        assert_eq!(not_before(&late, &HealthState::default()), None);
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use hostler_core::{Decider, StreamId};
-use hostler_domain::{FaultDomainDecider, HealthDecider, HealthState, Recovery};
+use hostler_domain::{BudgetDecider, FaultDomainDecider, HealthDecider, HealthState, Recovery};
 use hostler_events::RecoverCommand;
 use hostler_events::signal::{ReportSignal, Signal, SignalHeader, SignalStatus};
 use hostler_runtime::ports::Clock;
@@ -242,6 +243,55 @@ async fn a_rack_that_is_lost_is_one_incident_and_no_power_cycle_until_it_is_back
 }
 
 #[tokio::test]
+async fn what_the_budget_allows_is_repaired_and_the_rest_waits_its_turn() {
+    let mut narrow = policies("auto");
+    narrow["budget"] = json!({ "rack": 1 });
+    let mut site = in_service(4, narrow).await;
+    // By the last figures of their names both are in rack-1.
+    for host in ["h-1", "h-4"] {
+        site.breaks_and_fires(host, HostFault::Hang).await;
+    }
+    site.run_until(|site| {
+        assert!(site.state::<BudgetDecider>("site").holders.len() <= 1, "one at a time");
+        false
+    })
+    .await;
+    site.check();
+    assert_eq!(site.count("host.power-cycled"), 2);
+    assert!(site.count("health.remediation-suppressed") >= 1);
+    let held = ["h-1", "h-4"].map(|host| site.health(host).incident.unwrap().held_back);
+    assert!(held.iter().flatten().any(|held| held.rule == "rack"), "{held:?}");
+}
+
+#[tokio::test]
+async fn where_a_fifth_of_a_pool_is_faulty_nothing_is_begun() {
+    let mut small = policies("auto");
+    small["pools"]["web"]["hosts"] = json!(5);
+    small["faults"]["unreachable"]["tolerationSeconds"] = json!(60);
+    let mut site = in_service(5, small).await;
+    for host in ["h-1", "h-2"] {
+        site.breaks_and_fires(host, HostFault::Hang).await;
+    }
+    site.advance(Duration::from_secs(300)).await;
+    assert_eq!(site.count("host.power-cycled"), 0);
+    let held = site.health("h-1").incident.unwrap().held_back.unwrap();
+    assert_eq!(held.rule, "brake", "{held:?}");
+}
+
+#[tokio::test]
+async fn while_monitoring_is_away_nothing_is_done_and_the_repair_goes_on_after_that() {
+    let mut site = in_service(1, policies("auto")).await;
+    let hour = Duration::from_secs(3_600);
+    site.outages.take_away_in(Duration::from_secs(30), "monitoring", hour);
+    site.breaks_and_fires("h-1", HostFault::Hang).await;
+    site.advance(Duration::from_secs(3_000)).await;
+    assert_eq!((site.count("health.remediation-started"), site.count("host.cordoned")), (1, 0));
+    site.run().await;
+    site.check();
+    assert_eq!((site.count("host.power-cycled"), site.phase("h-1")), (1, "in-service"));
+}
+
+#[tokio::test]
 async fn a_person_approves_a_rung_or_it_is_not_done() {
     let mut site = in_service(1, policies("approve")).await;
     site.breaks_and_fires("h-1", HostFault::Hang).await;
@@ -282,24 +332,32 @@ async fn a_signal_of_an_unknown_host_is_a_failure_with_its_reason() {
     assert!(failures[0].to_string().contains("no host of this name is enrolled"), "{failures:?}");
 }
 
+/// How many runs are under way at a time: they wait for real between tries of the relay.
+const AT_ONCE: usize = 32;
+
+async fn power_cycled(fault: Option<(usize, WriteFault)>) -> Site {
+    let mut site = in_service_with(1, policies("auto"), fault).await;
+    site.breaks_and_fires("h-1", HostFault::Hang).await;
+    site.run().await;
+    site
+}
+
 /// Something goes wrong at every single write from the signal on: the end is the same, and the power was cut once.
 async fn healed_whatever_goes_wrong(fault: WriteFault) {
-    let undisturbed = in_service(1, policies("auto")).await;
-    let first = undisturbed.switch.writes().len();
-    let journey = async |n: Option<usize>| {
-        let mut site = in_service_with(1, policies("auto"), n.map(|n| (n, fault))).await;
-        site.breaks_and_fires("h-1", HostFault::Hang).await;
-        site.run().await;
-        site
-    };
-    let writes = journey(None).await.switch.writes();
+    let before = in_service(1, policies("auto")).await;
+    let (first, resets) = (before.switch.writes().len(), before.fleet.bmc("h-1").state().resets);
+    let writes = power_cycled(None).await.switch.writes();
     assert!(writes.len() > first + 30, "the journey writes: {writes:?}");
-    for n in first..writes.len() {
+    let runs = (first..writes.len()).map(|n| {
+        let run = power_cycled(Some((n, fault)));
+        async move { (n, run.await) }
+    });
+    let mut runs = futures::stream::iter(runs).buffer_unordered(AT_ONCE);
+    while let Some((n, site)) = runs.next().await {
         println!("{fault:?} at write {n} ({})", writes[n]);
-        let site = journey(Some(n)).await;
         site.check();
         assert_eq!(site.tried("h-1"), ["PowerCycle: Healed"], "{fault:?} at write {n}");
-        assert_eq!(site.fleet.bmc("h-1").state().resets, undisturbed.fleet.bmc("h-1").state().resets + 2);
+        assert_eq!(site.fleet.bmc("h-1").state().resets, resets + 2, "its power was cut once");
         assert_eq!(site.world.sagas::<Recovery>().len(), 1);
     }
 }
@@ -312,6 +370,11 @@ async fn dying_before_any_write_of_a_repair_changes_nothing_of_the_end() {
 #[tokio::test]
 async fn dying_after_any_write_of_a_repair_changes_nothing_of_the_end() {
     healed_whatever_goes_wrong(WriteFault::DieAfter).await;
+}
+
+#[tokio::test]
+async fn a_failure_of_any_write_of_a_repair_changes_nothing_of_the_end() {
+    healed_whatever_goes_wrong(WriteFault::Fail).await;
 }
 
 #[tokio::test]

@@ -123,6 +123,11 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
         self.inner.first_sample(host, not_before).await
     }
 
+    async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        self.check("monitoring")?;
+        self.inner.newest_sample(host, not_before).await
+    }
+
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
         self.check("monitoring")?;
         self.inner.deregister(host).await
@@ -143,6 +148,11 @@ impl<T: Monitoring> Monitoring for Faulty<T> {
 
     async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
         let sample = self.inner.first_sample(host, not_before).await?;
+        Ok(FirstSample { healthy: sample.healthy && !self.faults.is_broken(host), ..sample })
+    }
+
+    async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        let sample = self.inner.newest_sample(host, not_before).await?;
         Ok(FirstSample { healthy: sample.healthy && !self.faults.is_broken(host), ..sample })
     }
 

@@ -17,7 +17,7 @@ use hostler_events::{FaultDomain, RecoverCommand};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::HoldBack;
+use crate::health::{CORRELATED, HoldBack};
 
 #[cfg(test)]
 mod tests;
@@ -119,7 +119,7 @@ impl FaultDomainState {
         let unhealthy = self.unhealthy().len();
         let of = if *size == 0 { String::new() } else { format!(" of {size}") };
         Some(HoldBack {
-            rule: "correlated".to_owned(),
+            rule: CORRELATED.to_owned(),
             limit: format!("{} members and {} %", limit.count, limit.percent),
             value: format!("{unhealthy}{of} members of {domain} are unhealthy: incident {}", incident.number),
             lifts: format!("what the members of {domain} share must work again"),

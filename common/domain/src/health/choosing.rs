@@ -4,7 +4,7 @@ use hostler_core::mutants;
 use hostler_core::saga::{SagaDefinition, SagaRef};
 use hostler_events::health::{
     DisruptionClaimed, FaultConfirmed, HealthEvent, RemediationApproved, RemediationAwaited,
-    RemediationOutcome, RemediationSuppressed,
+    RemediationSuppressed,
 };
 use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{Autonomy, Runbook, RunbookId, Rung};
@@ -20,15 +20,20 @@ use crate::support::after;
 const APPROVED_WITHIN_SECONDS: u32 = 24 * 3_600;
 /// After so long without an answer the budget is asked again.
 const ASKED_AGAIN_SECONDS: u32 = 120;
-/// For so long a look at the host that found it unhealthy is worth something.
-const LOOK_SHELF_LIFE: SignedDuration = SignedDuration::from_mins(15);
 /// What is held back is looked at again after so long; doubled each time.
 const HELD_SECONDS: (u32, u32) = (30, 600);
+/// The same for what fails together: it takes longer, and each look adds to a chain of causes that may not be endless.
+const CORRELATED_SECONDS: (u32, u32) = (30, 3_600);
+/// What is held back for so long by the same rule of the budget is a person's.
+const HELD_FOR_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// The same for what a person has to change.
 const OBSERVED_SECONDS: (u32, u32) = (900, 3_600);
 
 /// The rule by which nothing is done without a person having changed the policies.
 pub(super) const OBSERVE: &str = "observe";
+
+/// The rule by which no member of a rack or a power domain that has an incident is repaired.
+pub const CORRELATED: &str = "correlated";
 
 /// What the policies say of a fault.
 struct Plan<'a> {
@@ -83,7 +88,8 @@ impl Draft {
         self.record(HealthEvent::Confirmed(confirmed));
     }
 
-    /// Decides what is done about a confirmed fault, on how things are now.
+    /// Decides what is done about a confirmed fault, on how things are now. Signals may be old by then: the saga looks at the
+    /// host before it does anything.
     pub(super) fn choose(&mut self, seen: &Seen) {
         let Some(incident) = self.state.incident.clone() else { return };
         let Some(host) = seen.host.clone() else { return };
@@ -104,9 +110,6 @@ impl Draft {
             };
             return self.suppress(why, None, HELD_SECONDS);
         }
-        if in_service && !self.has_evidence() {
-            return self.look_only("what is known of it is older than its shelf life", seen);
-        }
         match self.next(plan.runbook, plan.id, in_service) {
             Next::Escalate(reason) => self.escalate(&reason),
             Next::Rung(rung, _)
@@ -119,15 +122,6 @@ impl Draft {
                 self.claim(seen, &host, (id, passes_brake), rung, reason);
             }
         }
-    }
-
-    /// Somebody says that the host is faulty, or a look at it has found so, and that was lately.
-    fn has_evidence(&self) -> bool {
-        let tried = self.state.incident.as_ref().and_then(|incident| incident.tried.last());
-        let looked = tried.filter(|tried| tried.outcome == Some(RemediationOutcome::Failed));
-        let looked = looked.and_then(|tried| tried.ended_at);
-        self.state.is_claimed_faulty(self.now)
-            || looked.is_some_and(|at| self.now.duration_since(at) < LOOK_SHELF_LIFE)
     }
 
     /// The first rung that has attempts left. A host that is faulty again and again, or that an attempt has left out of service,
@@ -286,10 +280,23 @@ impl Draft {
         else {
             return;
         };
-        if current == saga {
-            let rung = *rung;
-            self.suppress(why.clone(), rung, HELD_SECONDS);
+        if current != saga {
+            return;
         }
+        let rung = *rung;
+        if why.rule == CORRELATED {
+            return self.suppress(why.clone(), rung, CORRELATED_SECONDS);
+        }
+        let held_back = self.state.open().and_then(|incident| incident.held_back.as_ref());
+        let since = held_back.filter(|held| held.rule == why.rule).map(|held| held.since);
+        if since.is_some_and(|since| self.now.duration_since(since) >= HELD_FOR_MAX) {
+            let HoldBack { rule, limit, value, lifts } = why;
+            let hours = HELD_FOR_MAX.as_hours();
+            return self.escalate(&format!(
+                "it was held back for {hours} h by the rule {rule}: {value}, and the limit is {limit}; {lifts}"
+            ));
+        }
+        self.suppress(why.clone(), rung, HELD_SECONDS);
     }
 }
 

@@ -23,7 +23,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use choosing::name_of;
+pub use choosing::{CORRELATED, name_of};
 pub use refusal::HealthRefusal;
 pub use state::{
     COUNTERS_RESET_AFTER, Claim, Condition, FLAPPING_RECOVERIES, FLAPPING_WITHIN, HealthState, HeldBack,

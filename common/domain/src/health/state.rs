@@ -25,7 +25,7 @@ pub const FLAPPING_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 /// How many recoveries are flapping.
 pub const FLAPPING_RECOVERIES: usize = 3;
 /// For so long after a repair, what it set off itself may still be told.
-pub const SETTLES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+pub const SETTLES_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is known of a host's health.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

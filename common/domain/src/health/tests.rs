@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hostler_core::Payload;
-use hostler_core::saga::{SagaCommand, StepOutcome, StepReply};
+use hostler_core::saga::{SagaCommand, SagaDefinition, StepOutcome, StepReply};
 use hostler_events::RecoverCommand;
 use hostler_events::signal::{SignalHeader, SignalStatus};
 use hostler_events::site::Rung;
@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::recovery::{Recovery, RecoveryOrder};
 use crate::testing::{Run, id};
 
 struct Host {
@@ -274,10 +275,13 @@ fn what_has_become_stale_while_it_was_held_back_has_monitoring_asked_before_anyt
     let mut host = Host::claiming();
     host.held("rack");
     host.later(3_600);
-    assert_eq!(host.wakes(), ["health.remediation-started"]);
-    assert_eq!((host.condition(), &host.order()["rung"]), ("verifying", &Value::Null));
-    assert_eq!(host.fails(), ["health.remediation-ended"], "monitoring sees it unhealthy");
-    assert_eq!(host.wakes(), ["health.disruption-claimed"], "which was just now");
+    assert_eq!(host.wakes(), ["health.disruption-claimed"]);
+    host.granted();
+    let order: RecoveryOrder = serde_json::from_value(host.order()).unwrap();
+    let plan = Recovery::plan(Recovery::VERSION, &order).unwrap();
+    let steps: Vec<String> = plan.steps().map(|step| step.full_name().to_string()).collect();
+    assert_eq!(steps[..3], ["begin-recovery", "look-again", "cordon-host"]);
+    assert!(plan.steps().skip(2).take(4).all(|step| step.condition == Some("the host is still faulty")));
 }
 
 #[test]
@@ -404,21 +408,12 @@ fn a_host_that_recovers_three_times_in_ten_minutes_is_not_repaired_the_same_way_
     let mut quick = policies("auto").as_ref().clone();
     quick.policy.faults.get_mut(&id("unreachable")).unwrap().toleration_seconds = 0;
     host.seen.policies = Arc::new(quick);
-    host.run.state.attempts.clear();
     for fingerprint in ["a1", "a2", "a3"] {
-        host.fires(fingerprint);
-        // It settles for five minutes: here its source insists, and the wait is cut short.
-        let name = host.run.timers.last().unwrap().name.clone();
-        let seen = host.seen();
-        host.names(&HealthInput::Timer { name, seen });
-        host.granted();
-        host.heals();
+        host.is_healed_by_a_power_cycle(fingerprint);
     }
     assert!(host.run.state.is_flapping(host.run.now));
     host.fires("a4");
-    let name = host.run.timers.last().unwrap().name.clone();
-    let seen = host.seen();
-    host.names(&HealthInput::Timer { name, seen });
+    host.wakes();
     let Some(HealthEvent::Claimed(claimed)) = host.run.events.last().cloned() else { panic!() };
     assert_eq!(claimed.rung, Rung::Replace);
     assert!(claimed.reason.unwrap().contains("recovered 3 times"));
@@ -538,6 +533,36 @@ fn what_is_held_back_says_why_and_is_asked_for_again_ever_more_seldom() {
     assert_eq!(host.waits(), 30, "another rule");
     let held = host.run.state.incident.as_ref().unwrap().held_back.clone().unwrap();
     assert!(held.why.contains("brake: 9, and the limit is 8; wait"), "{}", held.why);
+}
+
+#[test]
+fn what_the_budget_holds_back_for_a_day_is_a_persons_and_a_lost_rack_is_waited_for() {
+    let mut host = Host::claiming();
+    for rule in ["rack", CORRELATED] {
+        host.held(rule);
+        host.later(25 * 3_600);
+        host.fires("a2");
+        host.wakes();
+        let said = host.held(rule);
+        assert_eq!(
+            said,
+            [if rule == CORRELATED { "health.remediation-suppressed" } else { "health.escalated" }]
+        );
+        host = Host::claiming();
+    }
+}
+
+/// A message at the end of a chain of a thousand causes is not handled any more.
+#[test]
+fn a_fault_that_is_held_back_for_days_has_few_causes_in_a_row() {
+    let mut host = Host::claiming();
+    let (mut hops, began) = (0, host.run.now);
+    while host.run.now.duration_since(began).as_hours() < 7 * 24 {
+        host.held(CORRELATED);
+        assert_eq!(host.wakes(), ["health.disruption-claimed"]);
+        hops += 2;
+    }
+    assert!(hops < 500, "{hops} hops in a week");
 }
 
 #[test]
