@@ -102,7 +102,6 @@ impl Site {
         let mut values = site_parameters(&root, if name.is_empty() { "local" } else { &name })?;
         values.insert("Architecture".to_owned(), architecture());
         values.insert("CallbackKey".to_owned(), secret(4));
-        values.insert("SignalToken".to_owned(), secret(4));
         values.insert("BmcUsername".to_owned(), fleet.username.clone());
         values.insert("BmcPassword".to_owned(), fleet.password.clone());
         let template = Template::load(root.join("template.yaml"))?;

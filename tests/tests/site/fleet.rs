@@ -40,12 +40,14 @@ pub enum HostFault {
     Dead,
 }
 
+/// The fault, and how often the host had been switched and installed when it came.
+type Broken = (HostFault, u32, u32);
+
 /// Which hosts are broken.
 #[derive(Clone)]
 pub struct Faults {
     bmcs: MemoryBmcs,
-    /// The fault, and how often the host had been switched and installed when it came.
-    broken: Arc<Mutex<BTreeMap<String, (HostFault, u32, u32)>>>,
+    broken: Arc<Mutex<BTreeMap<String, Broken>>>,
 }
 
 impl Faults {
