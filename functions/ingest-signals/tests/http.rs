@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{CommandEnvelope, Incoming};
-use hostler_events::signal::{SignalForm, TakeSignals};
-use hostler_events::{IngestCommand, RecoverCommand, ScaleCommand};
+use hostler_core::{CommandEnvelope, CommandType, Incoming};
+use hostler_events::IngestCommand;
+use hostler_events::signal::{ReportSignal, ReportThreshold, SignalForm, TakeSignals};
 use hostler_runtime::messages::batch::Batch;
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use hostler_runtime::ports::{Clock, EntryFailure, MESSAGE_BYTES_MAX, Outbound};
@@ -268,12 +268,12 @@ async fn good_alerts_go_and_bad_ones_are_a_dead_letter_with_the_reason() {
     });
     assert_eq!(fixture.post("alertmanager", webhook(vec![bad, good.clone(), load, good])).await.status, 202);
     fixture.work().await;
-    let told = fixture.queues.peek("recover-hosts");
+    let told = fixture.on("recover-hosts");
     assert_eq!(told.len(), 1, "the same alert twice in a body is one");
-    let RecoverCommand::ReportSignal(report) = Incoming::decode(&told[0].body).unwrap().command().unwrap();
+    let report = ReportSignal::from_data(told[0].schema_version, &told[0].data).unwrap();
     assert_eq!((report.host.as_str(), report.signal.fault.as_str()), ("h-02", "unreachable"));
-    let told = fixture.queues.peek("scale-pools");
-    let ScaleCommand::ReportThreshold(report) = Incoming::decode(&told[0].body).unwrap().command().unwrap();
+    let told = fixture.on("scale-pools");
+    let report = ReportThreshold::from_data(told[0].schema_version, &told[0].data).unwrap();
     assert_eq!((report.pool.as_str(), report.value), ("web", Some(0.9)));
     let letters = fixture.queues.peek("signals-dlq");
     assert_eq!(letters.len(), 1);

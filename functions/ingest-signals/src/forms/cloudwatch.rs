@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use hostler_events::signal::SignalStatus;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Reading;
@@ -19,24 +18,12 @@ pub(super) const KIND: &str = "CloudWatch Alarm State Change";
 const SOURCE: &str = "cloudwatch";
 /// What the names of alarms about hosts and pools begin with: others do not come here (`AlarmSignalsRule` in template.yaml).
 const PREFIX: &str = "signal-";
+/// What the state begins with in which nothing is known.
+const UNKNOWN: &str = "INSUFFICIENT";
 /// Tags and dimensions that name a host, the most telling first.
 const HOST: [&str; 3] = ["host", "Host", "InstanceId"];
 /// Tags and dimensions that name a pool.
 const POOL: [&str; 3] = ["pool", "Pool", "AutoScalingGroupName"];
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum State {
-    Alarm,
-    Ok,
-    InsufficientData,
-}
-
-impl State {
-    fn of(said: &Value) -> Option<Self> {
-        Self::deserialize(&said["value"]).ok()
-    }
-}
 
 pub(super) fn read(event: &Value, received_at: Timestamp) -> Reading {
     let mut reading = Reading::default();
@@ -48,13 +35,13 @@ pub(super) fn read(event: &Value, received_at: Timestamp) -> Reading {
 fn said(event: &Value, name: &str, received_at: Timestamp) -> Result<Said, String> {
     let detail = &event["detail"];
     let (state, before) = (&detail["state"], &detail["previousState"]);
-    let status = match State::of(state) {
-        Some(State::Alarm) => SignalStatus::Firing,
-        Some(State::Ok) => SignalStatus::Resolved,
+    let status = match text(state, "value") {
+        Some("ALARM") => SignalStatus::Firing,
+        Some("OK") => SignalStatus::Resolved,
         // That nothing is known proves neither.
-        Some(State::InsufficientData) => return Ok(Said::Nothing),
-        None => {
-            let other = short(text(state, "value").unwrap_or_default(), 40);
+        Some(value) if value.starts_with(UNKNOWN) => return Ok(Said::Nothing),
+        other => {
+            let other = short(other.unwrap_or_default(), 40);
             return Err(format!("its state is {other:?}, and none of ALARM, OK and INSUFFICIENT_DATA"));
         }
     };
@@ -66,8 +53,8 @@ fn said(event: &Value, name: &str, received_at: Timestamp) -> Result<Said, Strin
         None => time(event, "time", received_at)?.ok_or("it does not say when its state changed")?,
     };
     // What is over began when the state before did.
-    let began = match (status, State::of(before)) {
-        (SignalStatus::Resolved, Some(State::Alarm)) => time(before, "timestamp", received_at)?.unwrap_or(at),
+    let began = match (status, text(before, "value")) {
+        (SignalStatus::Resolved, Some("ALARM")) => time(before, "timestamp", received_at)?.unwrap_or(at),
         _ => at,
     };
     let arn = event["resources"].get(0).and_then(Value::as_str);
