@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
 
+mod repairing;
+
+pub use repairing::{HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted};
+
 contracts! {
     /// What happens to a host.
     pub enum HostEvent as Event {
@@ -64,6 +68,16 @@ pub enum PowerState {
     On,
     /// Not powered.
     Off,
+}
+
+/// How a BMC has its host boot from an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BootMethod {
+    /// From its virtual CD drive.
+    VirtualMedia,
+    /// From an address that it gives the host's firmware.
+    UefiHttp,
 }
 
 /// A host was made known. It is verified, inspected and cleaned before it can be reserved.
@@ -125,6 +139,9 @@ pub struct HostInspected {
     /// Memory in GiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<f64>,
+    /// How it boots from an image. Events from before it was recorded do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_method: Option<BootMethod>,
 }
 
 /// The BMC could not be verified in this try.
@@ -441,74 +458,4 @@ pub struct HostRetired {
     pub host: HostId,
     /// Why.
     pub reason: String,
-}
-
-/// A saga works on a host in service. Until it is done nobody else cordons, releases or retires the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HostCordoned {
-    /// The host.
-    pub host: HostId,
-    /// The saga that works on it.
-    pub saga: SagaRef,
-    /// The step that asked.
-    pub step: StepId,
-    /// Why.
-    pub reason: String,
-}
-
-/// A saga does not work on the host any more, and never cordons it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HostUncordoned {
-    /// The host.
-    pub host: HostId,
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step that asked.
-    pub step: StepId,
-}
-
-/// What the BMC said of a host before its power was cut; the host is off now, and boots from its disk when it is powered on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PowerCycleStarted {
-    /// The host.
-    pub host: HostId,
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The power state that two reads agreed on, before anything was done. A host that was off is only powered on.
-    pub found: PowerState,
-    /// The hardware's health as the BMC said it, such as `OK` or `Critical`, where it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<String>,
-}
-
-/// The host was off, and has power again, as two reads agree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HostPowerCycled {
-    /// The host.
-    pub host: HostId,
-    /// The saga.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-}
-
-/// A host in service is about to be installed again, from its image. From here on it counts as dirty, and the saga that has it
-/// installed holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReimageStarted {
-    /// The host.
-    pub host: HostId,
-    /// The saga that has it installed again.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The image.
-    pub image: Image,
 }

@@ -1,6 +1,6 @@
 """Runs sushy-emulator's Redfish service for many fake systems, tied to the process that started it.
 
-Reads from settings.json in its work directory: `systems` (uuid, name), `notify_url`, `notify_headers`, `username`, `password`,
+Reads from settings.json in its work directory: `systems` (uuid, name, mac, uefi_http), `notify_url`, `notify_headers`, `username`, `password`,
 `power_seconds` (shortest and longest delay of a power change). What differs from the stock emulator:
 
 1. The delay of power changes is a setting. As in stock, a change shows only when the system is read.
@@ -8,6 +8,8 @@ Reads from settings.json in its work directory: `systems` (uuid, name), `notify_
    otherwise one process does not carry the polling of 200 hosts.
 3. Virtual media are not downloaded at insertion. A BMC mounts them over the network, and the simulated
    host only looks at the address.
+4. Some systems (`uefi_http`) have no virtual media and boot by UEFI HTTP. Stock has every system do both, keeps one address
+   for all of them with libvirt's driver only, and says `Cd` where `UefiHttp` was set.
 """
 
 import functools
@@ -22,8 +24,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bcrypt
+import flask
 import lifetime
 import requests
+from sushy_tools import error
 from sushy_tools.emulator import auth_basic, memoize
 from sushy_tools.emulator.resources import vmedia
 from sushy_tools.emulator.resources.systems import fakedriver
@@ -73,6 +77,51 @@ def mount_by_address():
     vmedia.StaticDriver._get_device = own_device
 
 
+def boot_by_http(app, uuids):
+    """Has these systems boot from an address, as a BMC without virtual media does: `HttpBootUri` is kept with the system,
+    and the boot target is what was set."""
+
+    def system_of(path):
+        parts = path.strip("/").split("/")
+        known = len(parts) >= 4 and parts[2] in ("Systems", "Managers") and parts[3] in uuids
+        return (parts[3], parts[2], parts[4:]) if known else (None, None, None)
+
+    @app.before_request
+    def change():
+        uuid, kind, below = system_of(flask.request.path)
+        if uuid is None:
+            return None
+        if below[:1] == ["VirtualMedia"]:
+            raise error.NotFound("this BMC has no virtual media")
+        boot = (flask.request.get_json(silent=True) or {}).get("Boot") if flask.request.method == "PATCH" else None
+        if kind != "Systems" or below or not boot:
+            return None
+        changes = {}
+        if "HttpBootUri" in boot:
+            changes["http_boot_uri"] = boot["HttpBootUri"] or None
+        if boot.get("BootSourceOverrideTarget"):
+            changes["boot_device"] = boot["BootSourceOverrideTarget"]
+        if not changes:
+            return None
+        if changes.get("boot_device") == "Cd":
+            raise error.BadRequest("this BMC boots no CD")
+        app.systems._update(uuid, **changes)
+        return "", 204
+
+    @app.after_request
+    def show(response):
+        uuid, _, below = system_of(flask.request.path)
+        if uuid is None or below or flask.request.method != "GET" or response.status_code != 200:
+            return response
+        shown = response.get_json()
+        shown.pop("VirtualMedia", None)
+        if "Boot" in shown:
+            shown["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = ["Pxe", "UefiHttp", "Hdd"]
+            shown["Boot"]["HttpBootUri"] = app.systems._get(uuid).get("http_boot_uri")
+        response.set_data(json.dumps(shown))
+        return response
+
+
 def notify_in_order(headers):
     """External notifications over one kept connection per thread; a lost one is logged, not an error of
     the request that caused it."""
@@ -83,8 +132,8 @@ def notify_in_order(headers):
             local.session = requests.Session()
         try:
             local.session.put(self._config["EXTERNAL_NOTIFICATION_URL"], json=dict(system), headers=headers, timeout=5)
-        except requests.RequestException as error:
-            LOG.warning("notification about %s was lost: %s", system["name"], error)
+        except requests.RequestException as lost:
+            LOG.warning("notification about %s was lost: %s", system["name"], lost)
 
     fakedriver.FakeDriver._send_external_notification = send
 
@@ -124,6 +173,8 @@ def main():
         "EXTERNAL_NOTIFICATION_URL": settings["notify_url"],
     })
     app.systems, app.managers, app.chassis, app.vmedia, app.indicators  # made once, before the threads
+
+    boot_by_http(app, {s["uuid"] for s in settings["systems"] if s["uefi_http"]})
 
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"

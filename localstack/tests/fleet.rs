@@ -54,13 +54,22 @@ impl<'a> Bmc<'a> {
             "http://images.example/boot.iso",
             [("callback", callback), ("token", "t-1")],
         );
-        let insert = "/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia";
-        let (status, _) = self.ask(Method::POST, insert, json!({"Image": image.unwrap().as_str()})).await;
-        assert_eq!(status, 204);
-        let once = json!({"Boot": {"BootSourceOverrideTarget": "Cd", "BootSourceOverrideEnabled": "Once"}});
-        assert_eq!(self.ask(Method::PATCH, "", once).await.0, 204);
+        self.give(image.unwrap().as_str()).await;
         assert_eq!(self.reset("On").await, 204);
         self.wait_for_power("On").await;
+    }
+
+    /// Has the host boot from this image next.
+    async fn give(&self, image: &str) {
+        let mut boot = json!({"BootSourceOverrideTarget": "Cd", "BootSourceOverrideEnabled": "Once"});
+        if self.host.uefi_http {
+            boot["BootSourceOverrideTarget"] = json!("UefiHttp");
+            boot["HttpBootUri"] = json!(image);
+        } else {
+            let insert = "/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia";
+            assert_eq!(self.ask(Method::POST, insert, json!({"Image": image})).await.0, 204);
+        }
+        assert_eq!(self.ask(Method::PATCH, "", json!({"Boot": boot})).await.0, 204);
     }
 
     async fn wait_for_power(&self, wanted: &str) {
@@ -272,4 +281,42 @@ async fn no_page_in_a_browser_reaches_the_fleet() {
     assert_eq!(told().send().await.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(fleet.faults().of("h-01"), [Fault::Latency { ms: 1 }]);
     assert!(!format!("{access:?} {fleet:?}").contains(&access.secret), "the secret is not logged");
+}
+
+/// The third host has no virtual media.
+#[tokio::test]
+async fn a_host_without_virtual_media_boots_by_uefi_http() {
+    let fleet = fleet(3).await;
+    let listener = Listener::default();
+    let callback = listener.start().await;
+    let bmc = Bmc::of(&fleet, 2);
+    let (_, system) = bmc.ask(Method::GET, "", Value::Null).await;
+    assert_eq!((&system["VirtualMedia"], &system["Boot"]["HttpBootUri"]), (&Value::Null, &Value::Null));
+    let targets = &system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"];
+    assert_eq!(*targets, json!(["Pxe", "UefiHttp", "Hdd"]));
+    assert_eq!(bmc.ask(Method::GET, "/VirtualMedia", Value::Null).await.0, 404);
+    let by_cd = json!({"Boot": {"BootSourceOverrideTarget": "Cd", "BootSourceOverrideEnabled": "Once"}});
+    assert_eq!(bmc.ask(Method::PATCH, "", by_cd).await.0, 400);
+
+    let image = reqwest::Url::parse_with_params("http://images.example/boot.efi", [("callback", callback)]);
+    let image = image.unwrap();
+    bmc.give(image.as_str()).await;
+    let (_, system) = bmc.ask(Method::GET, "", Value::Null).await;
+    assert_eq!(system["Boot"]["HttpBootUri"], image.as_str(), "kept as it is");
+    assert_eq!(system["Boot"]["BootSourceOverrideTarget"], "UefiHttp");
+    assert_eq!(bmc.reset("On").await, 204);
+    bmc.wait_for_power("On").await;
+    assert_eq!(listener.wait(1).await[0]["host"], "h-03");
+
+    let rest = json!({"Boot": {"HttpBootUri": null, "BootSourceOverrideTarget": "Hdd"}});
+    assert_eq!(bmc.ask(Method::PATCH, "", rest).await.0, 204);
+    let (_, system) = bmc.ask(Method::GET, "", Value::Null).await;
+    assert_eq!(
+        (&system["Boot"]["HttpBootUri"], &system["Boot"]["BootSourceOverrideTarget"]),
+        (&Value::Null, &json!("Hdd"))
+    );
+    let counts = fleet.record().of("h-03");
+    assert_eq!((counts.of(RequestKind::InsertMedia), counts.of(RequestKind::EjectMedia)), (1, 1));
+    let (_, other) = Bmc::of(&fleet, 0).ask(Method::GET, "", Value::Null).await;
+    assert!(other["VirtualMedia"].is_object(), "the others have virtual media");
 }

@@ -132,6 +132,9 @@ pub(crate) struct HostRow {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) saga: Option<String>,
+    /// The saga that works on it while it is in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cordoned_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

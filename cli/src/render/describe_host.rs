@@ -1,7 +1,7 @@
 //! What happens to a host, in words.
 
 use hostler_events::HostEvent;
-use hostler_events::host::{HostInspected, PowerState};
+use hostler_events::host::{BootMethod, HostInspected, PowerState};
 
 use crate::render::describe::{Line, Mark};
 
@@ -108,6 +108,10 @@ fn hardware(it: &HostInspected) -> String {
         it.serial.as_ref().map(|serial| format!("serial {serial}")),
         it.processors.map(|count| format!("{count} processors")),
         it.memory_gib.map(|size| format!("{size} GiB")),
+        it.boot_method.map(|method| match method {
+            BootMethod::VirtualMedia => "boots from virtual media".to_owned(),
+            BootMethod::UefiHttp => "boots by UEFI HTTP".to_owned(),
+        }),
     ]
     .into_iter()
     .flatten()

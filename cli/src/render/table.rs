@@ -33,6 +33,8 @@ pub(crate) fn text(table: &Table) -> String {
 pub(crate) fn hosts(rows: &[HostRow]) -> String {
     let mut table = plain(["HOST", "POOL", "PHASE", "SKU", "RACK", "ROLE", "SAGA", "LABELS", "REASON"]);
     for row in rows {
+        let typed = |saga: &str| saga.replacen('#', "/", 1);
+        let cordoned = row.cordoned_by.as_deref().map(|saga| format!("cordoned by {}", typed(saga)));
         // Where its metrics are is for Prometheus, and in the JSON: it would be half of each line.
         let labels =
             row.labels.iter().filter(|(key, _)| ![METRICS_ADDRESS, METRICS_PATH].contains(&key.as_str()));
@@ -44,9 +46,9 @@ pub(crate) fn hosts(rows: &[HostRow]) -> String {
             Cell::new(&row.sku),
             Cell::new(&row.fault_domain),
             Cell::new(row.role.as_deref().unwrap_or("-")),
-            Cell::new(row.saga.as_deref().map_or("-".to_owned(), |saga| saga.replacen('#', "/", 1))),
+            Cell::new(row.saga.as_deref().map_or("-".to_owned(), typed)),
             Cell::new(labels.join(" ")),
-            Cell::new(short(row.reason.as_deref().unwrap_or_default())),
+            Cell::new(short(row.reason.as_deref().or(cordoned.as_deref()).unwrap_or_default())),
         ]);
     }
     text(&table)
@@ -167,6 +169,19 @@ mod tests {
         let states = ["in-service", "available", "odd", "available", "cleaning"];
         assert_eq!(tally(states), "1 cleaning · 2 available · 1 in-service · 1 odd");
         assert_eq!(tally([]), "none");
+    }
+
+    #[test]
+    fn a_cordoned_host_names_the_saga_that_works_on_it() {
+        let row = json!({
+            "host": "h-01", "pool": "web", "phase": "in-service", "saga": "provisioning#web-1.1",
+            "cordonedBy": "recovery#h-01.1", "version": 9, "updatedAt": "2026-01-31T12:00:04.5Z",
+        });
+        let text = hosts(&[serde_json::from_value(row).unwrap()]);
+        assert!(
+            text.contains("provisioning/web-1.1") && text.contains("cordoned by recovery/h-01.1"),
+            "{text}"
+        );
     }
 
     #[test]

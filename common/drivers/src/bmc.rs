@@ -1,4 +1,4 @@
-//! The port to a host's management controller (BMC): power, boot target, virtual media, facts.
+//! The port to a host's management controller (BMC): power, boot target, images, facts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -161,6 +161,16 @@ impl Default for Patience {
     }
 }
 
+/// How a BMC has its host boot from an image of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootMethod {
+    /// The image is in the BMC's virtual CD drive.
+    VirtualMedia,
+    /// The host's firmware fetches the image from an address that the BMC gives it (`HttpBootUri`).
+    UefiHttp,
+}
+
 /// A network card of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {
@@ -209,11 +219,11 @@ pub struct BootStarted {
     pub already_running: bool,
     /// The power states that the host was brought to, in order.
     pub power_changes: Vec<PowerState>,
-    /// Another image was taken out of the drive.
+    /// Another image was taken from the BMC.
     pub ejected: bool,
-    /// The image was put into the drive.
+    /// The BMC was given the image.
     pub inserted: bool,
-    /// The boot target was set.
+    /// The boot target was set, other than together with the image.
     pub boot_target_set: bool,
 }
 
@@ -222,7 +232,7 @@ pub struct BootStarted {
 pub struct Rested {
     /// The power states that the host was brought to, in order.
     pub power_changes: Vec<PowerState>,
-    /// An image was taken out of the drive.
+    /// An image was taken from the BMC.
     pub ejected: bool,
     /// The boot target was set back.
     pub boot_restored: bool,
@@ -251,23 +261,28 @@ pub trait Bmc: Send + Sync {
     /// settled state is already the wanted one.
     async fn set_power(&self, goal: PowerGoal, patience: &Patience) -> Result<PowerChange, DriverError>;
 
-    /// Lets the next boot be from the virtual CD. Returns whether anything was changed.
-    async fn set_boot_once_cd(&self) -> Result<bool, DriverError>;
+    /// How this BMC has its host boot from an image: from a virtual CD drive where it has one, else by UEFI HTTP. PXE is not
+    /// used: it carries no address, so that an image could not know for which step to call back.
+    async fn boot_method(&self) -> Result<BootMethod, DriverError>;
+
+    /// Lets the next boot be from the image. Returns whether anything was changed.
+    async fn set_boot_once(&self) -> Result<bool, DriverError>;
 
     /// Takes the boot target back, so that the host boots from its disk. Returns whether anything was changed.
     async fn restore_boot(&self) -> Result<bool, DriverError>;
 
-    /// The URL of the image in the virtual CD drive. It may hold a token: do not log it.
-    async fn inserted_media(&self) -> Result<Option<String>, DriverError>;
+    /// The URL of the image that the BMC has for its host: in the virtual CD drive, or as the address for UEFI HTTP. It may
+    /// hold a token: do not log it.
+    async fn boot_image(&self) -> Result<Option<String>, DriverError>;
 
-    /// Puts an image into the virtual CD drive, in place of any other. Returns whether anything was changed.
-    async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError>;
+    /// Gives the BMC an image for its host, in place of any other. Returns whether anything was changed.
+    async fn set_boot_image(&self, image_url: &str) -> Result<bool, DriverError>;
 
-    /// Empties the virtual CD drive. Returns whether anything was changed.
-    async fn eject_media(&self) -> Result<bool, DriverError>;
+    /// Takes the image from the BMC. Returns whether anything was changed.
+    async fn clear_boot_image(&self) -> Result<bool, DriverError>;
 
-    /// Starts the host from an image: off, image in, boot target, on. Media is only inserted while the host is off,
-    /// so a host that is on with this very image inserted is already running from it, and is left alone.
+    /// Starts the host from an image: off, image in, boot target, on. An image is only given while the host is off,
+    /// so a host that is on and whose BMC has this very image is already running from it, and is left alone.
     async fn boot_from_image(
         &self,
         image_url: &str,
@@ -276,7 +291,7 @@ pub trait Bmc: Send + Sync {
         operations::boot_from_image(self, image_url, patience).await
     }
 
-    /// Brings the host to rest: off, drive empty, boot target as it was.
+    /// Brings the host to rest: off, no image, boot target as it was.
     async fn return_to_rest(&self, patience: &Patience) -> Result<Rested, DriverError> {
         operations::return_to_rest(self, patience).await
     }

@@ -8,6 +8,10 @@ use hostler_runtime::effects::steps::StepError;
 
 use crate::bmc::{PowerGoal, PowerState};
 
+/// What a BMC lacks that can have its host boot from no image of ours.
+pub(crate) const NO_WAY_TO_BOOT: &str =
+    "virtual CD drive and no UEFI HTTP boot with an address (HttpBootUri)";
+
 /// Any error of an adapter that is not ours to name.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -159,9 +163,9 @@ pub enum DriverError {
         /// How long was waited.
         seconds: f64,
     },
-    /// The BMC took the order to insert or eject, but the drive does not show it in time. Transient.
+    /// The BMC took the order to insert, set or eject an image, but does not show it in time. Transient.
     #[error(
-        "{at}: the virtual drive does not show the change within {seconds:.1} s; check that the BMC can \
+        "{at}: the BMC does not show the change of the image within {seconds:.1} s; check that the BMC can \
              reach the image server, and try again"
     )]
     MediaNotChanged {

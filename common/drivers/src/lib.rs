@@ -17,8 +17,8 @@ pub mod simulate;
 pub mod state;
 
 pub use bmc::{
-    Bmc, BmcEndpoint, Bmcs, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState, Rested,
-    SystemFacts, TlsTrust,
+    Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
+    Rested, SystemFacts, TlsTrust,
 };
 pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, Reapply};
 pub use error::{At, BoxError, DriverError};

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::bmc::{Bmc, BmcEndpoint, Bmcs, Patience, PowerChange, PowerGoal, PowerState, SystemFacts};
-use crate::error::{At, BoxError, DriverError};
+use crate::bmc::{
+    Bmc, BmcEndpoint, Bmcs, BootMethod, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
+};
+use crate::error::{At, BoxError, DriverError, NO_WAY_TO_BOOT};
 use crate::state::StateStore;
 
 /// A [`StateStore`] in memory. Clones share what they hold.
@@ -41,13 +43,15 @@ impl StateStore for MemoryStore {
 pub struct MemoryBmcState {
     /// The state of the host's power.
     pub power: PowerState,
-    /// The image in the drive.
+    /// How the host boots from an image; none where it cannot.
+    pub boot_method: Option<BootMethod>,
+    /// The image that the BMC has for it.
     pub image: Option<String>,
-    /// Whether the next boot is from the drive.
-    pub boots_from_cd: bool,
+    /// Whether the next boot is from the image.
+    pub boots_from_image: bool,
     /// How often power was switched.
     pub resets: u32,
-    /// How often an image was inserted.
+    /// How often the BMC was given an image.
     pub inserts: u32,
 }
 
@@ -60,15 +64,16 @@ pub struct MemoryBmc {
 }
 
 impl MemoryBmc {
-    /// A host that is off, with an empty drive.
+    /// A host that is off, with an empty virtual drive.
     #[must_use]
     pub fn new(address: &str) -> Self {
         Self {
             address: address.into(),
             state: Arc::new(Mutex::new(MemoryBmcState {
                 power: PowerState::Off,
+                boot_method: Some(BootMethod::VirtualMedia),
                 image: None,
-                boots_from_cd: false,
+                boots_from_image: false,
                 resets: 0,
                 inserts: 0,
             })),
@@ -85,6 +90,21 @@ impl MemoryBmc {
     #[must_use]
     pub fn state(&self) -> MemoryBmcState {
         locked(&self.state).clone()
+    }
+
+    /// Changes how the host boots from an image; with none it cannot.
+    pub fn boot_by(&self, method: Option<BootMethod>) {
+        locked(&self.state).boot_method = method;
+    }
+
+    /// A call about an image, which not every BMC understands.
+    fn called_about_image(&self) -> Result<MutexGuard<'_, MemoryBmcState>, DriverError> {
+        let state = self.called()?;
+        if state.boot_method.is_some() {
+            return Ok(state);
+        }
+        let at = At { system: self.address.to_string(), doing: "finding a way to boot" };
+        Err(DriverError::Unsupported { at, feature: NO_WAY_TO_BOOT })
     }
 
     fn called(&self) -> Result<MutexGuard<'_, MemoryBmcState>, DriverError> {
@@ -132,22 +152,26 @@ impl Bmc for MemoryBmc {
         Ok(PowerChange { changed, resets_sent: u32::from(changed) })
     }
 
-    async fn set_boot_once_cd(&self) -> Result<bool, DriverError> {
-        let mut state = self.called()?;
-        Ok(!std::mem::replace(&mut state.boots_from_cd, true))
+    async fn boot_method(&self) -> Result<BootMethod, DriverError> {
+        Ok(self.called_about_image()?.boot_method.unwrap_or(BootMethod::VirtualMedia))
+    }
+
+    async fn set_boot_once(&self) -> Result<bool, DriverError> {
+        let mut state = self.called_about_image()?;
+        Ok(!std::mem::replace(&mut state.boots_from_image, true))
     }
 
     async fn restore_boot(&self) -> Result<bool, DriverError> {
         let mut state = self.called()?;
-        Ok(std::mem::take(&mut state.boots_from_cd))
+        Ok(std::mem::take(&mut state.boots_from_image))
     }
 
-    async fn inserted_media(&self) -> Result<Option<String>, DriverError> {
-        Ok(self.called()?.image.clone())
+    async fn boot_image(&self) -> Result<Option<String>, DriverError> {
+        Ok(self.called_about_image()?.image.clone())
     }
 
-    async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError> {
-        let mut state = self.called()?;
+    async fn set_boot_image(&self, image_url: &str) -> Result<bool, DriverError> {
+        let mut state = self.called_about_image()?;
         if state.image.as_deref() == Some(image_url) {
             return Ok(false);
         }
@@ -156,8 +180,8 @@ impl Bmc for MemoryBmc {
         Ok(true)
     }
 
-    async fn eject_media(&self) -> Result<bool, DriverError> {
-        Ok(self.called()?.image.take().is_some())
+    async fn clear_boot_image(&self) -> Result<bool, DriverError> {
+        Ok(self.called_about_image()?.image.take().is_some())
     }
 }
 

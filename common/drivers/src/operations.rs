@@ -99,7 +99,7 @@ async fn set_boot_target<B: Bmc + ?Sized>(
     time: &TimeLeft<'_>,
     done: &mut BootStarted,
 ) -> Result<bool, DriverError> {
-    let changed = time.within("setting the boot target", bmc.set_boot_once_cd()).await?;
+    let changed = time.within("setting the boot target", bmc.set_boot_once()).await?;
     done.boot_target_set |= changed;
     Ok(changed)
 }
@@ -118,16 +118,16 @@ async fn prepare<B: Bmc + ?Sized>(
     let present = inserted(bmc, time).await?;
     if present.as_deref() != Some(image_url) {
         if present.is_some() {
-            done.ejected |= time.within("ejecting another image", bmc.eject_media()).await?;
+            done.ejected |= time.within("ejecting another image", bmc.clear_boot_image()).await?;
         }
-        done.inserted |= time.within("inserting the image", bmc.insert_media(image_url)).await?;
+        done.inserted |= time.within("inserting the image", bmc.set_boot_image(image_url)).await?;
     }
     set_boot_target(bmc, time, done).await?;
     Ok(())
 }
 
 async fn inserted<B: Bmc + ?Sized>(bmc: &B, time: &TimeLeft<'_>) -> Result<Option<String>, DriverError> {
-    time.within("reading the virtual drive", bmc.inserted_media()).await
+    time.within("reading the image", bmc.boot_image()).await
 }
 
 /// See [`Bmc::return_to_rest`].
@@ -142,8 +142,8 @@ pub(crate) async fn return_to_rest<B: Bmc + ?Sized>(
         if off.changed {
             done.power_changes.push(PowerState::Off);
         }
-        done.ejected |= match time.within("emptying the drive", bmc.eject_media()).await {
-            // A BMC without a drive has nothing in it.
+        done.ejected |= match time.within("taking the image out", bmc.clear_boot_image()).await {
+            // A BMC that boots no images has none.
             Err(DriverError::Unsupported { .. }) => false,
             outcome => outcome?,
         };

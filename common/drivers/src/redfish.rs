@@ -5,6 +5,7 @@
 
 mod boot;
 mod facts;
+mod http;
 mod media;
 mod power;
 mod wire;
@@ -17,10 +18,10 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use crate::bmc::{
-    Bmc, BmcEndpoint, Bmcs, Patience, PowerChange, PowerGoal, PowerState, SystemFacts, TlsTrust,
+    Bmc, BmcEndpoint, Bmcs, BootMethod, Patience, PowerChange, PowerGoal, PowerState, SystemFacts, TlsTrust,
 };
 use crate::error::DriverError;
-use media::CdDrive;
+use boot::Way;
 use wire::Wire;
 
 /// The limits of every call to a BMC.
@@ -93,7 +94,7 @@ impl RedfishBmcs {
                 }
             }
         };
-        Ok(RedfishBmc { wire: Wire::new(client, endpoint, self.limits)?, cd: OnceCell::new() })
+        Ok(RedfishBmc { wire: Wire::new(client, endpoint, self.limits)?, way: OnceCell::new() })
     }
 }
 
@@ -107,8 +108,8 @@ impl Bmcs for RedfishBmcs {
 #[derive(Debug)]
 pub struct RedfishBmc {
     wire: Wire,
-    /// Found on first use, and kept: BMCs do not move their drives.
-    cd: OnceCell<CdDrive>,
+    /// How its host boots from an image. Found on first use, and kept: BMCs do not move their drives.
+    way: OnceCell<Way>,
 }
 
 impl RedfishBmc {
@@ -143,32 +144,46 @@ impl Bmc for RedfishBmc {
         power::set(&self.wire, goal, patience).await
     }
 
-    async fn set_boot_once_cd(&self) -> Result<bool, DriverError> {
-        boot::set_once_cd(&self.wire).await
+    async fn boot_method(&self) -> Result<BootMethod, DriverError> {
+        Ok(self.way(self.wire.operation_ends()).await?.method())
+    }
+
+    async fn set_boot_once(&self) -> Result<bool, DriverError> {
+        let ends = self.wire.operation_ends();
+        boot::set_once(&self.wire, self.way(ends).await?, ends).await
     }
 
     async fn restore_boot(&self) -> Result<bool, DriverError> {
         boot::restore(&self.wire).await
     }
 
-    async fn inserted_media(&self) -> Result<Option<String>, DriverError> {
+    async fn boot_image(&self) -> Result<Option<String>, DriverError> {
         let ends = self.wire.operation_ends();
-        media::inserted(&self.wire, self.cd(ends).await?, ends).await
+        match self.way(ends).await? {
+            Way::Cd(cd) => media::inserted(&self.wire, cd, ends).await,
+            Way::UefiHttp => http::image(&self.wire, ends).await,
+        }
     }
 
-    async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError> {
+    async fn set_boot_image(&self, image_url: &str) -> Result<bool, DriverError> {
         let ends = self.wire.operation_ends();
-        media::insert(&self.wire, self.cd(ends).await?, image_url, ends).await
+        match self.way(ends).await? {
+            Way::Cd(cd) => media::insert(&self.wire, cd, image_url, ends).await,
+            Way::UefiHttp => http::set(&self.wire, image_url, ends).await,
+        }
     }
 
-    async fn eject_media(&self) -> Result<bool, DriverError> {
+    async fn clear_boot_image(&self) -> Result<bool, DriverError> {
         let ends = self.wire.operation_ends();
-        media::eject(&self.wire, self.cd(ends).await?, ends).await
+        match self.way(ends).await? {
+            Way::Cd(cd) => media::eject(&self.wire, cd, ends).await,
+            Way::UefiHttp => http::clear(&self.wire, ends).await,
+        }
     }
 }
 
 impl RedfishBmc {
-    async fn cd(&self, ends: tokio::time::Instant) -> Result<&CdDrive, DriverError> {
-        self.cd.get_or_try_init(|| media::discover(&self.wire, ends)).await
+    async fn way(&self, ends: tokio::time::Instant) -> Result<&Way, DriverError> {
+        self.way.get_or_try_init(|| boot::find_way(&self.wire, ends)).await
     }
 }

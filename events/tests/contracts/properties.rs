@@ -3,7 +3,7 @@
 use hostler_core::Payload;
 use hostler_core::saga::{SagaCommand, SagaRef, StartSaga};
 use hostler_events::commands::{EnrolHost, LabelHost, RequestHosts};
-use hostler_events::host::{BmcAddress, HostInspected};
+use hostler_events::host::{BmcAddress, BootMethod, HostInspected};
 use hostler_events::{
     HostEvent, HostId, HostPolicy, Labels, OperatorCommand, ProvisioningOrder, ProvisioningPolicy, StepPolicy,
 };
@@ -104,9 +104,10 @@ proptest! {
         host in id(), step in id(), manufacturer in prop::option::of(".{0,40}"), model in prop::option::of(".{0,40}"),
         serial in prop::option::of(".{0,40}"), processors in prop::option::of(any::<u32>()),
         memory_gib in prop::option::of(0.0..1e6_f64),
+        boot_method in prop::option::of(prop::sample::select(vec![BootMethod::VirtualMedia, BootMethod::UefiHttp])),
     ) {
         survives(&HostEvent::Inspected(HostInspected {
-            host, step, manufacturer, model, serial, processors, memory_gib,
+            host, step, manufacturer, model, serial, processors, memory_gib, boot_method,
         }))?;
     }
 

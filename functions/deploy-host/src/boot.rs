@@ -81,7 +81,7 @@ impl Step<FinishDeploy> for DeployHost {
             return Ok(());
         }
         bmc.restore_boot().await?;
-        bmc.eject_media().await?;
+        bmc.clear_boot_image().await?;
         Ok(())
     }
 
@@ -236,7 +236,7 @@ impl DeployHost {
         // the host once more.
         if let Some(token) = key.previous_token(&stream, step) {
             let before = self.image_url(host, step, image, &token)?;
-            let inserted = bmc.inserted_media().await?;
+            let inserted = bmc.boot_image().await?;
             if inserted.as_ref() == Some(&before) && !mutants::on("deploy-host.boots-again-by-the-new-key") {
                 url = before;
             }

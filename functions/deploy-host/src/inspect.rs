@@ -2,7 +2,7 @@
 
 use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_events::commands::VerifyHost;
-use hostler_events::host::PowerState;
+use hostler_events::host::{BootMethod, PowerState};
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, Target, Wanted};
@@ -32,6 +32,11 @@ impl Step<VerifyHost> for DeployHost {
         let bmc = self.bmc(&command.host, host)?;
         let power = bmc.settled_power_state(&self.settings.patience).await?;
         let facts = bmc.inspect().await?;
+        // A host that could boot no image can never be cleaned: that is said here, and not after three cleanings.
+        let boot_method = match bmc.boot_method().await? {
+            hostler_drivers::BootMethod::VirtualMedia => BootMethod::VirtualMedia,
+            hostler_drivers::BootMethod::UefiHttp => BootMethod::UefiHttp,
+        };
         Ok(HostFacts {
             power_state: power_state(&power),
             hardware: Hardware {
@@ -40,6 +45,7 @@ impl Step<VerifyHost> for DeployHost {
                 serial: facts.serial,
                 processors: facts.processors,
                 memory_gib: facts.memory_gib,
+                boot_method: Some(boot_method),
             },
         })
     }

@@ -370,14 +370,14 @@ fn finish(of: &str, at: &str, host: &HostId) -> FinishPowerCycle {
 async fn a_power_cycle_switches_a_host_off_and_on_once_however_often_it_is_asked_for() {
     let world = world();
     let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
-    bmc.set_boot_once_cd().await.unwrap();
+    bmc.set_boot_once().await.unwrap();
     let before = bmc.state().resets;
     let first = world.cause();
     for cause in [&first, &first, &world.cause()] {
         world.handled(cause, power_cycle("r", "r/power-cycle-host/1", &host)).await;
         let (bmc, host) = (bmc.state(), world.state(&host).await);
         assert_eq!((bmc.power, bmc.resets), (hostler_drivers::PowerState::Off, before + 1));
-        assert!(!bmc.boots_from_cd, "it boots from its disk next");
+        assert!(!bmc.boots_from_image, "it boots from its disk next");
         assert_eq!(host.cordon.unwrap().power_cycle, PowerCycle::Off);
     }
     for cause in [&world.cause(), &world.cause()] {
@@ -444,7 +444,7 @@ async fn a_reimaged_host_is_booted_from_its_image_for_the_saga_that_has_cordoned
         world.handled(cause, reimage.clone()).await;
         let bmc = bmc.state();
         assert_eq!((bmc.inserts, bmc.power), (1, hostler_drivers::PowerState::On));
-        assert!(bmc.boots_from_cd && bmc.image.unwrap().contains("/web?"));
+        assert!(bmc.boots_from_image && bmc.image.unwrap().contains("/web?"));
     }
     let state = world.state(&host).await;
     assert!(state.is_held_by(&saga) && state.waits_for(&at), "{state:?}");

@@ -1,5 +1,6 @@
-//! The simulated hosts: when their BMC powers them on with virtual media in the drive, they boot it, and
-//! the system on it calls the address that its own address carries. Without media they boot what is on their disk.
+//! The simulated hosts: when their BMC powers them on with virtual media in the drive, or with an address for UEFI HTTP boot,
+//! they boot it, and the system on it calls the address that its own address carries. Without either they boot what is on
+//! their disk.
 //!
 //! The media's address is `…?callback=<url-encoded address>&name=value…`. The host posts
 //! `{"host": "h-01", "outcome": "succeeded"}` there, with the other names and values of the query beside it.
@@ -89,6 +90,9 @@ pub(crate) struct SystemState {
     power_state: String,
     #[serde(default)]
     boot_device: Option<String>,
+    /// The address for UEFI HTTP boot, at a BMC without virtual media.
+    #[serde(default)]
+    http_boot_uri: Option<String>,
     /// Per device: the image, whether it is write-protected, whether it is inserted.
     #[serde(default)]
     boot_image: BTreeMap<String, (Option<String>, bool, bool)>,
@@ -97,10 +101,13 @@ pub(crate) struct SystemState {
 impl SystemState {
     /// The media it boots from, if it does.
     fn media(&self) -> Option<&str> {
-        let device = self.boot_device.as_deref().filter(|device| *device == "Cd")?;
-        match self.boot_image.get(device) {
-            Some((Some(image), _, true)) => Some(image),
-            Some(_) | None => None,
+        match self.boot_device.as_deref()? {
+            "UefiHttp" => self.http_boot_uri.as_deref(),
+            device @ "Cd" => match self.boot_image.get(device) {
+                Some((Some(image), _, true)) => Some(image),
+                Some(_) | None => None,
+            },
+            _ => None,
         }
     }
 }
@@ -374,5 +381,12 @@ mod tests {
         assert_eq!(ejected.media(), None);
         let disk = system(r#"{"name":"h-01","power_state":"On","boot_image":{"Cd":["http://i",true,true]}}"#);
         assert_eq!(disk.media(), None);
+        let by_http = system(
+            r#"{"name":"h-03","power_state":"On","boot_device":"UefiHttp","http_boot_uri":"http://i"}"#,
+        );
+        assert_eq!(by_http.media(), Some("http://i"));
+        let left =
+            system(r#"{"name":"h-03","power_state":"On","boot_device":"Hdd","http_boot_uri":"http://i"}"#);
+        assert_eq!(left.media(), None);
     }
 }

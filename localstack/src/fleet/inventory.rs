@@ -9,6 +9,8 @@ const RACKS_PER_POWER_DOMAIN: usize = 2;
 pub(crate) const METRICS: &str = "/metrics";
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
+/// Every fourth host has no virtual media; the third is the first of them.
+const UEFI_HTTP_EVERY: usize = 4;
 
 /// One host as an inventory lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct FleetHost {
     pub power_domain: String,
     /// The address of its first network interface.
     pub mac: String,
+    /// Whether its BMC has no virtual media and boots it by UEFI HTTP.
+    pub uefi_http: bool,
 }
 
 /// Lays out `count` hosts.
@@ -52,6 +56,7 @@ pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
                 rack: format!("r-{:02}", rack + 1),
                 power_domain: format!("p-{:02}", rack / RACKS_PER_POWER_DOMAIN + 1),
                 mac: format!("02:00:00:00:{:02x}:{:02x}", (index >> 8) & 0xff, index & 0xff),
+                uefi_http: index % UEFI_HTTP_EVERY == 2,
             }
         })
         .collect()
@@ -70,5 +75,7 @@ mod tests {
         assert_eq!(hosts[1].metrics_address, "127.0.0.1:1");
         assert_eq!(hosts[1].metrics_path, "/metrics/h-002");
         assert_eq!(lay_out(2, "x")[0].host_id, "h-01");
+        let by_http = hosts.iter().filter(|host| host.uefi_http).map(|host| host.host_id.as_str());
+        assert_eq!(by_http.take(2).collect::<Vec<_>>(), ["h-003", "h-007"]);
     }
 }

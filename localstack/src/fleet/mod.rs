@@ -250,7 +250,11 @@ async fn start_emulator(
 ) -> Result<Server, Error> {
     let systems: Vec<_> = inventory
         .iter()
-        .map(|host| json!({"uuid": host.system, "name": host.host_id, "mac": host.mac}))
+        .map(|host| {
+            json!({
+                "uuid": host.system, "name": host.host_id, "mac": host.mac, "uefi_http": host.uefi_http,
+            })
+        })
         .collect();
     let settings = json!({
         "systems": systems,

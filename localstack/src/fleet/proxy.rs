@@ -80,7 +80,7 @@ async fn send(
 ) -> reqwest::Result<Answer> {
     let reset = (kind == RequestKind::Reset).then(|| text_field(&body, "ResetType")).flatten();
     note(&shared, host.as_deref(), |counts| {
-        *counts.reached.entry(kind).or_default() += 1;
+        *counts.reached.entry(kind.with(&body)).or_default() += 1;
         if let Some(reset) = reset {
             *counts.resets.entry(reset).or_default() += 1;
         }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Sorts of Redfish requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub enum RequestKind {
     /// A power action.
     Reset,
-    /// Media inserted.
+    /// Media inserted, or an address set for UEFI HTTP boot.
     InsertMedia,
-    /// Media ejected.
+    /// Media ejected, or that address cleared.
     EjectMedia,
     /// A boot override, or another change of the system.
     BootOverride,
@@ -40,6 +41,19 @@ impl RequestKind {
             ("POST", _) if path.ends_with("VirtualMedia.InsertMedia") => Self::InsertMedia,
             ("POST", _) if path.ends_with("VirtualMedia.EjectMedia") => Self::EjectMedia,
             _ => Self::Change,
+        }
+    }
+
+    /// The sort of a request with this body: only the body says whether a change of the system is about UEFI HTTP boot.
+    pub(crate) fn with(self, body: &[u8]) -> Self {
+        if self != Self::BootOverride {
+            return self;
+        }
+        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        match body.pointer("/Boot/HttpBootUri") {
+            None => self,
+            Some(Value::String(uri)) if !uri.is_empty() => Self::InsertMedia,
+            Some(_) => Self::EjectMedia,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hostler_drivers::{Bmc, BmcEndpoint, BootImage, Patience, PowerGoal, PowerState, RedfishBmc, TlsTrust};
+use hostler_drivers::{
+    Bmc, BmcEndpoint, BootImage, BootMethod, Patience, PowerGoal, PowerState, RedfishBmc, TlsTrust,
+};
 use hostler_localstack::Fleet;
 use hostler_localstack::fleet::Fault;
 
@@ -12,9 +14,13 @@ const PATIENCE: Patience =
     Patience { deadline: Duration::from_secs(30), poll_interval: Duration::from_millis(100) };
 
 fn driver(fleet: &Fleet, password: &str) -> RedfishBmc {
+    driver_of(fleet, 0, password)
+}
+
+fn driver_of(fleet: &Fleet, host: usize, password: &str) -> RedfishBmc {
     let (username, _) = fleet.credentials();
     let endpoint = BmcEndpoint {
-        system_url: fleet.hosts()[0].bmc_url.clone(),
+        system_url: fleet.hosts()[host].bmc_url.clone(),
         username: username.to_owned(),
         password: password.to_owned(),
         trust: TlsTrust::System,
@@ -24,8 +30,16 @@ fn driver(fleet: &Fleet, password: &str) -> RedfishBmc {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_is_inspected_booted_and_brought_to_rest() {
-    let fleet = Fleet::start(fleet(1)).await.unwrap();
-    let driver = driver(&fleet, fleet.credentials().1);
+    let fleet = Fleet::start(fleet(3)).await.unwrap();
+    // The third one has no virtual media.
+    for (host, method) in [(0, BootMethod::VirtualMedia), (2, BootMethod::UefiHttp)] {
+        let driver = driver_of(&fleet, host, fleet.credentials().1);
+        is_booted_and_brought_to_rest(&driver, method).await;
+    }
+}
+
+async fn is_booted_and_brought_to_rest(driver: &RedfishBmc, method: BootMethod) {
+    assert_eq!(driver.boot_method().await.unwrap(), method);
     assert_eq!(driver.inspect().await.unwrap().power_state, PowerState::Off);
     let image = BootImage {
         image: "http://images.local/debian.iso".to_owned(),
@@ -36,14 +50,15 @@ async fn a_host_is_inspected_booted_and_brought_to_rest() {
     let url = image.url().unwrap();
     let booted = driver.boot_from_image(&url, &PATIENCE).await.unwrap();
     assert_eq!(booted.power_changes, [PowerState::On]);
-    assert!(booted.inserted && booted.boot_target_set, "{booted:?}");
-    let seen = driver.inserted_media().await.unwrap().unwrap();
+    // By UEFI HTTP the boot target is set with the image.
+    assert!(booted.inserted && booted.boot_target_set == (method == BootMethod::VirtualMedia), "{booted:?}");
+    let seen = driver.boot_image().await.unwrap().unwrap();
     assert_eq!(BootImage::parse(&seen).unwrap(), image, "the BMC keeps the URL as it is");
     assert!(driver.boot_from_image(&url, &PATIENCE).await.unwrap().already_running, "once is enough");
 
     let rested = driver.return_to_rest(&PATIENCE).await.unwrap();
     assert!(rested.ejected && rested.boot_restored, "{rested:?}");
-    assert_eq!(driver.inserted_media().await.unwrap(), None);
+    assert_eq!(driver.boot_image().await.unwrap(), None);
     assert!(!driver.set_power(PowerGoal::ForceOff, &PATIENCE).await.unwrap().changed);
 }
 

@@ -1,6 +1,7 @@
 //! Cleaning: the only way into the pool. What cannot be cleaned is never given out.
 
 use hostler_domain::provisioning::is_host_quarantined;
+use hostler_drivers::BootMethod;
 use hostler_drivers::memory::busy;
 use serde_json::json;
 
@@ -99,4 +100,50 @@ async fn every_host_that_goes_back_to_the_pool_was_cleaned_since_it_was_deployed
     assert_eq!((site.count("host.deploy-started"), site.count("host.cleaned")), (3, 4));
     let cleanings = site.fleet.boots().iter().filter(|url| url.contains("/cleaner?")).count();
     assert_eq!(cleanings, 4);
+}
+
+/// Its BMC has neither a virtual drive nor UEFI HTTP boot: another try changes nothing.
+#[tokio::test]
+async fn a_host_that_can_boot_no_image_is_quarantined_at_once_with_the_reason() {
+    let mut site = Site::new();
+    site.fleet.bmc("h-1").boot_by(None);
+    site.enrol("h-1", &[]).await;
+    site.run().await;
+    site.check();
+    let (verifications, cleanings) =
+        (site.count("host.verification-failed"), site.count("host.cleaning-started"));
+    assert_eq!((site.phase("h-1"), verifications, cleanings), ("quarantined", 1, 0));
+    let shown = site.get("/hosts/h-1", &[]).await.body;
+    let reason = shown["reason"].as_str().unwrap();
+    assert!(reason.contains("virtual CD drive") && reason.contains("UEFI HTTP"), "{reason}");
+
+    site.fleet.bmc("h-1").boot_by(Some(BootMethod::UefiHttp));
+    site.accepted("requalify-host", json!({ "host": "h-1" })).await;
+    site.run().await;
+    site.check();
+    assert_eq!(site.phase("h-1"), "available", "it was put right");
+}
+
+#[tokio::test]
+async fn a_cleaning_that_fails_for_a_permanent_reason_is_not_tried_again() {
+    let mut site = Site::new();
+    site.enrol("h-1", &[]).await;
+    assert!(site.run_until(|site| site.phase("h-1") == "cleaning").await);
+    site.fleet.bmc("h-1").boot_by(None);
+    site.run().await;
+    site.check();
+    assert_eq!((site.phase("h-1"), site.count("host.cleaning-failed")), ("quarantined", 1));
+}
+
+#[tokio::test]
+async fn a_host_without_virtual_media_is_cleaned_and_brought_into_service_by_uefi_http() {
+    let mut site = Site::new();
+    site.fleet.bmc("h-1").boot_by(Some(BootMethod::UefiHttp));
+    site.enrol("h-1", &[]).await;
+    site.run().await;
+    assert_eq!(site.host("h-1").facts.unwrap().boot_method, Some(hostler_events::host::BootMethod::UefiHttp));
+    site.request("r-1", 1).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.phase("h-1"), site.fleet.boots().len()), ("in-service", 2));
 }

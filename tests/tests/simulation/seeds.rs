@@ -74,11 +74,18 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 /// Why no message follows another one that is quarantined.
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
+const UNREPAIRED: &str = "no host in service fails here: common/domain/src/host/tests, functions/deploy-host";
+
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
     ("capacity.approval-requested", "requests stay below what needs an approval: journeys/approving.rs"),
     ("capacity.approved", "no request needs an approval: journeys/approving.rs"),
     ("capacity.rejected", "no request needs an approval: journeys/approving.rs"),
+    ("host.cordoned", UNREPAIRED),
+    ("host.uncordoned", UNREPAIRED),
+    ("host.power-cycle-started", UNREPAIRED),
+    ("host.power-cycled", UNREPAIRED),
+    ("host.reimage-started", UNREPAIRED),
     ("host.labelled", "operators label nothing here"),
     ("host.requalified", "operators requalify nothing here: journeys/cleaning.rs"),
     ("saga.heartbeat-heard", "no saga of the data centre waits for a callback: the shop's simulation"),

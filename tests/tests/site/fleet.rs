@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
 use hostler_drivers::{
-    Bmc, BmcEndpoint, Bmcs, BootImage, DriverError, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
+    Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal, PowerState,
+    SystemFacts,
 };
 use hostler_runtime::serving::http::Request;
 use hostler_testkit::world::{Callers, Ports, Switch};
@@ -149,7 +150,7 @@ impl Fleet {
         for (host, machine) in machines {
             let bmc = self.bmcs.memory.bmc(&machine.system_url);
             let state = bmc.state();
-            let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_cd)
+            let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_image)
             else {
                 continue;
             };
@@ -251,21 +252,25 @@ impl Bmc for WiredBmc {
         self.write("power", self.bmc.set_power(goal, patience)).await
     }
 
-    async fn set_boot_once_cd(&self) -> Result<bool, DriverError> {
-        self.write("boot target", self.bmc.set_boot_once_cd()).await
+    async fn boot_method(&self) -> Result<BootMethod, DriverError> {
+        self.switch.read(self.bmc.address(), self.bmc.boot_method()).await
+    }
+
+    async fn set_boot_once(&self) -> Result<bool, DriverError> {
+        self.write("boot target", self.bmc.set_boot_once()).await
     }
 
     async fn restore_boot(&self) -> Result<bool, DriverError> {
         self.write("boot target", self.bmc.restore_boot()).await
     }
 
-    async fn inserted_media(&self) -> Result<Option<String>, DriverError> {
-        self.switch.read(self.bmc.address(), self.bmc.inserted_media()).await
+    async fn boot_image(&self) -> Result<Option<String>, DriverError> {
+        self.switch.read(self.bmc.address(), self.bmc.boot_image()).await
     }
 
-    async fn insert_media(&self, image_url: &str) -> Result<bool, DriverError> {
+    async fn set_boot_image(&self, image_url: &str) -> Result<bool, DriverError> {
         let insert = async {
-            let changed = self.bmc.insert_media(image_url).await?;
+            let changed = self.bmc.set_boot_image(image_url).await?;
             if changed {
                 self.inserted.lock().unwrap().push(image_url.to_owned());
             }
@@ -274,7 +279,7 @@ impl Bmc for WiredBmc {
         self.write("insert", insert).await
     }
 
-    async fn eject_media(&self) -> Result<bool, DriverError> {
-        self.write("eject", self.bmc.eject_media()).await
+    async fn clear_boot_image(&self) -> Result<bool, DriverError> {
+        self.write("eject", self.bmc.clear_boot_image()).await
     }
 }

@@ -43,7 +43,8 @@ fn of_cleaning(known: Known<'_>, step: &StepId, outcome: BootOutcome, reason: Op
         }
         BootOutcome::Failed => {
             let said = reason.unwrap_or("no reason given");
-            cleaning::fail(known, step, &format!("the cleaning image reported a failure: {said}"))
+            let reason = format!("the cleaning image reported a failure: {said}");
+            cleaning::fail(known, step, Category::Transient, &reason)
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Cleaning: the only way into the pool. What cannot be cleaned is quarantined, never returned.
 
 use hostler_core::mutants;
-use hostler_core::{Decision, SetTimer};
+use hostler_core::{Category, Decision, SetTimer};
 use hostler_events::commands::CleanHost;
 use hostler_events::host::{CleaningFailed, CleaningStarted, HostCleaned, HostQuarantined};
 use hostler_events::{HostEvent, StepId};
 
 use super::state::OwnWork;
-use super::{HOST_TIMERS_TO, HostDecision, HostOutcome, HostPhase, Known};
+use super::{HOST_TIMERS_TO, HostDecision, HostOutcome, HostPhase, Known, failures, is_permanent};
 use crate::support::after;
 use hostler_core::failure::clip;
 
@@ -48,11 +48,12 @@ pub(super) fn record_cleaned(known: Known<'_>, step: &StepId) -> HostDecision {
 /// The cleaning did not end by its deadline.
 pub(super) fn overdue(known: Known<'_>, step: &StepId) -> HostOutcome {
     let seconds = known.profile.policy.clean.deadline_seconds;
-    fail(known, step, &format!("not done within {seconds} s"))
+    fail(known, step, Category::Transient, &format!("not done within {seconds} s"))
 }
 
-/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined.
-pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome {
+/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined; at once for a reason that
+/// another try does not change.
+pub(super) fn fail(known: Known<'_>, step: &StepId, category: Category, reason: &str) -> HostOutcome {
     let HostPhase::Cleaning { step: current, attempt, .. } = &known.state.phase else {
         return Ok(Decision::nothing());
     };
@@ -66,12 +67,14 @@ pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome
         attempt: *attempt,
         reason: clip(reason),
     })]);
-    if *attempt >= policy.attempts && !mutants::on("host.cleaned-without-end") {
+    let is_last = is_permanent(category) || *attempt >= policy.attempts;
+    if is_last && !mutants::on("host.cleaned-without-end") {
+        let failed = failures(category, *attempt);
         let mut decision = decision.event(HostEvent::Quarantined(HostQuarantined {
             host: known.host(),
             saga: known.state.reservation.clone(),
             reason: clip(&format!(
-                "cleaning failed {attempt} times, last: {reason}; find out why, then requalify the host"
+                "cleaning failed {failed}: {reason}; find out why, then requalify the host"
             )),
         }));
         decision.commands.extend(known.returned(true));

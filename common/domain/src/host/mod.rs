@@ -104,7 +104,7 @@ pub enum HostInput {
     FailVerification {
         /// The verification.
         step: StepId,
-        /// The kind of failure. It is tried again in any case, while attempts are left.
+        /// The kind of failure. What another try does not change is tried once.
         category: Category,
         /// Why.
         reason: String,
@@ -127,7 +127,7 @@ pub enum HostInput {
     FailCleaning {
         /// The cleaning.
         step: StepId,
-        /// The kind of failure. It is tried again in any case, while attempts are left.
+        /// The kind of failure. What another try does not change is tried once.
         category: Category,
         /// Why.
         reason: String,
@@ -311,7 +311,7 @@ impl Decider for HostDecider {
             }
             HostInput::RecordFacts { step, facts } => verifying::record_facts(known()?, step, facts),
             HostInput::FailVerification { step, category, reason } => {
-                verifying::fail(known()?, step, &format!("{category}: {reason}"))
+                verifying::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
             HostInput::BootReported { step, outcome, reason } => {
                 booting::reported(known()?, step, *outcome, reason.as_deref())
@@ -320,7 +320,7 @@ impl Decider for HostDecider {
                 Ok(releasing::retired_when_clean(known()?, cleaning::record_cleaned(known()?, step)))
             }
             HostInput::FailCleaning { step, category, reason } => {
-                cleaning::fail(known()?, step, &format!("{category}: {reason}"))
+                cleaning::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
             HostInput::Reserve { saga, step } => reserving::reserve(known()?, saga, step),
             HostInput::Release { saga, step } => reserving::release(known()?, saga, step),
@@ -421,6 +421,24 @@ impl<'a> Known<'a> {
 
     fn not_held(&self, saga: &SagaRef) -> HostRefusal {
         HostRefusal::NotHeld { host: self.host(), saga: saga.clone(), phase: self.phase() }
+    }
+}
+
+/// Whether somebody has to put something right before another try at a verification or a cleaning can help: the BMC refuses, or
+/// cannot do what is asked of it.
+fn is_permanent(category: Category) -> bool {
+    match category {
+        Category::Validation | Category::Business => true,
+        Category::Transient | Category::Unknown => false,
+    }
+}
+
+/// How often something failed that is not tried again, as a quarantine says it.
+fn failures(category: Category, attempt: u32) -> String {
+    match (is_permanent(category), attempt) {
+        (true, _) => "for a reason that another try does not change".to_owned(),
+        (false, 1) => "once".to_owned(),
+        (false, _) => format!("{attempt} times, last"),
     }
 }
 

@@ -319,7 +319,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::Undeploy, &[Deploying, Configuring, RegisteringMonitoring, InService, Draining, Deprovisioning], Deprovisioning, "host.undeploy-started", "undeploy-host"),
     row(Move::ConfirmReturn, &[Reserved], Reserved, "host.cleaned", "undeploy-host, never deployed"),
     row(Move::ConfirmReturn, &[Quarantined], Quarantined, "host.quarantined", "undeploy-host"),
-    row(Move::Quarantine, &[Verifying, Cleaning], Quarantined, "host.quarantined", "attempts used up"),
+    row(Move::Quarantine, &[Verifying, Cleaning], Quarantined, "host.quarantined", "attempts used up, or a reason that lasts"),
     row(Move::Requalify, &[Quarantined, Retired], Verifying, "host.requalified", "requalify-host"),
     row(Move::Cordon, &[InService], InService, "host.cordoned", "cordon-host"),
     row(Move::Uncordon, &[InService], InService, "host.uncordoned", "uncordon-host"),

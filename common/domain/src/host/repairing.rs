@@ -73,7 +73,9 @@ pub(super) fn start_reimage(known: Known<'_>, saga: &SagaRef, step: &StepId, ima
     if held && state.phase.kind() == Phase::InService {
         return Ok(Decision::nothing());
     }
-    if held && state.undone {
+    // The saga has turned back, and had nothing to undo then.
+    let given_up = !held && state.released.contains(saga);
+    if given_up || (held && state.undone) {
         return Err(HostRefusal::Undone { host, saga: saga.clone() });
     }
     if !state.phase.allows(Move::Reimage) {

@@ -3,9 +3,9 @@
 use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{
-    BmcAddress, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected, HostQuarantined,
-    HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested, UndeployStarted,
-    VerificationFailed,
+    BmcAddress, BootMethod, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected,
+    HostQuarantined, HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested,
+    UndeployStarted, VerificationFailed,
 };
 use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub struct Hardware {
     pub processors: Option<u32>,
     /// Memory in GiB, where known.
     pub memory_gib: Option<f64>,
+    /// How it boots from an image, where known.
+    pub boot_method: Option<BootMethod>,
 }
 
 impl From<&HostInspected> for Hardware {
@@ -58,6 +60,7 @@ impl From<&HostInspected> for Hardware {
             serial: inspected.serial.clone(),
             processors: inspected.processors,
             memory_gib: inspected.memory_gib,
+            boot_method: inspected.boot_method,
         }
     }
 }
@@ -362,15 +365,13 @@ fn power_cycle(state: &mut HostState, is: PowerCycle) {
     }
 }
 
-/// A cordon ends here, for the host is in service no more. The saga that had it gives the host back: nobody holds it once it is
-/// clean.
+/// A cordon ends here, for the host is in service no more. One that its saga has installed again in vain is out of use once it is
+/// clean: whoever took it next would meet the same fault.
 fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
     if let Some(cordon) = state.cordon.take() {
         if cordon.saga == e.saga {
-            if !state.is_held_by(&e.saga) {
-                hand_over(state, &e.saga);
-            }
-            state.release = Some(Release { retire: false, reason: cordon.reason });
+            let reason = format!("{} could not put it right ({})", cordon.saga, cordon.reason);
+            state.release = Some(Release { retire: true, reason });
         }
         remember(&mut state.uncordoned, &cordon.saga);
     }

@@ -9,8 +9,9 @@ use hostler_events::{HostEvent, StepId};
 use super::state::OwnWork;
 use super::{HostDecision, HostOutcome, HostPhase, Known, Move, Phase, cleaning, replies};
 
-/// Work in flight is undone, and what is given back. From `InService` a saga asks that brought the host there and has not
-/// heard so (one that has heard it is completed and never asks), or one that has cordoned it and could not repair it.
+/// Work in flight is undone, and what is given back. From `InService` only a saga asks that brought the host there: one that has
+/// not heard so, for one that has heard it is completed and never asks, or one that has installed it again in vain. A saga that
+/// has cordoned the host and has not begun to install it again has nothing to undo: the host stays in service.
 ///
 /// The answers: an undoing that begins, or a cleaning that runs, ends in `HostCleaned` or `HostQuarantined`. A host
 /// that was never deployed, or is clean again, is `HostCleaned` at once. A quarantined one is `HostQuarantined` once
@@ -28,8 +29,7 @@ pub(super) fn start(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDeci
         let (saga, reason) = (Some(saga), reason.clone());
         return answer(HostEvent::Quarantined(HostQuarantined { host, saga, reason }), true);
     }
-    let takes_over = state.is_cordoned_by(&saga) && state.phase.kind() == Phase::InService;
-    let held = state.is_held_by(&saga) || takes_over;
+    let held = state.is_held_by(&saga);
     let begun = state.phase.kind() == Phase::Deprovisioning && state.waits_for(&step);
     if held && (begun || state.phase.allows(Move::FinishCleaning)) {
         // The end of the cleaning answers.

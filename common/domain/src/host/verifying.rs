@@ -1,13 +1,15 @@
 //! Verification: the BMC is reached and the hardware read. A host that passes goes on to cleaning.
 
-use hostler_core::{Decision, SetTimer};
+use hostler_core::{Category, Decision, SetTimer};
 use hostler_events::commands::VerifyHost;
 use hostler_events::host::{HostInspected, HostQuarantined, HostVerified, VerificationFailed};
 use hostler_events::{HostEvent, HostId, HostPolicy, StepId};
 use jiff::Timestamp;
 
 use super::state::OwnWork;
-use super::{HOST_TIMERS_TO, HostDecision, HostFacts, HostOutcome, HostPhase, Known, cleaning};
+use super::{
+    HOST_TIMERS_TO, HostDecision, HostFacts, HostOutcome, HostPhase, Known, cleaning, failures, is_permanent,
+};
 use crate::support::after;
 use hostler_core::failure::clip;
 
@@ -50,6 +52,7 @@ pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -
             processors: hardware.processors,
             // JSON has no form for infinity and NaN.
             memory_gib: hardware.memory_gib.filter(|memory| memory.is_finite()),
+            boot_method: hardware.boot_method,
         }),
     ]);
     let cleaning_step = known.next_own_step(OwnWork::Clean)?;
@@ -59,11 +62,12 @@ pub(super) fn record_facts(known: Known<'_>, step: &StepId, facts: &HostFacts) -
 /// No answer came by the deadline.
 pub(super) fn overdue(known: Known<'_>, step: &StepId) -> HostOutcome {
     let seconds = known.profile.policy.verify.deadline_seconds;
-    fail(known, step, &format!("no answer within {seconds} s"))
+    fail(known, step, Category::Transient, &format!("no answer within {seconds} s"))
 }
 
-/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined.
-pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome {
+/// Tries again while attempts are left, after the policy's delay. Then the host is quarantined; at once for a reason that
+/// another try does not change.
+pub(super) fn fail(known: Known<'_>, step: &StepId, category: Category, reason: &str) -> HostOutcome {
     let HostPhase::Verifying { step: current, attempt } = &known.state.phase else {
         return Ok(Decision::nothing());
     };
@@ -77,12 +81,13 @@ pub(super) fn fail(known: Known<'_>, step: &StepId, reason: &str) -> HostOutcome
         attempt: *attempt,
         reason: clip(reason),
     })]);
-    if *attempt >= policy.verify.attempts {
+    if is_permanent(category) || *attempt >= policy.verify.attempts {
+        let failed = failures(category, *attempt);
         return Ok(decision.event(HostEvent::Quarantined(HostQuarantined {
             host: known.host(),
             saga: known.state.reservation.clone(),
             reason: clip(&format!(
-                "verification failed {attempt} times, last: {reason}; put the BMC right, then requalify the host"
+                "verification failed {failed}: {reason}; put the BMC right, then requalify the host"
             )),
         })));
     }

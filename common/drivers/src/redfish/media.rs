@@ -23,24 +23,23 @@ pub(super) struct CdDrive {
 }
 
 /// Looks for the drive: below the system (as newer BMCs have it), then below the system's managers.
-pub(super) async fn discover(wire: &Wire, ends: Instant) -> Result<CdDrive, DriverError> {
-    let system = wire.read_system(FINDING, ends).await?;
-    if let Some(link) = link(&system, "/VirtualMedia")
+pub(super) async fn find(wire: &Wire, system: &Value, ends: Instant) -> Result<Option<CdDrive>, DriverError> {
+    if let Some(link) = link(system, "/VirtualMedia")
         && let Some(found) = in_collection(wire, link, ends).await?
     {
-        return Ok(found);
+        return Ok(Some(found));
     }
-    for manager in links(&system, "/Links/ManagedBy").take(MANAGERS_MAX) {
+    for manager in links(system, "/Links/ManagedBy").take(MANAGERS_MAX) {
         let Some(manager) = read_if_there(wire, manager, ends).await? else {
             continue;
         };
         if let Some(link) = link(&manager, "/VirtualMedia")
             && let Some(found) = in_collection(wire, link, ends).await?
         {
-            return Ok(found);
+            return Ok(Some(found));
         }
     }
-    Err(DriverError::Unsupported { at: wire.at(FINDING), feature: "virtual CD drive" })
+    Ok(None)
 }
 
 async fn in_collection(wire: &Wire, collection: &str, ends: Instant) -> Result<Option<CdDrive>, DriverError> {

@@ -29,9 +29,15 @@ fn patient_bmcs() -> RedfishBmcs {
 #[tokio::test]
 async fn booting_survives_a_crash_at_any_request_and_boots_exactly_once() {
     let bmcs = patient_bmcs();
+    for by_http in [false, true] {
+        boots_exactly_once(&bmcs, by_http).await;
+    }
+}
+
+async fn boots_exactly_once(bmcs: &RedfishBmcs, by_http: bool) {
     let mut cuts = 0;
     for cut in every_cut() {
-        let fake = FakeBmc::start().await;
+        let fake = if by_http { FakeBmc::start_by_http().await } else { FakeBmc::start().await };
         {
             let mut state = fake.state();
             state.power = "On".to_owned();
@@ -161,7 +167,7 @@ async fn everything_works_through_constant_trouble() {
         until_done(|| async { driver.boot_from_image(&image, &patience()).await }).await;
         let power = fake.state().power.clone();
         assert_eq!(power, "On");
-        assert_eq!(driver.inserted_media().await.unwrap(), Some(image));
+        assert_eq!(driver.boot_image().await.unwrap(), Some(image));
         trouble();
         until_done(|| async { driver.return_to_rest(&patience()).await }).await;
         assert_eq!(fake.state().power, "Off");

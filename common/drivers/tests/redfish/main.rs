@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use hostler_drivers::{Bmc, BootStarted, DriverError, Patience, PowerGoal, PowerState, Rested};
+use hostler_drivers::{Bmc, BootMethod, BootStarted, DriverError, Patience, PowerGoal, PowerState, Rested};
 use serde_json::json;
 use support::{FakeBmc, PASSWORD, patience};
 
@@ -110,7 +110,7 @@ async fn an_order_without_an_answer_is_judged_by_the_state() {
     let on = fake.driver().set_power(PowerGoal::On, &patience()).await;
     assert_eq!(on.unwrap().resets_sent, 1);
     fake.state().hang_posts_after_doing = 1;
-    assert!(fake.driver().insert_media(IMAGE).await.unwrap());
+    assert!(fake.driver().set_boot_image(IMAGE).await.unwrap());
     let state = fake.state();
     assert_eq!((state.inserts, state.resets.len()), (1, 1));
 }
@@ -150,11 +150,11 @@ async fn busy_is_waited_for_as_long_as_it_asks() {
 async fn orders_are_repeated_when_the_bmc_was_busy() {
     let fake = FakeBmc::start().await;
     let driver = fake.driver();
-    assert_eq!(driver.inserted_media().await.unwrap(), None);
+    assert_eq!(driver.boot_image().await.unwrap(), None);
     fake.state().busy = 2;
-    assert!(driver.insert_media(IMAGE).await.unwrap());
+    assert!(driver.set_boot_image(IMAGE).await.unwrap());
     fake.state().busy = 2;
-    assert!(driver.set_boot_once_cd().await.unwrap());
+    assert!(driver.set_boot_once().await.unwrap());
     assert_eq!(fake.state().inserts, 1);
 }
 
@@ -207,7 +207,7 @@ async fn nobody_there_and_wrong_answers_are_told_apart() {
 async fn a_refused_order_fails_at_once_and_shows_no_secret() {
     let fake = FakeBmc::start().await;
     fake.state().post_answer = Some((400, format!("can't fetch '{IMAGE}' as operator with {PASSWORD}")));
-    let insert = fake.driver().insert_media(IMAGE).await.unwrap_err();
+    let insert = fake.driver().set_boot_image(IMAGE).await.unwrap_err();
     let power = fake.driver().set_power(PowerGoal::On, &patience()).await.unwrap_err();
     for error in [insert, power] {
         assert!(error.label() == "refused" && !error.is_transient());
@@ -216,7 +216,7 @@ async fn a_refused_order_fails_at_once_and_shows_no_secret() {
         assert!(!text.contains(PASSWORD) && !text.contains("t0ken"), "{text}");
     }
     fake.state().post_answer = Some((500, "out of memory".to_owned()));
-    let error = fake.driver().insert_media(IMAGE).await.unwrap_err();
+    let error = fake.driver().set_boot_image(IMAGE).await.unwrap_err();
     assert!(error.label() == "failed" && error.is_transient());
     assert!(!format!("{:?} {:?}", fake.driver(), fake.endpoint()).contains(PASSWORD));
 }
@@ -240,7 +240,7 @@ async fn links_to_other_servers_are_not_followed() {
     let fake = FakeBmc::start().await;
     fake.state().foreign_links = true;
     let power = fake.driver().set_power(PowerGoal::On, &patience()).await.unwrap_err();
-    let media = fake.driver().inserted_media().await.unwrap_err();
+    let media = fake.driver().boot_image().await.unwrap_err();
     for error in [power, media] {
         assert_eq!(error.label(), "malformed");
         assert!(whole_text(&error).contains("another server"));
@@ -275,20 +275,25 @@ async fn the_drive_is_found_under_system_or_manager_or_missed() {
         let fake = FakeBmc::start().await;
         fake.state().media_under_manager = under_manager;
         let driver = fake.driver();
-        assert_eq!(driver.inserted_media().await.unwrap(), None);
-        assert!(driver.insert_media(IMAGE).await.unwrap());
-        assert!(!driver.insert_media(IMAGE).await.unwrap());
-        assert_eq!(driver.inserted_media().await.unwrap().as_deref(), Some(IMAGE));
-        assert!(driver.insert_media("http://images/other.iso").await.unwrap());
-        assert!(driver.eject_media().await.unwrap());
-        assert!(!driver.eject_media().await.unwrap());
+        assert_eq!(driver.boot_image().await.unwrap(), None);
+        assert!(driver.set_boot_image(IMAGE).await.unwrap());
+        assert!(!driver.set_boot_image(IMAGE).await.unwrap());
+        assert_eq!(driver.boot_image().await.unwrap().as_deref(), Some(IMAGE));
+        assert!(driver.set_boot_image("http://images/other.iso").await.unwrap());
+        assert!(driver.clear_boot_image().await.unwrap());
+        assert!(!driver.clear_boot_image().await.unwrap());
         let state = fake.state();
         assert_eq!((state.inserts, state.ejects), (2, 2));
     }
     let fake = FakeBmc::start().await;
     fake.state().no_media = true;
-    let error = fake.driver().insert_media(IMAGE).await.unwrap_err();
+    let error = fake.driver().set_boot_image(IMAGE).await.unwrap_err();
     assert!(error.label() == "unsupported" && !error.is_transient());
+    let error = fake.driver().boot_method().await.unwrap_err();
+    assert!(
+        error.to_string().contains("virtual CD drive") && error.to_string().contains("UEFI HTTP"),
+        "{error}"
+    );
     let rested = fake.driver().return_to_rest(&patience()).await.unwrap();
     assert_eq!(rested, Rested::default());
 }
@@ -298,8 +303,8 @@ async fn the_boot_target_is_set_once_and_given_back() {
     let fake = FakeBmc::start().await;
     let driver = fake.driver();
     assert!(!driver.restore_boot().await.unwrap());
-    assert!(driver.set_boot_once_cd().await.unwrap());
-    assert!(!driver.set_boot_once_cd().await.unwrap());
+    assert!(driver.set_boot_once().await.unwrap());
+    assert!(!driver.set_boot_once().await.unwrap());
     assert!(driver.restore_boot().await.unwrap());
     assert!(!driver.restore_boot().await.unwrap());
     assert_eq!(
@@ -340,4 +345,74 @@ async fn a_host_is_booted_once_and_brought_to_rest_once() {
     let state = fake.state();
     assert_eq!((state.boots_from_cd, state.boots_otherwise), (1, 0));
     assert_eq!(state.resets, ["ForceOff", "On", "ForceOff"]);
+}
+
+#[tokio::test]
+async fn the_way_to_boot_is_chosen_from_what_the_bmc_says_it_can() {
+    let fake = FakeBmc::start().await;
+    assert_eq!(fake.driver().boot_method().await.unwrap(), BootMethod::VirtualMedia);
+    fake.state().by_http = true;
+    assert_eq!(
+        fake.driver().boot_method().await.unwrap(),
+        BootMethod::UefiHttp,
+        "it lists no CD as a target"
+    );
+    fake.state().no_media = true;
+    assert_eq!(fake.driver().boot_method().await.unwrap(), BootMethod::UefiHttp);
+}
+
+#[tokio::test]
+async fn a_host_without_a_drive_is_booted_by_uefi_http_once_and_brought_to_rest_once() {
+    let fake = FakeBmc::start_by_http().await;
+    {
+        let mut state = fake.state();
+        state.power = "On".to_owned();
+        state.image = "http://images/left-behind.iso".to_owned();
+    }
+    let driver = fake.driver();
+    let booted = driver.boot_from_image(IMAGE, &patience()).await.unwrap();
+    assert_eq!(booted.power_changes, [PowerState::Off, PowerState::On]);
+    assert!(booted.ejected && booted.inserted, "{booted:?}");
+    let once = json!({ "Boot": {
+        "BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "UefiHttp",
+        "BootSourceOverrideMode": "UEFI", "HttpBootUri": IMAGE,
+    }});
+    assert_eq!(fake.state().patches.last(), Some(&once), "address and target in one request");
+    assert!(driver.boot_from_image(IMAGE, &patience()).await.unwrap().already_running);
+    assert_eq!(fake.driver().boot_image().await.unwrap().as_deref(), Some(IMAGE));
+
+    let rested = driver.return_to_rest(&patience()).await.unwrap();
+    assert_eq!(rested, Rested { power_changes: vec![PowerState::Off], ejected: true, boot_restored: true });
+    assert_eq!(driver.return_to_rest(&patience()).await.unwrap(), Rested::default());
+    let state = fake.state();
+    assert_eq!((state.boots_from_cd, state.boots_otherwise), (1, 0));
+    assert_eq!((state.image.as_str(), state.boot_target.as_str()), ("", "Hdd"));
+}
+
+/// The host has taken its one boot, and the BMC says so: it still has the address, and is not booted again.
+#[tokio::test]
+async fn a_host_whose_one_boot_by_uefi_http_is_used_up_is_not_booted_again() {
+    let fake = FakeBmc::start_by_http().await;
+    let driver = fake.driver();
+    driver.boot_from_image(IMAGE, &patience()).await.unwrap();
+    {
+        let mut state = fake.state();
+        state.boot_enabled = "Disabled".to_owned();
+        state.boot_target = "None".to_owned();
+    }
+    assert!(driver.boot_from_image(IMAGE, &patience()).await.unwrap().already_running);
+    assert!(!driver.restore_boot().await.unwrap(), "its disk is next already");
+    assert!(driver.clear_boot_image().await.unwrap());
+    assert_eq!(fake.state().boots_from_cd, 1);
+}
+
+#[tokio::test]
+async fn a_bmc_that_keeps_the_address_for_uefi_http_is_brought_to_rest_all_the_same() {
+    let fake = FakeBmc::start_by_http().await;
+    fake.state().keeps_address = true;
+    let driver = fake.driver();
+    driver.boot_from_image(IMAGE, &patience()).await.unwrap();
+    let rested = driver.return_to_rest(&patience()).await.unwrap();
+    assert_eq!(rested, Rested { power_changes: vec![PowerState::Off], ejected: false, boot_restored: true });
+    assert_eq!(fake.state().boot_target, "Hdd");
 }

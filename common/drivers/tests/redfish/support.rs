@@ -42,13 +42,17 @@ pub(crate) struct Inner {
     /// Under the manager (older) instead of under the system.
     pub(crate) media_under_manager: bool,
     pub(crate) no_media: bool,
+    /// It boots its host by UEFI HTTP; the image is its address.
+    pub(crate) by_http: bool,
+    /// Keeps the address, whatever it is told.
+    pub(crate) keeps_address: bool,
 
     pub(crate) requests: u32,
     pub(crate) resets: Vec<String>,
     pub(crate) inserts: u32,
     pub(crate) ejects: u32,
     pub(crate) patches: Vec<Value>,
-    /// How often the host went on with an image in the drive and the CD as its boot target.
+    /// How often the host went on with an image in the drive and the CD as its boot target, or the like by UEFI HTTP.
     pub(crate) boots_from_cd: u32,
     pub(crate) boots_otherwise: u32,
 
@@ -99,6 +103,8 @@ impl FakeBmc {
                 boot_enabled: "Continuous".to_owned(),
                 media_under_manager: false,
                 no_media: false,
+                by_http: false,
+                keeps_address: false,
                 requests: 0,
                 resets: Vec::new(),
                 inserts: 0,
@@ -145,6 +151,16 @@ impl FakeBmc {
             password: PASSWORD.to_owned(),
             trust: TlsTrust::System,
         }
+    }
+
+    /// The same without a drive, which boots its host by UEFI HTTP.
+    pub(crate) async fn start_by_http() -> Self {
+        let fake = Self::start().await;
+        {
+            let mut state = fake.state();
+            (state.no_media, state.by_http) = (true, true);
+        }
+        fake
     }
 
     pub(crate) fn driver(&self) -> RedfishBmc {
@@ -288,6 +304,18 @@ impl Inner {
             ("PATCH", SYSTEM) => {
                 self.patches.push(body.clone());
                 let boot = &body["Boot"];
+                if let Some(image) = boot.get("HttpBootUri").filter(|_| self.by_http) {
+                    let image = image.as_str().unwrap_or_default();
+                    if image.is_empty() && self.keeps_address {
+                        return error(400, "The value null for HttpBootUri is not of a type that it accepts");
+                    }
+                    self.inserts += u32::from(!image.is_empty() && self.image != image);
+                    self.ejects += u32::from(image.is_empty() && !self.image.is_empty());
+                    image.clone_into(&mut self.image);
+                    if boot.get("BootSourceOverrideTarget").is_none() {
+                        return StatusCode::NO_CONTENT.into_response();
+                    }
+                }
                 let Some(target) = boot["BootSourceOverrideTarget"].as_str() else {
                     return error(400, "Missing the BootSourceOverrideTarget element");
                 };
@@ -325,7 +353,8 @@ impl Inner {
     /// Something that is not us switches the host.
     pub(crate) fn switch(&mut self, power: &str) {
         if power == "On" && self.power == "Off" {
-            if self.boot_target == "Cd" && !self.image.is_empty() {
+            let target = if self.by_http { "UefiHttp" } else { "Cd" };
+            if self.boot_target == target && !self.image.is_empty() {
                 self.boots_from_cd += 1;
             } else {
                 self.boots_otherwise += 1;
@@ -365,6 +394,12 @@ impl Inner {
                 { "target": "/redfish/v1/Systems/u-1/Actions/ComputerSystem.Reset" } },
             "Oem": { "unknown": [1, 2, 3] },
         });
+        if self.by_http {
+            let boot = &mut system["Boot"];
+            boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(["Pxe", "UefiHttp", "Hdd"]);
+            boot["BootSourceOverrideMode"] = json!("Legacy");
+            boot["HttpBootUri"] = if self.image.is_empty() { Value::Null } else { json!(self.image) };
+        }
         if !self.media_under_manager {
             system["VirtualMedia"] = json!({ "@odata.id": media });
         }

@@ -76,6 +76,7 @@ fn walk(until: usize, lines: &mut Lines) -> Walk {
                     serial: None,
                     processors: None,
                     memory_gib: None,
+                    boot_method: None,
                 };
                 let facts = HostFacts { power_state: PowerState::Off, hardware };
                 ("its BMC answers", HostInput::RecordFacts { step: walk.step(), facts })

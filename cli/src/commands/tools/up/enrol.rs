@@ -109,6 +109,7 @@ mod tests {
             rack: "r-01".to_owned(),
             power_domain: "p-01".to_owned(),
             mac: "02:00:00:00:00:00".to_owned(),
+            uefi_http: false,
         };
         let labels = BTreeMap::from([("simulate.configure".to_owned(), "fail".to_owned())]);
         let body = Placed { host, pool: "lab", labels }.body();

@@ -78,3 +78,16 @@ fn a_host_that_reported_but_does_not_come_to_rest_is_cleaned_again() {
     assert_eq!(host.names(&timer("h-1/clean/2")), ["host.cleaning-failed"]);
     assert!(host.ignores(&cleaned("h-1/clean/2")), "late: the host will be booted again");
 }
+
+#[test]
+fn a_permanent_reason_is_not_tried_again() {
+    for category in [Category::Business, Category::Validation] {
+        let mut host = at("cleaning");
+        let reason = "this BMC offers no way to boot".to_owned();
+        let failed = HostInput::FailCleaning { step: id("h-1/clean/2"), category, reason };
+        assert_eq!(host.names(&failed), ["host.cleaning-failed", "host.quarantined"], "{category}");
+        let HostPhase::Quarantined { reason } = &host.state.phase else { panic!() };
+        assert!(reason.contains("offers no way to boot") && reason.contains("requalify"), "{reason}");
+        assert!(host.timers.iter().all(|timer| !timer.name.starts_with("retry:")));
+    }
+}

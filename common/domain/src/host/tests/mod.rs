@@ -3,7 +3,7 @@
 
 use hostler_core::Category;
 use hostler_events::commands::{BootOutcome, EnrolHost};
-use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::host::{BmcAddress, BootMethod, PowerState};
 use hostler_events::{DeployCommand, HostPolicy, Labels, StepPolicy};
 
 use super::*;
@@ -52,6 +52,7 @@ fn facts(step: &str) -> HostInput {
         serial: Some("S-1".into()),
         processors: Some(2),
         memory_gib: Some(64.0),
+        boot_method: Some(BootMethod::VirtualMedia),
     };
     HostInput::RecordFacts { step: id(step), facts: HostFacts { power_state: PowerState::Off, hardware } }
 }

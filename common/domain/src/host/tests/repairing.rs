@@ -139,10 +139,26 @@ fn a_host_that_is_being_installed_again_stays_cordoned_until_it_is_undeployed() 
     }
 }
 
-/// After a new installation that failed, and where nothing that was tried has helped.
+/// The order to install it again never came, or comes late.
 #[test]
-fn the_saga_that_cannot_repair_a_host_has_it_undeployed_and_then_nobody_holds_it() {
-    for phase in ["reimaging", "reimaged", "reconfigured", "cordoned", "power-cycled", "in-service-again"] {
+fn undoing_a_new_installation_that_has_not_begun_leaves_the_host_in_service() {
+    for phase in ["cordoned", "power-cycled"] {
+        let mut host = at(phase);
+        let (before, cordon) = (host.state.reservation.clone(), host.state.cordon.clone());
+        let start = HostInput::StartUndeploy { saga: recovery("r-1"), step: id("r/undeploy-host/1") };
+        let undone = host.when(&start).unwrap();
+        assert_eq!((host.state.phase.name(), replies(&undone.commands).len()), ("in-service", 1), "{phase}");
+        assert_eq!((&host.state.reservation, &host.state.cordon), (&before, &cordon), "{phase}");
+        assert_eq!(host.when(&reimage("r-1", "r/reimage/9")).unwrap_err().label(), "undone", "late");
+        host.when(&uncordon("r-1", "r/uncordon/1")).unwrap();
+        is_refused(&host.when(&reimage("r-1", "r/reimage/9")).unwrap(), "not cordoned by");
+    }
+}
+
+/// After a new installation that failed, or that did not help.
+#[test]
+fn a_host_that_was_installed_again_in_vain_is_out_of_use_once_it_is_undeployed() {
+    for phase in ["reimaging", "reimaged", "reconfigured", "in-service-again"] {
         for is_cleaned in [true, false] {
             let mut host = at(phase);
             let start = HostInput::StartUndeploy { saga: recovery("r-1"), step: id("r/undeploy-host/1") };
@@ -157,7 +173,8 @@ fn the_saga_that_cannot_repair_a_host_has_it_undeployed_and_then_nobody_holds_it
                 let step = host.state.phase.step().unwrap().clone();
                 host.when(&booted(step.as_str())).unwrap();
                 host.when(&cleaned(step.as_str())).unwrap();
-                assert!(host.state.is_available(), "{phase}");
+                let HostPhase::Retired { reason } = &host.state.phase else { panic!("{phase}") };
+                assert!(reason.contains("recovery#r-1") && reason.contains("unreachable"), "{reason}");
             } else {
                 quarantine(&mut host);
             }

@@ -71,3 +71,16 @@ fn a_host_whose_name_begins_like_a_timers_keeps_its_deadlines() {
     assert_eq!(again.timers[0].name, "retry:h-1/verify/2");
     assert!(host.ignores(&timer("h-1/verify/2")), "another host's");
 }
+
+#[test]
+fn a_permanent_reason_is_not_tried_again() {
+    for category in [Category::Business, Category::Validation] {
+        let mut host = at("verifying");
+        let reason = "this BMC offers no way to boot".to_owned();
+        let failed = HostInput::FailVerification { step: id("h-1/verify/1"), category, reason };
+        assert_eq!(host.names(&failed), ["host.verification-failed", "host.quarantined"], "{category}");
+        let HostPhase::Quarantined { reason } = &host.state.phase else { panic!() };
+        assert!(reason.contains("offers no way to boot") && reason.contains("requalify"), "{reason}");
+        assert!(host.timers.iter().all(|timer| !timer.name.starts_with("retry:")));
+    }
+}
