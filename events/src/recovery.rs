@@ -116,7 +116,7 @@ pub struct CordonHost {
     pub reason: String,
 }
 
-/// Let others work on a host again. One that is not in service any more is taken out of use.
+/// Let others work on a host again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UncordonHost {

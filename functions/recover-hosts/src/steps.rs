@@ -23,20 +23,9 @@ impl RecoverHosts {
         self.tell_host(&host, cause, &HostInput::Cordon { saga, step, reason }).await.map(drop)
     }
 
-    /// A host that a failed installation has left clean, and held by this saga, goes out of use first: who takes it next would
-    /// meet the same fault.
+    /// A host that was installed again in vain is out of use by now, and its cordon is over.
     pub(crate) async fn uncordon(&self, cause: &Cause, command: UncordonHost) -> Result<(), Failure> {
         let UncordonHost { saga, step, host } = command;
-        let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
-        if state.is_held_by(&saga) && state.phase == HostPhase::Reserved {
-            let release = HostInput::Release { saga: saga.clone(), step: step.clone() };
-            self.tell_host(&host, &part(cause, "released")?, &release).await?;
-        }
-        let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
-        if state.released.contains(&saga) && state.phase == HostPhase::Available {
-            let reason = format!("{saga} could not install it again");
-            self.retire(&host, &part(cause, "retired")?, reason).await?;
-        }
         self.tell_host(&host, cause, &HostInput::Uncordon { saga, step }).await.map(drop)
     }
 
@@ -44,15 +33,11 @@ impl RecoverHosts {
     /// has nothing to give back.
     pub(crate) async fn give_back(&self, cause: &Cause, command: GiveBackHost) -> Result<(), Failure> {
         let GiveBackHost { saga, step, host, reason } = command;
-        let refused = self.retire(&host, &part(cause, "given-back")?, reason).await?;
+        let give_back = HostInput::GiveBack { retire: true, reason, policy: Box::new(self.provisioning) };
+        let refused = self.tell_host(&host, &part(cause, "given-back")?, &give_back).await?;
         let state = self.shell.load::<HostDecider>(&host_stream(&host)?).await?.state;
         let refused = refused.filter(|_| state.phase == HostPhase::InService);
         self.tell(&host, cause, HealthInput::GivenBack { saga, step, refused }).await.map(drop)
-    }
-
-    async fn retire(&self, host: &HostId, cause: &Cause, reason: String) -> Result<Option<String>, Failure> {
-        let policy = Box::new(self.provisioning);
-        self.tell_host(host, cause, &HostInput::GiveBack { retire: true, reason, policy }).await
     }
 
     /// Tells a host something, and gives why it refuses, where it does.

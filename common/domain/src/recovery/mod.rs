@@ -71,13 +71,14 @@ hostler_core::step_names! {
         DeregisterMonitoring = "deregister-monitoring",
         /// Have the host for this saga alone.
         CordonHost = "cordon-host",
-        /// Undoes `CordonHost`. A host that is not in service any more is taken out of use.
+        /// Undoes `CordonHost`.
         UncordonHost = "uncordon-host",
         /// Take the host's power and give it back.
         PowerCycleHost = "power-cycle-host",
         /// Install the host again, and wait for its own callback.
         ReimageHost = "reimage-host",
-        /// Undoes `ReimageHost` and `ApplyRole`: power off, eject, restore the boot target, clean.
+        /// Undoes `ReimageHost`, `ApplyRole` and `RegisterMonitoring`: power off, eject, restore the boot target, clean; the host
+        /// is out of use then.
         UndeployHost = "undeploy-host",
         /// Apply its role's configuration.
         ApplyRole = "apply-role",
