@@ -229,6 +229,7 @@ impl World {
                 | DeployCommand::FinishPowerCycle(_)
                 | DeployCommand::ReimageHost(_),
             )
+            | StepCommand::Monitor(MonitorCommand::CheckHost(_))
             | StepCommand::Recover(_) => panic!("no host is repaired here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
