@@ -228,7 +228,9 @@ impl World {
                 DeployCommand::PowerCycleHost(_)
                 | DeployCommand::FinishPowerCycle(_)
                 | DeployCommand::ReimageHost(_),
-            ) => panic!("no host is repaired here"),
+            )
+            | StepCommand::Monitor(MonitorCommand::CheckHost(_))
+            | StepCommand::Recover(_) => panic!("no host is repaired here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
                 return self.release(&c.saga, &c.step);

@@ -131,11 +131,11 @@ impl Host {
     }
 
     fn claim(&self) -> SagaRef {
-        let claims = self.run.commands.iter().filter_map(|command| match command {
+        let mut claims = self.run.commands.iter().filter_map(|command| match command {
             StepCommand::Recover(RecoverCommand::ClaimDisruption(claim)) => Some(claim.saga.clone()),
             _ => None,
         });
-        claims.last().unwrap()
+        claims.next_back().unwrap()
     }
 
     fn granted(&mut self) -> Vec<&'static str> {
@@ -167,19 +167,19 @@ impl Host {
     }
 
     fn order(&self) -> Value {
-        let starts = self.run.commands.iter().filter_map(|command| match command {
+        let mut starts = self.run.commands.iter().filter_map(|command| match command {
             StepCommand::Saga(SagaCommand::Start(start)) => Some(start.order.clone()),
             _ => None,
         });
-        starts.last().unwrap()
+        starts.next_back().unwrap()
     }
 
     fn reply(&self) -> StepOutcome {
-        let replies = self.run.commands.iter().filter_map(|command| match command {
+        let mut replies = self.run.commands.iter().filter_map(|command| match command {
             StepCommand::Saga(SagaCommand::Answer(StepReply { outcome, .. })) => Some(outcome.clone()),
             _ => None,
         });
-        replies.last().unwrap()
+        replies.next_back().unwrap()
     }
 
     fn returned(&self) -> usize {
