@@ -19,7 +19,7 @@ use crate::target::Target;
 #[serde(untagged)]
 enum Listed {
     Domain(FaultDomainView),
-    Host(IncidentView),
+    Host(Box<IncidentView>),
 }
 
 impl Listed {
@@ -51,7 +51,8 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
         let of_pool = args.pool.as_ref().is_none_or(|pool| *pool == incident.pool);
         of_pool && (over || incident.closed_at.is_none())
     });
-    let mut rows: Vec<Listed> = domains.map(Listed::Domain).chain(hosts.map(Listed::Host)).collect();
+    let mut rows: Vec<Listed> =
+        domains.map(Listed::Domain).chain(hosts.map(|incident| Listed::Host(Box::new(incident)))).collect();
     rows.retain(|row| args.status.as_ref().is_none_or(|status| status == row.status()));
     out.list(
         &rows,
