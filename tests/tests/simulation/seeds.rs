@@ -74,7 +74,7 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 /// Why no message follows another one that is quarantined.
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
-const UNREPAIRED: &str = "no host in service fails here: common/domain/src/host/tests, functions/deploy-host";
+const UNREPAIRED: &str = "no host in service fails here, and no policies are applied: journeys/recovering.rs";
 
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
@@ -86,6 +86,28 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.power-cycle-started", UNREPAIRED),
     ("host.power-cycled", UNREPAIRED),
     ("host.reimage-started", UNREPAIRED),
+    ("budget.granted", UNREPAIRED),
+    ("budget.returned", UNREPAIRED),
+    ("budget.expired", UNREPAIRED),
+    ("domain.member-unhealthy", UNREPAIRED),
+    ("domain.member-healthy", UNREPAIRED),
+    ("domain.incident-opened", UNREPAIRED),
+    ("domain.incident-closed", UNREPAIRED),
+    ("health.signal-received", UNREPAIRED),
+    ("health.signal-dropped", UNREPAIRED),
+    ("health.suspected", UNREPAIRED),
+    ("health.fault-confirmed", UNREPAIRED),
+    ("health.remediation-suppressed", UNREPAIRED),
+    ("health.approval-requested", UNREPAIRED),
+    ("health.approved", UNREPAIRED),
+    ("health.disruption-claimed", UNREPAIRED),
+    ("health.remediation-started", UNREPAIRED),
+    ("health.host-checked", UNREPAIRED),
+    ("health.remediation-ended", UNREPAIRED),
+    ("health.recovered", UNREPAIRED),
+    ("health.escalated", UNREPAIRED),
+    ("health.incident-closed", UNREPAIRED),
+    ("policies.applied", UNREPAIRED),
     ("host.labelled", "operators label nothing here"),
     ("host.requalified", "operators requalify nothing here: journeys/cleaning.rs"),
     ("saga.heartbeat-heard", "no saga of the data centre waits for a callback: the shop's simulation"),

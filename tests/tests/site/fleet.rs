@@ -40,8 +40,13 @@ pub enum HostFault {
     Dead,
 }
 
-/// The fault, and how often the host had been switched and installed when it came.
-type Broken = (HostFault, u32, u32);
+/// A fault, and how often its host had been switched and installed when it came.
+#[derive(Debug, Clone, Copy)]
+struct Broken {
+    fault: HostFault,
+    resets: u32,
+    inserts: u32,
+}
 
 /// Which hosts are broken.
 #[derive(Clone)]
@@ -53,7 +58,7 @@ pub struct Faults {
 impl Faults {
     pub fn is_broken(&self, host: &str) -> bool {
         let mut broken = self.broken.lock().unwrap();
-        let Some((fault, resets, inserts)) = broken.get(host).copied() else { return false };
+        let Some(Broken { fault, resets, inserts }) = broken.get(host).copied() else { return false };
         let bmc = self.bmcs.bmc(&system_url(host)).state();
         let on = bmc.power == PowerState::On;
         let healed = match fault {
@@ -112,7 +117,7 @@ impl Fleet {
     /// Breaks a host.
     pub fn breaks(&self, host: &str, fault: HostFault) {
         let bmc = self.bmc(host).state();
-        let broken = (fault, bmc.resets, bmc.inserts);
+        let broken = Broken { fault, resets: bmc.resets, inserts: bmc.inserts };
         self.faults.broken.lock().unwrap().insert(host.to_owned(), broken);
     }
 

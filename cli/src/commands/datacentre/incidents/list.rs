@@ -52,7 +52,7 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
         of_pool && (over || incident.closed_at.is_none())
     });
     let mut rows: Vec<Listed> =
-        domains.map(Listed::Domain).chain(hosts.map(|host| Listed::Host(Box::new(host)))).collect();
+        domains.map(Listed::Domain).chain(hosts.map(|incident| Listed::Host(Box::new(incident)))).collect();
     rows.retain(|row| args.status.as_ref().is_none_or(|status| status == row.status()));
     out.list(
         &rows,
