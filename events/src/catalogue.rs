@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
 use crate::host::HostEvent;
+use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
+use crate::signal::ScaleCommand;
 use crate::site::PolicyEvent;
 
 /// All contracts, events first.
@@ -22,6 +24,7 @@ pub fn catalogue() -> Vec<Contract> {
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
+        PoolEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),
@@ -31,6 +34,7 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        ScaleCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

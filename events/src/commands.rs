@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::pool::{ApproveScaling, RejectScaling};
 use crate::site::ApplyPolicies;
 
 /// The most hosts one request may ask for: what one site deploys at once.
@@ -25,6 +26,8 @@ contracts! {
         "reject-request" v 1 @ "commands" => RejectRequest(RejectRequest) of request,
         "report-boot" v 1 @ "commands" => ReportBoot(ReportBoot) of host,
         "apply-policies" v 1 @ "commands" => ApplyPolicies(ApplyPolicies) of policies,
+        "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
+        "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
     }
 }
 

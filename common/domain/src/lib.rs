@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod deprovisioning;
 pub mod host;
 pub mod policies;
+pub mod pool;
 pub mod provisioning;
 pub mod reservation;
 mod support;
@@ -25,6 +26,7 @@ pub use host::{
     StepFailure, bmc_place,
 };
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
+pub use pool::{PoolDecider, PoolFacts, PoolHost, PoolInput, PoolRefusal, PoolState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,

@@ -3,6 +3,7 @@
 use hostler_core::Category;
 use hostler_core::saga::{SagaRef, SagaStatus};
 use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::pool::{MetricSaid, PoolCounts, ScalingDecided, ScalingSuppressed};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::{
     FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Sku, StepId,
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capacity::{Approval, CapacityState};
 use crate::host::HostState;
+use crate::pool::{Edge, PoolState, Proposal, Word};
 use crate::provisioning::{self, ProvisioningState};
 
 /// The view of all hosts, grouped by pool and phase.
@@ -20,6 +22,9 @@ pub const HOSTS: &str = "hosts";
 pub const PROVISIONINGS: &str = "provisionings";
 /// The view of all requests, grouped by pool.
 pub const REQUESTS: &str = "requests";
+
+/// The view of all pools that scale, grouped by their status.
+pub const POOLS: &str = "pools";
 
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,4 +195,76 @@ pub fn request(state: &CapacityState) -> Option<RequestView> {
     };
     let status = state.approval.name().to_owned();
     Some(RequestView { request, pool, role, image, sku, provisionings, status, reason, approval_due_at })
+}
+
+/// A pool as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolView {
+    /// The pool.
+    pub pool: PoolId,
+    /// `steady`, `growing`, `shrinking`, `held-back` or `awaits-approval`.
+    pub status: String,
+    /// How many hosts it is to have, since its last decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+    /// How many there were when it was last looked at, and what each metric said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<PoolSeen>,
+    /// Hosts that were asked for and have not come.
+    pub in_flight: Vec<ProvisioningId>,
+    /// Hosts that leave.
+    pub leaving: Vec<HostId>,
+    /// What sources say of its metrics.
+    pub signals: Vec<Edge>,
+    /// The newest decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<ScalingDecided>,
+    /// What holds it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<ScalingSuppressed>,
+    /// What waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
+}
+
+/// A pool as it was when it was last decided about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolSeen {
+    /// When.
+    pub at: Timestamp,
+    /// How many hosts were where.
+    pub counts: PoolCounts,
+    /// What each metric said.
+    pub per_metric: Vec<MetricSaid>,
+}
+
+/// A pool as it is shown; none before anything was recorded.
+#[must_use]
+pub fn pool(state: &PoolState) -> Option<PoolView> {
+    let pool = state.pool.clone()?;
+    let proposal = state.proposal.clone().filter(|proposal| proposal.word == Word::Awaited);
+    let status = match (&proposal, &state.held) {
+        (Some(_), _) => "awaits-approval",
+        (None, Some(_)) => "held-back",
+        (None, None) if !state.in_flight.is_empty() => "growing",
+        (None, None) if !state.leaving.is_empty() => "shrinking",
+        (None, None) => "steady",
+    };
+    let decided = state.last.as_ref().map(|last| (last.decided_at, last.inputs, &last.per_metric));
+    let held = state.held.as_ref().map(|held| (held.since, held.inputs, &held.per_metric));
+    let seen = decided.into_iter().chain(held).max_by_key(|(at, ..)| *at);
+    Some(PoolView {
+        pool,
+        status: status.to_owned(),
+        desired: state.last.as_ref().map(|last| last.chosen),
+        seen: seen.map(|(at, counts, per_metric)| PoolSeen { at, counts, per_metric: per_metric.clone() }),
+        in_flight: state.in_flight.keys().cloned().collect(),
+        leaving: state.leaving.keys().cloned().collect(),
+        signals: state.edges.clone(),
+        decision: state.last.clone(),
+        held: state.held.clone(),
+        proposal,
+    })
 }

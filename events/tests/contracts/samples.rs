@@ -7,10 +7,11 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
+use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
     CapacityEvent, ConfigureCommand, Contract, DeployCommand, HostEvent, Kind, MonitorCommand,
-    OperatorCommand, ReservationEvent, SOURCE, catalogue, samples, schemas,
+    OperatorCommand, ReservationEvent, SOURCE, ScaleCommand, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -60,10 +61,12 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<FlowEvent>(),
         set::<PolicyEvent>(),
         set::<BudgetEvent>(),
+        set::<PoolEvent>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
+        set::<ScaleCommand>(),
         set::<SagaCommand>(),
         set::<SagaOperation>(),
         set::<FailureOperation>(),
