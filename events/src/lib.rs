@@ -14,6 +14,7 @@ pub mod policy;
 pub mod pool;
 pub mod provisioning;
 pub mod samples;
+pub mod scaling;
 pub mod schemas;
 pub mod signal;
 pub mod site;

@@ -7,6 +7,8 @@ mod deprovisionings;
 mod entities;
 mod follow;
 mod operations;
+mod pools;
+mod setting;
 mod start;
 
 use hostler_core::saga::SAGAS_QUEUE;
@@ -17,6 +19,8 @@ pub use deprovisionings::Deprovisionings;
 pub use entities::{Budgets, Hosts, Policies, Provisionings, Requests, Reservations};
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations};
+pub use pools::Pools;
+pub use setting::{SettingError, setting};
 pub use start::start;
 
 /// The data-centre orchestrator.
@@ -35,6 +39,7 @@ impl Application for Hostler {
         Function::steps("deploy-host").needs(&["bmc"]).visibility(1_080),
         Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
+        Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -53,5 +58,6 @@ impl Application for Hostler {
         each.hidden::<Reservations>();
         each.viewed::<Policies>();
         each.viewed::<Budgets>();
+        each.viewed::<Pools>();
     }
 }

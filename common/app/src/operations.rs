@@ -2,16 +2,17 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CapacityInput, HostInput};
+use hostler_domain::{CapacityInput, HostInput, PoolInput};
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
+use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Policies, Requests};
+use crate::{Hostler, Hosts, Policies, Pools, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +47,16 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Requests, ApproveRequest>(|approve| CapacityInput::Approve { reason: approve.reason })
         .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
         .on::<Policies, ApplyPolicies>(|apply| apply)
+        .on::<Pools, ApproveScaling>(|ApproveScaling { pool, number, reason }| PoolInput::Approve {
+            pool,
+            number,
+            reason,
+        })
+        .on::<Pools, RejectScaling>(|RejectScaling { pool, number, reason }| PoolInput::Reject {
+            pool,
+            number,
+            reason,
+        })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

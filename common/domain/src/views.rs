@@ -197,13 +197,22 @@ pub fn request(state: &CapacityState) -> Option<RequestView> {
     Some(RequestView { request, pool, role, image, sku, provisionings, status, reason, approval_due_at })
 }
 
+const AWAITS_APPROVAL: &str = "awaits-approval";
+const HELD_BACK: &str = "held-back";
+const GROWING: &str = "growing";
+const SHRINKING: &str = "shrinking";
+const STEADY: &str = "steady";
+
+/// The statuses of pools.
+pub const POOL_STATUSES: [&str; 5] = [STEADY, GROWING, SHRINKING, HELD_BACK, AWAITS_APPROVAL];
+
 /// A pool as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolView {
     /// The pool.
     pub pool: PoolId,
-    /// `steady`, `growing`, `shrinking`, `held-back` or `awaits-approval`.
+    /// One of [`POOL_STATUSES`].
     pub status: String,
     /// How many hosts it is to have, since its last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,11 +255,11 @@ pub fn pool(state: &PoolState) -> Option<PoolView> {
     let pool = state.pool.clone()?;
     let proposal = state.proposal.clone().filter(|proposal| proposal.word == Word::Awaited);
     let status = match (&proposal, &state.held) {
-        (Some(_), _) => "awaits-approval",
-        (None, Some(_)) => "held-back",
-        (None, None) if !state.in_flight.is_empty() => "growing",
-        (None, None) if !state.leaving.is_empty() => "shrinking",
-        (None, None) => "steady",
+        (Some(_), _) => AWAITS_APPROVAL,
+        (None, Some(_)) => HELD_BACK,
+        (None, None) if !state.in_flight.is_empty() => GROWING,
+        (None, None) if !state.leaving.is_empty() => SHRINKING,
+        (None, None) => STEADY,
     };
     let decided = state.last.as_ref().map(|last| (last.decided_at, last.inputs, &last.per_metric));
     let held = state.held.as_ref().map(|held| (held.since, held.inputs, &held.per_metric));

@@ -17,6 +17,7 @@ mod failing;
 mod provisioning;
 mod queries;
 mod releasing;
+mod scaling;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]
 mod site;

@@ -7,17 +7,18 @@ use accept_commands::AcceptCommands;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_app::{Hostler, Settings};
+use hostler_app::{FollowedPolicies, Hostler, Settings};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
-use hostler_events::Image;
+use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
 use monitor_host::MonitorHost;
+use scale_pools::ScalePools;
 
 use super::Fleet;
 
@@ -43,10 +44,15 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let monitoring = PlainMonitoring::new(ControlState(control.clone()));
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let shell = ports.shell::<Hostler>();
+    let policies = FollowedPolicies::new(shell.clone());
+    let provisioning = ProvisioningPolicy::default();
+    let scale_pools = ScalePools { shell, views: ports.views.clone(), policies, provisioning };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
+        ("scale-pools", Arc::new(scale_pools)),
     ];
     (Arc::new(accept_commands), own)
 }

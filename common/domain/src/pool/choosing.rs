@@ -108,27 +108,28 @@ impl Chooser<'_> {
         if wanted == 0 {
             return self.held_by(&limits);
         }
-        let growth = limits.iter().any(|limit| limit.rule == GROWTH);
+        let growth = limits.iter().any(|limited| limited.by == Limit::Growth);
+        let limits = limits.into_iter().map(Limited::applied).collect();
         let look_at = growth.then(|| after(now, scaling.growth.seconds));
         self.act(direction, needed, capacity.saturating_add(wanted), limits, Vec::new(), look_at)
     }
 
     /// How many hosts may be added, and by which limits it is fewer than wanted.
-    fn within_limits(&self, wanted: u32) -> (u32, Vec<LimitApplied>) {
+    fn within_limits(&self, wanted: u32) -> (u32, Vec<Limited>) {
         let (scaling, counts, capacity) = (&self.facts.scaling, self.sizes.counts, self.sizes.capacity());
         let paid = scaling.cost.map_or(u32::MAX, |cost| cost.hosts());
         let allowed = [
-            ("max", scaling.max.saturating_sub(capacity)),
-            ("cost", paid.saturating_sub(capacity)),
-            ("in-flight", IN_FLIGHT_MAX.saturating_sub(counts.in_flight)),
-            (GROWTH, self.may_grow_by()),
-            ("spare", counts.free.saturating_sub(scaling.spare_hosts)),
+            (Limit::Max, scaling.max.saturating_sub(capacity)),
+            (Limit::Cost, paid.saturating_sub(capacity)),
+            (Limit::InFlight, IN_FLIGHT_MAX.saturating_sub(counts.in_flight)),
+            (Limit::Growth, self.may_grow_by()),
+            (Limit::Spare, counts.free.saturating_sub(scaling.spare_hosts)),
         ];
         let mut limits = Vec::new();
         let mut hosts = wanted;
-        for (rule, limit) in allowed {
+        for (by, limit) in allowed {
             if hosts > limit {
-                limits.push(LimitApplied { rule: rule.to_owned(), limit, value: hosts });
+                limits.push(Limited { by, limit, value: hosts });
                 hosts = limit;
             }
         }
@@ -146,29 +147,29 @@ impl Chooser<'_> {
     }
 
     /// Nothing can be added: the last limit is the one that left nothing.
-    fn held_by(&self, limits: &[LimitApplied]) -> Choice {
+    fn held_by(&self, limits: &[Limited]) -> Choice {
         let direction = ScalingDirection::Out;
-        let Some(LimitApplied { rule, limit, value }) = limits.last() else { return Choice::Nothing };
+        let Some(Limited { by, limit, value }) = limits.last() else { return Choice::Nothing };
         let (scaling, counts, now) = (&self.facts.scaling, self.sizes.counts, self.now);
-        let (lifts, until) = match rule.as_str() {
-            GROWTH => {
+        let (lifts, until) = match by {
+            Limit::Growth => {
                 let first = self.state.grown.iter().map(|(at, _)| after(*at, scaling.growth.seconds));
                 let until =
                     first.filter(|at| *at > now).min().unwrap_or_else(|| self.state.look_again_at(now));
                 (format!("it may grow again at {until}"), Some(until))
             }
-            "spare" => {
+            Limit::Spare => {
                 let (free, spare) = (counts.free, scaling.spare_hosts);
                 let lifts = format!(
                     "{free} hosts of the pool are free, and {spare} of them are kept: more must be free"
                 );
                 (lifts, Some(self.state.look_again_at(now)))
             }
-            "in-flight" => ("hosts that were asked for must be in service first".to_owned(), None),
-            "cost" => ("the policy must allow more: scaling.cost".to_owned(), None),
-            _ => ("the policy must allow more: scaling.max".to_owned(), None),
+            Limit::InFlight => ("hosts that were asked for must be in service first".to_owned(), None),
+            Limit::Cost => ("the policy must allow more: scaling.cost".to_owned(), None),
+            Limit::Max => ("the policy must allow more: scaling.max".to_owned(), None),
         };
-        self.hold_back(direction, rule, (*limit, *value), lifts, until)
+        self.hold_back(direction, by.name(), (*limit, *value), lifts, until)
     }
 
     fn shrink(&self, target: u32) -> Choice {
@@ -337,5 +338,38 @@ impl Chooser<'_> {
     }
 }
 
-/// The rule that limits how fast a pool grows.
-const GROWTH: &str = "growth";
+/// A rule that limits how many hosts are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    Max,
+    Cost,
+    InFlight,
+    Growth,
+    Spare,
+}
+
+impl Limit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::Cost => "cost",
+            Self::InFlight => "in-flight",
+            Self::Growth => "growth",
+            Self::Spare => "spare",
+        }
+    }
+}
+
+/// So many hosts instead of so many, by this rule.
+struct Limited {
+    by: Limit,
+    limit: u32,
+    value: u32,
+}
+
+impl Limited {
+    fn applied(self) -> LimitApplied {
+        let Self { by, limit, value } = self;
+        LimitApplied { rule: by.name().to_owned(), limit, value }
+    }
+}

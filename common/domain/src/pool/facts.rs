@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostler_core::saga::{SagaDefinition, SagaRef, StartSaga};
 use hostler_events::budget::{Disruption, Unhealthy};
 use hostler_events::pool::{PoolCounts, ScalingDecided};
-use hostler_events::site::{BudgetPolicy, PoolPolicy, PowerDomain, ScalingPolicy};
+use hostler_events::scaling::ScalingPolicy;
+use hostler_events::site::{BudgetPolicy, PoolPolicy, PowerDomain};
 use hostler_events::{
     FaultDomain, HostId, Labels, PoolId, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, RequestId,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::state::VIEW_LAGS;
 use super::{PoolState, REQUEST_PREFIX};
 use crate::host::Phase;
 use crate::provisioning::{self, Provisioning};
 
 /// The label that has a host never chosen to leave, with this value.
 const PROTECT: (&str, &str) = ("protect", "scale-in");
-/// For how long a host that came counts although no view shows it.
-const VIEW_LAGS: SignedDuration = SignedDuration::from_mins(2);
 
 /// A host of the pool. What a view says of it may be a little old.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,18 +83,17 @@ impl PoolFacts {
     /// before a view shows it; one that leaves does not count any more, whatever a view shows.
     pub(super) fn sizes(&self, state: &PoolState, now: Timestamp) -> Sizes<'_> {
         let in_phase = |phase: Phase| self.hosts.iter().filter(move |host| host.phase == phase);
+        let is_recent = |at: &Timestamp| now.duration_since(*at) < VIEW_LAGS;
+        let is_gone =
+            |host: &HostId| state.leaving.contains_key(host) || state.left.get(host).is_some_and(is_recent);
         let in_service: Vec<&PoolHost> =
-            in_phase(Phase::InService).filter(|host| !state.leaving.contains_key(&host.host)).collect();
+            in_phase(Phase::InService).filter(|host| !is_gone(&host.host)).collect();
         let shown: BTreeSet<&HostId> =
             self.hosts.iter().filter(|host| host.phase == Phase::InService).map(|host| &host.host).collect();
         let not_shown: BTreeSet<&HostId> = state
             .arrived
             .iter()
-            .filter(|(host, at)| {
-                !shown.contains(host)
-                    && !state.leaving.contains_key(*host)
-                    && now.duration_since(**at) < VIEW_LAGS
-            })
+            .filter(|(host, at)| !shown.contains(host) && !is_gone(host) && is_recent(at))
             .map(|(host, _)| host)
             .collect();
         let coming = |host: &&PoolHost| {

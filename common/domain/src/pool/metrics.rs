@@ -1,8 +1,8 @@
 //! What signals say: which of them are news, and what they add up to for each metric.
 
 use hostler_events::pool::{MetricReading, MetricSaid, ThresholdCrossed};
+use hostler_events::scaling::ScalingPolicy;
 use hostler_events::signal::{Direction, Metric, ReportThreshold, SignalHeader, SignalStatus};
-use hostler_events::site::ScalingPolicy;
 use jiff::Timestamp;
 
 use super::state::Edge;

@@ -20,8 +20,9 @@ const EDGES_MAX: usize = 64;
 const ASKED_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How many of what an edge asked for are remembered.
 const ASKED_MAX: usize = 64;
-/// For how long a host that came is counted although no view shows it yet.
-const ARRIVAL_COUNTED: SignedDuration = SignedDuration::from_mins(5);
+/// For how long the pool knows better than a view: a host that came counts although no view shows it, and one that left does
+/// not although a view still shows it.
+pub(super) const VIEW_LAGS: SignedDuration = SignedDuration::from_mins(5);
 /// How many steps of growth are remembered.
 const GROWN_MAX: usize = 64;
 
@@ -156,6 +157,8 @@ pub struct PoolState {
     pub arrived: BTreeMap<HostId, Timestamp>,
     /// Hosts that leave.
     pub leaving: BTreeMap<HostId, Leaving>,
+    /// Hosts that left, and when: they do not count although a view still shows them.
+    pub left: BTreeMap<HostId, Timestamp>,
     /// Decisions of which not everything has ended.
     pub open: BTreeMap<u64, Open>,
     /// When it grew, and by how many, the newest last.
@@ -182,6 +185,12 @@ impl PoolState {
         let delay =
             LOOK_AGAIN_SECONDS.saturating_mul(1 << self.held_times.min(10)).min(LOOK_AGAIN_SECONDS_MAX);
         after(now, delay)
+    }
+
+    /// Whether there are hosts that were chosen to leave and have not been asked yet.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.leaving.values().any(|leaving| leaving.saga.is_none())
     }
 
     /// When the pool last grew.
@@ -218,7 +227,8 @@ pub(super) fn evolve(mut state: PoolState, event: &PoolEvent) -> PoolState {
                 done(&mut state, part.number);
             }
             state.failures = 0;
-            state.arrived.retain(|_, at| e.arrived_at.duration_since(*at) < ARRIVAL_COUNTED);
+            state.left.remove(&e.host);
+            state.arrived.retain(|_, at| e.arrived_at.duration_since(*at) < VIEW_LAGS);
             state.arrived.insert(e.host.clone(), e.arrived_at);
         }
         PoolEvent::ProvisioningFailed(e) => {
@@ -245,6 +255,8 @@ pub(super) fn evolve(mut state: PoolState, event: &PoolEvent) -> PoolState {
                 done(&mut state, part.number);
             }
             state.arrived.remove(&e.host);
+            state.left.retain(|_, at| e.left_at.duration_since(*at) < VIEW_LAGS);
+            state.left.insert(e.host.clone(), e.left_at);
         }
     }
     state

@@ -8,8 +8,9 @@
 
 use hostler_core::Payload;
 use hostler_events::pool::{MetricReading, ScalingDecided};
+use hostler_events::scaling::{CostPolicy, GrowthPolicy, ScalingPolicy};
 use hostler_events::signal::{Direction, SignalHeader, SignalStatus};
-use hostler_events::site::{Autonomy, CostPolicy, GrowthPolicy, PoolPolicy, ScalingPolicy};
+use hostler_events::site::{Autonomy, PoolPolicy};
 use proptest::prelude::*;
 
 use super::*;
@@ -634,6 +635,27 @@ fn a_host_that_was_asked_to_leave_leaves_or_stays_and_the_budget_says_why() {
     let names = pool.names(&left);
     assert_eq!(names, ["pool.host-left", "pool.scaling-completed", "pool.scaling-suppressed"]);
     assert_eq!(rule(&pool), "cooldown");
+}
+
+#[test]
+fn a_host_that_left_does_not_count_although_a_view_still_shows_it() {
+    let (mut pool, facts) = idle(10, 0.91);
+    let quick = changed(facts, |scaling| scaling.tolerance_percent = 0);
+    let quick = changed(quick, |scaling| scaling.in_cooldown_seconds = 0);
+    hears(&mut pool, &below("load", 0.9), &quick);
+    hears(&mut pool, &below("queue", 0.9), &quick);
+    pass(&mut pool, 300);
+    pool.when(&look(&quick)).unwrap();
+    let host = last(&pool).leaving[0].clone();
+    let saga = SagaRef::new("deprovisioning", "h-000.3").unwrap();
+    let released = vec![Released::By { host: host.clone(), saga }];
+    pool.when(&PoolInput::Released { pool: id("web"), released, held: None }).unwrap();
+    let names = pool.names(&ended(vec![End::Left { host: host.clone() }], &quick));
+    assert_eq!(names, ["pool.host-left", "pool.scaling-completed"], "nine are what was asked for");
+    assert_eq!(quick.sizes(&pool.state, pool.now).counts.in_service, 9);
+    // Once a view has had its time, it is believed.
+    pass(&mut pool, 300);
+    assert_eq!(quick.sizes(&pool.state, pool.now).counts.in_service, 10);
 }
 
 #[test]
