@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::datacentre::{budgets, faults, hosts, policies, provisionings, requests, watch};
+use crate::commands::datacentre::{budgets, faults, hosts, policies, pools, provisionings, requests, watch};
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
 use crate::error::EXIT_CODES;
@@ -16,7 +16,7 @@ Examples:
   hostler sagas list --status stuck -o json                sagas of every kind
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
-Nouns of the data centre:  hosts, requests, provisionings, policies, budgets, faults
+Nouns of the data centre:  hosts, requests, provisionings, policies, budgets, pools, faults
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Policies(policies::PoliciesArgs),
     /// The disruption budget: list who disturbs which hosts
     Budgets(budgets::BudgetsArgs),
+    /// Pools that grow and shrink: list, show, approve, reject
+    Pools(pools::PoolsArgs),
     /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
     Faults(faults::FaultsArgs),
     /// Count events and effects, and check that they agree

@@ -32,6 +32,18 @@ pub(crate) struct Shown {
     all: bool,
 }
 
+impl Shown {
+    /// Whether it is shown as it is now, with its state.
+    pub(crate) fn is_now(&self) -> bool {
+        self.at.is_none() && self.version.is_none() && !self.timeline
+    }
+
+    /// Without the state, which was shown already.
+    pub(crate) fn only_timeline(self) -> Self {
+        Self { timeline: true, ..self }
+    }
+}
+
 /// What is shown.
 #[derive(Debug, Clone)]
 pub(crate) enum Thing<'a> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, Hosts, Policies, Provisionings, Requests};
+use hostler_app::{Budgets, Hosts, Policies, Pools, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
+use hostler_domain::views::PoolView;
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,8 @@ pub(crate) enum View<'a> {
     Policies,
     /// The disruption budget of the site.
     Budget,
+    /// A pool that grows and shrinks.
+    Pool,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -41,6 +44,7 @@ impl<'a> View<'a> {
             Self::Request => "request",
             Self::Policies => "policies",
             Self::Budget => "budget",
+            Self::Pool => "pool",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -50,7 +54,7 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget => {
+            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
                 named(self.one())
             }
             Self::Failure => named("id"),
@@ -70,6 +74,7 @@ impl<'a> View<'a> {
             | Self::Request
             | Self::Policies
             | Self::Budget
+            | Self::Pool
             | Self::Failure => self.path(),
             Self::Saga(_) => "sagas",
         }
@@ -91,6 +96,7 @@ impl<'a> View<'a> {
             Self::Request => Requests::VIEW,
             Self::Policies => Policies::VIEW,
             Self::Budget => Budgets::VIEW,
+            Self::Pool => Pools::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -192,6 +198,20 @@ pub(crate) struct RequestRow {
 
 impl Entity for RequestRow {
     const VIEW: View<'static> = View::Request;
+}
+
+/// A pool that grows and shrinks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PoolRow {
+    #[serde(flatten)]
+    pub(crate) pool: PoolView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for PoolRow {
+    const VIEW: View<'static> = View::Pool;
 }
 
 /// A message that could not be handled.

@@ -11,12 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 /// For how long policies are followed before they are read again.
 const FRESH_SECONDS: i64 = 10;
 
+/// What was read last, and when.
+type Known = Option<(Timestamp, Arc<PolicyState>)>;
+
 /// Reads the site's policies, and remembers them for ten seconds: a change is followed without a new deployment, and a
 /// thousand decisions in that time read it once.
 #[derive(Clone)]
 pub struct FollowedPolicies {
     shell: Shell,
-    known: Arc<Mutex<Option<(Timestamp, Arc<PolicyState>)>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl FollowedPolicies {

@@ -4,6 +4,7 @@ pub(crate) mod budgets;
 pub(crate) mod faults;
 pub(crate) mod hosts;
 pub(crate) mod policies;
+pub(crate) mod pools;
 pub(crate) mod provisionings;
 pub(crate) mod requests;
 pub(crate) mod stats;
