@@ -8,6 +8,7 @@ use hostler_domain::pool::{
     HeldByBudget, Leaving, PoolDecider, PoolFacts, PoolHost, PoolInput, PoolState, Released, may_release,
 };
 use hostler_domain::{HostDecider, HostInput, HostPhase};
+use hostler_events::budget::Disruption;
 use hostler_events::site::{PolicySet, SITE};
 use hostler_events::{HostEvent, HostId};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
@@ -85,7 +86,8 @@ impl ScalePools {
             if !may_release(of.since, self.shell.now()) {
                 return Ok(Asked::Stays(format!("it was chosen at {}: too long ago", of.since)));
             }
-            if let Err(held) = self.claim(cause, facts, host).await? {
+            if let Err(held) = self.claim(cause, facts, facts.disruption(host, &profile.fault_domain)).await?
+            {
                 return Ok(Asked::HeldBack(held));
             }
         }
@@ -108,12 +110,12 @@ impl ScalePools {
         &self,
         cause: &Cause,
         facts: &PoolFacts,
-        host: &HostId,
+        disruption: Disruption,
     ) -> Result<Result<(), Held>, Failure> {
-        let Some(disruption) = facts.disruption(host) else { return Ok(Ok(())) };
+        let host = disruption.host.clone();
         let claim = Claim {
             budget: PolicySet::new(SITE).map_err(Failure::invalid)?,
-            saga: claimant(host)?,
+            saga: claimant(&host)?,
             unhealthy: facts.unhealthy(&disruption),
             disruption,
             is_unhealthy: false,

@@ -179,6 +179,10 @@ async fn a_flash_sale_is_served_by_more_hosts_which_leave_again_within_the_budge
     assert_eq!(site.count("pool.host-arrived"), 6);
     assert_eq!(site.count("pool.host-left"), 6);
     assert_eq!(site.count("pool.scaling-completed"), directions.len());
+    // However often one decision follows another, the chain of causes stays short.
+    let commits = site.store.commits(&StreamId::new("pool", "web").unwrap());
+    let longest = commits.iter().map(|commit| commit.hops).max();
+    assert!(longest < Some(5), "{longest:?}");
     // What was held back says by which rule.
     let rules: Vec<String> = pool_events(&site)
         .into_iter()

@@ -162,13 +162,11 @@ impl PoolFacts {
         format!("{REQUEST_PREFIX}{}-{number}", self.pool)
     }
 
-    /// What is disturbed when this host leaves.
+    /// What is disturbed when a host of this rack leaves.
     #[must_use]
-    pub fn disruption(&self, host: &HostId) -> Option<Disruption> {
-        let rack = self.hosts.iter().find(|of| of.host == *host).map(|of| of.rack.clone())?;
-        let (host, pool, power_domain) =
-            (host.clone(), self.pool.clone(), self.power_domains.get(&rack).cloned());
-        Some(Disruption { host, pool, rack, power_domain })
+    pub fn disruption(&self, host: &HostId, rack: &FaultDomain) -> Disruption {
+        let power_domain = self.power_domains.get(rack).cloned();
+        Disruption { host: host.clone(), pool: self.pool.clone(), rack: rack.clone(), power_domain }
     }
 
     /// How many hosts of the pool are in quarantine: what is left of the budget is for the others.

@@ -214,7 +214,8 @@ pub(super) fn evolve(mut state: PoolState, event: &PoolEvent) -> PoolState {
         PoolEvent::Rejected(e) => said(&mut state, e.number, Word::Rejected),
         PoolEvent::Suppressed(e) => {
             state.pool = Some(e.pool.clone());
-            let same = state.held.as_ref().is_some_and(|held| held.rule == e.rule);
+            // What a decision has tried in vain goes on as the same wait.
+            let same = state.held.as_ref().map_or(state.held_times > 0, |held| held.rule == e.rule);
             state.held_times = if same { state.held_times.saturating_add(1) } else { 1 };
             state.look_at = e.until;
             state.held = Some(e.clone());

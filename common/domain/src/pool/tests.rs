@@ -638,6 +638,25 @@ fn a_host_that_was_asked_to_leave_leaves_or_stays_and_the_budget_says_why() {
 }
 
 #[test]
+fn what_the_budget_holds_back_is_asked_again_later_each_time() {
+    let (mut pool, facts) = idle(10, 0.8);
+    pool.when(&look(&facts)).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let stays = |host: &HostId| Released::Refused { host: host.clone(), reason: "held".to_owned() };
+        let released = last(&pool).leaving.iter().map(stays).collect();
+        let held = HeldByBudget { rule: "budget-rack".to_owned(), limit: 1, value: 1, lifts: "x".to_owned() };
+        pool.when(&PoolInput::Released { pool: id("web"), released, held: Some(held) }).unwrap();
+        let until = pool.state.look_at.unwrap();
+        waits.push(until.duration_since(pool.now).as_secs());
+        pool.now = until;
+        let due = PoolInput::Look { due: Some(until), facts: Box::new(facts.clone()) };
+        assert_eq!(pool.names(&due), ["pool.scaling-decided"]);
+    }
+    assert_eq!(waits, [30, 60, 120]);
+}
+
+#[test]
 fn a_host_that_left_does_not_count_although_a_view_still_shows_it() {
     let (mut pool, facts) = idle(10, 0.91);
     let quick = changed(facts, |scaling| scaling.tolerance_percent = 0);
