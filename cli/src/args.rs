@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{
-    approvals, budgets, faults, hosts, incidents, policies, provisionings, requests, watch,
+    approvals, budgets, faults, hosts, incidents, policies, pools, provisionings, requests, watch,
 };
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
@@ -18,7 +18,7 @@ Examples:
   hostler sagas list --status stuck -o json                sagas of every kind
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
-Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, policies, budgets,
+Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, pools, policies, budgets,
                            faults
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Policies(policies::PoliciesArgs),
     /// The disruption budget: list who disturbs which hosts
     Budgets(budgets::BudgetsArgs),
+    /// Pools that grow and shrink: list, show, approve, reject
+    Pools(pools::PoolsArgs),
     /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
     Faults(faults::FaultsArgs),
     /// Count events and effects, and check that they agree

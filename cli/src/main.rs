@@ -102,6 +102,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Approvals(args) => datacentre::approvals::run(args, global, out).await,
         Command::Policies(args) => datacentre::policies::run(args, global, out).await,
         Command::Budgets(args) => datacentre::budgets::run(args, global, out).await,
+        Command::Pools(args) => datacentre::pools::run(args, global, out).await,
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
         Command::Stats => datacentre::stats::run(global, out).await,
         Command::Sagas(args) => runtime::sagas::run(args, global, out).await,

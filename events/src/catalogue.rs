@@ -12,6 +12,7 @@ use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorC
 use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
 use crate::site::PolicyEvent;
@@ -27,6 +28,7 @@ pub fn catalogue() -> Vec<Contract> {
         ReservationEvent::contracts(),
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
+        PoolEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
     AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
     ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, ReturnDisruption,
@@ -34,6 +35,8 @@ contracts! {
         "approve-remediation" v 1 @ "commands" => ApproveRemediation(ApproveRemediation) of host,
         "reject-remediation" v 1 @ "commands" => RejectRemediation(RejectRemediation) of host,
         "close-incident" v 1 @ "commands" => CloseIncident(CloseIncident) of host,
+        "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
+        "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
     }
 }
 

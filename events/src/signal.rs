@@ -139,6 +139,7 @@ contracts! {
     /// What is asked of `scale-pools`.
     pub enum ScaleCommand as Command {
         "report-threshold" v 1 @ "scale-pools" => ReportThreshold(ReportThreshold),
+        "look-at-pool" v 1 @ "scale-pools" => LookAtPool(LookAtPool),
     }
 }
 
@@ -171,4 +172,12 @@ pub struct ReportThreshold {
     pub threshold: Option<f64>,
     /// On which side of it the value is.
     pub direction: Direction,
+}
+
+/// A person has decided about a pool: see what it needs now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LookAtPool {
+    /// The pool.
+    pub pool: PoolId,
 }

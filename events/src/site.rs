@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 
 text_id!(
@@ -292,6 +293,9 @@ pub struct PoolPolicy {
     /// The most that may be done in it without a person, whatever a runbook says.
     #[serde(default = "auto")]
     pub autonomy: Autonomy,
+    /// How it grows and shrinks. Without it, it does neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingPolicy>,
 }
 
 const fn auto() -> Autonomy {
@@ -332,6 +336,9 @@ impl SitePolicy {
         check_budget(self.budget, &mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
+            if let Some(scaling) = &policy.scaling {
+                scaling.check(pool.as_str(), policy.hosts, &mut problems);
+            }
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
@@ -377,16 +384,17 @@ fn check_budget(budget: BudgetPolicy, problems: &mut Problems) {
     }
 }
 
+/// All that is wrong with a policy.
 #[derive(Default)]
-struct Problems(Vec<SitePolicyError>);
+pub(crate) struct Problems(Vec<SitePolicyError>);
 
 impl Problems {
-    fn add(&mut self, path: &[&str], problem: String) {
+    pub(crate) fn add(&mut self, path: &[&str], problem: String) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
         self.0.push(SitePolicyError { path, problem });
     }
 
-    fn range(&mut self, path: &[&str], value: u32, min: u32, max: u32) {
+    pub(crate) fn range(&mut self, path: &[&str], value: u32, min: u32, max: u32) {
         if !(min..=max).contains(&value) {
             self.add(path, format!("it is {value}: give {min} to {max}"));
         }

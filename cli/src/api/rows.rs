@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests};
+use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Pools, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
-use hostler_domain::views::{FaultDomainView, IncidentView};
+use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,8 @@ pub(crate) enum View<'a> {
     Incident,
     /// A rack or a power domain.
     FaultDomain,
+    /// A pool that grows and shrinks.
+    Pool,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -48,6 +50,7 @@ impl<'a> View<'a> {
             Self::Budget => "budget",
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
+            Self::Pool => "pool",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -57,7 +60,7 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget => {
+            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
                 named(self.one())
             }
             Self::Incident => named("host"),
@@ -80,6 +83,7 @@ impl<'a> View<'a> {
             | Self::Policies
             | Self::Budget
             | Self::Incident
+            | Self::Pool
             | Self::Failure => self.path(),
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
@@ -105,6 +109,7 @@ impl<'a> View<'a> {
             Self::Budget => Budgets::VIEW,
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
+            Self::Pool => Pools::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -231,6 +236,20 @@ pub(crate) struct RequestRow {
 
 impl Entity for RequestRow {
     const VIEW: View<'static> = View::Request;
+}
+
+/// A pool that grows and shrinks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PoolRow {
+    #[serde(flatten)]
+    pub(crate) pool: PoolView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for PoolRow {
+    const VIEW: View<'static> = View::Pool;
 }
 
 /// A message that could not be handled.

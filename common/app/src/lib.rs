@@ -7,7 +7,9 @@ mod deprovisionings;
 mod entities;
 mod follow;
 mod operations;
+mod pools;
 mod recoveries;
+mod setting;
 mod start;
 
 use hostler_core::saga::SAGAS_QUEUE;
@@ -20,7 +22,9 @@ pub use entities::{
 };
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations};
+pub use pools::Pools;
 pub use recoveries::Recoveries;
+pub use setting::{SettingError, setting};
 pub use start::start;
 
 /// The data-centre orchestrator.
@@ -41,6 +45,7 @@ impl Application for Hostler {
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
+        Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -62,5 +67,6 @@ impl Application for Hostler {
         each.viewed::<Incidents>();
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
+        each.viewed::<Pools>();
     }
 }

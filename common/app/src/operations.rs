@@ -2,17 +2,18 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CapacityInput, HealthInput, HostInput};
+use hostler_domain::{CapacityInput, HealthInput, HostInput, PoolInput};
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
+use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Incidents, Policies, Requests};
+use crate::{Hostler, Hosts, Incidents, Policies, Pools, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +51,16 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Incidents, ApproveRemediation>(|approve| HealthInput::Approve { reason: approve.reason })
         .on::<Incidents, RejectRemediation>(|reject| HealthInput::Reject { reason: reject.reason })
         .on::<Incidents, CloseIncident>(|close| HealthInput::Close { reason: close.reason })
+        .on::<Pools, ApproveScaling>(|ApproveScaling { pool, number, reason }| PoolInput::Approve {
+            pool,
+            number,
+            reason,
+        })
+        .on::<Pools, RejectScaling>(|RejectScaling { pool, number, reason }| PoolInput::Reject {
+            pool,
+            number,
+            reason,
+        })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

@@ -60,6 +60,17 @@ pub struct Settings {
     integrity: Arc<Integrity>,
 }
 
+/// The URLs of queues. What is no URL is the name of a queue at the same place as one that is: an environment has 4 KB, of which
+/// forty URLs would take more than half.
+fn whole(mut queues: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let place = queues.values().find(|url| url.contains("://")).and_then(|url| url.rsplit_once('/'));
+    let Some(place) = place.map(|(place, _)| place.to_owned()) else { return queues };
+    for url in queues.values_mut().filter(|url| !url.contains("://")) {
+        *url = format!("{place}/{url}");
+    }
+    queues
+}
+
 impl Settings {
     /// Reads the process's environment.
     ///
@@ -91,7 +102,7 @@ impl Settings {
                     .map_err(|source| SettingsError::Malformed { name, expected, source }),
                 None => Ok(BTreeMap::new()),
             };
-        let queues = map(env::QUEUE_URLS, "a JSON object of logical queue names and URLs")?;
+        let queues = whole(map(env::QUEUE_URLS, "a JSON object of logical queue names and URLs")?);
         let mappings = map(env::MAPPINGS, "a JSON object of logical queue names and ids of mappings")?;
         let malformed = |name, expected| move |source| SettingsError::Malformed { name, expected, source };
         let expected = "a JSON object of group, role, queue and deadLetters";
@@ -244,6 +255,8 @@ mod tests {
             |text: &str| Settings::from_lookup(|name| (name == env::QUEUE_URLS).then(|| text.to_owned()));
         let settings = queues(r#"{"timers":"http://q/timers"}"#).unwrap();
         assert_eq!(settings.queue_urls().unwrap()["timers"], "http://q/timers");
+        let settings = queues(r#"{"dlq":"stack-dlq","timers":"http://q/1/timers"}"#).unwrap();
+        assert_eq!(settings.queue_urls().unwrap()["dlq"], "http://q/1/stack-dlq");
         let error = queues("timers=http").unwrap_err().to_string();
         assert!(error.contains("QUEUE_URLS") && error.contains("JSON object"), "{error}");
     }

@@ -11,6 +11,7 @@ pub mod health;
 pub mod host;
 pub mod metrics;
 pub mod policies;
+pub mod pool;
 pub mod provisioning;
 pub mod recovery;
 pub mod reservation;
@@ -34,6 +35,7 @@ pub use host::{
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
+pub use pool::{PoolDecider, PoolFacts, PoolHost, PoolInput, PoolRefusal, PoolState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
 pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, RecoveryStep};
 pub use reservation::{

@@ -4,6 +4,7 @@ use hostler_core::Category;
 use hostler_core::saga::{SagaRef, SagaStatus};
 use hostler_events::health::Tried;
 use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::pool::{MetricSaid, PoolCounts, ScalingDecided, ScalingSuppressed};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::site::{DomainLimit, Rung};
 use hostler_events::{
@@ -16,6 +17,7 @@ use crate::capacity::{Approval, CapacityState};
 use crate::fault_domain::FaultDomainState;
 use crate::health::{Condition, HealthState, HeldBack};
 use crate::host::HostState;
+use crate::pool::{Edge, PoolState, Proposal, Word};
 use crate::provisioning::{self, ProvisioningState};
 
 /// The view of all hosts, grouped by pool and phase.
@@ -29,6 +31,8 @@ pub const REQUESTS: &str = "requests";
 pub const INCIDENTS: &str = "incidents";
 /// The view of racks and power domains, grouped by whether they have an incident.
 pub const FAULT_DOMAINS: &str = "fault-domains";
+/// The view of all pools that scale, grouped by their status.
+pub const POOLS: &str = "pools";
 
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -359,5 +363,86 @@ pub fn fault_domain(state: &FaultDomainState) -> Option<FaultDomainView> {
         limit: incident.map(|incident| incident.limit),
         opened_at: incident.map(|incident| incident.opened_at),
         closed_at: incident.and_then(|incident| incident.closed_at),
+    })
+}
+
+const AWAITS_APPROVAL: &str = "awaits-approval";
+const HELD_BACK: &str = "held-back";
+const GROWING: &str = "growing";
+const SHRINKING: &str = "shrinking";
+const STEADY: &str = "steady";
+
+/// The statuses of pools.
+pub const POOL_STATUSES: [&str; 5] = [STEADY, GROWING, SHRINKING, HELD_BACK, AWAITS_APPROVAL];
+
+/// A pool as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolView {
+    /// The pool.
+    pub pool: PoolId,
+    /// One of [`POOL_STATUSES`].
+    pub status: String,
+    /// How many hosts it is to have, since its last decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+    /// How many there were when it was last looked at, and what each metric said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<PoolSeen>,
+    /// Hosts that were asked for and have not come.
+    pub in_flight: Vec<ProvisioningId>,
+    /// Hosts that leave.
+    pub leaving: Vec<HostId>,
+    /// What sources say of its metrics.
+    pub signals: Vec<Edge>,
+    /// The newest decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<ScalingDecided>,
+    /// What holds it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<ScalingSuppressed>,
+    /// What waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
+}
+
+/// A pool as it was when it was last decided about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolSeen {
+    /// When.
+    pub at: Timestamp,
+    /// How many hosts were where.
+    pub counts: PoolCounts,
+    /// What each metric said.
+    pub per_metric: Vec<MetricSaid>,
+}
+
+/// A pool as it is shown; none before anything was recorded.
+#[must_use]
+pub fn pool(state: &PoolState) -> Option<PoolView> {
+    let pool = state.pool.clone()?;
+    let proposal = state.proposal.clone().filter(|proposal| proposal.word == Word::Awaited);
+    let status = match (&proposal, &state.held) {
+        (Some(_), _) => AWAITS_APPROVAL,
+        (None, Some(_)) => HELD_BACK,
+        (None, None) if !state.in_flight.is_empty() => GROWING,
+        (None, None) if !state.leaving.is_empty() => SHRINKING,
+        (None, None) => STEADY,
+    };
+    let decided = state.last.as_ref().map(|last| (last.decided_at, last.inputs, &last.per_metric));
+    let held = state.held.as_ref().map(|held| (held.since, held.inputs, &held.per_metric));
+    let seen = decided.into_iter().chain(held).max_by_key(|(at, ..)| *at);
+    Some(PoolView {
+        pool,
+        status: status.to_owned(),
+        desired: state.last.as_ref().map(|last| last.chosen),
+        seen: seen.map(|(at, counts, per_metric)| PoolSeen { at, counts, per_metric: per_metric.clone() }),
+        in_flight: state.in_flight.keys().cloned().collect(),
+        leaving: state.leaving.keys().cloned().collect(),
+        signals: state.edges.clone(),
+        decision: state.last.clone(),
+        held: state.held.clone(),
+        proposal,
     })
 }

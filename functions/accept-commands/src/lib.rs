@@ -18,7 +18,6 @@ use hostler_runtime::serving::CommandEdge;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_runtime::state::shell::Shell;
-use serde::de::DeserializeOwned;
 
 use crate::bmcs::Bmcs;
 
@@ -78,24 +77,4 @@ impl HttpHandler for AcceptCommands {
             _ => self.edge.answer(request).await,
         }
     }
-}
-
-/// A setting that does not read; the function does not start.
-#[derive(Debug, thiserror::Error)]
-#[error("the environment variable {name} is no policy: {source}; give it JSON such as {{}} in template.yaml")]
-pub struct SettingError {
-    name: &'static str,
-    #[source]
-    source: serde_json::Error,
-}
-
-/// Reads a setting that is JSON; an empty one has its default.
-///
-/// # Errors
-/// [`SettingError`] names the variable.
-pub fn setting<T: DeserializeOwned + Default>(name: &'static str, text: &str) -> Result<T, SettingError> {
-    if text.is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_str(text).map_err(|source| SettingError { name, source })
 }

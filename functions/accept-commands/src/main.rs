@@ -1,7 +1,7 @@
 //! Starts the function that takes commands.
 
-use accept_commands::{AcceptCommands, setting};
-use hostler_app::{Settings, start};
+use accept_commands::AcceptCommands;
+use hostler_app::{Settings, setting, start};
 use hostler_aws::lambda::Error;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
 use hostler_runtime::serving::callback::CallbackKey;

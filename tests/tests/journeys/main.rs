@@ -18,6 +18,7 @@ mod provisioning;
 mod queries;
 mod recovering;
 mod releasing;
+mod scaling;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]
 mod site;

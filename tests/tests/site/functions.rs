@@ -22,6 +22,7 @@ use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::MonitorHost;
 use recover_hosts::RecoverHosts;
+use scale_pools::ScalePools;
 
 use super::Fleet;
 use super::fleet::Faults;
@@ -62,12 +63,17 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
         integrity: Arc::default(),
         token: BearerToken::new(b"0123456789abcdef0123456789abcdef").unwrap(),
     };
+    let shell = ports.shell::<Hostler>();
+    let policies = FollowedPolicies::new(shell.clone());
+    let provisioning = ProvisioningPolicy::default();
+    let scale_pools = ScalePools { shell, views: ports.views.clone(), policies, provisioning };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
         ("recover-hosts", Arc::new(recover_hosts)),
         ("ingest-signals", Arc::new(ingest_signals)),
+        ("scale-pools", Arc::new(scale_pools)),
     ];
     (Arc::new(accept_commands), own)
 }

@@ -224,6 +224,7 @@ fn resolved_bytes(value: &serde_json::Value) -> usize {
             serde_json::Value::String(text) if text.len() > 100 => text.len(),
             _ => 100,
         },
+        None if id.ends_with(".QueueName") => name(id.trim_end_matches(".QueueName")),
         None if id.ends_with("Queue") || id.ends_with("Dlq") => {
             "https://sqs.ap-southeast-1.amazonaws.com/123456789012/".len() + name(id)
         }

@@ -114,12 +114,16 @@ impl Function {
                 let text = value["Fn::Sub"].as_str().ok_or("QUEUE_URLS is no !Sub of a text")?;
                 let urls: BTreeMap<String, String> = serde_json::from_str(text)
                     .map_err(|error| format!("QUEUE_URLS is no JSON of texts: {error}"))?;
+                if !urls.is_empty() && urls.values().all(|value| value.ends_with(".QueueName}")) {
+                    return Err("QUEUE_URLS has names only, and no URL that says where they are".to_owned());
+                }
                 urls.into_iter()
                     .map(|(name, value)| {
                         let resource = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
                         let resource =
                             resource.ok_or(format!("the URL of {name} is {value}, and not ${{Queue}}"))?;
-                        Ok((name, resource.to_owned()))
+                        // A name alone is completed by a URL beside it.
+                        Ok((name, resource.trim_end_matches(".QueueName").to_owned()))
                     })
                     .collect()
             }

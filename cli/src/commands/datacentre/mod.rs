@@ -6,6 +6,7 @@ pub(crate) mod faults;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
 pub(crate) mod policies;
+pub(crate) mod pools;
 pub(crate) mod provisionings;
 pub(crate) mod requests;
 pub(crate) mod stats;

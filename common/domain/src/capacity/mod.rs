@@ -4,7 +4,7 @@ use hostler_core::mutants;
 use std::collections::BTreeSet;
 
 use hostler_core::failure::clip;
-use hostler_core::saga::{SagaCommand, SagaDefinition, SagaRef, StartSaga};
+use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer};
 use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts};
 use hostler_events::provisioning::{
@@ -14,7 +14,7 @@ use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningOrder, Provision
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::provisioning::Provisioning;
+use crate::provisioning;
 use crate::support::OWNER_ID_BYTES_MAX;
 
 #[cfg(test)]
@@ -328,11 +328,9 @@ fn carry_out(
     let mut decision = decision.event(CapacityEvent::Requested(asked.clone()));
     let CapacityRequested { request, pool, role, image, sku, provisionings } = asked;
     let order = ProvisioningOrder { request, pool, role, image, sku, policy };
-    // Orders are plain records with text keys, for which this cannot fail.
-    let order = serde_json::to_value(order).unwrap_or_default();
-    let sagas = provisionings.iter().filter_map(|id| SagaRef::new(Provisioning::KIND, id.as_str()).ok());
-    for saga in sagas.skip(usize::from(mutants::on("capacity.one-host-short"))) {
-        decision = decision.command(StartSaga { saga, order: order.clone(), parent: None }.into());
+    let starts = provisioning::starts(&order, &provisionings);
+    for start in starts.skip(usize::from(mutants::on("capacity.one-host-short"))) {
+        decision = decision.command(start.into());
     }
     decision
 }

@@ -1,13 +1,15 @@
 //! The provisioning saga: brings one host into service, or undoes what it did. Its stream is `provisioning#<id>`.
 
-use hostler_core::saga::{Ask, Plan, Saga, SagaDefinition, SagaRefusal, SagaState, Step, StepName};
+use hostler_core::saga::{
+    Ask, Plan, Saga, SagaDefinition, SagaRef, SagaRefusal, SagaState, StartSaga, Step, StepName,
+};
 use hostler_events::commands::{
     ApplyRole, DeployImage, DeregisterMonitoring, RegisterMonitoring, ReleaseReservation, ReserveHost,
     UndeployHost,
 };
 use hostler_events::provisioning::{HostHeld, HostReturned};
 use hostler_events::{
-    HostId, ProvisioningOrder, ProvisioningPolicy, ProvisioningStep, StepCommand, StepPolicy,
+    HostId, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, ProvisioningStep, StepCommand, StepPolicy,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -111,6 +113,17 @@ impl SagaDefinition for Provisioning {
         let policy = ProvisioningPolicy::default();
         vec![ProvisioningOrder { request, pool, role, image, sku: None, policy }]
     }
+}
+
+/// What starts provisionings: one for each id, all with the same order.
+pub(crate) fn starts<'a>(
+    order: &ProvisioningOrder,
+    provisionings: &'a [ProvisioningId],
+) -> impl Iterator<Item = StartSaga> + 'a {
+    // Orders are plain records with text keys, for which this cannot fail.
+    let order = serde_json::to_value(order).unwrap_or_default();
+    let sagas = provisionings.iter().filter_map(|id| SagaRef::new(Provisioning::KIND, id.as_str()).ok());
+    sagas.map(move |saga| StartSaga { saga, order: order.clone(), parent: None })
 }
 
 /// The host that a provisioning holds or held.

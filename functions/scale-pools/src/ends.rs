@@ -1,0 +1,122 @@
+//! What has come of the hosts that pools have asked for, and of those that were to leave.
+
+use hostler_core::saga::{SagaDefinition, SagaRef, SagaStatus};
+use hostler_core::{Decider, Failure, StreamId};
+use hostler_domain::deprovisioning::DeprovisioningSaga;
+use hostler_domain::pool::{End, PoolDecider, PoolInput, PoolState, pool_of};
+use hostler_domain::provisioning::{ProvisioningSaga, host_of};
+use hostler_domain::{Deprovisioning, HostDecider, Provisioning};
+use hostler_events::{HostId, PoolId, ProvisioningId};
+use hostler_runtime::state::history::Fold;
+use hostler_runtime::state::shell::Cause;
+
+use crate::{ScalePools, part, pool_stream};
+
+impl ScalePools {
+    /// A saga has ended, whosever it was.
+    pub(crate) async fn hear(&self, cause: &Cause, stream: &StreamId) -> Result<(), Failure> {
+        let key = stream.key();
+        match stream.category() {
+            Provisioning::KIND => {
+                let Some(pool) = pool_of(key) else { return Ok(()) };
+                let provisioning = ProvisioningId::new(key).map_err(Failure::invalid)?;
+                match self.end_of(&provisioning).await? {
+                    Some(end) => self.ended(cause, &pool, None, vec![end]).await,
+                    None => Ok(()),
+                }
+            }
+            Deprovisioning::KIND => {
+                let Some((host, _)) = key.rsplit_once('.') else { return Ok(()) };
+                let host = HostId::new(host).map_err(Failure::invalid)?;
+                // The budget is given back whatever the pool knows of the host.
+                self.give_back_claim(cause, &host).await?;
+                let of_host =
+                    StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
+                let Some(profile) = self.shell.load::<HostDecider>(&of_host).await?.state.profile else {
+                    return Ok(());
+                };
+                let fold = self.shell.load::<PoolDecider>(&pool_stream(&profile.pool)?).await?;
+                let saga = SagaRef::from(stream.clone());
+                let is_it = fold.state.leaving.get(&host).is_some_and(|of| of.saga.as_ref() == Some(&saga));
+                if !is_it || !self.is_over(&saga).await? {
+                    return Ok(());
+                }
+                self.ended(cause, &profile.pool, Some(fold), vec![End::Left { host }]).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks for the ends of a decision that nobody has told: an event may have been lost on its way.
+    pub(crate) async fn reconcile(
+        &self,
+        cause: &Cause,
+        pool: &PoolId,
+        fold: Fold<PoolDecider>,
+        number: u64,
+    ) -> Result<(), Failure> {
+        let PoolState { in_flight, leaving, open, .. } = &fold.state;
+        if !open.contains_key(&number) {
+            return Ok(());
+        }
+        let mut ends = Vec::new();
+        for (provisioning, _) in in_flight.iter().filter(|(_, part)| part.number == number) {
+            ends.extend(self.end_of(provisioning).await?);
+        }
+        for (host, part) in leaving.iter().filter(|(_, part)| part.number == number) {
+            let Some(saga) = &part.saga else { continue };
+            if self.is_over(saga).await? {
+                self.give_back_claim(cause, host).await?;
+                ends.push(End::Left { host: host.clone() });
+            }
+        }
+        let (stream, again) = (pool_stream(pool)?, part(cause, "again")?);
+        self.shell.execute::<PoolDecider>(&stream, &again, &PoolInput::StillOpen { number }).await?;
+        self.ended(cause, pool, None, ends).await
+    }
+
+    async fn ended(
+        &self,
+        cause: &Cause,
+        pool: &PoolId,
+        fold: Option<Fold<PoolDecider>>,
+        ends: Vec<End>,
+    ) -> Result<(), Failure> {
+        let facts = self.facts(pool).await?;
+        let input = PoolInput::Ended { pool: pool.clone(), ends, facts: facts.clone().map(Box::new) };
+        match facts {
+            Some(facts) => self.tell(cause, &facts, fold, input).await,
+            // The pool scales no more: what it has set in motion ends all the same.
+            None => {
+                Ok(self.shell.execute::<PoolDecider>(&pool_stream(pool)?, cause, &input).await.map(drop)?)
+            }
+        }
+    }
+
+    async fn end_of(&self, provisioning: &ProvisioningId) -> Result<Option<End>, Failure> {
+        let stream = StreamId::new(Provisioning::KIND, provisioning.as_str()).map_err(Failure::invalid)?;
+        let saga = self.shell.load::<ProvisioningSaga>(&stream).await?.state;
+        let (provisioning, failed) = (provisioning.clone(), |reason: &str| reason.to_owned());
+        Ok(match &saga.status {
+            SagaStatus::NotStarted | SagaStatus::Running | SagaStatus::Compensating { .. } => None,
+            SagaStatus::Completed => Some(match host_of(&saga) {
+                Some(host) => End::Arrived { provisioning, host },
+                None => End::Failed { provisioning, reason: failed("it was completed without a host") },
+            }),
+            SagaStatus::Compensated { reason, .. } => {
+                Some(End::Failed { provisioning, reason: failed(reason) })
+            }
+            // Should an operator have it resumed, its host is counted once it is in service.
+            SagaStatus::Stuck { failure, .. } => Some(End::Failed { provisioning, reason: failed(failure) }),
+        })
+    }
+
+    async fn is_over(&self, saga: &SagaRef) -> Result<bool, Failure> {
+        let state = self.shell.load::<DeprovisioningSaga>(saga.stream()).await?.state;
+        Ok(match state.status {
+            SagaStatus::NotStarted | SagaStatus::Running | SagaStatus::Compensating { .. } => false,
+            // Stuck is out of service as well.
+            SagaStatus::Completed | SagaStatus::Compensated { .. } | SagaStatus::Stuck { .. } => true,
+        })
+    }
+}
