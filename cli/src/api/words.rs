@@ -3,11 +3,13 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 5] = [
+const IRREGULAR: [(&str, &str); 7] = [
     ("request-hosts", "requests create"),
     ("apply-policies", "policies apply"),
     ("approve-remediation", "approvals approve"),
     ("reject-remediation", "approvals reject"),
+    ("approve-scaling", "pools approve"),
+    ("reject-scaling", "pools reject"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
 ];
