@@ -1,0 +1,114 @@
+//! What a scenario came to, in figures.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::model::DataCentre;
+use crate::watch::Incident;
+
+const PRICES: &str = include_str!("../../../cli/prices.json");
+/// What the functions have, in GB.
+const MEMORY_GB: f64 = 0.25;
+/// How long an invocation takes that has a batch of ten, in seconds: as the model has it.
+const INVOCATION_SECONDS: f64 = 0.2;
+
+/// The one of them below which so many in a hundred are.
+pub fn percentile(values: &mut [f64], percent: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (values.len() as f64 * percent / 100.0).ceil() as usize;
+    values.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+pub fn seconds(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<f64> {
+    Some(to?.duration_since(from?).as_secs_f64())
+}
+
+fn row(what: &str, mut values: Vec<f64>) {
+    if !values.is_empty() {
+        let (p50, p99) = (percentile(&mut values, 50.0), percentile(&mut values, 99.0));
+        println!("  {what:<58} {p50:>9.2} {p99:>9.2}  {:>6}", values.len());
+    }
+}
+
+impl DataCentre {
+    /// Prints what happened, and what it cost.
+    pub fn report(&self, scenario: &str, began: std::time::Instant) {
+        let watch = &self.watch;
+        println!("\n{scenario}: {} hosts in {} racks", self.size.hosts(), self.size.racks);
+        println!("  ran for {:.1} s", began.elapsed().as_secs_f64());
+        println!("  alerts told: {}", self.alerts.told);
+        println!("  commits: {}, of them without an event: {}", watch.commits, watch.silent);
+        println!("  messages: {}, events on the bus: {}", watch.messages, watch.published);
+        println!("  invocations: {}", self.site.invoked);
+        for event in [
+            "domain.incident-opened",
+            "domain.incident-closed",
+            "health.signal-dropped",
+            "health.suspected",
+            "health.fault-confirmed",
+            "health.recovered",
+            "health.escalated",
+            "host.cordoned",
+            "host.power-cycled",
+            "host.reimage-started",
+            "host.retired",
+        ] {
+            println!("  {event}: {}", watch.count(event));
+        }
+        println!("  cordoned at a time, at most: {}", watch.cordoned_most);
+        for (rule, (times, hosts)) in &watch.suppressed {
+            println!("  suppressed by {rule}: {times} times, of {} hosts", hosts.len());
+        }
+        self.hops();
+        println!("  dollars: {:.4}", self.dollars());
+    }
+
+    fn hops(&self) {
+        println!("  {:<58} {:>9} {:>9}  {:>6}", "seconds", "p50", "p99", "of");
+        let incidents: Vec<&Incident> = self.watch.incidents.values().collect();
+        let hop = |of: &dyn Fn(&Incident) -> Option<f64>| -> Vec<f64> {
+            incidents.iter().filter_map(|incident| of(incident)).collect()
+        };
+        let broke = |incident: &Incident| incident.broke.map(|(at, _)| at);
+        row("broken to alert sent (monitoring)", hop(&|i| seconds(broke(i), i.told)));
+        row("alert sent to suspected", hop(&|i| seconds(i.told, i.suspected)));
+        row("suspected to confirmed (toleration)", hop(&|i| seconds(i.suspected, i.confirmed)));
+        row("confirmed to granted", hop(&|i| seconds(i.confirmed, i.started)));
+        row("granted to action (saga: begin, look again, cordon)", hop(&|i| seconds(i.started, i.acted)));
+        let at_once = |i: &Incident| i.held_by.is_empty();
+        let reaction = |i: &Incident| {
+            let toleration = seconds(i.suspected, i.confirmed)?;
+            Some(seconds(i.told, i.acted)? - toleration).filter(|_| at_once(i))
+        };
+        row("alert sent to action, less toleration, where nothing holds", hop(&reaction));
+        row("action to closed", hop(&|i| seconds(i.acted, i.closed)));
+        row("broken to closed, where something was done", hop(&|i| seconds(broke(i), i.acted.and(i.closed))));
+    }
+
+    /// What all of it would cost on AWS, by cli/prices.json.
+    pub fn dollars(&self) -> f64 {
+        let prices: Value = serde_json::from_str(PRICES).unwrap();
+        let price = |name: &str| prices["prices"][name]["dollars"].as_f64().unwrap() / 1e6;
+        let site = &self.site;
+        let mut writes = BTreeMap::<&str, u64>::new();
+        site.switch.writes().into_iter().for_each(|write| *writes.entry(write).or_default() += 1);
+        // Each write beside a commit is of one unit, and each other call is a read of one.
+        let others: u64 = ["view", "control", "claim", "complete", "release"]
+            .map(|name| writes.get(name).copied().unwrap_or(0))
+            .iter()
+            .sum();
+        let calls: u64 = site.port_calls.values().sum();
+        let reads = calls.saturating_sub(writes.values().sum());
+        let invocations = site.invoked as f64;
+        // Every message alone, and of each invocation that it is received and deleted.
+        let requests = self.watch.messages as f64 + 2.0 * invocations;
+        (self.watch.write_units + others) as f64 * price("writeUnits")
+            + reads as f64 * price("readUnits")
+            + requests * price("queueRequests")
+            + self.watch.published as f64 * price("busEvents")
+            + invocations * price("invocations")
+            + invocations * INVOCATION_SECONDS * MEMORY_GB * price("gigabyteSeconds")
+    }
+}

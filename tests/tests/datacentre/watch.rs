@@ -1,0 +1,269 @@
+//! What must hold after every commit and at the end, found out from the events of hosts alone; and what came of every incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hostler_core::{Commit, Decider, Payload};
+use hostler_domain::{BudgetDecider, Condition, HealthDecider};
+use hostler_events::health::{HealthEvent, RemediationOutcome};
+use hostler_events::site::{BudgetPolicy, Rung, SITE};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::model::{Place, What};
+use crate::site::Site;
+
+/// How much later than its grant a host may be cordoned, which is when its disturbance begins.
+const GRANT_TO_CORDON: SignedDuration = SignedDuration::from_mins(4);
+
+/// An incident with the times of its hops.
+#[derive(Debug, Clone, Default)]
+pub struct Incident {
+    /// When the host broke, and what broke it.
+    pub broke: Option<(Timestamp, What)>,
+    /// When Alertmanager sent the first alert about it.
+    pub told: Option<Timestamp>,
+    pub suspected: Option<Timestamp>,
+    pub confirmed: Option<Timestamp>,
+    pub claimed: Option<Timestamp>,
+    pub started: Option<Timestamp>,
+    /// When its power was first cut, or it was first booted anew.
+    pub acted: Option<Timestamp>,
+    pub closed: Option<Timestamp>,
+    pub escalated: Option<String>,
+    /// What was tried and how it ended.
+    pub tried: Vec<(Rung, Option<RemediationOutcome>)>,
+    /// The rules that held it back.
+    pub held_by: BTreeSet<String>,
+}
+
+struct Cordon {
+    rack: usize,
+    pool: usize,
+    power_domain: usize,
+}
+
+pub struct Watch {
+    places: BTreeMap<String, Place>,
+    limits: BudgetPolicy,
+    pool_limit: usize,
+    looked_at: usize,
+    cordons: BTreeMap<String, Cordon>,
+    begun: Vec<Timestamp>,
+    broken: BTreeMap<String, (Timestamp, What)>,
+    told: BTreeMap<String, Timestamp>,
+    /// By host, and its number.
+    pub incidents: BTreeMap<(String, u32), Incident>,
+    /// How often each rule held something back, and for how many hosts.
+    pub suppressed: BTreeMap<String, (u64, BTreeSet<String>)>,
+    pub events: BTreeMap<String, u64>,
+    pub commits: u64,
+    /// Commits that had no event.
+    pub silent: u64,
+    pub write_units: u64,
+    pub messages: u64,
+    pub published: u64,
+    /// The most hosts that were cordoned at a time.
+    pub cordoned_most: usize,
+}
+
+impl Watch {
+    pub fn new(places: &[Place], policies: &Value, site: &Site) -> Self {
+        let limits = match &policies["budget"] {
+            Value::Null => BudgetPolicy::default(),
+            budget => serde_json::from_value(budget.clone()).unwrap(),
+        };
+        let pool = places.iter().filter(|place| place.pool == 0).count();
+        let part = (pool * limits.pool_percent as usize).div_ceil(100);
+        Self {
+            places: places.iter().map(|place| (place.host.clone(), place.clone())).collect(),
+            limits,
+            pool_limit: part.min(limits.pool as usize),
+            looked_at: site.store.outbox_since(0).len(),
+            cordons: BTreeMap::new(),
+            begun: Vec::new(),
+            broken: BTreeMap::new(),
+            told: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            suppressed: BTreeMap::new(),
+            events: BTreeMap::new(),
+            commits: 0,
+            silent: 0,
+            write_units: 0,
+            messages: 0,
+            published: 0,
+            cordoned_most: 0,
+        }
+    }
+
+    pub fn breaks(&mut self, host: &str, at: Timestamp, what: What) {
+        self.broken.insert(host.to_owned(), (at, what));
+        self.told.remove(host);
+    }
+
+    pub fn told(&mut self, host: &str, at: Timestamp) {
+        self.told.entry(host.to_owned()).or_insert(at);
+    }
+
+    /// How often an event was recorded.
+    pub fn count(&self, event: &str) -> u64 {
+        self.events.get(event).copied().unwrap_or_default()
+    }
+
+    /// How many incidents go on, and wait for no person.
+    pub fn open(&self) -> usize {
+        let open = |incident: &&Incident| incident.closed.is_none() && incident.escalated.is_none();
+        self.incidents.values().filter(open).count()
+    }
+
+    /// Looks at every commit since the last time, one after the other.
+    pub fn look(&mut self, site: &mut Site) {
+        let commits = site.store.outbox_since(self.looked_at);
+        self.looked_at += commits.len();
+        for commit in &commits {
+            self.commit(commit);
+        }
+        self.messages += site.take_sent().len() as u64;
+        self.published += site.bus.take_published().len() as u64;
+    }
+
+    fn commit(&mut self, commit: &Commit) {
+        self.commits += 1;
+        self.silent += u64::from(commit.events.is_empty());
+        let bytes = commit.events.iter().map(|event| event.data.text().len()).sum::<usize>()
+            + commit.commands.iter().map(|command| command.data.text().len()).sum::<usize>()
+            + commit.snapshot.as_ref().map_or(0, |snapshot| snapshot.state.text().len());
+        // Names, ids and the like of each part, as they are stored: short.
+        let parts = 200 + 40 * (commit.events.len() + commit.commands.len() + commit.timers.len());
+        self.write_units += (bytes + parts).div_ceil(1_024) as u64;
+        let (category, key) = (commit.stream.category(), commit.stream.key());
+        for event in &commit.events {
+            *self.events.entry(event.event_type.clone()).or_default() += 1;
+            if category == "host" {
+                self.host_event(key, &event.event_type, commit.recorded_at);
+            } else if category == HealthDecider::CATEGORY {
+                let event = HealthEvent::from_data(&event.event_type, event.schema_version, &event.data);
+                self.health_event(&event.unwrap());
+            }
+        }
+    }
+
+    fn host_event(&mut self, host: &str, event: &str, at: Timestamp) {
+        let place = self.places[host].clone();
+        let is_faulty = self.broken.contains_key(host);
+        assert!(is_faulty || place.is_free, "{host} is in service and well, and there is {event}");
+        match event {
+            "host.cordoned" => {
+                let Place { rack, pool, power_domain, .. } = place;
+                self.cordons.insert(host.to_owned(), Cordon { rack, pool, power_domain });
+                self.begun.push(at);
+                self.check_budget(at);
+            }
+            "host.uncordoned" => drop(self.cordons.remove(host)),
+            "host.power-cycle-started" | "host.reimage-started" => {
+                assert!(self.cordons.contains_key(host), "{host}: {event} without a cordon");
+                let newest =
+                    self.incidents.range_mut((host.to_owned(), 0)..=(host.to_owned(), u32::MAX)).last();
+                if let Some((_, incident)) = newest {
+                    incident.acted.get_or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The budget, found out from what is done to hosts and from nothing that its decider says.
+    fn check_budget(&mut self, at: Timestamp) {
+        let limits = self.limits;
+        let all = self.cordons.len();
+        self.cordoned_most = self.cordoned_most.max(all);
+        assert!(all <= limits.site as usize, "{all} hosts of the site are disturbed at a time");
+        let most = |of: fn(&Cordon) -> usize| {
+            let mut counts = BTreeMap::<usize, usize>::new();
+            self.cordons.values().for_each(|cordon| *counts.entry(of(cordon)).or_default() += 1);
+            counts.values().copied().max().unwrap_or(0)
+        };
+        let (rack, pool) = (most(|cordon| cordon.rack), most(|cordon| cordon.pool));
+        let power_domain = most(|cordon| cordon.power_domain);
+        assert!(rack <= limits.rack as usize, "{rack} hosts of a rack are disturbed at a time");
+        assert!(pool <= self.pool_limit, "{pool} hosts of a pool are disturbed at a time");
+        assert!(power_domain <= limits.power_domain as usize, "{power_domain} hosts of a power domain");
+        // What began in the window was granted in the window, or a little before.
+        let window = SignedDuration::from_secs(limits.window_seconds.into()) - GRANT_TO_CORDON;
+        self.begun.retain(|begun| at.duration_since(*begun) < window);
+        let begun = self.begun.len();
+        assert!(begun <= limits.starts as usize, "{begun} disturbances began within the window");
+    }
+
+    fn health_event(&mut self, event: &HealthEvent) {
+        match event {
+            HealthEvent::Suspected(e) => {
+                let host = e.host.to_string();
+                let told = self.told.get(&host).copied();
+                let broke = self.broken.get(&host).copied();
+                let incident = Incident { broke, told, suspected: Some(e.at), ..Incident::default() };
+                self.incidents.insert((host, e.incident), incident);
+            }
+            HealthEvent::Confirmed(e) => self.of(&e.host.to_string(), e.incident).confirmed = Some(e.at),
+            HealthEvent::Claimed(e) => {
+                self.of(&e.host.to_string(), e.incident).claimed.get_or_insert(e.at);
+            }
+            HealthEvent::Started(e) => {
+                let incident = self.of(&e.host.to_string(), e.incident);
+                if let Some(rung) = e.rung {
+                    incident.started.get_or_insert(e.at);
+                    incident.tried.push((rung, None));
+                }
+            }
+            HealthEvent::Ended(e) => {
+                let host = e.host.to_string();
+                let newest = self.incidents.range_mut((host.clone(), 0)..=(host, u32::MAX)).last();
+                if let Some((_, incident)) = newest
+                    && let Some((_, outcome)) = incident.tried.last_mut().filter(|(_, end)| end.is_none())
+                {
+                    *outcome = Some(e.outcome);
+                }
+            }
+            HealthEvent::Suppressed(e) => {
+                let host = e.host.to_string();
+                let (times, hosts) = self.suppressed.entry(e.rule.clone()).or_default();
+                *times += 1;
+                hosts.insert(host.clone());
+                if e.incident > 0 {
+                    self.of(&host, e.incident).held_by.insert(e.rule.clone());
+                }
+            }
+            HealthEvent::Recovered(e) => self.of(&e.host.to_string(), e.incident).closed = Some(e.at),
+            HealthEvent::Closed(e) => self.of(&e.host.to_string(), e.incident).closed = Some(e.at),
+            HealthEvent::Escalated(e) => {
+                self.of(&e.host.to_string(), e.incident).escalated = Some(e.reason.clone());
+            }
+            HealthEvent::SignalReceived(_)
+            | HealthEvent::SignalDropped(_)
+            | HealthEvent::ApprovalRequested(_)
+            | HealthEvent::Approved(_)
+            | HealthEvent::Checked(_) => {}
+        }
+    }
+
+    fn of(&mut self, host: &str, incident: u32) -> &mut Incident {
+        self.incidents.get_mut(&(host.to_owned(), incident)).expect("an incident begins with a suspicion")
+    }
+
+    /// Nothing is left half done: no cordon, no part of the budget, no incident that waits, no message, no dead letter.
+    pub fn check_end(&self, site: &Site) {
+        assert!(self.cordons.is_empty(), "cordoned for ever: {:?}", self.cordons.keys());
+        assert_eq!(site.state::<BudgetDecider>(SITE).holders, [], "the budget is given back");
+        assert!(site.queues.is_empty(), "messages are left");
+        site.check_no_failures();
+        let hosts: BTreeSet<&String> = self.incidents.keys().map(|(host, _)| host).collect();
+        for host in hosts {
+            let health = site.state::<HealthDecider>(host);
+            let rests = matches!(health.condition, Condition::Healthy | Condition::Escalated { .. });
+            assert!(rests, "{host} waits for ever: {health:#?}");
+        }
+        for ((host, number), incident) in &self.incidents {
+            let ended = incident.closed.is_some() || incident.escalated.is_some();
+            assert!(ended, "incident {number} of {host} goes on for ever: {incident:#?}");
+        }
+    }
+}
