@@ -11,6 +11,7 @@
 
 mod alerts;
 mod model;
+mod polling;
 mod report;
 mod scenarios;
 #[path = "../site/mod.rs"]

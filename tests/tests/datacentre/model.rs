@@ -1,7 +1,7 @@
 //! The model: hosts in racks and power domains, what happens to them by themselves, and time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub const POOLS: usize = 5;
 /// Monitoring takes a sample of each host, and looks at its rules, so often.
 pub const SCRAPE_SECONDS: u32 = 15;
 /// How long a host takes until it is well after it was healed.
-const BOOT_SECONDS: u32 = 90;
+pub const BOOT_SECONDS: u32 = 90;
 /// How long things take on AWS. Lambda looks at a table's stream four times a second, and template.yaml lets 20 invocations
 /// work on a queue at a time.
 const PACE: Pace = Pace { stream_ms: 250, queue_ms: (20, 80), invocation_ms: 200, consumers: 20 };
@@ -147,7 +147,6 @@ pub struct DataCentre {
     pub places: Vec<Place>,
     pub alerts: Alerts,
     pub watch: Watch,
-    numbers: BTreeMap<String, usize>,
     agenda: BinaryHeap<Reverse<(Timestamp, u64, Happening)>>,
     planned: u64,
 }
@@ -173,18 +172,13 @@ impl DataCentre {
         let applied = json!({ "policies": "site", "policy": policies, "reason": "the first" });
         site.accepted("apply-policies", applied).await;
         site.advance(Duration::from_secs(60)).await;
-        let numbers = places.iter().enumerate().map(|(number, place)| (place.host.clone(), number)).collect();
         let watch = Watch::new(&places, &policies, &site);
         let (alerts, agenda) = (Alerts::new(places.clone()), BinaryHeap::new());
-        Self { site, size, places, alerts, watch, numbers, agenda, planned: 0 }
+        Self { site, size, places, alerts, watch, agenda, planned: 0 }
     }
 
     pub fn now(&self) -> Timestamp {
         self.site.clock.now()
-    }
-
-    pub fn number(&self, host: &str) -> usize {
-        self.numbers[host]
     }
 
     /// The hosts in service for which this is so.
@@ -252,12 +246,10 @@ impl DataCentre {
 
     /// A host breaks now, and monitoring finds out as it does: by its next sample and the next look at its rules.
     pub fn breaks(&mut self, number: usize, what: What) {
-        let now = self.now();
-        self.plan(now, Happening::Breaks(number, what));
-        self.plan(self.alerts.noticed_at(number, now), Happening::Fires(number, 0));
+        self.breaks_at(self.now(), number, what);
     }
 
-    /// A host breaks in so many seconds.
+    /// The same, at that time.
     pub fn breaks_at(&mut self, at: Timestamp, number: usize, what: What) {
         self.plan(at, Happening::Breaks(number, what));
         self.plan(self.alerts.noticed_at(number, at), Happening::Fires(number, 0));

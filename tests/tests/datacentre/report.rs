@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::DataCentre;
+use crate::polling::Polled;
 use crate::watch::Incident;
 
 const PRICES: &str = include_str!("../../../cli/prices.json");
@@ -110,5 +111,43 @@ impl DataCentre {
             + self.watch.published as f64 * price("busEvents")
             + invocations * price("invocations")
             + invocations * INVOCATION_SECONDS * MEMORY_GB * price("gigabyteSeconds")
+    }
+}
+
+impl DataCentre {
+    /// Prints what Hostler and a polling orchestrator make of the same faults.
+    pub fn compare(&self, polled: &Polled) {
+        let incidents: Vec<&Incident> = self.watch.incidents.values().collect();
+        let times = |of: &dyn Fn(&Incident) -> Option<Timestamp>| -> Vec<f64> {
+            let broke = |incident: &Incident| incident.broke.map(|(at, _)| at);
+            incidents.iter().filter_map(|incident| seconds(broke(incident), of(incident))).collect()
+        };
+        println!("  {:<46} {:>12} {:>12}", "beside a polling orchestrator", "Hostler", "polling");
+        let line = |what: &str, ours: f64, theirs: f64| println!("  {what:<46} {ours:>12.1} {theirs:>12.1}");
+        let (mut acted, mut closed) = (times(&|i| i.acted), times(&|i| i.closed));
+        let (mut their_acted, mut their_closed) = (polled.to_action.clone(), polled.to_close.clone());
+        line("fault to action, p50 s", percentile(&mut acted, 50.0), percentile(&mut their_acted, 50.0));
+        line("fault to action, p99 s", percentile(&mut acted, 99.0), percentile(&mut their_acted, 99.0));
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        line("MTTR (fault to known health), mean s", mean(&closed), mean(&their_closed));
+        line("MTTR, p50 s", percentile(&mut closed, 50.0), percentile(&mut their_closed, 50.0));
+        line("MTTR, p99 s", percentile(&mut closed, 99.0), percentile(&mut their_closed, 99.0));
+        let alone = incidents.iter().filter(|incident| incident.escalated.is_none()).count();
+        let share = |part: f64, all: f64| 100.0 * part / all;
+        line("closed without a person, %", share(alone as f64, incidents.len() as f64), 100.0);
+        let followed = incidents.iter().filter(|incident| incident.follows_its_runbook()).count();
+        println!("  runbook followed: {followed} of {} incidents", incidents.len());
+        line(
+            "looks at hosts, or messages to who decides",
+            self.watch.decisions() as f64,
+            polled.reads as f64,
+        );
+        line(
+            "of them without a result, %",
+            share(self.watch.for_nothing() as f64, self.watch.decisions() as f64),
+            share(polled.for_nothing as f64, polled.reads as f64),
+        );
+        let calls: u64 = self.site.port_calls.values().sum();
+        println!("  calls of ports in all: {calls}");
     }
 }

@@ -15,6 +15,16 @@ use crate::site::Site;
 /// How much later than its grant a host may be cordoned, which is when its disturbance begins.
 const GRANT_TO_CORDON: SignedDuration = SignedDuration::from_mins(4);
 
+/// The queues of those who decide and act.
+const DECIDE: [&str; 5] = ["recover-hosts", "run-sagas", "deploy-host", "configure-host", "monitor-host"];
+
+/// What a message is called, as the commit names it that came of it.
+fn id_of(body: &str) -> Option<&str> {
+    let names = ["\"commandId\":\"", "\"timerId\":\"", "\"eventId\":\""];
+    let (_, id) = names.iter().find_map(|name| body.split_once(name))?;
+    id.split_once('"').map(|(id, _)| id)
+}
+
 /// An incident with the times of its hops.
 #[derive(Debug, Clone, Default)]
 pub struct Incident {
@@ -34,6 +44,27 @@ pub struct Incident {
     pub tried: Vec<(Rung, Option<RemediationOutcome>)>,
     /// The rules that held it back.
     pub held_by: BTreeSet<String>,
+}
+
+impl Incident {
+    /// Whether what was done is what the runbook says for what has broken the host, in its order, and no more: a power cycle, another
+    /// one, a new installation, another host, each only where what came before could not help.
+    pub fn follows_its_runbook(&self) -> bool {
+        const RUNGS: [Rung; 4] = [Rung::PowerCycle, Rung::PowerCycle, Rung::Reimage, Rung::Replace];
+        let done: Vec<Rung> = self
+            .tried
+            .iter()
+            .filter(|(_, outcome)| *outcome != Some(RemediationOutcome::Needless))
+            .map(|(rung, _)| *rung)
+            .collect();
+        let most = match self.broke {
+            Some((_, What::Hang)) => 1,
+            Some((_, What::Disk)) => 3,
+            Some((_, What::Dead)) => 4,
+            None => 0,
+        };
+        done.len() <= most && done.iter().zip(RUNGS).all(|(done, wanted)| *done == wanted)
+    }
 }
 
 struct Cordon {
@@ -61,6 +92,10 @@ pub struct Watch {
     pub silent: u64,
     pub write_units: u64,
     pub messages: u64,
+    /// Messages to those who decide, by what they were; until a commit says that one has led to something.
+    asked: BTreeSet<String>,
+    asked_all: u64,
+    answered: u64,
     pub published: u64,
     /// The most hosts that were cordoned at a time.
     pub cordoned_most: usize,
@@ -90,6 +125,9 @@ impl Watch {
             silent: 0,
             write_units: 0,
             messages: 0,
+            asked: BTreeSet::new(),
+            asked_all: 0,
+            answered: 0,
             published: 0,
             cordoned_most: 0,
         }
@@ -115,6 +153,16 @@ impl Watch {
         self.incidents.values().filter(open).count()
     }
 
+    /// How many messages came to those who decide and act.
+    pub fn decisions(&self) -> u64 {
+        self.asked_all
+    }
+
+    /// How many of them led to no commit.
+    pub fn for_nothing(&self) -> u64 {
+        self.asked_all - self.answered
+    }
+
     /// Looks at every commit since the last time, one after the other.
     pub fn look(&mut self, site: &mut Site) {
         let commits = site.store.outbox_since(self.looked_at);
@@ -122,7 +170,20 @@ impl Watch {
         for commit in &commits {
             self.commit(commit);
         }
-        self.messages += site.take_sent().len() as u64;
+        for (queue, body) in site.take_sent() {
+            self.messages += 1;
+            if DECIDE.contains(&queue.as_str())
+                && let Some(id) = id_of(&body)
+            {
+                self.asked_all += 1;
+                self.asked.insert(id.to_owned());
+            }
+        }
+        for commit in &commits {
+            let cause = commit.causation_id.as_str();
+            let id = cause.split_once(':').map_or(cause, |(id, _)| id);
+            self.answered += u64::from(self.asked.remove(id));
+        }
         self.published += site.bus.take_published().len() as u64;
     }
 
@@ -158,7 +219,8 @@ impl Watch {
                 self.begun.push(at);
                 self.check_budget(at);
             }
-            "host.uncordoned" => drop(self.cordons.remove(host)),
+            // What was installed again in vain is undeployed, and in service no more.
+            "host.uncordoned" | "host.undeploy-started" => drop(self.cordons.remove(host)),
             "host.power-cycle-started" | "host.reimage-started" => {
                 assert!(self.cordons.contains_key(host), "{host}: {event} without a cordon");
                 let newest =

@@ -45,6 +45,8 @@ struct Queue {
     /// When each is to be seen, by its number.
     visible_at: BTreeMap<u64, Timestamp>,
     visibility_seconds: u32,
+    /// What is sent can be seen from then on only.
+    held_until: Timestamp,
     redrive: Option<Redrive>,
     /// It takes nothing, and says so.
     refuses: Option<EntryFailure>,
@@ -108,6 +110,11 @@ impl MemoryQueues {
     /// When there is no such queue; so do the other methods here.
     pub fn set_visibility(&self, queue: &str, seconds: u32) {
         self.inner.lock().unwrap().queue(queue).visibility_seconds = seconds;
+    }
+
+    /// What is sent from here on can be seen at that time at the earliest, as where nobody works on a queue until then.
+    pub fn hold_until(&self, queue: &str, at: Timestamp) {
+        self.inner.lock().unwrap().queue(queue).held_until = at;
     }
 
     /// Has messages end up elsewhere after so many receives.
@@ -274,13 +281,20 @@ impl Inner {
 
 impl Default for Queue {
     fn default() -> Self {
-        let (messages, visible_at) = (BTreeMap::new(), BTreeMap::new());
-        Self { messages, visible_at, visibility_seconds: 30, redrive: None, refuses: None }
+        Self {
+            messages: BTreeMap::new(),
+            visible_at: BTreeMap::new(),
+            visibility_seconds: 30,
+            held_until: Timestamp::MIN,
+            redrive: None,
+            refuses: None,
+        }
     }
 }
 
 impl Queue {
     fn insert(&mut self, stored: Stored, visible_at: Timestamp) {
+        let visible_at = visible_at.max(self.held_until);
         self.visible_at.insert(stored.number, visible_at);
         self.messages.insert((visible_at, stored.number), stored);
     }

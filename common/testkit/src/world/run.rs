@@ -35,6 +35,8 @@ const RELAY_MAX: usize = 100;
 const AT_ONCE_MAX: usize = 6;
 /// More steps than any run needs.
 const STEPS_MAX: u64 = 3_000_000;
+/// The same where things take time, for whole data centres.
+const PACED_STEPS_MAX: u64 = 300_000_000;
 /// A message that nobody can read.
 const POISON: &str = "[poison]";
 
@@ -104,7 +106,8 @@ impl<A: Application> World<A> {
     /// Lets one thing happen that happens now.
     async fn step(&mut self) -> bool {
         self.steps += 1;
-        if self.steps > STEPS_MAX {
+        let steps_max = if self.setup.pace.is_some() { PACED_STEPS_MAX } else { STEPS_MAX };
+        if self.steps > steps_max {
             self.never_at_rest();
         }
         if self.chaos.is_none() {
