@@ -26,9 +26,9 @@ pub const POOLS: usize = 5;
 pub const SCRAPE_SECONDS: u32 = 15;
 /// How long a host takes until it is well after it was healed.
 pub const BOOT_SECONDS: u32 = 90;
-/// How long things take on AWS. Lambda looks at a table's stream four times a second, and template.yaml lets 20 invocations
-/// work on a queue at a time.
-const PACE: Pace = Pace { stream_ms: 250, queue_ms: (20, 80), invocation_ms: 200, consumers: 20 };
+/// How long things take on AWS. Lambda looks at a table's stream four times a second; template.yaml lets 20 invocations work on a
+/// queue at a time, and ten relay a shard of the stream, of which there is one here.
+const PACE: Pace = Pace { stream_ms: 250, queue_ms: (20, 80), invocation_ms: 200, consumers: 20, relays: 10 };
 
 /// Of a hundred faults, so many are healed by a power cycle, and so many by a new installation; the others need another host.
 const HEALED_BY_POWER_CYCLE: u64 = 70;

@@ -165,7 +165,7 @@ impl<A: Application> World<A> {
                     self.outbox.drain(..records);
                 }
                 if let Some(pace) = self.setup.pace.filter(|_| !self.outbox.is_empty()) {
-                    self.outbox_at = Some(now + milliseconds(pace.invocation_ms));
+                    self.outbox_at = Some(now + milliseconds(pace.invocation_ms / pace.relays.max(1)));
                 }
             }
             (Work::Relay(_), _) => self.outbox_at = Some(now + RELAY_AGAIN),

@@ -46,6 +46,8 @@ pub struct Pace {
     pub invocation_ms: u32,
     /// How many invocations work on one queue at a time.
     pub consumers: usize,
+    /// How many invocations relay the stream at a time.
+    pub relays: u32,
 }
 
 impl Default for Setup {
