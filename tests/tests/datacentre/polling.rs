@@ -12,7 +12,7 @@ const TOLERATION: SignedDuration = SignedDuration::from_secs(60);
 /// How long an image takes until it calls back, as in the model of a site.
 const INSTALL: SignedDuration = SignedDuration::from_secs(60);
 /// How long a repair has until it has failed: what the recovery saga waits for a healthy sample, with all its tries.
-const VERIFY: SignedDuration = SignedDuration::from_secs(495);
+const VERIFY: SignedDuration = SignedDuration::from_secs(515);
 /// The delay before the same rung is tried again.
 const DELAY: SignedDuration = SignedDuration::from_secs(60);
 
