@@ -34,11 +34,11 @@ fn row(what: &str, mut values: Vec<f64>) {
 }
 
 impl DataCentre {
-    /// Prints what happened, and what it cost.
+    /// Prints what happened and what it cost, and checks how it ended.
     pub fn report(&self, scenario: &str, began: std::time::Instant) {
         let watch = &self.watch;
         println!("\n{scenario}: {} hosts in {} racks", self.size.hosts(), self.size.racks);
-        println!("  ran for {:.1} s", began.elapsed().as_secs_f64());
+        println!("  ran for {:.1} s, until {}", began.elapsed().as_secs_f64(), self.now());
         println!("  alerts told: {}", self.alerts.told);
         println!("  commits: {}, of them without an event: {}", watch.commits, watch.silent);
         println!("  messages: {}, events on the bus: {}", watch.messages, watch.published);
@@ -58,12 +58,14 @@ impl DataCentre {
         ] {
             println!("  {event}: {}", watch.count(event));
         }
+        println!("  the longest chain of causes: {} hops", watch.hops_most);
         println!("  cordoned at a time, at most: {}", watch.cordoned_most);
         for (rule, (times, hosts)) in &watch.suppressed {
             println!("  suppressed by {rule}: {times} times, of {} hosts", hosts.len());
         }
         self.hops();
         println!("  dollars: {:.4}", self.dollars());
+        self.watch.check_end(&self.site);
     }
 
     fn hops(&self) {

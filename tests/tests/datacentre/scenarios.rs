@@ -8,7 +8,7 @@ use hostler_testkit::seeds::in_one_thread;
 use jiff::SignedDuration;
 
 use crate::alerts::storm;
-use crate::model::{DataCentre, Happening, Size, What};
+use crate::model::{DataCentre, Happening, POOLS, Size, What};
 use crate::polling::month;
 
 /// How long power is away.
@@ -148,7 +148,10 @@ fn hours_old_signals() {
 /// So many hosts, evenly spread.
 fn some(centre: &DataCentre, count: usize) -> Vec<usize> {
     let all = centre.hosts_where(|_| true);
-    all.iter().step_by(all.len() / count.max(2)).copied().collect()
+    let mut step = all.len() / count.max(2);
+    // Not the same pool each time.
+    step -= usize::from(step.is_multiple_of(POOLS));
+    all.iter().step_by(step).copied().collect()
 }
 
 /// How often more was tried than the fault of a host needs.

@@ -97,6 +97,8 @@ pub struct Watch {
     asked_all: u64,
     answered: u64,
     pub published: u64,
+    /// The longest chain of causes.
+    pub hops_most: u16,
     /// The most hosts that were cordoned at a time.
     pub cordoned_most: usize,
 }
@@ -129,6 +131,7 @@ impl Watch {
             asked_all: 0,
             answered: 0,
             published: 0,
+            hops_most: 0,
             cordoned_most: 0,
         }
     }
@@ -189,6 +192,7 @@ impl Watch {
 
     fn commit(&mut self, commit: &Commit) {
         self.commits += 1;
+        self.hops_most = self.hops_most.max(commit.hops);
         self.silent += u64::from(commit.events.is_empty());
         let bytes = commit.events.iter().map(|event| event.data.text().len()).sum::<usize>()
             + commit.commands.iter().map(|command| command.data.text().len()).sum::<usize>()
