@@ -58,6 +58,7 @@ impl DataCentre {
         ] {
             println!("  {event}: {}", watch.count(event));
         }
+        println!("  cordoned within the budget's window, at most: {}", watch.cordoned_in_window);
         println!("  the longest chain of causes: {} hops", watch.hops_most);
         println!("  cordoned at a time, at most: {}", watch.cordoned_most);
         for (rule, (times, hosts)) in &watch.suppressed {

@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::model::{Place, What};
 use crate::site::Site;
 
-/// How much later than its grant a host may be cordoned, which is when its disturbance begins.
-const GRANT_TO_CORDON: SignedDuration = SignedDuration::from_mins(4);
+/// How much later than its grant a remediation may begin.
+const GRANT_TO_START: SignedDuration = SignedDuration::from_secs(5);
 
 /// The queues of those who decide and act.
 const DECIDE: [&str; 5] = ["recover-hosts", "run-sagas", "deploy-host", "configure-host", "monitor-host"];
@@ -80,6 +80,7 @@ pub struct Watch {
     looked_at: usize,
     cordons: BTreeMap<String, Cordon>,
     begun: Vec<Timestamp>,
+    cordoned_lately: Vec<Timestamp>,
     broken: BTreeMap<String, (Timestamp, What)>,
     told: BTreeMap<String, Timestamp>,
     /// By host, and its number.
@@ -97,6 +98,8 @@ pub struct Watch {
     asked_all: u64,
     answered: u64,
     pub published: u64,
+    /// The most hosts that were cordoned within the window of the budget.
+    pub cordoned_in_window: usize,
     /// The longest chain of causes.
     pub hops_most: u16,
     /// The most hosts that were cordoned at a time.
@@ -118,6 +121,8 @@ impl Watch {
             looked_at: site.store.outbox_since(0).len(),
             cordons: BTreeMap::new(),
             begun: Vec::new(),
+            cordoned_lately: Vec::new(),
+            cordoned_in_window: 0,
             broken: BTreeMap::new(),
             told: BTreeMap::new(),
             incidents: BTreeMap::new(),
@@ -220,7 +225,6 @@ impl Watch {
             "host.cordoned" => {
                 let Place { rack, pool, power_domain, .. } = place;
                 self.cordons.insert(host.to_owned(), Cordon { rack, pool, power_domain });
-                self.begun.push(at);
                 self.check_budget(at);
             }
             // What was installed again in vain is undeployed, and in service no more.
@@ -253,11 +257,19 @@ impl Watch {
         assert!(rack <= limits.rack as usize, "{rack} hosts of a rack are disturbed at a time");
         assert!(pool <= self.pool_limit, "{pool} hosts of a pool are disturbed at a time");
         assert!(power_domain <= limits.power_domain as usize, "{power_domain} hosts of a power domain");
-        // What began in the window was granted in the window, or a little before.
-        let window = SignedDuration::from_secs(limits.window_seconds.into()) - GRANT_TO_CORDON;
+        let window = SignedDuration::from_secs(limits.window_seconds.into());
+        self.cordoned_lately.push(at);
+        self.cordoned_lately.retain(|cordoned| at.duration_since(*cordoned) < window);
+        self.cordoned_in_window = self.cordoned_in_window.max(self.cordoned_lately.len());
+    }
+
+    /// The window counts what begins: a saga that looks at its host first, and waits for monitoring, disturbs it later.
+    fn check_window(&mut self, at: Timestamp) {
+        self.begun.push(at);
+        let window = SignedDuration::from_secs(self.limits.window_seconds.into()) - GRANT_TO_START;
         self.begun.retain(|begun| at.duration_since(*begun) < window);
         let begun = self.begun.len();
-        assert!(begun <= limits.starts as usize, "{begun} disturbances began within the window");
+        assert!(begun <= self.limits.starts as usize, "{begun} remediations began within the window");
     }
 
     fn health_event(&mut self, event: &HealthEvent) {
@@ -278,6 +290,7 @@ impl Watch {
                 if let Some(rung) = e.rung {
                     incident.started.get_or_insert(e.at);
                     incident.tried.push((rung, None));
+                    self.check_window(e.at);
                 }
             }
             HealthEvent::Ended(e) => {

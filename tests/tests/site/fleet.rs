@@ -45,12 +45,14 @@ pub enum HostFault {
     Dead,
 }
 
+/// The fault of a host, and how often it had been switched and installed when it came.
+type Broken = (HostFault, u32, u32);
+
 /// Which hosts are broken.
 #[derive(Clone)]
 pub struct Faults {
     bmcs: MemoryBmcs,
-    /// The fault, and how often the host had been switched and installed when it came.
-    broken: Arc<Mutex<BTreeMap<String, (HostFault, u32, u32)>>>,
+    broken: Arc<Mutex<BTreeMap<String, Broken>>>,
     /// How many seconds monitoring lets pass between two samples of a host; 0 where there is a sample whenever one is asked for.
     pub scrape_seconds: Arc<AtomicU32>,
     /// How many seconds a host takes that was healed until it is well.
