@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,12 +13,16 @@ use hostler_drivers::{
     Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal, PowerState,
     SystemFacts,
 };
+use hostler_runtime::ports::Clock;
 use hostler_runtime::serving::http::Request;
 use hostler_testkit::world::{Callers, Ports, Switch};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
 /// How long an image takes until it calls back.
 const INSTALL: Duration = Duration::from_secs(60);
+/// For how long a machine is looked at after somebody began to work on it: longer than any invocation lasts.
+const LOOKED_AT_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a boot from an image ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +58,26 @@ struct Broken {
 pub struct Faults {
     bmcs: MemoryBmcs,
     broken: Arc<Mutex<BTreeMap<String, Broken>>>,
+    /// How many seconds monitoring lets pass between two samples of a host; 0 where there is a sample whenever one is asked for.
+    pub scrape_seconds: Arc<AtomicU32>,
+    /// How many seconds a host takes that was healed until it is well.
+    pub boot_seconds: Arc<AtomicU32>,
+    /// Until when hosts boot that were healed.
+    booting: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Faults {
+    /// Whether monitoring finds a host well: it is not broken, and has power.
+    pub fn is_well(&self, host: &str) -> bool {
+        !self.is_broken(host) && self.bmcs.bmc(&system_url(host)).state().power == PowerState::On
+    }
+
     pub fn is_broken(&self, host: &str) -> bool {
         let mut broken = self.broken.lock().unwrap();
-        let Some(Broken { fault, resets, inserts }) = broken.get(host).copied() else { return false };
+        let Some(Broken { fault, resets, inserts }) = broken.get(host).copied() else {
+            return self.is_booting(host);
+        };
         let bmc = self.bmcs.bmc(&system_url(host)).state();
         let on = bmc.power == PowerState::On;
         let healed = match fault {
@@ -68,8 +87,21 @@ impl Faults {
         };
         if healed {
             broken.remove(host);
+            let boots = i64::from(self.boot_seconds.load(Ordering::Relaxed));
+            let until = self.clock.now() + SignedDuration::from_secs(boots);
+            self.booting.lock().unwrap().insert(host.to_owned(), until);
         }
-        !healed
+        !healed || self.is_booting(host)
+    }
+
+    fn is_booting(&self, host: &str) -> bool {
+        let now = self.clock.now();
+        let mut booting = self.booting.lock().unwrap();
+        let is_booting = booting.get(host).is_some_and(|until| *until > now);
+        if !is_booting {
+            booting.remove(host);
+        }
+        is_booting
     }
 }
 
@@ -103,14 +135,27 @@ pub fn system_url(host: &str) -> String {
     format!("https://bmc.test/{host}/redfish/v1/Systems/1")
 }
 
+fn host_of(system_url: &str) -> Option<&str> {
+    system_url.strip_prefix("https://bmc.test/")?.split('/').next()
+}
+
 impl Fleet {
     pub fn new(ports: &Ports) -> Self {
         let bmcs = WiredBmcs {
             memory: MemoryBmcs::default(),
             switch: ports.switch.clone(),
             inserted: Arc::default(),
+            touched: Arc::default(),
+            clock: ports.clock.clone(),
         };
-        let faults = Faults { bmcs: bmcs.memory.clone(), broken: Arc::default() };
+        let faults = Faults {
+            bmcs: bmcs.memory.clone(),
+            broken: Arc::default(),
+            scrape_seconds: Arc::default(),
+            boot_seconds: Arc::default(),
+            booting: Arc::default(),
+            clock: ports.clock.clone(),
+        };
         Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }
     }
 
@@ -150,11 +195,15 @@ impl Fleet {
         self.inner.borrow().boots.clone()
     }
 
-    /// Looks at every machine; one that was just booted from an image will call back, if it still runs what it was booted
+    /// Looks at every machine that somebody has worked on lately; one that was just booted from an image will call back, if it still runs what it was booted
     /// from.
     pub fn look(&self) {
         let Inner { machines, boots } = &mut *self.inner.borrow_mut();
-        for (host, machine) in machines {
+        let now = self.bmcs.clock.now();
+        let mut touched = self.bmcs.touched.lock().unwrap();
+        touched.retain(|_, at| now.duration_since(*at) < LOOKED_AT_FOR);
+        for host in touched.keys() {
+            let Some(machine) = machines.get_mut(host) else { continue };
             let bmc = self.bmcs.memory.bmc(&machine.system_url);
             let state = bmc.state();
             let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_image)
@@ -203,6 +252,9 @@ pub struct WiredBmcs {
     switch: Switch,
     /// Every image URL that was really put into a drive, in order.
     pub inserted: Arc<Mutex<Vec<String>>>,
+    /// The hosts that somebody has worked on lately, and when that was.
+    touched: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Bmcs for WiredBmcs {
@@ -210,6 +262,9 @@ impl Bmcs for WiredBmcs {
         let bmc = self.memory.bmc(&endpoint.system_url);
         if self.switch.call_fails("bmc") {
             return Err(busy(bmc.address()));
+        }
+        if let Some(host) = host_of(&endpoint.system_url) {
+            self.touched.lock().unwrap().insert(host.to_owned(), self.clock.now());
         }
         let (switch, inserted) = (self.switch.clone(), self.inserted.clone());
         Ok(Arc::new(WiredBmc { bmc, switch, inserted }))

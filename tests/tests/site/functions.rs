@@ -1,6 +1,7 @@
 //! All functions of a site, wired to its ports as their `main.rs` wires them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
@@ -15,6 +16,7 @@ use hostler_drivers::{
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
+use hostler_runtime::ports::Clock;
 use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
@@ -29,8 +31,10 @@ use super::fleet::Faults;
 
 /// How many hosts a request may ask for without a second person's word.
 pub const APPROVAL_ABOVE: u32 = 60;
+/// What senders of signals show.
+pub const SIGNAL_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
+pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSignals>, Own) {
     let (control, clock, switch) = (&ports.control, &ports.clock, &ports.switch);
     let worker = || ports.worker::<Hostler>();
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
@@ -48,7 +52,12 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
     let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
-    let monitoring = Faulty { inner: monitoring, faults: fleet.faults.clone() };
+    let monitoring = Faulty {
+        inner: monitoring,
+        faults: fleet.faults.clone(),
+        clock: clock.clone(),
+        switch: switch.clone(),
+    };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
@@ -56,13 +65,13 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
         views: ports.views.clone(),
         provisioning: ProvisioningPolicy::default(),
     };
-    let ingest_signals = IngestSignals {
+    let ingest_signals = Arc::new(IngestSignals {
         clock: clock.clone(),
         ids: ports.ids.clone(),
         queues: ports.queues.clone(),
         integrity: Arc::default(),
-        token: BearerToken::new(b"0123456789abcdef0123456789abcdef").unwrap(),
-    };
+        token: BearerToken::new(SIGNAL_TOKEN.as_bytes()).unwrap(),
+    });
     let shell = ports.shell::<Hostler>();
     let policies = FollowedPolicies::new(shell.clone());
     let provisioning = ProvisioningPolicy::default();
@@ -72,10 +81,10 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Own) {
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
         ("recover-hosts", Arc::new(recover_hosts)),
-        ("ingest-signals", Arc::new(ingest_signals)),
+        ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
     ];
-    (Arc::new(accept_commands), own)
+    (Arc::new(accept_commands), ingest_signals, own)
 }
 
 fn settings(callback_key: CallbackKey) -> DeploySettings {
@@ -140,10 +149,24 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
     }
 }
 
-/// A monitoring that sees which hosts are broken.
+/// A monitoring that sees which hosts are broken. Where it takes a sample only now and then, it says nothing while it is away.
 struct Faulty<T> {
     inner: T,
     faults: Faults,
+    clock: Arc<dyn Clock>,
+    switch: Switch,
+}
+
+impl<T> Faulty<T> {
+    /// Whether there is a sample since then.
+    fn has_sample(&self, not_before: Timestamp) -> bool {
+        let scrape = i64::from(self.faults.scrape_seconds.load(Ordering::Relaxed));
+        if scrape == 0 {
+            return true;
+        }
+        let now = self.clock.now().as_second();
+        !self.switch.is_down("monitoring") && now - now.rem_euclid(scrape) >= not_before.as_second()
+    }
 }
 
 #[async_trait]
@@ -153,13 +176,19 @@ impl<T: Monitoring> Monitoring for Faulty<T> {
     }
 
     async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        if !self.has_sample(not_before) {
+            return Err(busy("monitoring"));
+        }
         let sample = self.inner.first_sample(host, not_before).await?;
-        Ok(FirstSample { healthy: sample.healthy && !self.faults.is_broken(host), ..sample })
+        Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }
 
     async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
+        if !self.has_sample(not_before) {
+            return Err(busy("monitoring"));
+        }
         let sample = self.inner.newest_sample(host, not_before).await?;
-        Ok(FirstSample { healthy: sample.healthy && !self.faults.is_broken(host), ..sample })
+        Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }
 
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {

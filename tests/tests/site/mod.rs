@@ -6,20 +6,22 @@ mod functions;
 mod hosts;
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_app::Hostler;
 use hostler_core::saga::SagaDefinition;
 use hostler_domain::{Deprovisioning, HostDecider, HostState, Provisioning, ProvisioningState};
-use hostler_runtime::serving::http::{Request, Response};
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_testkit::World;
 use hostler_testkit::clock::Random;
+use ingest_signals::IngestSignals;
 use serde_json::{Value, json};
 
 pub use fleet::{Boot, Fleet, HostFault, system_url};
 pub use functions::APPROVAL_ABOVE;
 pub use hostler_testkit::world::{
-    Bug, Chaos, ChaosRates, Ended, Ends, Order, STORE, Setup, Triaged, WriteFault,
+    Bug, Chaos, ChaosRates, Ended, Ends, Order, Pace, STORE, Setup, Triaged, WriteFault,
 };
 
 /// What these functions do is guarded by conditional writes, so that they may come back from the dead.
@@ -30,6 +32,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub struct Site {
     pub world: World<Hostler>,
     pub fleet: Fleet,
+    /// Takes what monitoring says.
+    signals: Arc<IngestSignals>,
 }
 
 impl Deref for Site {
@@ -52,15 +56,30 @@ impl Site {
     }
 
     pub fn with(setup: Setup) -> Self {
-        let mut fleet = None;
+        let mut outside = None;
         let mut world = World::with_edge(setup, |ports| {
-            let fleet = fleet.insert(Fleet::new(ports));
-            functions::wire(ports, fleet)
+            let fleet = Fleet::new(ports);
+            let (commands, signals, own) = functions::wire(ports, &fleet);
+            outside = Some((fleet, signals));
+            (commands, own)
         });
-        let fleet = fleet.unwrap();
+        let (fleet, signals) = outside.unwrap();
         let machines = fleet.clone();
         world.outside(move || machines.look());
-        Self { world, fleet }
+        Self { world, fleet, signals }
+    }
+
+    /// What a system of monitoring sends.
+    pub async fn post_signals(&self, form: &str, body: &Value) -> Response {
+        let authorization = format!("Bearer {}", functions::SIGNAL_TOKEN);
+        let request = Request {
+            method: "POST".to_owned(),
+            path: format!("/signals/{form}"),
+            headers: [("authorization".to_owned(), authorization)].into(),
+            body: body.to_string(),
+            ..Request::default()
+        };
+        self.signals.answer(&request).await
     }
 
     /// A site on which everything goes wrong by chance.

@@ -91,6 +91,9 @@ pub struct DomainIncident {
     pub size: u32,
     /// The limit that was reached.
     pub limit: DomainLimit,
+    /// How many members were unhealthy at a time, at most.
+    #[serde(default)]
+    pub most: usize,
     /// When it began.
     pub opened_at: Timestamp,
     /// When it was over.
@@ -160,7 +163,8 @@ impl Decider for FaultDomainDecider {
         let members = after.unhealthy();
         let is_many = is_many(members.len(), report.size, report.limit);
         Ok(match after.open() {
-            None if is_many => {
+            // Fewer members than before begin none.
+            None if is_many && report.unhealthy => {
                 let number = after.incident.as_ref().map_or(0, |before| before.number).saturating_add(1);
                 let opened = DomainIncidentOpened {
                     domain: report.domain.clone(),
@@ -173,7 +177,7 @@ impl Decider for FaultDomainDecider {
                 };
                 told_above(decision.event(FaultDomainEvent::Opened(opened)), report, number, true)
             }
-            Some(open) if !is_many => {
+            Some(open) if !is_many || is_back(members.len(), open.most) => {
                 let (domain, number) = (report.domain.clone(), open.number);
                 let closed = DomainIncidentClosed { domain, incident: number, members, at: now };
                 told_above(decision.event(FaultDomainEvent::Closed(closed)), report, number, false)
@@ -188,6 +192,10 @@ impl Decider for FaultDomainDecider {
                 state.domain = Some(e.domain.clone());
                 let member = Member { incident: e.incident, unhealthy: true };
                 state.members.insert(e.member.clone(), member);
+                let unhealthy = state.unhealthy().len();
+                if let Some(open) = state.incident.as_mut().filter(|open| open.closed_at.is_none()) {
+                    open.most = open.most.max(unhealthy);
+                }
             }
             FaultDomainEvent::MemberHealthy(e) => {
                 state.domain = Some(e.domain.clone());
@@ -196,7 +204,9 @@ impl Decider for FaultDomainDecider {
             }
             FaultDomainEvent::Opened(e) => {
                 let (number, size, limit, opened_at) = (e.incident, e.size, e.limit, e.at);
-                state.incident = Some(DomainIncident { number, size, limit, opened_at, closed_at: None });
+                let most = e.members.len();
+                state.incident =
+                    Some(DomainIncident { number, size, limit, most, opened_at, closed_at: None });
             }
             FaultDomainEvent::Closed(e) => {
                 if let Some(incident) = &mut state.incident {
@@ -213,6 +223,12 @@ fn is_many(members: usize, size: u32, limit: DomainLimit) -> bool {
     let members = u64::try_from(members).unwrap_or(u64::MAX);
     let is_part = size == 0 || members.saturating_mul(100) >= u64::from(size) * u64::from(limit.percent);
     members >= u64::from(limit.count) && is_part
+}
+
+/// Whether what the members share works again: half of those are well that were not. The others have a fault of their own, and
+/// would wait for ever for what is there already.
+fn is_back(members: usize, most: usize) -> bool {
+    members.saturating_mul(2) <= most
 }
 
 fn told_above(

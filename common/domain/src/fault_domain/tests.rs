@@ -58,6 +58,23 @@ fn it_is_over_when_so_few_are_left_that_each_has_a_fault_of_its_own() {
 }
 
 #[test]
+fn it_is_over_when_half_of_its_members_are_back_however_many_are_left() {
+    let mut rack = lost(38);
+    for host in 1..=18 {
+        rack.when(&report(host, false, 1)).unwrap();
+        assert!(rack.state.open().is_some(), "{host} of 38 are back");
+    }
+    rack.when(&report(19, false, 1)).unwrap();
+    assert!(rack.state.holds_back().is_none(), "what they share works: the other 19 are repaired one by one");
+    for host in 20..=30 {
+        rack.when(&report(host, false, 1)).unwrap();
+        assert!(rack.state.open().is_none(), "one that is well begins no incident");
+    }
+    rack.when(&report(1, true, 2)).unwrap();
+    assert_eq!(rack.state.open().map(|incident| incident.number), Some(2), "it is lost again");
+}
+
+#[test]
 fn reports_that_come_twice_or_late_change_nothing() {
     let mut rack = lost(2);
     assert!(rack.ignores(&report(1, true, 1)));

@@ -49,9 +49,10 @@ const OWN: RetryPolicy =
 /// A look at the host. Monitoring may take a scrape or two to have a new sample.
 const LOOK: RetryPolicy =
     RetryPolicy { deadline_seconds: 60, attempts: 6, backoff_seconds: 5, backoff_seconds_max: 60 };
-/// The look after a repair: a host that was booted takes minutes until it is healthy.
+/// The look after a repair: a host that was booted takes minutes until it is healthy. Monitoring takes a sample every 15 s or so, and a
+/// wait that is longer than that makes the repair longer.
 const VERIFY: RetryPolicy =
-    RetryPolicy { deadline_seconds: 60, attempts: 12, backoff_seconds: 5, backoff_seconds_max: 60 };
+    RetryPolicy { deadline_seconds: 60, attempts: 28, backoff_seconds: 5, backoff_seconds_max: 20 };
 /// A power cycle.
 const POWER_CYCLE: RetryPolicy =
     RetryPolicy { deadline_seconds: 300, attempts: 3, backoff_seconds: 10, backoff_seconds_max: 60 };

@@ -37,6 +37,13 @@ fn fails(saga: &mut Test) {
     answer(saga, StepOutcome::Failed { category, reason, uncertain: true });
 }
 
+#[test]
+fn a_repaired_host_is_looked_at_as_often_as_it_may_have_a_new_sample_and_long_enough_to_boot() {
+    let waits: Vec<u32> = (1..VERIFY.attempts).map(|tried| VERIFY.delay_seconds(tried)).collect();
+    assert!(waits.iter().all(|wait| *wait <= 20), "{waits:?}");
+    assert!(waits.iter().sum::<u32>() >= 8 * 60, "{waits:?}");
+}
+
 fn concluded(saga: &Test) -> RemediationOutcome {
     let concluded = saga.commands.iter().find_map(|command| match command {
         Outgoing::Step(StepCommand::Recover(hostler_events::RecoverCommand::ConcludeRecovery(command))) => {

@@ -1,13 +1,14 @@
 //! The queues in memory, on virtual time: delays, visibility, receipts and native redrive.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostler_runtime::ports::{Clock, EntryFailure, EntryResults, Outbound, Queues, message_bytes_max};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::TestClock;
+use crate::clock::{Random, TestClock};
 use crate::faults::{Fault, FaultPlan, batch, injected};
 
 const DELAY_SECONDS_MAX: u16 = 900;
@@ -26,12 +27,26 @@ struct Inner {
     clock: TestClock,
     queues: BTreeMap<String, Queue>,
     sent: u64,
+    transit: Option<Transit>,
+}
+
+/// How many milliseconds a message is on its way: at least, and at most.
+#[derive(Debug)]
+struct Transit {
+    least: u32,
+    most: u32,
+    random: Random,
 }
 
 #[derive(Debug)]
 struct Queue {
-    messages: Vec<Stored>,
+    /// In the order in which they are to be seen: by when, and by their number.
+    messages: BTreeMap<(Timestamp, u64), Stored>,
+    /// When each is to be seen, by its number.
+    visible_at: BTreeMap<u64, Timestamp>,
     visibility_seconds: u32,
+    /// What is sent can be seen from then on only.
+    held_until: Timestamp,
     redrive: Option<Redrive>,
     /// It takes nothing, and says so.
     refuses: Option<EntryFailure>,
@@ -41,7 +56,6 @@ struct Queue {
 struct Stored {
     number: u64,
     message: Outbound,
-    visible_at: Timestamp,
     receive_count: u32,
 }
 
@@ -72,9 +86,8 @@ pub struct Received {
 impl MemoryQueues {
     /// Queues of these logical names, with a visibility timeout of 30 seconds and without redrive.
     pub fn new(clock: &TestClock, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let new = || Queue { messages: Vec::new(), visibility_seconds: 30, redrive: None, refuses: None };
-        let queues = queues.into_iter().map(|name| (name.into(), new())).collect();
-        let inner = Inner { clock: clock.clone(), queues, sent: 0 };
+        let queues = queues.into_iter().map(|name| (name.into(), Queue::default())).collect();
+        let inner = Inner { clock: clock.clone(), queues, sent: 0, transit: None };
         Self { inner: Arc::new(Mutex::new(inner)), faults: FaultPlan::default() }
     }
 
@@ -84,12 +97,24 @@ impl MemoryQueues {
         &self.faults
     }
 
+    /// From here on a message that is sent can be seen only so many milliseconds later, at least and at most: the same for each
+    /// run with this seed.
+    pub fn set_transit(&self, (least, most): (u32, u32), seed: u64) {
+        let transit = Transit { least, most, random: Random::new(seed) };
+        self.inner.lock().unwrap().transit = Some(transit);
+    }
+
     /// Sets how long a received message stays invisible.
     ///
     /// # Panics
     /// When there is no such queue; so do the other methods here.
     pub fn set_visibility(&self, queue: &str, seconds: u32) {
         self.inner.lock().unwrap().queue(queue).visibility_seconds = seconds;
+    }
+
+    /// What is sent from here on can be seen at that time at the earliest, as where nobody works on a queue until then.
+    pub fn hold_until(&self, queue: &str, at: Timestamp) {
+        self.inner.lock().unwrap().queue(queue).held_until = at;
     }
 
     /// Has messages end up elsewhere after so many receives.
@@ -113,28 +138,32 @@ impl MemoryQueues {
         let mut inner = self.inner.lock().unwrap();
         let now = inner.clock.now();
         // Most looks at most queues find nothing.
-        if inner.queue(queue).messages.iter().all(|stored| stored.visible_at > now) {
+        if inner.queue(queue).visible(now).next().is_none() {
             return Vec::new();
         }
         inner.redrive(queue, now);
         let queue = inner.queue(queue);
         let hidden_until = now + seconds(queue.visibility_seconds);
-        queue.messages.sort_by_key(|stored| (stored.visible_at, stored.number));
-        let visible = queue.messages.iter_mut().filter(|stored| stored.visible_at <= now).take(max);
-        visible
-            .map(|stored| {
-                stored.visible_at = hidden_until;
+        let visible: Vec<u64> = queue.visible(now).take(max).map(|stored| stored.number).collect();
+        let mut received = Vec::with_capacity(visible.len());
+        for number in visible {
+            if let Some(mut stored) = queue.remove(number) {
                 stored.receive_count += 1;
-                stored.received()
-            })
-            .collect()
+                received.push(stored.received());
+                queue.insert(stored, hidden_until);
+            }
+        }
+        received
     }
 
     /// Deletes a message that was received. An old receipt does nothing, as with SQS.
     pub fn delete(&self, queue: &str, receipt: &str) {
         let Some(receipt) = receipt_of(receipt) else { return };
         let mut inner = self.inner.lock().unwrap();
-        inner.queue(queue).messages.retain(|stored| (stored.number, stored.receive_count) != receipt);
+        let queue = inner.queue(queue);
+        if queue.received(receipt).is_some() {
+            queue.remove(receipt.0);
+        }
     }
 
     /// How many messages there are, hidden ones included.
@@ -152,10 +181,14 @@ impl MemoryQueues {
     /// All messages of a queue, hidden ones included, in the order in which they are to be seen.
     #[must_use]
     pub fn peek(&self, queue: &str) -> Vec<Outbound> {
-        let mut inner = self.inner.lock().unwrap();
-        let mut messages = inner.queue(queue).messages.clone();
-        messages.sort_by_key(|stored| (stored.visible_at, stored.number));
-        messages.into_iter().map(|stored| stored.message).collect()
+        self.inner
+            .lock()
+            .unwrap()
+            .queue(queue)
+            .messages
+            .values()
+            .map(|stored| stored.message.clone())
+            .collect()
     }
 
     /// The names of the queues.
@@ -168,15 +201,14 @@ impl MemoryQueues {
     #[must_use]
     pub fn next_visible_at(&self) -> Option<Timestamp> {
         let inner = self.inner.lock().unwrap();
-        inner.queues.values().flat_map(|queue| &queue.messages).map(|stored| stored.visible_at).min()
+        inner.queues.values().filter_map(|queue| queue.next_after(Timestamp::MIN)).min()
     }
 
     /// When the next message can be seen that cannot be seen yet.
     #[must_use]
     pub fn next_visible_after(&self, now: Timestamp) -> Option<Timestamp> {
         let inner = self.inner.lock().unwrap();
-        let messages = inner.queues.values().flat_map(|queue| &queue.messages);
-        messages.map(|stored| stored.visible_at).filter(|at| *at > now).min()
+        inner.queues.values().filter_map(|queue| queue.next_after(now)).min()
     }
 
     /// Puts a message on a queue past faults and checks, as a bus rule does, or somebody who has raised the queue's limit.
@@ -196,27 +228,31 @@ impl Inner {
     }
 
     fn push(&mut self, queue: &str, message: Outbound) {
+        let transit = self.transit.as_mut().map_or(0, |transit| {
+            let range = transit.most.saturating_sub(transit.least);
+            u64::from(transit.least) + transit.random.below(u64::from(range) + 1)
+        });
         let visible_at = self.clock.now() + seconds(u32::from(message.delay_seconds));
-        self.push_at(queue, message, visible_at);
+        self.push_at(queue, message, visible_at + SignedDuration::from_millis(transit.cast_signed()));
     }
 
     fn push_at(&mut self, queue: &str, message: Outbound, visible_at: Timestamp) {
         self.sent += 1;
         let number = self.sent;
-        self.queue(queue).messages.push(Stored { number, message, visible_at, receive_count: 0 });
+        self.queue(queue).insert(Stored { number, message, receive_count: 0 }, visible_at);
     }
 
-    fn redrive(&mut self, queue: &str, now: Timestamp) {
-        let queue = self.queue(queue);
+    fn redrive(&mut self, name: &str, now: Timestamp) {
+        let queue = self.queue(name);
         let Some(Redrive { to, receives_max }) = queue.redrive.clone() else { return };
-        if queue.messages.iter().all(|stored| stored.receive_count < receives_max) {
-            return;
+        let done = queue.visible(now).filter(|stored| stored.receive_count >= receives_max);
+        let done: Vec<(Timestamp, u64)> =
+            done.map(|stored| (queue.visible_at[&stored.number], stored.number)).collect();
+        for (visible_at, number) in done {
+            if let Some(stored) = self.queue(name).remove(number) {
+                self.queue(&to).insert(stored, visible_at);
+            }
         }
-        let (done, rest) = std::mem::take(&mut queue.messages)
-            .into_iter()
-            .partition(|stored| stored.visible_at <= now && stored.receive_count >= receives_max);
-        queue.messages = rest;
-        self.queue(&to).messages.extend::<Vec<Stored>>(done);
     }
 
     fn send(&mut self, queue: &str, message: &Outbound) -> Result<(), EntryFailure> {
@@ -240,6 +276,50 @@ impl Inner {
         }
         self.push(queue, message.clone());
         Ok(())
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            messages: BTreeMap::new(),
+            visible_at: BTreeMap::new(),
+            visibility_seconds: 30,
+            held_until: Timestamp::MIN,
+            redrive: None,
+            refuses: None,
+        }
+    }
+}
+
+impl Queue {
+    fn insert(&mut self, stored: Stored, visible_at: Timestamp) {
+        let visible_at = visible_at.max(self.held_until);
+        self.visible_at.insert(stored.number, visible_at);
+        self.messages.insert((visible_at, stored.number), stored);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Stored> {
+        let visible_at = self.visible_at.remove(&number)?;
+        self.messages.remove(&(visible_at, number))
+    }
+
+    /// Those that can be seen, in their order.
+    fn visible(&self, now: Timestamp) -> impl Iterator<Item = &Stored> {
+        self.messages.range(..=(now, u64::MAX)).map(|(_, stored)| stored)
+    }
+
+    /// When the next one can be seen that cannot be seen by then.
+    fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = (Bound::Excluded((now, u64::MAX)), Bound::Unbounded);
+        self.messages.range(later).next().map(|((visible_at, _), _)| *visible_at)
+    }
+
+    /// When the message of a receipt can be seen again, if it was not received once more.
+    fn received(&self, (number, receive_count): (u64, u32)) -> Option<Timestamp> {
+        let visible_at = *self.visible_at.get(&number)?;
+        let stored = self.messages.get(&(visible_at, number))?;
+        (stored.receive_count == receive_count).then_some(visible_at)
     }
 }
 
@@ -303,12 +383,10 @@ impl Queues for MemoryQueues {
         let Some(queue) = inner.queues.get_mut(queue) else {
             return Err(refusal("UnknownQueue", format!("there is no queue called {queue:?}")));
         };
-        let in_flight = |stored: &&mut Stored| {
-            Some((stored.number, stored.receive_count)) == receipt_of(receipt) && stored.visible_at > now
-        };
-        match queue.messages.iter_mut().find(in_flight) {
+        let of = receipt_of(receipt).filter(|of| queue.received(*of).is_some_and(|at| at > now));
+        match of.and_then(|(number, _)| queue.remove(number)) {
             Some(stored) => {
-                stored.visible_at = now + seconds(seconds_more.min(VISIBILITY_SECONDS_MAX));
+                queue.insert(stored, now + seconds(seconds_more.min(VISIBILITY_SECONDS_MAX)));
                 Ok(())
             }
             None => Err(refusal("ReceiptHandleIsInvalid", format!("the receipt {receipt:?} is not known"))),

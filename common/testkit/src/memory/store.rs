@@ -18,9 +18,9 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Inner {
-    streams: BTreeMap<StreamId, BTreeMap<StreamVersion, Commit>>,
+    streams: BTreeMap<StreamId, BTreeMap<StreamVersion, Arc<Commit>>>,
     /// All commits in the order of writing.
-    written: Vec<Commit>,
+    written: Vec<Arc<Commit>>,
     /// How many of these were taken as the outbox.
     taken: usize,
     rivals: VecDeque<Commit>,
@@ -40,13 +40,13 @@ impl MemoryStore {
         let mut inner = self.inner.lock().unwrap();
         let all = inner.written.len();
         let from = std::mem::replace(&mut inner.taken, all);
-        inner.written[from..].to_vec()
+        inner.written[from..].iter().map(|commit| Commit::clone(commit)).collect()
     }
 
     /// All commits but the first `n` written.
     #[must_use]
     pub fn outbox_since(&self, n: usize) -> Vec<Commit> {
-        self.inner.lock().unwrap().written.iter().skip(n).cloned().collect()
+        self.inner.lock().unwrap().written.iter().skip(n).map(|commit| Commit::clone(commit)).collect()
     }
 
     /// The names of all streams.
@@ -59,7 +59,13 @@ impl MemoryStore {
     #[must_use]
     pub fn commits(&self, stream: &StreamId) -> Vec<Commit> {
         let inner = self.inner.lock().unwrap();
-        inner.streams.get(stream).map(|commits| commits.values().cloned().collect()).unwrap_or_default()
+        inner
+            .streams
+            .get(stream)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .map(|commit| Commit::clone(commit))
+            .collect()
     }
 
     /// Another writer gets in between: the commit is written just before the next append is.
@@ -76,8 +82,10 @@ impl MemoryStore {
     /// Writes a commit in the place of whatever has its version: what a store must never do, for tests of checks.
     pub fn overwrite(&self, commit: &Commit) {
         let mut inner = self.inner.lock().unwrap();
-        inner.streams.entry(commit.stream.clone()).or_default().insert(commit.version, commit.clone());
-        inner.written.push(commit.clone());
+        let commit = Arc::new(commit.clone());
+        let stream = inner.streams.entry(commit.stream.clone()).or_default();
+        stream.insert(commit.version, Arc::clone(&commit));
+        inner.written.push(commit);
     }
 
     fn unavailable(action: &'static str, stream: &StreamId, fault: &Fault) -> StoreError {
@@ -92,8 +100,9 @@ impl Inner {
             Some(there) if there.commit_id == commit.commit_id => Ok(()),
             Some(_) => Err(StoreError::Conflict { stream: commit.stream.clone(), version: commit.version }),
             None => {
-                stream.insert(commit.version, commit.clone());
-                self.written.push(commit.clone());
+                let commit = Arc::new(commit.clone());
+                stream.insert(commit.version, Arc::clone(&commit));
+                self.written.push(commit);
                 Ok(())
             }
         }
@@ -112,7 +121,7 @@ impl EventStore for MemoryStore {
         let most =
             commits.keys().rev().nth(COMMITS_PER_LOAD_MAX - 1).copied().unwrap_or(StreamVersion::EMPTY);
         let start = newest.map_or(most, |(version, _)| *version).max(most);
-        Ok(commits.range(start..).map(|(_, commit)| commit.clone()).collect())
+        Ok(commits.range(start..).map(|(_, commit)| Commit::clone(commit)).collect())
     }
 
     async fn read(
@@ -126,7 +135,7 @@ impl EventStore for MemoryStore {
         }
         let inner = self.inner.lock().unwrap();
         let Some(commits) = inner.streams.get(stream) else { return Ok(Vec::new()) };
-        Ok(commits.range(after.next()..).take(limit).map(|(_, commit)| commit.clone()).collect())
+        Ok(commits.range(after.next()..).take(limit).map(|(_, commit)| Commit::clone(commit)).collect())
     }
 
     async fn append(&self, commit: &Commit) -> Result<(), StoreError> {

@@ -92,7 +92,8 @@ impl Views for MemoryViews {
             group.is_none_or(|group| row.group == group) && after.is_none_or(|after| row.key.as_str() > after)
         };
         let all = self.rows.lock().unwrap();
-        let of_view = all.range((view.to_owned(), String::new())..).take_while(|((of, _), _)| of == view);
+        let from = (view.to_owned(), after.unwrap_or_default().to_owned());
+        let of_view = all.range(from..).take_while(|((of, _), _)| of == view);
         let mut rows: Vec<Row> =
             of_view.map(|(_, row)| row).filter(|row| wanted(row)).take(limit + 1).cloned().collect();
         let more = rows.len() > limit;

@@ -221,6 +221,13 @@ impl<A: Application> World<A> {
         self.streams_of::<Saga<D>>().into_iter().map(|stream| stream.key().to_owned()).collect()
     }
 
+    /// All that was sent to queues since this was last called, each with its queue. [`Self::check`] does not find it any more: for
+    /// runs that are too long for that.
+    #[must_use]
+    pub fn take_sent(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.sent.lock().unwrap())
+    }
+
     /// How often an event of this type was recorded.
     #[must_use]
     pub fn count(&self, event_type: &str) -> usize {

@@ -13,6 +13,7 @@ use hostler_runtime::serving::http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::callers::Call;
+use super::run::milliseconds;
 use super::switch::{Bug, INVOCATION_TIME};
 use super::{ChaosRates, World};
 use crate::memory::Received;
@@ -66,6 +67,7 @@ pub(super) enum Answer {
 impl<A: Application> World<A> {
     pub(super) fn invoke(&mut self, work: Work, future: LocalBoxFuture<'static, Answer>) {
         let id = self.switch.next_invocation();
+        self.invoked += 1;
         let killed_at = match &self.chaos {
             None => None,
             Some(running) => {
@@ -161,6 +163,9 @@ impl<A: Application> World<A> {
                 // The stream may deliver a batch again that was relayed.
                 if !self.happens("a batch of the stream comes twice", "outbox", |rates| rates.twice / 2) {
                     self.outbox.drain(..records);
+                }
+                if let Some(pace) = self.setup.pace.filter(|_| !self.outbox.is_empty()) {
+                    self.outbox_at = Some(now + milliseconds(pace.invocation_ms / pace.relays.max(1)));
                 }
             }
             (Work::Relay(_), _) => self.outbox_at = Some(now + RELAY_AGAIN),

@@ -63,7 +63,7 @@ pub use functions::{Functions, Ports, Reader};
 pub use ledger::{Invariants, Triaged};
 pub use outages::Outages;
 pub use ports::{STORE, STREAM};
-pub use settings::{Chaos, Order, Setup};
+pub use settings::{Chaos, Order, Pace, Setup};
 pub use switch::{Bug, Switch, WorkedOn, WriteFault};
 
 /// How long a dead letter that triage has received stays invisible.
@@ -98,6 +98,8 @@ pub struct World<A> {
     pub switch: Switch,
     /// How many messages were delivered in chaos.
     pub delivered: u64,
+    /// How many invocations there were, without those of a test's own questions.
+    pub invoked: u64,
     /// How many calls of ports were made, by what for.
     pub port_calls: BTreeMap<&'static str, u64>,
     setup: Setup,
@@ -114,6 +116,8 @@ pub struct World<A> {
     /// What was not relayed yet, and when it comes again.
     outbox: Vec<OutboxRecord>,
     outbox_at: Option<Timestamp>,
+    /// Until when the consumers of each queue are at work, where that takes time.
+    at_work: BTreeMap<&'static str, Vec<Timestamp>>,
     /// All that was sent to queues: queue and body.
     sent: Arc<Mutex<Vec<(String, String)>>>,
     posted: u32,
@@ -205,6 +209,9 @@ impl<A: Application> World<A> {
             switch.let_others_go_first(seed);
         }
         let queues = queues::<A>(&clock);
+        if let Some(pace) = setup.pace {
+            queues.set_transit(pace.queue_ms, setup.seed);
+        }
         let schedules = MemorySchedules::new(&clock, &queues);
         let bus = MemoryBus::default();
         for (queue, function) in Register::<A>::queues().filter(|(_, function)| !function.events.is_empty()) {
@@ -253,6 +260,7 @@ impl<A: Application> World<A> {
             callers,
             switch,
             delivered: 0,
+            invoked: 0,
             port_calls: BTreeMap::new(),
             setup,
             ports,
@@ -264,6 +272,7 @@ impl<A: Application> World<A> {
             ended: Vec::new(),
             outbox: Vec::new(),
             outbox_at: None,
+            at_work: BTreeMap::new(),
             sent,
             posted: 0,
             planned: Vec::new(),

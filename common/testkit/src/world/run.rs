@@ -35,6 +35,8 @@ const RELAY_MAX: usize = 100;
 const AT_ONCE_MAX: usize = 6;
 /// More steps than any run needs.
 const STEPS_MAX: u64 = 3_000_000;
+/// The same where things take time, for whole data centres.
+const PACED_STEPS_MAX: u64 = 300_000_000;
 /// A message that nobody can read.
 const POISON: &str = "[poison]";
 
@@ -104,7 +106,8 @@ impl<A: Application> World<A> {
     /// Lets one thing happen that happens now.
     async fn step(&mut self) -> bool {
         self.steps += 1;
-        if self.steps > STEPS_MAX {
+        let steps_max = if self.setup.pace.is_some() { PACED_STEPS_MAX } else { STEPS_MAX };
+        if self.steps > steps_max {
             self.never_at_rest();
         }
         if self.chaos.is_none() {
@@ -201,6 +204,9 @@ impl<A: Application> World<A> {
             commit.snapshot = None;
         }
         if !new.is_empty() {
+            if let (Some(pace), true, false) = (self.setup.pace, self.outbox.is_empty(), relaying) {
+                self.outbox_at = Some(now + milliseconds(pace.stream_ms));
+            }
             self.outbox.extend(new);
             if self.setup.order == Order::NewestFirst && !relaying {
                 self.outbox.reverse();
@@ -238,6 +244,9 @@ impl<A: Application> World<A> {
     /// Delivers what can be seen of one queue.
     fn deliver(&mut self, at: usize) -> bool {
         let queue = self.builds[0].functions.readers[at].queue.name;
+        if !self.has_consumer(queue) {
+            return false;
+        }
         let (most, batch) = match (&self.chaos, self.setup.order) {
             (Some(_), _) => {
                 let most = 1 + usize::try_from(self.random.below(10)).unwrap_or(0);
@@ -249,6 +258,10 @@ impl<A: Application> World<A> {
         let mut received = self.queues.receive(queue, most);
         if received.is_empty() {
             return false;
+        }
+        if let Some(pace) = self.setup.pace {
+            let until = self.clock.now() + milliseconds(pace.invocation_ms);
+            self.at_work.entry(queue).or_default().push(until);
         }
         if self.chaos.is_some() {
             self.poison(queue, &received);
@@ -263,6 +276,15 @@ impl<A: Application> World<A> {
             self.handle(at, received, |received| Work::Queue(queue, received));
         }
         true
+    }
+
+    /// Whether an invocation for this queue may begin.
+    fn has_consumer(&mut self, queue: &'static str) -> bool {
+        let Some(pace) = self.setup.pace else { return true };
+        let now = self.clock.now();
+        let at_work = self.at_work.entry(queue).or_default();
+        at_work.retain(|until| *until > now);
+        at_work.len() < pace.consumers
     }
 
     fn handle(&mut self, at: usize, received: &[Received], work: impl FnOnce(Vec<Received>) -> Work) {
@@ -380,13 +402,18 @@ impl<A: Application> World<A> {
             self.invocations.iter().filter_map(|invocation| self.switch.stalled_until(invocation.id));
         let kills = self.invocations.iter().filter_map(|invocation| invocation.killed_at);
         let next = [message, self.callers.next_at(), planned].into_iter().flatten();
-        next.chain(relay).chain(stalls).chain(kills).filter(|at| *at > now).min()
+        let consumers = self.at_work.values().flatten().copied();
+        next.chain(relay).chain(stalls).chain(kills).chain(consumers).filter(|at| *at > now).min()
     }
 
     fn pass_time(&mut self, until: Timestamp) {
         self.clock.set(until);
         self.switch.wake();
     }
+}
+
+pub(super) fn milliseconds(milliseconds: u32) -> SignedDuration {
+    SignedDuration::from_millis(i64::from(milliseconds))
 }
 
 pub(super) fn shuffle<T>(items: &mut [T], random: &mut Random) {

@@ -30,6 +30,24 @@ pub struct Setup {
     pub breakers_off: bool,
     /// There are no schedules, as on some endpoints: long timers hop on their queue every 15 minutes. It takes its time.
     pub timers_hop: bool,
+    /// How long things take. Without it nothing takes time.
+    pub pace: Option<Pace>,
+}
+
+/// How long things take, and how many are done at a time: for figures that depend on it. What a consumer writes counts from the
+/// beginning of its invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many milliseconds after a commit the stream delivers it.
+    pub stream_ms: u32,
+    /// How many milliseconds a message is on its way to a consumer: at least, and at most.
+    pub queue_ms: (u32, u32),
+    /// How many milliseconds an invocation takes.
+    pub invocation_ms: u32,
+    /// How many invocations work on one queue at a time.
+    pub consumers: usize,
+    /// How many invocations relay the stream at a time.
+    pub relays: u32,
 }
 
 impl Default for Setup {
@@ -42,6 +60,7 @@ impl Default for Setup {
             seed: 1,
             breakers_off: false,
             timers_hop: false,
+            pace: None,
         }
     }
 }
