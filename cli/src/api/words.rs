@@ -3,9 +3,11 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 3] = [
+const IRREGULAR: [(&str, &str); 5] = [
     ("request-hosts", "requests create"),
     ("apply-policies", "policies apply"),
+    ("approve-scaling", "pools approve"),
+    ("reject-scaling", "pools reject"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
 ];
