@@ -74,7 +74,10 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 /// Why no message follows another one that is quarantined.
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
+/// Why no host is repaired.
 const UNREPAIRED: &str = "no host in service fails here, and no policies are applied: journeys/recovering.rs";
+/// Why no pool grows or shrinks.
+const UNMEASURED: &str = "nothing is measured here, and no policies are applied: journeys/scaling.rs";
 
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
@@ -133,6 +136,19 @@ const SELDOM: &[(&str, &str)] = &[
     ("failure.released", BY_HTTP),
     ("failure.follower-ended", BY_HTTP),
     ("failure.lane-closed", BY_HTTP),
+    ("pool.threshold-crossed", UNMEASURED),
+    ("pool.signal-dropped", UNMEASURED),
+    ("pool.scaling-decided", UNMEASURED),
+    ("pool.scaling-proposed", UNMEASURED),
+    ("pool.scaling-approved", UNMEASURED),
+    ("pool.scaling-rejected", UNMEASURED),
+    ("pool.scaling-suppressed", UNMEASURED),
+    ("pool.scaling-completed", UNMEASURED),
+    ("pool.host-arrived", UNMEASURED),
+    ("pool.provisioning-failed", UNMEASURED),
+    ("pool.release-started", UNMEASURED),
+    ("pool.release-refused", UNMEASURED),
+    ("pool.host-left", UNMEASURED),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
 ];
 
