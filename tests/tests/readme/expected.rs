@@ -74,6 +74,19 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::Ends { code: 0, says: "completed" },
     ),
     ("cargo hostler provisionings show patient.1 --timeline", Outcome::Ends { code: 0, says: "waits" }),
+    (
+        "cargo hostler policies list --section runbooks",
+        Outcome::Ends { code: 0, says: "runbooks.restart.rungs.0.rung" },
+    ),
+    (
+        "cargo hostler policies check infra/sites/local.yaml",
+        Outcome::Ends { code: 0, says: "can be followed: 2 pools" },
+    ),
+    ("cargo hostler policies diff infra/sites/local.yaml", Outcome::Ends { code: 0, says: "already" }),
+    ("cargo hostler incidents list", Outcome::Ends { code: 0, says: "" }),
+    ("cargo hostler approvals list", Outcome::Ends { code: 0, says: "" }),
+    ("cargo hostler budgets list", Outcome::Ends { code: 0, says: "No host is being disturbed." }),
+    ("cargo hostler pools list", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler events list --since 15m --limit 5", Outcome::Ends { code: 0, says: "host." }),
     (
         "cargo hostler events replay --stream host#h-07 --dry-run",
