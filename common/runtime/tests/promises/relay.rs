@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostler_core::{Commit, Envelope, Failure, Incoming, RecordedTimer, TimerId};
@@ -13,7 +14,7 @@ use hostler_runtime::ports::{
 };
 use hostler_testkit::memory::{MemoryBus, MemoryQueues, MemorySchedules, outbox_records};
 use hostler_testkit::{TestClock, sample};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -216,6 +217,40 @@ async fn what_passes_within_a_few_tries_is_not_parked() {
     fixture.bus.faults().fail_next(2);
     assert_eq!(fixture.relay(commits(2)).await.unwrap().parked, 0);
     assert_eq!(fixture.published(), 4);
+}
+
+/// A clock that notes for how long it was asked to wait, and does not.
+struct NotesWaits {
+    clock: TestClock,
+    waits: Arc<Mutex<Vec<Duration>>>,
+}
+
+#[async_trait]
+impl Clock for NotesWaits {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.waits.lock().unwrap().push(time);
+    }
+
+    async fn wait_until(&self, at: Timestamp) {
+        self.clock.wait_until(at).await;
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_does_not_take_it_is_tried_three_times_with_longer_waits_between_and_none_after() {
+    let fixture = Fixture::new();
+    fixture.queue_is_gone("pack-order");
+    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let clock = NotesWaits { clock: fixture.clock.clone(), waits: Arc::clone(&waits) };
+    let (bus, queues) = (Arc::new(fixture.bus.clone()), Arc::new(fixture.queues.clone()));
+    let relay = Relay::new(bus, queues, Arc::new(clock), FAILURE_QUEUE);
+    relay.relay(&outbox_records(commits(1))).await.unwrap();
+    assert_eq!(fixture.parked(), ["pack-order"]);
+    assert_eq!(*waits.lock().unwrap(), [100, 200].map(Duration::from_millis));
 }
 
 #[tokio::test]
