@@ -284,7 +284,10 @@ fn held(claim: &Claim, holding: &[&Holder], starts: &[Timestamp]) -> Option<Held
             lifts: first.map_or_else(
                 || "the policy allows no start at all: raise budget.starts".to_owned(),
                 |first| {
-                    format!("the oldest start leaves the window at {}", after(first, limits.window_seconds))
+                    format!(
+                        "the oldest start leaves the window at {:.0}",
+                        after(first, limits.window_seconds)
+                    )
                 },
             ),
         })
@@ -298,7 +301,7 @@ fn lifts(holders: &[&Holder], missing: u32, limit: u32) -> String {
         }
         (Some(first), _) => {
             format!(
-                "{} of host {} must end, by {} at the latest",
+                "{} of host {} must end, by {:.0} at the latest",
                 first.saga, first.disruption.host, first.until
             )
         }

@@ -61,7 +61,7 @@ pub(super) fn choose(state: &PoolState, facts: &PoolFacts, now: Timestamp) -> Ch
         }
         Some(Err(NotAll::Settles(at))) => {
             let window = facts.scaling.down_seconds;
-            let lifts = format!("fewer hosts must be asked for until {at}");
+            let lifts = format!("fewer hosts must be asked for until {at:.0}");
             chooser.hold_back(ScalingDirection::In, "stabilisation", (window, 0), lifts, Some(*at))
         }
         Some(Ok(asked)) => chooser.shrink((*asked).max(facts.scaling.min)),
@@ -81,7 +81,7 @@ impl Chooser<'_> {
         let direction = ScalingDirection::Out;
         let (state, scaling, now) = (self.state, &self.facts.scaling, self.now);
         if due > now {
-            let lifts = format!("more hosts must be asked for until {due}");
+            let lifts = format!("more hosts must be asked for until {due:.0}");
             return self.hold_back(direction, "stabilisation", (scaling.up_seconds, 0), lifts, Some(due));
         }
         if let Some(held) = self.not_ready(direction) {
@@ -94,7 +94,7 @@ impl Chooser<'_> {
         let arrived = state.arrived.values().max().copied();
         let warm = [state.grown_at(), arrived].into_iter().flatten().max();
         if let Some(until) = self.cools(warm, scaling.out_cooldown_seconds) {
-            let lifts = format!("the cooldown ends at {until}");
+            let lifts = format!("the cooldown ends at {until:.0}");
             return self.hold_back(
                 direction,
                 "cooldown",
@@ -185,7 +185,7 @@ impl Chooser<'_> {
         }
         let last = [state.grown_at(), state.shrunk_at].into_iter().flatten().max();
         if let Some(until) = self.cools(last, scaling.in_cooldown_seconds) {
-            let lifts = format!("the cooldown ends at {until}");
+            let lifts = format!("the cooldown ends at {until:.0}");
             return self.hold_back(
                 direction,
                 "cooldown",

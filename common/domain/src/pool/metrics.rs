@@ -30,7 +30,7 @@ pub(super) fn judge(
     let ReportThreshold { pool, header, metric, value, threshold, direction } = report.clone();
     if header.expires_at <= now {
         return Judged::Stale(format!(
-            "it was observed at {} and held until {}",
+            "it was observed at {:.0} and held until {:.0}",
             header.observed_at, header.expires_at
         ));
     }
