@@ -66,7 +66,7 @@ impl Monitoring {
         let missing: Vec<&str> =
             missing.into_iter().filter(|(names, _)| lacks(names)).map(|(_, package)| package).collect();
         (!missing.is_empty()).then(|| {
-            format!("{} is not there (Debian: apt install {})", missing.join(" and "), missing.join(" "))
+            format!("not installed: {} (Debian: apt install {})", missing.join(" and "), missing.join(" "))
         })
     }
 
