@@ -123,6 +123,12 @@ fn a_stream_that_lags_again_and_again_costs_few_sagas_their_steps() {
     println!("the stream lags {lags} times in {runs} runs: {lost} attempts were lost, {ended:?}");
     assert!(lags > 20 * runs, "{lags}");
     assert!(ended.completed * 1_000 >= runs * 100 * 995, "at least 99.5 % complete: {ended:?}");
+    assert_eq!(ended.stuck, 0);
+    // No step of a provisioning has fewer than four tries.
+    assert!(
+        lost >= 4 * ended.compensated,
+        "what is undone lost its tries to lags: {lost} were lost, {ended:?}"
+    );
 }
 
 /// One message in a hundred is joined by one that nobody can read: what all of that costs beside what the others cost.
