@@ -1,4 +1,4 @@
-//! The outside world: BMCs over Redfish, configuration and monitoring.
+//! The outside world: BMCs over Redfish, configuration, monitoring and load balancers.
 //!
 //! Every port here is a small trait with an implementation that talks to the real thing and one that lives in
 //! memory. Operations are idempotent: whoever calls them may die at any point and call again. What was really
@@ -7,7 +7,9 @@
 pub mod bmc;
 pub mod configuration;
 pub mod error;
+pub mod haproxy;
 pub mod image;
+pub mod load_balancer;
 pub mod memory;
 pub mod monitoring;
 mod operations;
@@ -22,7 +24,9 @@ pub use bmc::{
 };
 pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, Reapply};
 pub use error::{At, BoxError, DriverError};
+pub use haproxy::HaproxyLoadBalancer;
 pub use image::{BootImage, ImageUrlError};
+pub use load_balancer::{LoadBalancer, PlainLoadBalancer, TrafficRow, TrafficServer, TrafficState};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
