@@ -16,6 +16,7 @@ use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
 use crate::site::PolicyEvent;
+use crate::traffic::TrafficCommand;
 
 /// All contracts, events first.
 #[must_use]
@@ -38,6 +39,7 @@ pub fn catalogue() -> Vec<Contract> {
         DeployCommand::contracts(),
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
+        TrafficCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),

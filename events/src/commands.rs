@@ -15,6 +15,7 @@ use crate::recovery::{
 };
 use crate::signal::RecoverCommand;
 use crate::site::ApplyPolicies;
+use crate::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic, TrafficCommand};
 
 /// The most hosts one request may ask for: what one site deploys at once.
 pub const HOSTS_PER_REQUEST_MAX: u32 = 250;
@@ -82,6 +83,8 @@ pub enum StepCommand {
     Configure(ConfigureCommand),
     /// To `monitor-host`.
     Monitor(MonitorCommand),
+    /// To `shift-traffic`.
+    Traffic(TrafficCommand),
     /// To `recover-hosts`.
     Recover(RecoverCommand),
     /// To a saga.
@@ -94,6 +97,7 @@ macro_rules! each {
             Self::Deploy($command) => $value,
             Self::Configure($command) => $value,
             Self::Monitor($command) => $value,
+            Self::Traffic($command) => $value,
             Self::Recover($command) => $value,
             Self::Saga($command) => $value,
         }
@@ -126,6 +130,8 @@ impl Payload for StepCommand {
             ConfigureCommand::from_data(type_name, schema_version, data).map(Self::Configure)
         } else if MonitorCommand::NAMES.contains(&type_name) {
             MonitorCommand::from_data(type_name, schema_version, data).map(Self::Monitor)
+        } else if TrafficCommand::NAMES.contains(&type_name) {
+            TrafficCommand::from_data(type_name, schema_version, data).map(Self::Traffic)
         } else if RecoverCommand::NAMES.contains(&type_name) {
             RecoverCommand::from_data(type_name, schema_version, data).map(Self::Recover)
         } else {
@@ -158,6 +164,7 @@ into_step_command! {
     }
     ConfigureCommand as Configure { ApplyRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
+    TrafficCommand as Traffic { JoinTraffic, LeaveTraffic, ReturnTraffic }
     RecoverCommand as Recover {
         ClaimDisruption, ReturnDisruption, ReportMember, BeginRecovery, CordonHost, UncordonHost, GiveBackHost,
         ConcludeRecovery, AbandonRecovery

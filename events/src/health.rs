@@ -255,6 +255,8 @@ pub enum RemediationOutcome {
     Needless,
     /// Another host serves in its place.
     Replaced,
+    /// It is out of traffic, and not healed.
+    Redirected,
     /// It did not help, or could not be done.
     Failed,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
+use crate::traffic::{DrainStarted, HostJoinedTraffic, HostLeftTraffic};
 
 mod repairing;
 
@@ -48,6 +49,9 @@ contracts! {
         "host.power-cycle-started" v 1 => PowerCycleStarted(PowerCycleStarted),
         "host.power-cycled" v 1 => PowerCycled(HostPowerCycled),
         "host.reimage-started" v 1 => ReimageStarted(ReimageStarted),
+        "host.joined-traffic" v 1 => JoinedTraffic(HostJoinedTraffic),
+        "host.drain-started" v 1 => DrainStarted(DrainStarted),
+        "host.left-traffic" v 1 => LeftTraffic(HostLeftTraffic),
     }
 }
 

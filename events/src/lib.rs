@@ -21,6 +21,7 @@ pub mod scaling;
 pub mod schemas;
 pub mod signal;
 pub mod site;
+pub mod traffic;
 
 pub use catalogue::{catalogue, find};
 pub use commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, StepCommand};
@@ -34,6 +35,7 @@ pub use pool::PoolEvent;
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};
 pub use signal::{FaultClass, IngestCommand, Metric, RecoverCommand, ScaleCommand, Signal};
 pub use site::SitePolicy;
+pub use traffic::{TrafficCommand, TrafficPolicy};
 
 /// The `source` of every event that Hostler publishes; the bus rules match on it.
 pub const SOURCE: &str = "hostler";

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{HostId, Image, PoolId, ProvisioningId, RequestId, Role, Sku, StepId};
 use crate::policy::ProvisioningPolicy;
+use crate::traffic::TrafficPolicy;
 
 contracts! {
     /// What happens to a request for capacity.
@@ -42,6 +43,10 @@ hostler_core::step_names! {
         ApplyRole = "apply-role",
         /// Make it known to monitoring and wait for the first healthy sample.
         RegisterMonitoring = "register-monitoring",
+        /// Have the load balancer send it requests.
+        JoinTraffic = "join-traffic",
+        /// Undoes `JoinTraffic`.
+        LeaveTraffic = "leave-traffic",
         /// Undoes `RegisterMonitoring`.
         DeregisterMonitoring = "deregister-monitoring",
         /// Undoes `ApplyRole` and `DeployImage`: power off, eject, restore the boot target, clean.
@@ -66,6 +71,9 @@ pub struct ProvisioningOrder {
     /// The model, if it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,
+    /// How hosts of the pool take requests, where the policies said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficPolicy>,
     /// The numbers to decide by.
     #[serde(default)]
     pub policy: ProvisioningPolicy,
@@ -117,6 +125,9 @@ pub struct ApprovalRequested {
     pub order: CapacityRequested,
     /// The policy that its sagas will keep.
     pub policy: ProvisioningPolicy,
+    /// How hosts of the pool take requests, where the site's policies say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficPolicy>,
     /// How many hosts are started without approval.
     pub approval_above: u32,
     /// When it is rejected if nobody has approved it.

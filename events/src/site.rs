@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
+use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
 
 text_id!(
     /// Racks that lose their power together.
@@ -195,6 +196,8 @@ const fn minute() -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rung {
+    /// It is taken out of traffic, which heals nothing: the next rung follows.
+    RedirectTraffic,
     /// Its power is taken away and given back.
     PowerCycle,
     /// It is installed anew.
@@ -293,6 +296,9 @@ pub struct PoolPolicy {
     /// The most that may be done in it without a person, whatever a runbook says.
     #[serde(default = "auto")]
     pub autonomy: Autonomy,
+    /// How its hosts take requests. Without it, nobody sends them any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficPolicy>,
     /// How it grows and shrinks. Without it, it does neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<ScalingPolicy>,
@@ -336,6 +342,11 @@ impl SitePolicy {
         check_budget(self.budget, &mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
+            if let Some(traffic) = &policy.traffic {
+                let at = |field| ["pools", pool.as_str(), "traffic", field];
+                problems.range(&at("port"), traffic.port, 1, 65_535);
+                problems.range(&at("drainSeconds"), traffic.drain_seconds, 0, DRAIN_SECONDS_MAX);
+            }
             if let Some(scaling) = &policy.scaling {
                 scaling.check(pool.as_str(), policy.hosts, &mut problems);
             }

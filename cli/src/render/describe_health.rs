@@ -91,6 +91,7 @@ fn ended(outcome: RemediationOutcome, reason: Option<&str>) -> Line {
         RemediationOutcome::Healed => Line::new(Mark::Done, "it helped"),
         RemediationOutcome::Needless => Line::new(Mark::Done, "it was not needed"),
         RemediationOutcome::Replaced => Line::new(Mark::Done, "another host serves in its place"),
+        RemediationOutcome::Redirected => Line::new(Mark::Done, "the host is out of traffic, and not healed"),
         RemediationOutcome::Failed => Line::new(Mark::Failed, "it did not help"),
     };
     match reason {

@@ -89,6 +89,24 @@ pub(super) fn host(event: &HostEvent) -> Line {
         HostEvent::ReimageStarted(it) => {
             Line::new(Mark::Begun, format!("to be installed again from image {}, for {}", it.image, it.saga))
         }
+        HostEvent::JoinedTraffic(it) => Line::new(
+            Mark::Done,
+            format!("takes requests of backend {} at {}", it.traffic.backend, it.address),
+        ),
+        HostEvent::DrainStarted(it) => {
+            let text = format!(
+                "leaves backend {} when its requests are over, or at {}",
+                it.traffic.backend, it.until
+            );
+            Line::new(Mark::Begun, text)
+        }
+        HostEvent::LeftTraffic(it) => {
+            let cut = match it.sessions_cut {
+                0 => String::new(),
+                cut => format!("; {cut} requests were cut off"),
+            };
+            Line::new(Mark::Done, format!("out of traffic{cut}"))
+        }
         HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
     }
 }

@@ -21,7 +21,7 @@ pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
 };
 pub use follow::FollowedPolicies;
-pub use operations::{Settings, operations};
+pub use operations::{Settings, operations, request};
 pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
@@ -43,6 +43,7 @@ impl Application for Hostler {
         Function::steps("deploy-host").needs(&["bmc"]).visibility(1_080),
         Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
+        Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),

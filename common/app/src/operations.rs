@@ -10,7 +10,7 @@ use hostler_events::commands::{
 use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
-use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy};
+use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
 use crate::{Hostler, Hosts, Incidents, Policies, Pools, Requests};
@@ -29,22 +29,14 @@ pub struct Settings {
 /// All that operators may ask for.
 #[must_use]
 pub fn operations(settings: Settings) -> Operations {
-    let Settings { provisioning_policy, approval_above, host_policy } = settings;
+    let Settings { provisioning_policy, host_policy, .. } = settings;
     Operations::default()
         .on::<Hosts, EnrolHost>(move |command| HostInput::Enrol { command, policy: host_policy })
         .on::<Hosts, LabelHost>(|command| HostInput::Label { command })
         .on::<Hosts, RequalifyHost>(|_| HostInput::Requalify)
         .asking::<Hosts, ReleaseHost>(move |command, _| give_back(false, command.reason, provisioning_policy))
         .asking::<Hosts, RetireHost>(move |command, _| give_back(true, command.reason, provisioning_policy))
-        .asking::<Requests, RequestHosts>(move |command, _| {
-            check_path("image", command.image.as_str()).map_err(Failure::invalid)?;
-            let provisionings = provisioning_ids(&command)?;
-            let ids: Vec<&str> = provisionings.iter().map(ProvisioningId::as_str).collect();
-            let ids = serde_json::Value::from(ids);
-            let policy = Box::new(provisioning_policy);
-            let input = CapacityInput::Request { command, provisionings, policy, approval_above };
-            Ok(Asked::new(input).once().telling("provisionings", ids))
-        })
+        .asking::<Requests, RequestHosts>(move |command, _| request(command, &settings, None))
         .on::<Requests, ApproveRequest>(|approve| CapacityInput::Approve { reason: approve.reason })
         .on::<Requests, RejectRequest>(|reject| CapacityInput::Reject { reason: reject.reason })
         .on::<Policies, ApplyPolicies>(|apply| apply)
@@ -63,6 +55,24 @@ pub fn operations(settings: Settings) -> Operations {
         })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
+}
+
+/// A request for hosts, which take requests as the pool's policy says.
+///
+/// # Errors
+/// [`Failure`] where the image or the request's id cannot be used.
+pub fn request(
+    command: RequestHosts,
+    settings: &Settings,
+    traffic: Option<TrafficPolicy>,
+) -> Result<Asked<CapacityInput>, Failure> {
+    check_path("image", command.image.as_str()).map_err(Failure::invalid)?;
+    let provisionings = provisioning_ids(&command)?;
+    let ids: Vec<&str> = provisionings.iter().map(ProvisioningId::as_str).collect();
+    let ids = serde_json::Value::from(ids);
+    let (policy, approval_above) = (Box::new(settings.provisioning_policy), settings.approval_above);
+    let input = CapacityInput::Request { command, provisionings, policy, traffic, approval_above };
+    Ok(Asked::new(input).once().telling("provisionings", ids))
 }
 
 /// Hosts are given back by the policy by which provisionings are undone.

@@ -18,6 +18,7 @@ pub mod reservation;
 mod support;
 #[cfg(test)]
 mod testing;
+pub mod traffic;
 pub mod views;
 
 pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
@@ -31,7 +32,7 @@ pub use health::{
 };
 pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-    Move, Phase, PowerCycle, StepFailure, bmc_place,
+    Move, Phase, PowerCycle, StepFailure, Traffic, TrafficPart, bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
@@ -41,3 +42,4 @@ pub use recovery::{Recovery, RecoveryOrder, RecoverySaga, RecoveryState, Recover
 pub use reservation::{
     Candidate, ReservationDecider, ReservationInput, ReservationRefusal, ReservationState, candidate_order,
 };
+pub use traffic::{TRAFFIC_ADDRESS, traffic_address};

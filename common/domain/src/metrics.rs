@@ -27,7 +27,7 @@ pub fn metrics_target(labels: &Labels) -> Option<MetricsTarget<'_>> {
 }
 
 /// A host name or an IP address (version 6 in brackets), and a port.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let is_host = match bare {

@@ -105,6 +105,7 @@ impl World {
                 role: id("web-server"),
                 image: id("debian-13"),
                 sku: None,
+                traffic: None,
                 policy: ProvisioningPolicy::default(),
             };
             let order = serde_json::to_value(order).unwrap();

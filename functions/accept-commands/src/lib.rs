@@ -2,15 +2,16 @@
 
 mod bmcs;
 mod boot;
+mod requests;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::{Settings, operations};
+use hostler_app::{FollowedPolicies, Settings, operations};
 use hostler_core::{CommandType, Failure, Incoming};
-use hostler_events::commands::{EnrolHost, ReportBoot, RequalifyHost};
+use hostler_events::commands::{EnrolHost, ReportBoot, RequalifyHost, RequestHosts};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::ports::Control;
@@ -37,10 +38,12 @@ impl AcceptCommands {
         settings: Settings,
     ) -> Self {
         let bmcs = Bmcs { control, policy: settings.host_policy };
+        let requests = requests::Asked { policies: FollowedPolicies::new(shell.clone()), settings };
         // These see to more than one entity, so that they take the place of what the register has for them.
         let operations = operations(settings)
             .special::<EnrolHost>(bmcs.clone())
             .special::<RequalifyHost>(bmcs)
+            .special::<RequestHosts>(requests)
             .special::<ReportBoot>(boot::Boots { callback_key });
         Self { edge: CommandEdge { shell, backpressure, operations } }
     }

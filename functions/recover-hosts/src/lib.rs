@@ -143,6 +143,7 @@ fn host_seen(state: &HostState) -> Option<HostSeen> {
         pool: profile.pool.clone(),
         rack: profile.fault_domain.clone(),
         cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
+        traffic: state.traffic.clone(),
     })
 }
 

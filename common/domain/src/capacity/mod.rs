@@ -10,7 +10,9 @@ use hostler_events::commands::{HOSTS_PER_REQUEST_MAX, RequestHosts};
 use hostler_events::provisioning::{
     ApprovalRequested, CapacityApproved, CapacityRejected, CapacityRequested,
 };
-use hostler_events::{CapacityEvent, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, RequestId};
+use hostler_events::{
+    CapacityEvent, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, RequestId, TrafficPolicy,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,8 @@ pub enum CapacityInput {
         provisionings: Vec<ProvisioningId>,
         /// The policy that the sagas keep from start to end.
         policy: Box<ProvisioningPolicy>,
+        /// How hosts of the pool take requests, where the site's policies say so.
+        traffic: Option<TrafficPolicy>,
         /// How many hosts are started without approval. Any number, where absent.
         approval_above: Option<u32>,
     },
@@ -162,6 +166,9 @@ pub enum Approval {
     Awaited {
         /// The policy that its sagas will keep.
         policy: ProvisioningPolicy,
+        /// How its hosts will take requests.
+        #[serde(default)]
+        traffic: Option<TrafficPolicy>,
         /// How many hosts are started without approval.
         approval_above: u32,
         /// When it is rejected if nobody has approved it.
@@ -221,18 +228,19 @@ impl Decider for CapacityDecider {
             (CapacityInput::Request { command, .. }, Some(accepted)) => {
                 same_content(accepted, command).map(|()| Decision::nothing())
             }
-            (CapacityInput::Request { command, provisionings, policy, approval_above }, None) => {
+            (CapacityInput::Request { command, provisionings, policy, traffic, approval_above }, None) => {
+                let kept = Kept { policy: **policy, traffic: traffic.clone() };
                 let order = accept(command, provisionings)?;
                 match approval_above.filter(|most| command.count > *most) {
-                    Some(most) => Ok(ask_for_approval(order, **policy, most, now)),
-                    None => Ok(carry_out(Decision::nothing(), order, **policy)),
+                    Some(most) => Ok(ask_for_approval(order, kept, most, now)),
+                    None => Ok(carry_out(Decision::nothing(), order, kept)),
                 }
             }
             (CapacityInput::Approve { reason }, Some(order)) => {
-                let policy = awaited(state, order, reason)?;
+                let kept = awaited(state, order, reason)?;
                 let (request, reason) = (order.request.clone(), reason.clone());
                 let approved = CapacityEvent::Approved(CapacityApproved { request, reason });
-                Ok(carry_out(Decision::events([approved]), order.clone(), policy))
+                Ok(carry_out(Decision::events([approved]), order.clone(), kept))
             }
             (CapacityInput::Reject { reason }, Some(order)) => {
                 awaited(state, order, reason)?;
@@ -263,6 +271,7 @@ impl Decider for CapacityDecider {
                 state.order = Some(asked.order.clone());
                 state.approval = Approval::Awaited {
                     policy: asked.policy,
+                    traffic: asked.traffic.clone(),
                     approval_above: asked.approval_above,
                     deadline_at: asked.deadline_at,
                 };
@@ -283,30 +292,32 @@ fn timer_name(request: &RequestId) -> String {
 }
 
 /// The policy of a request that waits for approval.
-fn awaited(
-    state: &CapacityState,
-    order: &CapacityRequested,
-    reason: &str,
-) -> Result<ProvisioningPolicy, CapacityRefusal> {
+fn awaited(state: &CapacityState, order: &CapacityRequested, reason: &str) -> Result<Kept, CapacityRefusal> {
     let request = order.request.clone();
     match &state.approval {
         Approval::Awaited { .. } if reason.trim().is_empty() => Err(CapacityRefusal::NoReason { request }),
-        Approval::Awaited { policy, .. } => Ok(*policy),
+        Approval::Awaited { policy, traffic, .. } => Ok(Kept { policy: *policy, traffic: traffic.clone() }),
         decided @ (Approval::Given | Approval::Rejected { .. }) => {
             Err(CapacityRefusal::NotAwaited { request, approval: decided.name() })
         }
     }
 }
 
+/// What sagas keep from start to end.
+struct Kept {
+    policy: ProvisioningPolicy,
+    traffic: Option<TrafficPolicy>,
+}
+
 fn ask_for_approval(
     order: CapacityRequested,
-    policy: ProvisioningPolicy,
+    Kept { policy, traffic }: Kept,
     approval_above: u32,
     now: Timestamp,
 ) -> CapacityDecision {
     let deadline_at = now.saturating_add(APPROVED_WITHIN).unwrap_or(Timestamp::MAX);
     let name = timer_name(&order.request);
-    let asked = ApprovalRequested { order, policy, approval_above, deadline_at };
+    let asked = ApprovalRequested { order, policy, traffic, approval_above, deadline_at };
     Decision::events([CapacityEvent::ApprovalRequested(asked)]).timer(SetTimer {
         name,
         due_at: deadline_at,
@@ -323,11 +334,11 @@ fn reject(order: &CapacityRequested, reason: &str) -> CapacityDecision {
 fn carry_out(
     decision: CapacityDecision,
     asked: CapacityRequested,
-    policy: ProvisioningPolicy,
+    Kept { policy, traffic }: Kept,
 ) -> CapacityDecision {
     let mut decision = decision.event(CapacityEvent::Requested(asked.clone()));
     let CapacityRequested { request, pool, role, image, sku, provisionings } = asked;
-    let order = ProvisioningOrder { request, pool, role, image, sku, policy };
+    let order = ProvisioningOrder { request, pool, role, image, sku, traffic, policy };
     let starts = provisioning::starts(&order, &provisionings);
     for start in starts.skip(usize::from(mutants::on("capacity.one-host-short"))) {
         decision = decision.command(start.into());

@@ -22,7 +22,13 @@ fn request(count: u32) -> RequestHosts {
 }
 
 fn input(command: RequestHosts, provisionings: Vec<ProvisioningId>) -> CapacityInput {
-    CapacityInput::Request { command, provisionings, policy: Box::default(), approval_above: None }
+    CapacityInput::Request {
+        command,
+        provisionings,
+        policy: Box::default(),
+        traffic: None,
+        approval_above: None,
+    }
 }
 
 #[test]
@@ -108,6 +114,7 @@ fn large(count: u32, most: u32) -> CapacityInput {
         command: request(count),
         provisionings: ids(usize::try_from(count).unwrap()),
         policy: Box::default(),
+        traffic: None,
         approval_above: Some(most),
     }
 }

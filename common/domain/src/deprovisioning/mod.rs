@@ -1,14 +1,16 @@
 //! The deprovisioning saga: gives a host back from service. Its stream is `deprovisioning#<host>.<n>`.
 //!
-//! The host is `draining` until its deployment is undone. What moves its traffic away belongs before
-//! `deregister-monitoring`, as a second version of the plan, once there is something that moves traffic.
+//! The host is `draining` until its deployment is undone. One that takes part in traffic leaves that first.
 
 use hostler_core::saga::{Ask, Plan, Saga, SagaDefinition, SagaRefusal, SagaState, Step};
 use hostler_events::commands::{DeregisterMonitoring, UndeployHost};
 use hostler_events::provisioning::HostReturned;
-use hostler_events::{HostId, PoolId, ProvisioningPolicy, StepCommand, StepPolicy};
+use hostler_events::traffic::LeaveTraffic;
+use hostler_events::{HostId, PoolId, ProvisioningPolicy, StepCommand, StepPolicy, TrafficPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::traffic::leave_policy;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,8 @@ const HELD: &str = "its host would be held for ever by a saga that has ended";
 hostler_core::step_names! {
     /// The steps of a deprovisioning.
     pub enum DeprovisioningStep {
+        /// Have the load balancer send the host nothing more, and the host end what it has.
+        LeaveTraffic = "leave-traffic",
         /// Have monitoring forget the host, so that what follows raises no alarm.
         DeregisterMonitoring = "deregister-monitoring",
         /// Undo its deployment and clean it: power off, eject, restore the boot target, wipe. The commit that says that it
@@ -48,6 +52,9 @@ pub struct DeprovisioningOrder {
     pub retire: bool,
     /// Why.
     pub reason: String,
+    /// Where the host takes part in traffic, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficPolicy>,
     /// How monitoring is asked.
     pub deregister_monitoring: StepPolicy,
     /// How the deployment is undone.
@@ -55,11 +62,12 @@ pub struct DeprovisioningOrder {
 }
 
 impl DeprovisioningOrder {
-    /// An order with the numbers that a provisioning is undone by.
+    /// An order with the numbers that a provisioning is undone by, for a host that takes no part in traffic.
     #[must_use]
     pub fn new(host: HostId, pool: PoolId, retire: bool, reason: &str, policy: &ProvisioningPolicy) -> Self {
         let (deregister_monitoring, undeploy_host) = (policy.deregister_monitoring, policy.undeploy_host);
-        Self { host, pool, retire, reason: reason.to_owned(), deregister_monitoring, undeploy_host }
+        let (reason, traffic) = (reason.to_owned(), None);
+        Self { host, pool, retire, reason, traffic, deregister_monitoring, undeploy_host }
     }
 
     /// As a saga is started with it.
@@ -72,7 +80,8 @@ impl DeprovisioningOrder {
 
 impl SagaDefinition for Deprovisioning {
     const KIND: &'static str = "deprovisioning";
-    const VERSION: u32 = 1;
+    /// The second one leaves traffic first, where the host takes part in it.
+    const VERSION: u32 = 2;
     type Order = DeprovisioningOrder;
     type Step = DeprovisioningStep;
     type Command = StepCommand;
@@ -80,17 +89,32 @@ impl SagaDefinition for Deprovisioning {
     /// Forward only: a host that has begun to leave is not brought back half-way. What fails is tried again until an operator
     /// is needed.
     fn plan(version: u32, order: &DeprovisioningOrder) -> Option<Plan<DeprovisioningStep>> {
-        use DeprovisioningStep::{DeregisterMonitoring, UndeployHost};
-        (version == 1).then(|| {
-            Plan::forward_only()
-                .then(Step::ask(DeregisterMonitoring, order.deregister_monitoring.into()))
-                .then(Step::ask(UndeployHost, order.undeploy_host.into()).never_skipped(HELD))
-        })
+        use DeprovisioningStep::{DeregisterMonitoring, LeaveTraffic, UndeployHost};
+        let traffic = match version {
+            1 => None,
+            2 => order.traffic.as_ref(),
+            _ => return None,
+        };
+        let plan = Plan::forward_only();
+        let out_of_traffic = match traffic {
+            Some(traffic) => plan.then(Step::ask(LeaveTraffic, leave_policy(traffic.drain_seconds))),
+            None => plan,
+        };
+        let plan = out_of_traffic
+            .then(Step::ask(DeregisterMonitoring, order.deregister_monitoring.into()))
+            .then(Step::ask(UndeployHost, order.undeploy_host.into()).never_skipped(HELD));
+        Some(plan)
     }
 
     fn command(ask: &Ask<'_, Self>) -> Result<Option<StepCommand>, SagaRefusal> {
         let (saga, step, host) = (ask.saga.clone(), ask.id.clone(), ask.order.host.clone());
         Ok(Some(match ask.step {
+            DeprovisioningStep::LeaveTraffic => {
+                let why = "the order names no backend".to_owned();
+                let name = hostler_core::saga::StepName::of(ask.step, None);
+                let traffic = ask.order.traffic.clone().ok_or(SagaRefusal::Output { step: name, why })?;
+                LeaveTraffic { saga, step, host, traffic }.into()
+            }
             DeprovisioningStep::DeregisterMonitoring => DeregisterMonitoring { saga, step, host }.into(),
             DeprovisioningStep::UndeployHost => UndeployHost { saga, step, host }.into(),
         }))
@@ -102,13 +126,16 @@ impl SagaDefinition for Deprovisioning {
         output: &Value,
     ) -> Result<(), serde_json::Error> {
         match step {
-            DeprovisioningStep::DeregisterMonitoring => Ok(()),
+            DeprovisioningStep::LeaveTraffic | DeprovisioningStep::DeregisterMonitoring => Ok(()),
             DeprovisioningStep::UndeployHost => HostReturned::deserialize(output).map(drop),
         }
     }
 
     fn examples() -> Vec<DeprovisioningOrder> {
         let (Ok(host), Ok(pool)) = ("h-01".parse(), "web".parse()) else { return Vec::new() };
-        vec![DeprovisioningOrder::new(host, pool, false, "scaled in", &ProvisioningPolicy::default())]
+        let Ok(backend) = "web".parse() else { return Vec::new() };
+        let order = DeprovisioningOrder::new(host, pool, false, "scaled in", &ProvisioningPolicy::default());
+        let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
+        vec![order.clone(), DeprovisioningOrder { traffic, ..order }]
     }
 }

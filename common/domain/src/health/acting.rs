@@ -61,6 +61,7 @@ impl Draft {
         let Some((host, incident)) = self.about() else { return };
         let Some(now) = self.state.incident.clone() else { return };
         let pool = seen.policies.policy.pools.get(&now.pool);
+        let joined = seen.host.as_ref().and_then(|host| host.traffic.as_ref());
         let order = RecoveryOrder {
             host: host.clone(),
             pool: now.pool.clone(),
@@ -69,6 +70,10 @@ impl Draft {
             incident,
             role: pool.map(|pool| pool.role.clone()),
             image: pool.map(|pool| pool.image.clone()),
+            traffic: pool
+                .and_then(|pool| pool.traffic.clone())
+                .or_else(|| joined.map(|traffic| traffic.policy.clone())),
+            out_of_traffic: joined.is_some_and(|traffic| !traffic.is_in()),
             out_of_service: seen.host.as_ref().is_none_or(|host| host.phase != Phase::InService),
             provisioning: seen.provisioning,
         };
@@ -169,10 +174,15 @@ impl Draft {
     ) {
         self.answer_end(saga, step);
         let Some(claim) = self.claim_of(saga).filter(|_| self.is_acting(saga)) else { return };
+        if outcome == RemediationOutcome::Redirected {
+            return self.redirected(saga);
+        }
         self.ended(saga, outcome, None, None);
         let reason = match outcome {
             RemediationOutcome::Replaced => "another host serves in its place",
-            RemediationOutcome::Needless | RemediationOutcome::Failed => "monitoring sees it healthy",
+            RemediationOutcome::Needless | RemediationOutcome::Failed | RemediationOutcome::Redirected => {
+                "monitoring sees it healthy"
+            }
             RemediationOutcome::Healed => "monitoring sees it healthy since it was repaired",
         };
         let remediated = outcome == RemediationOutcome::Healed && claim.rung.is_some();
@@ -184,6 +194,12 @@ impl Draft {
         if let (Some(fault), Some(host)) = (fault, host) {
             self.suspect(&fault, host, seen, settled_at);
         }
+    }
+
+    /// The host is out of traffic and as faulty as before: the next rung follows at once.
+    fn redirected(&mut self, saga: &SagaRef) {
+        self.ended(saga, RemediationOutcome::Redirected, None, Some(self.now));
+        self.wake_at(self.now);
     }
 
     /// It did not help. The same is tried again after a delay that grows, then the next rung at once.

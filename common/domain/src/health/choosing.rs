@@ -110,7 +110,7 @@ impl Draft {
             };
             return self.suppress(why, None, HELD_SECONDS);
         }
-        match self.next(plan.runbook, plan.id, in_service) {
+        match self.next(plan.runbook, plan.id, in_service, host.is_in_traffic()) {
             Next::Escalate(reason) => self.escalate(&reason),
             Next::Rung(rung, _)
                 if plan.autonomy == Autonomy::Approve && !incident.approved.contains(&rung) =>
@@ -126,8 +126,11 @@ impl Draft {
 
     /// The first rung that has attempts left. A host that is faulty again and again, or that an attempt has left out of service,
     /// can only be replaced.
-    fn next(&self, runbook: &Runbook, id: &RunbookId, in_service: bool) -> Next {
+    fn next(&self, runbook: &Runbook, id: &RunbookId, in_service: bool, in_traffic: bool) -> Next {
         let left = |rung: Rung, attempts: u32| {
+            if rung == Rung::RedirectTraffic && !in_traffic {
+                return false;
+            }
             self.state.attempts_of(rung) < attempts || mutants::on("health.tries-for-ever")
         };
         let mut rungs = runbook.rungs.iter().filter(|policy| left(policy.rung, policy.attempts));
@@ -138,7 +141,13 @@ impl Draft {
             (false, true) => {
                 return match rungs.next() {
                     Some(policy) => Next::Rung(policy.rung, None),
-                    None => Next::Escalate(format!("all of runbook {id} was tried, and did not help")),
+                    None => {
+                        let why = format!("all of runbook {id} was tried, and did not help");
+                        Next::Escalate(match self.state.is_redirected() {
+                            true => format!("the host is out of traffic, and not healed: {why}"),
+                            false => why,
+                        })
+                    }
                 };
             }
         };
@@ -155,7 +164,7 @@ impl Draft {
         }
         let Some(incident) = self.state.incident.clone() else { return };
         let plan = seen.plan(&incident.fault, &incident.pool);
-        let would = plan.as_ref().map(|plan| self.next(plan.runbook, plan.id, true));
+        let would = plan.as_ref().map(|plan| self.next(plan.runbook, plan.id, true, host.is_in_traffic()));
         let (rung, value) = match would {
             Some(Next::Rung(rung, _)) => (Some(rung), format!("would do: {}", name_of(rung))),
             Some(Next::Escalate(reason)) => (None, format!("would escalate: {reason}")),
@@ -304,6 +313,7 @@ impl Draft {
 #[must_use]
 pub fn name_of(rung: Rung) -> &'static str {
     match rung {
+        Rung::RedirectTraffic => "redirect-traffic",
         Rung::PowerCycle => "power-cycle",
         Rung::Reimage => "reimage",
         Rung::Replace => "replace",

@@ -30,7 +30,7 @@ pub use state::{
     Incident, KnownSignal, SETTLES_WITHIN,
 };
 
-use crate::host::Phase;
+use crate::host::{Phase, Traffic};
 use crate::policies::PolicyState;
 
 /// The queue to which the timers of a host's health are delivered.
@@ -53,6 +53,16 @@ pub struct HostSeen {
     pub rack: FaultDomain,
     /// The saga that has it for itself.
     pub cordoned_by: Option<SagaRef>,
+    /// How it takes part in traffic, or did so last.
+    pub traffic: Option<Traffic>,
+}
+
+impl HostSeen {
+    /// Whether the load balancer may send it requests.
+    #[must_use]
+    pub fn is_in_traffic(&self) -> bool {
+        self.traffic.as_ref().is_some_and(Traffic::is_in)
+    }
 }
 
 /// What else is decided on: the host, and the policies that hold.

@@ -237,6 +237,13 @@ impl HealthState {
         lately.count() >= FLAPPING_RECOVERIES
     }
 
+    /// Whether the host was taken out of traffic because of what is wrong, and nothing has healed it since.
+    #[must_use]
+    pub fn is_redirected(&self) -> bool {
+        let redirected = |tried: &Tried| tried.outcome == Some(RemediationOutcome::Redirected);
+        self.open().is_some_and(|incident| incident.tried.iter().any(redirected))
+    }
+
     /// The whole of the incident, for a person.
     #[must_use]
     pub fn story(&self) -> Option<Story> {

@@ -37,7 +37,12 @@ pub(super) fn give_back(
     }
     let number = known.state.own_steps.saturating_add(1);
     let saga = SagaRef::new(Deprovisioning::KIND, &format!("{}.{number}", known.host()))?;
-    let order = DeprovisioningOrder::new(known.host(), known.profile.pool.clone(), retire, &reason, policy);
+    let traffic = known.state.traffic.as_ref().filter(|_| known.state.is_in_traffic());
+    let traffic = traffic.map(|traffic| traffic.policy.clone());
+    let order = DeprovisioningOrder {
+        traffic,
+        ..DeprovisioningOrder::new(known.host(), known.profile.pool.clone(), retire, &reason, policy)
+    };
     let start = StartSaga { saga: saga.clone(), order: order.to_value(), parent: None };
     let requested = ReleaseRequested { host: known.host(), saga, retire, reason };
     Ok(Decision::events([HostEvent::ReleaseRequested(requested)]).command(SagaCommand::from(start).into()))

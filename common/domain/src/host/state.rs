@@ -11,6 +11,7 @@ use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId,
 use serde::{Deserialize, Serialize};
 
 use super::phases::{HostPhase, Move};
+use super::traffic::{self, Traffic};
 
 /// What a host was enrolled with. Its labels may have changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +110,9 @@ pub struct HostState {
     /// The sagas that are done with the host, the newest last. They never cordon it again, however late they ask.
     #[serde(default)]
     pub uncordoned: Vec<SagaRef>,
+    /// How it takes part in traffic, or did so last; absent where it never has.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
     /// Whether this reservation's deployment is or was being undone. Then the host is not deployed for it again.
     pub undone: bool,
     /// The sagas that gave the host back or lost it, the newest last. They never get it again, however late they ask.
@@ -276,6 +280,9 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::PowerCycleStarted(_) => power_cycle(&mut state, PowerCycle::Off),
         HostEvent::PowerCycled(_) => power_cycle(&mut state, PowerCycle::Done),
         HostEvent::ReimageStarted(e) => reimage_started(&mut state, e),
+        HostEvent::JoinedTraffic(e) => traffic::joined(&mut state, e),
+        HostEvent::DrainStarted(e) => traffic::drain_started(&mut state, e),
+        HostEvent::LeftTraffic(e) => traffic::left(&mut state, e),
     }
     state
 }
@@ -375,6 +382,8 @@ fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
         }
         remember(&mut state.uncordoned, &cordon.saga);
     }
+    // What it was in traffic says nothing of its next life, unless it is still in it.
+    state.traffic = state.traffic.take().filter(Traffic::is_in);
     state.undone = true;
     state.undeploy_step = Some(e.step.clone());
     state.phase = HostPhase::Deprovisioning { step: e.step.clone() };

@@ -194,6 +194,7 @@ impl PoolFacts {
             role: self.policy.role.clone(),
             image: self.policy.image.clone(),
             sku: None,
+            traffic: self.policy.traffic.clone(),
             policy: self.provisioning,
         };
         provisioning::starts(&order, &decided.provisionings).collect()

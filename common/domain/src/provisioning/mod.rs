@@ -8,11 +8,15 @@ use hostler_events::commands::{
     UndeployHost,
 };
 use hostler_events::provisioning::{HostHeld, HostReturned};
+use hostler_events::traffic::{JoinTraffic, LeaveTraffic};
 use hostler_events::{
     HostId, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, ProvisioningStep, StepCommand, StepPolicy,
+    TrafficPolicy,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::traffic::{JOIN, leave_policy};
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,8 @@ pub type ProvisioningSaga = Saga<Provisioning>;
 /// What is known of a provisioning.
 pub type ProvisioningState = SagaState<ProvisioningOrder>;
 
+/// Why leaving traffic is never skipped.
+const IN_TRAFFIC: &str = "requests would be sent to a host that is taken out of use";
 /// Why giving a reservation back is never skipped.
 const HOLDS: &str = "its host would be held for ever by a saga that has ended";
 /// Why reserving is never skipped.
@@ -35,7 +41,8 @@ const DIRTY: &str = "its host would go back to the pool uncleaned";
 
 impl SagaDefinition for Provisioning {
     const KIND: &'static str = "provisioning";
-    const VERSION: u32 = 1;
+    /// The second one joins traffic at the end, where the pool has some.
+    const VERSION: u32 = 2;
     type Order = ProvisioningOrder;
     type Step = ProvisioningStep;
     type Command = StepCommand;
@@ -51,19 +58,26 @@ impl SagaDefinition for Provisioning {
         let policy = &order.policy;
         let step = |name, policy: StepPolicy| Step::ask(name, policy.into()).stopped_on_cancel();
         let (release, undeploy) = (policy.release_reservation.into(), policy.undeploy_host.into());
-        (version == 1).then(|| {
-            Plan::default()
-                .then(
-                    step(ReserveHost, policy.reserve_host)
-                        .always_undone_by(ReleaseReservation, release, HOLDS)
-                        .never_skipped(NEEDED),
-                )
-                .then(step(DeployImage, policy.deploy_image).always_undone_by(UndeployHost, undeploy, DIRTY))
-                .then(step(ApplyRole, policy.apply_role).always_undone_by(UndeployHost, undeploy, DIRTY))
-                .then(
-                    step(RegisterMonitoring, policy.register_monitoring)
-                        .undone_by(DeregisterMonitoring, policy.deregister_monitoring.into()),
-                )
+        let traffic = match version {
+            1 => None,
+            2 => order.traffic.as_ref(),
+            _ => return None,
+        };
+        let plan = Plan::default()
+            .then(
+                step(ReserveHost, policy.reserve_host)
+                    .always_undone_by(ReleaseReservation, release, HOLDS)
+                    .never_skipped(NEEDED),
+            )
+            .then(step(DeployImage, policy.deploy_image).always_undone_by(UndeployHost, undeploy, DIRTY))
+            .then(step(ApplyRole, policy.apply_role).always_undone_by(UndeployHost, undeploy, DIRTY))
+            .then(
+                step(RegisterMonitoring, policy.register_monitoring)
+                    .undone_by(DeregisterMonitoring, policy.deregister_monitoring.into()),
+            );
+        Some(match traffic {
+            Some(traffic) => plan.then(joined(traffic)),
+            None => plan,
         })
     }
 
@@ -71,6 +85,11 @@ impl SagaDefinition for Provisioning {
         let ProvisioningOrder { pool, role, image, sku, .. } = ask.order;
         let (saga, step) = (ask.saga.clone(), ask.id.clone());
         let host = || ask.output::<HostHeld>(ProvisioningStep::ReserveHost).map(|held| held.host);
+        let traffic = || {
+            let why = || "the order names no backend".to_owned();
+            let step = StepName::of(ask.step, None);
+            ask.order.traffic.clone().ok_or_else(|| SagaRefusal::Output { step, why: why() })
+        };
         Ok(Some(match ask.step {
             ProvisioningStep::ReserveHost => {
                 ReserveHost { saga, step, pool: pool.clone(), sku: sku.clone() }.into()
@@ -81,6 +100,12 @@ impl SagaDefinition for Provisioning {
             ProvisioningStep::ApplyRole => ApplyRole { saga, step, host: host()?, role: role.clone() }.into(),
             ProvisioningStep::RegisterMonitoring => {
                 RegisterMonitoring { saga, step, host: host()?, role: role.clone() }.into()
+            }
+            ProvisioningStep::JoinTraffic => {
+                JoinTraffic { saga, step, host: host()?, traffic: traffic()? }.into()
+            }
+            ProvisioningStep::LeaveTraffic => {
+                LeaveTraffic { saga, step, host: host()?, traffic: traffic()? }.into()
             }
             ProvisioningStep::DeregisterMonitoring => {
                 DeregisterMonitoring { saga, step, host: host()? }.into()
@@ -96,6 +121,8 @@ impl SagaDefinition for Provisioning {
             ProvisioningStep::DeployImage
             | ProvisioningStep::ApplyRole
             | ProvisioningStep::RegisterMonitoring
+            | ProvisioningStep::JoinTraffic
+            | ProvisioningStep::LeaveTraffic
             | ProvisioningStep::DeregisterMonitoring
             | ProvisioningStep::UndeployHost
             | ProvisioningStep::ReleaseReservation => Ok(()),
@@ -111,8 +138,21 @@ impl SagaDefinition for Provisioning {
         let order = (id.parse(), id.parse(), id.parse(), id.parse());
         let (Ok(request), Ok(pool), Ok(role), Ok(image)) = order else { return Vec::new() };
         let policy = ProvisioningPolicy::default();
-        vec![ProvisioningOrder { request, pool, role, image, sku: None, policy }]
+        let Ok(backend) = "web".parse() else { return Vec::new() };
+        let order = ProvisioningOrder { request, pool, role, image, sku: None, traffic: None, policy };
+        let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
+        vec![order.clone(), ProvisioningOrder { traffic, ..order }]
     }
+}
+
+/// The last step: the host gets requests once monitoring has seen it well.
+fn joined(traffic: &TrafficPolicy) -> Step<ProvisioningStep> {
+    use ProvisioningStep::{JoinTraffic, LeaveTraffic};
+    Step::ask(JoinTraffic, JOIN).stopped_on_cancel().always_undone_by(
+        LeaveTraffic,
+        leave_policy(traffic.drain_seconds),
+        IN_TRAFFIC,
+    )
 }
 
 /// What starts provisionings: one for each id, all with the same order.

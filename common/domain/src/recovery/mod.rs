@@ -12,15 +12,17 @@ use hostler_events::recovery::{
     AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
 };
 use hostler_events::site::Rung;
+use hostler_events::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic};
 use hostler_events::{
     FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, StepCommand,
-    StepPolicy,
+    StepPolicy, TrafficPolicy,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::health::name_of;
 use crate::provisioning::Provisioning;
+use crate::traffic::{JOIN, leave_policy};
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,12 @@ hostler_core::step_names! {
         CordonHost = "cordon-host",
         /// Undoes `CordonHost`.
         UncordonHost = "uncordon-host",
+        /// Take the host out of traffic.
+        LeaveTraffic = "leave-traffic",
+        /// Undoes `LeaveTraffic`.
+        ReturnTraffic = "return-traffic",
+        /// Put the host back into traffic, once monitoring has seen it well.
+        JoinTraffic = "join-traffic",
         /// Take the host's power and give it back.
         PowerCycleHost = "power-cycle-host",
         /// Install the host again, and wait for its own callback.
@@ -121,6 +129,12 @@ pub struct RecoveryOrder {
     /// What hosts of the pool run, where the policies say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
+    /// How the host takes part in traffic, where its pool does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficPolicy>,
+    /// Whether something has taken it out of traffic before, so that it is put back even when it is healthy by itself.
+    #[serde(default)]
+    pub out_of_traffic: bool,
     /// Whether the host has left service before: then it is replaced, and nothing is done to it.
     pub out_of_service: bool,
     /// The numbers by which hosts are installed.
@@ -154,15 +168,40 @@ fn if_faulty(step: Step<RecoveryStep>) -> Step<RecoveryStep> {
     step.when(FAULTY)
 }
 
-fn cordoned(plan: RecoveryPlan) -> RecoveryPlan {
-    use RecoveryStep::{CordonHost, UncordonHost};
-    plan.then(if_faulty(Step::ask(CordonHost, OWN)).always_undone_by(UncordonHost, OWN, CORDONED))
+/// Has the host for this saga alone, and out of traffic.
+fn cordoned(plan: RecoveryPlan, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
+    use RecoveryStep::{CordonHost, LeaveTraffic, ReturnTraffic, UncordonHost};
+    let plan = plan.then(if_faulty(Step::ask(CordonHost, OWN)).always_undone_by(UncordonHost, OWN, CORDONED));
+    let Some(traffic) = traffic else { return plan };
+    let leave = Step::ask(LeaveTraffic, leave_policy(traffic.drain_seconds));
+    plan.then(if_faulty(leave).undone_by(ReturnTraffic, JOIN))
 }
 
-fn verified(plan: RecoveryPlan) -> RecoveryPlan {
-    use RecoveryStep::{ReturnToService, VerifyRecovery};
-    plan.then(if_faulty(Step::ask(VerifyRecovery, VERIFY)))
-        .then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED))
+/// Ends with the host in traffic, as it was before.
+fn returned(plan: RecoveryPlan, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
+    use RecoveryStep::{JoinTraffic, ReturnToService};
+    let plan = match traffic {
+        Some(_) => plan.then(if_faulty(Step::ask(JoinTraffic, JOIN))),
+        None => plan,
+    };
+    plan.then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED))
+}
+
+fn verified(plan: RecoveryPlan, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
+    returned(plan.then(if_faulty(Step::ask(RecoveryStep::VerifyRecovery, VERIFY))), traffic)
+}
+
+/// The host is only looked at. One that was taken out of traffic before, and is healthy, is put back.
+fn looked_at(plan: RecoveryPlan, order: &RecoveryOrder, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
+    use RecoveryStep::{CordonHost, UncordonHost, VerifyRecovery};
+    let plan = plan.then(Step::ask(VerifyRecovery, LOOK).stopped_on_cancel());
+    match traffic.filter(|_| order.out_of_traffic) {
+        Some(_) => returned(
+            plan.then(if_faulty(Step::ask(CordonHost, OWN)).always_undone_by(UncordonHost, OWN, CORDONED)),
+            traffic,
+        ),
+        None => plan,
+    }
 }
 
 fn reimaged(plan: RecoveryPlan, policy: &ProvisioningPolicy) -> RecoveryPlan {
@@ -195,7 +234,8 @@ fn replaced(plan: RecoveryPlan, order: &RecoveryOrder) -> RecoveryPlan {
 
 impl SagaDefinition for Recovery {
     const KIND: &'static str = "recovery";
-    const VERSION: u32 = 1;
+    /// The second one takes hosts out of traffic while it works on them.
+    const VERSION: u32 = 2;
     type Order = RecoveryOrder;
     type Step = RecoveryStep;
     type Command = StepCommand;
@@ -203,32 +243,43 @@ impl SagaDefinition for Recovery {
     fn plan(version: u32, order: &RecoveryOrder) -> Option<RecoveryPlan> {
         use RecoveryStep::{
             AbandonRecovery, BeginRecovery, ConcludeRecovery, DeregisterMonitoring, LookAgain,
-            PowerCycleHost, VerifyRecovery,
+            PowerCycleHost, ReturnToService,
+        };
+        let traffic = match version {
+            1 => None,
+            2 => order.traffic.as_ref(),
+            _ => return None,
         };
         let begun = Plan::default().then(
             Step::ask(BeginRecovery, OWN).always_undone_by(AbandonRecovery, OWN, TELLS).never_skipped(TELLS),
         );
         let look = || Step::ask(LookAgain, LOOK).stopped_on_cancel();
         let done = match order.rung {
-            None => begun.then(Step::ask(VerifyRecovery, LOOK).stopped_on_cancel()),
+            None => looked_at(begun, order, traffic),
+            // Not put back: that is what is left of it.
+            Some(Rung::RedirectTraffic) => cordoned(begun.then(look()), traffic)
+                .then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED)),
             Some(Rung::PowerCycle) => {
-                let cordoned = cordoned(begun.then(look()));
-                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))))
+                let cordoned = cordoned(begun.then(look()), traffic);
+                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))), traffic)
             }
             Some(Rung::Reimage) => {
                 let forgotten = order.provisioning.deregister_monitoring.into();
                 let looked = begun.then(look().undone_by(DeregisterMonitoring, forgotten));
-                verified(reimaged(cordoned(looked), &order.provisioning))
+                verified(reimaged(cordoned(looked, traffic), &order.provisioning), traffic)
             }
             Some(Rung::Replace) if order.out_of_service => replaced(begun, order),
-            Some(Rung::Replace) => replaced(cordoned(begun.then(look())), order),
+            Some(Rung::Replace) => replaced(cordoned(begun.then(look()), traffic), order),
         };
         let plan = done.then(Step::ask(ConcludeRecovery, OWN).never_skipped(TELLS));
-        (version == 1).then_some(plan)
+        Some(plan)
     }
 
-    fn applies(_: RecoveryStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
-        !is_healthy(facts)
+    /// A host that is healthy by now is only put back into traffic, where something has taken it out before.
+    fn applies(step: RecoveryStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
+        use RecoveryStep::{CordonHost, JoinTraffic, ReturnToService};
+        let puts_back = matches!(step, CordonHost | JoinTraffic | ReturnToService);
+        !is_healthy(facts) || (puts_back && facts.order.out_of_traffic && facts.order.traffic.is_some())
     }
 
     fn command(ask: &Ask<'_, Self>) -> Result<Option<StepCommand>, SagaRefusal> {
@@ -239,6 +290,7 @@ impl SagaDefinition for Recovery {
             SagaRefusal::Output { step: hostler_core::saga::StepName::of(ask.step, None), why }
         };
         let role = || ask.order.role.clone().ok_or_else(|| missing("role"));
+        let traffic = || ask.order.traffic.clone().ok_or_else(|| missing("traffic"));
         let image = || ask.order.image.clone().ok_or_else(|| missing("image"));
         Ok(Some(match ask.step {
             RecoveryStep::BeginRecovery => BeginRecovery { saga, step, host }.into(),
@@ -249,6 +301,9 @@ impl SagaDefinition for Recovery {
             RecoveryStep::UncordonHost | RecoveryStep::ReturnToService => {
                 UncordonHost { saga, step, host }.into()
             }
+            RecoveryStep::LeaveTraffic => LeaveTraffic { saga, step, host, traffic: traffic()? }.into(),
+            RecoveryStep::ReturnTraffic => ReturnTraffic { saga, step, host, traffic: traffic()? }.into(),
+            RecoveryStep::JoinTraffic => JoinTraffic { saga, step, host, traffic: traffic()? }.into(),
             RecoveryStep::PowerCycleHost => PowerCycleHost { saga, step, host }.into(),
             RecoveryStep::ReimageHost => ReimageHost { saga, step, host, image: image()? }.into(),
             RecoveryStep::UndeployHost => UndeployHost { saga, step, host }.into(),
@@ -274,8 +329,8 @@ impl SagaDefinition for Recovery {
         };
         let request = RequestId::new(format!("recovery.{}", ask.saga.id()));
         let request = request.map_err(|error| refused(error.to_string()))?;
-        let (pool, policy) = (order.pool.clone(), order.provisioning);
-        let child = ProvisioningOrder { request, pool, role, image, sku: None, policy };
+        let (pool, traffic, policy) = (order.pool.clone(), order.traffic.clone(), order.provisioning);
+        let child = ProvisioningOrder { request, pool, role, image, sku: None, traffic, policy };
         // A plain record with text keys, for which this cannot fail.
         Ok(serde_json::to_value(child).unwrap_or_default())
     }
@@ -296,6 +351,8 @@ impl SagaDefinition for Recovery {
         let id = "example";
         let ids = (id.parse(), id.parse(), id.parse(), id.parse(), id.parse());
         let (Ok(host), Ok(pool), Ok(fault), Ok(role), Ok(image)) = ids else { return Vec::new() };
+        let Ok(backend) = id.parse() else { return Vec::new() };
+        let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
         let order = RecoveryOrder {
             host,
             pool,
@@ -304,12 +361,19 @@ impl SagaDefinition for Recovery {
             incident: 1,
             role: Some(role),
             image: Some(image),
+            traffic: None,
+            out_of_traffic: false,
             out_of_service: false,
             provisioning: ProvisioningPolicy::default(),
         };
         let rungs = [None, Some(Rung::PowerCycle), Some(Rung::Reimage), Some(Rung::Replace)];
         let mut orders: Vec<_> = rungs.map(|rung| RecoveryOrder { rung, ..order.clone() }).into();
-        orders.push(RecoveryOrder { rung: Some(Rung::Replace), out_of_service: true, ..order });
+        orders.push(RecoveryOrder { rung: Some(Rung::Replace), out_of_service: true, ..order.clone() });
+        // The same in a pool with traffic.
+        let order = RecoveryOrder { traffic, ..order };
+        let rungs = rungs.into_iter().chain([Some(Rung::RedirectTraffic)]);
+        orders.extend(rungs.map(|rung| RecoveryOrder { rung, ..order.clone() }));
+        orders.push(RecoveryOrder { out_of_traffic: true, ..order });
         orders
     }
 }
@@ -322,6 +386,7 @@ fn outcome(facts: &Facts<'_, Recovery>) -> RemediationOutcome {
     match facts.order.rung {
         _ if is_healthy(facts) => RemediationOutcome::Needless,
         None => RemediationOutcome::Needless,
+        Some(Rung::RedirectTraffic) => RemediationOutcome::Redirected,
         Some(Rung::Replace) => RemediationOutcome::Replaced,
         Some(Rung::PowerCycle | Rung::Reimage) => RemediationOutcome::Healed,
     }

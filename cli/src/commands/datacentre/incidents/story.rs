@@ -76,6 +76,7 @@ fn said(outcome: RemediationOutcome) -> &'static str {
         RemediationOutcome::Healed => "healed",
         RemediationOutcome::Needless => "was not needed",
         RemediationOutcome::Replaced => "replaced the host",
+        RemediationOutcome::Redirected => "took it out of traffic",
         RemediationOutcome::Failed => "failed",
     }
 }

@@ -46,6 +46,7 @@ fn seen(autonomy: &str) -> Seen {
         pool: id("web"),
         rack: id("rack-1"),
         cordoned_by: None,
+        traffic: None,
     };
     let provisioning = ProvisioningPolicy::default();
     Seen { host: Some(host), policies: policies(autonomy), provisioning }

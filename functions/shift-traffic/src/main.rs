@@ -1,0 +1,22 @@
+//! Starts the function that has hosts join traffic and leave it.
+
+use std::sync::Arc;
+
+use hostler_app::start;
+use hostler_aws::lambda::Error;
+use hostler_drivers::{ControlState, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer};
+use hostler_runtime::effects::steps::StepWorker;
+use shift_traffic::ShiftTraffic;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let function = start("shift-traffic").await?;
+    let haproxy = std::env::var("HAPROXY_ADDRESS").unwrap_or_default();
+    let balancer: Arc<dyn LoadBalancer> = match haproxy.as_str() {
+        "" => Arc::new(PlainLoadBalancer::new(ControlState(function.control()?))),
+        address => Arc::new(HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT)),
+    };
+    let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
+    let handler = ShiftTraffic { worker: StepWorker { shell, once, breakers }, balancer };
+    function.serve_queue("shift-traffic", handler).await
+}
