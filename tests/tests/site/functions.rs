@@ -11,8 +11,9 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
-    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+    Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, LoadBalancer,
+    Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, Reapply, RegisterHost,
+    Registered, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use monitor_host::MonitorHost;
 use recover_hosts::RecoverHosts;
 use scale_pools::ScalePools;
+use shift_traffic::ShiftTraffic;
 
 use super::Fleet;
 use super::fleet::Faults;
@@ -59,6 +61,9 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         switch: switch.clone(),
     };
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let balancer = PlainLoadBalancer::new(ControlState(control.clone()));
+    let balancer = Flaky { inner: balancer, switch: switch.clone() };
+    let shift_traffic = ShiftTraffic { worker: worker(), balancer: Arc::new(balancer) };
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
         policies: FollowedPolicies::new(ports.shell::<Hostler>()),
@@ -80,6 +85,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
+        ("shift-traffic", Arc::new(shift_traffic)),
         ("recover-hosts", Arc::new(recover_hosts)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
@@ -146,6 +152,30 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
         self.check("monitoring")?;
         self.inner.deregister(host).await
+    }
+}
+
+#[async_trait]
+impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
+    async fn join(&self, server: &TrafficServer) -> Result<(), DriverError> {
+        let _worked_on = self.switch.work_on(&format!("traffic of {}", server.host)).await;
+        self.check("load-balancer")?;
+        self.inner.join(server).await
+    }
+
+    async fn drain(&self, server: &TrafficServer) -> Result<(), DriverError> {
+        self.check("load-balancer")?;
+        self.inner.drain(server).await
+    }
+
+    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
+        self.check("load-balancer")?;
+        self.inner.sessions(server).await
+    }
+
+    async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
+        self.check("load-balancer")?;
+        self.inner.leave(server).await
     }
 }
 
