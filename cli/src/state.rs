@@ -38,6 +38,9 @@ pub(crate) struct LocalState {
     /// Where Prometheus and Alertmanager are, when they run.
     #[serde(default)]
     pub(crate) monitoring: Option<LocalMonitoring>,
+    /// Where requests to hosts are sent, when HAProxy runs.
+    #[serde(default)]
+    pub(crate) traffic: Option<String>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -190,6 +193,7 @@ mod tests {
             stack: None,
             fleet: None,
             monitoring: None,
+            traffic: None,
             log_dir: "logs".to_owned(),
         }
     }

@@ -1,8 +1,8 @@
-"""Runs Prometheus or Alertmanager on loopback, tied to the process that started it.
+"""Runs Prometheus, Alertmanager or HAProxy on loopback, tied to the process that started it.
 
-Reads from settings.json in its work directory: `name`, `program`, `arguments` (in which `{port}` stands for the port), `files`
-(name and text, written to the work directory), `ready` (the path that answers 200 once it is ready), `password` (the one of the
-user `hostler`; empty for none). SIGHUP is passed on: both then read their files again.
+Reads from settings.json in its work directory: `name`, `program`, `arguments` and `files` (name and text, written to the work
+directory; in both `{port}` stands for the port), `ready` (the path that answers 200 once it is ready), `password` (the one of the
+user `hostler`; empty for none). SIGHUP is passed on: Prometheus and Alertmanager then read their files again.
 
 These programs cannot be handed a socket. A port is chosen and let go again, and another one is tried when somebody else was
 quicker.
@@ -65,6 +65,8 @@ def is_ready(port, settings):
 def start(settings, arguments, started):
     """One try: the process and its port, or none when it ended or did not become ready."""
     port = free_port()
+    for name, text in settings["files"].items():
+        write(name, text.replace("{port}", str(port)))
     filled = [argument.replace("{port}", str(port)) for argument in arguments]
     process = subprocess.Popen([settings["program"], *filled], stdin=subprocess.DEVNULL)
     started.append(process)
@@ -91,8 +93,6 @@ def main():
     lifetime.raise_file_limit()
     with open(os.path.join(os.environ["HOSTLER_WORK_DIR"], "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
-    for name, text in settings["files"].items():
-        write(name, text)
     arguments = list(settings["arguments"])
     if settings["password"]:
         arguments += require_password(settings["password"])

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::balancer::Balancer;
 use crate::container;
 use crate::error::Error;
 use crate::monitoring::Monitoring;
@@ -207,6 +208,17 @@ pub fn skips(test: &str, needed: &[Capability]) -> bool {
 #[must_use]
 pub fn lacks_monitoring() -> bool {
     let Some(missing) = Monitoring::missing_here() else { return false };
+    let thread = std::thread::current();
+    say_not_run(&format!("here: {missing}"), thread.name().unwrap_or("a test"));
+    true
+}
+
+/// Says that a test of traffic is not run where HAProxy is not installed, as [`skips`] does.
+///
+/// True when the test has to end.
+#[must_use]
+pub fn lacks_balancer() -> bool {
+    let Some(missing) = Balancer::missing_here() else { return false };
     let thread = std::thread::current();
     say_not_run(&format!("here: {missing}"), thread.name().unwrap_or("a test"));
     true

@@ -4,13 +4,14 @@
 //! - [`Account`] is one tenant of it; give each test its own.
 //! - [`Cloud::deploy`] brings the template up in an account and gives a [`Stack`].
 //! - [`Fleet`] is a number of simulated hosts with Redfish BMCs, and faults on demand.
-//! - [`Monitoring`] is the Prometheus and the Alertmanager that are installed on this machine.
+//! - [`Monitoring`] is the Prometheus and the Alertmanager that are installed on this machine, [`Balancer`] the HAProxy.
 //!
 //! Nothing outlives its owner: what is started here ends when its handle is dropped, and also when the
 //! process dies without dropping anything.
 
 mod account;
 mod application;
+mod balancer;
 mod container;
 mod deploy;
 mod dynamodb;
@@ -32,6 +33,7 @@ mod venv;
 
 pub use account::{Account, Chain};
 pub use application::ApplicationOptions;
+pub use balancer::{Balancer, BalancerOptions};
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions};
 pub use error::Error;
@@ -39,7 +41,7 @@ pub use fleet::{Fleet, FleetOptions};
 
 pub use functions::{Build, build_functions, is_of_the_running_package};
 pub use http::{CallbackRoute, HttpApi};
-pub use kind::{Capability, EndpointKind, lacks_monitoring, skips};
+pub use kind::{Capability, EndpointKind, lacks_balancer, lacks_monitoring, skips};
 pub use monitoring::{Monitoring, MonitoringOptions, Watched};
 pub use process::group_members;
 pub use progress::Progress;

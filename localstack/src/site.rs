@@ -8,6 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::account::Account;
+use crate::balancer::{Balancer, BalancerOptions};
 use crate::deploy::{DeployOptions, Edit};
 use crate::endpoint::Cloud;
 use crate::error::Error;
@@ -39,6 +40,8 @@ pub struct SiteOptions {
     pub fleet: FleetOptions,
     /// Whether Prometheus and Alertmanager watch the hosts. Without them every host is taken for well.
     pub monitoring: bool,
+    /// The backends of the HAProxy that sends requests to hosts. Without any there is no HAProxy.
+    pub backends: Vec<String>,
     /// Who is told about progress.
     pub progress: Progress,
 }
@@ -51,6 +54,7 @@ impl fmt::Debug for SiteOptions {
             .field("parameters", &self.parameters.keys())
             .field("hosts", &self.fleet.hosts)
             .field("monitoring", &self.monitoring)
+            .field("backends", &self.backends)
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +80,8 @@ pub struct Site {
     pub fleet: Fleet,
     /// What watches them, if anything does.
     pub monitoring: Option<Monitoring>,
+    /// What sends them requests, if anything does.
+    pub balancer: Option<Balancer>,
     /// The template's parameters it was deployed with.
     pub parameters: BTreeMap<String, String>,
 }
@@ -93,8 +99,17 @@ impl Site {
     /// # Errors
     /// Those of [`Cloud::deploy`] and [`Fleet::start`], and [`Error::File`] when the site's file cannot be read.
     pub async fn start(cloud: &Cloud, options: SiteOptions) -> Result<Self, Error> {
-        let SiteOptions { root, name, functions, parameters, edit, mut fleet, monitoring, progress } =
-            options;
+        let SiteOptions {
+            root,
+            name,
+            functions,
+            parameters,
+            edit,
+            mut fleet,
+            monitoring,
+            backends,
+            progress,
+        } = options;
         let account = cloud.new_account();
         fleet.callback = account.callback_route();
         fleet.progress = progress.clone();
@@ -114,6 +129,13 @@ impl Site {
         };
         if let Some(monitoring) = &monitoring {
             values.insert("PrometheusUrl".to_owned(), monitoring.prometheus_url());
+        }
+        let balancer = match backends.is_empty() {
+            true => None,
+            false => Some(start_balancer(&root, backends, &fleet, &progress).await?),
+        };
+        if let Some(balancer) = &balancer {
+            values.insert("HaproxyAddress".to_owned(), balancer.api().to_owned());
         }
         values.extend(parameters);
         if let Some(image) = values.get("CleaningImage") {
@@ -135,14 +157,24 @@ impl Site {
                 (token("MonitoringToken").unwrap_or_default(), token("SignalToken"));
             monitoring.watch(&Watched { api_url: &api_url, monitoring_token, signal_token })?;
         }
-        Ok(Self { account, stack, fleet, monitoring, parameters: values })
+        Ok(Self { account, stack, fleet, monitoring, balancer, parameters: values })
     }
 
-    /// Ends the fleet and monitoring. The stack goes with its endpoint.
+    /// Ends the fleet, monitoring and HAProxy. The stack goes with its endpoint.
     pub async fn stop(self) {
-        drop(self.monitoring);
+        drop((self.monitoring, self.balancer));
         self.fleet.stop().await;
     }
+}
+
+async fn start_balancer(
+    root: &Path,
+    backends: Vec<String>,
+    fleet: &FleetOptions,
+    progress: &Progress,
+) -> Result<Balancer, Error> {
+    let (root, log_dir, progress) = (root.to_owned(), fleet.log_dir.clone(), progress.clone());
+    Balancer::start(BalancerOptions { root, backends, log_dir, progress }).await
 }
 
 async fn start_monitoring(

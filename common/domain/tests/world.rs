@@ -232,6 +232,7 @@ impl World {
             )
             | StepCommand::Monitor(MonitorCommand::CheckHost(_))
             | StepCommand::Recover(_) => panic!("no host is repaired here"),
+            StepCommand::Traffic(_) => panic!("no pool has traffic here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
                 return self.release(&c.saga, &c.step);

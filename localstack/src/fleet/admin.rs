@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::fleet::client::HostStatus;
 use crate::fleet::faults::Fault;
 use crate::fleet::hosts::{Behaviour, SystemState};
-use crate::fleet::inventory::METRICS;
+use crate::fleet::inventory::{METRICS, SERVER_HEADER, TRAFFIC};
 use crate::fleet::record::Counts;
 use crate::fleet::system::{Condition, HANGS_SECONDS, Metrics};
 use crate::fleet::{Shared, guard, proxy};
@@ -22,6 +23,9 @@ use crate::http::CallbackRoute;
 
 /// Where it is, at the proxy's address.
 pub(crate) const PREFIX: &str = "/_fleet";
+
+/// The longest that a request may take.
+const REQUEST_MILLIS_MAX: u64 = 30_000;
 
 type Answer = Result<StatusCode, (StatusCode, String)>;
 
@@ -37,9 +41,11 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/notify", put(notify))
         .route_layer(from_fn_with_state(Arc::clone(&shared), guard::require_secret));
     let metrics = format!("{METRICS}/{{id}}");
+    let traffic = format!("{TRAFFIC}/{{*path}}");
     let app = Router::new()
         .nest(PREFIX, admin)
         .route(&metrics, get(metrics_of))
+        .route(&traffic, get(request_of))
         .fallback(proxy::forward)
         .with_state(shared);
     app.layer(from_fn(guard::refuse_pages))
@@ -92,6 +98,41 @@ async fn metrics_of(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
+        Some(Metrics::Silence) => {
+            tokio::time::sleep(Duration::from_secs(HANGS_SECONDS)).await;
+            StatusCode::GATEWAY_TIMEOUT.into_response()
+        }
+        Some(Metrics::Nobody) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no system runs on this host").into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "the fleet has no such host").into_response(),
+    }
+}
+
+/// How long a request takes.
+#[derive(Debug, Default, Deserialize)]
+struct Takes {
+    #[serde(default)]
+    millis: u64,
+}
+
+/// A request that the load balancer sends to a host. Its name is the answer, if its system runs from the beginning to the end; the
+/// query `millis` says how long that takes.
+async fn request_of(
+    State(shared): State<Arc<Shared>>,
+    Query(takes): Query<Takes>,
+    headers: HeaderMap,
+) -> Response {
+    let named = headers.get(SERVER_HEADER).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let answer = || shared.hosts.metrics(named);
+    if let Some(Metrics::Told(_)) = answer() {
+        tokio::time::sleep(Duration::from_millis(takes.millis.min(REQUEST_MILLIS_MAX))).await;
+    }
+    match answer() {
+        Some(Metrics::Told(_)) if shared.hosts.condition(named) == Condition::ServiceDown => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the host's service has failed").into_response()
+        }
+        Some(Metrics::Told(_)) => named.to_owned().into_response(),
         Some(Metrics::Silence) => {
             tokio::time::sleep(Duration::from_secs(HANGS_SECONDS)).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()

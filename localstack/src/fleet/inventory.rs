@@ -7,6 +7,10 @@ const HOSTS_PER_RACK: usize = 8;
 const RACKS_PER_POWER_DOMAIN: usize = 2;
 /// Below which the metrics of each host are served.
 pub(crate) const METRICS: &str = "/metrics";
+/// Below which hosts take requests of the load balancer.
+pub(crate) const TRAFFIC: &str = "/traffic";
+/// The header in which the load balancer says for which host a request is.
+pub(crate) const SERVER_HEADER: &str = "x-hostler-server";
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
 /// Every fourth host has no virtual media; the third is the first of them.

@@ -32,6 +32,7 @@ pub use faults::{Fault, Faults};
 pub use guard::FleetAccess;
 pub use hosts::{Behaviour, Boots, Hosts};
 pub use inventory::FleetHost;
+pub(crate) use inventory::{SERVER_HEADER, TRAFFIC};
 pub use record::{Counts, Record, RequestKind};
 pub use system::Condition;
 

@@ -22,5 +22,6 @@ mod scale;
 mod shapes;
 mod shop;
 mod signals;
+mod traffic;
 mod update;
 mod world;

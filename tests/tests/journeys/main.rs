@@ -22,3 +22,4 @@ mod scaling;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]
 mod site;
+mod traffic;

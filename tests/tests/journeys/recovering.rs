@@ -81,17 +81,17 @@ impl Site {
         self.signal(host, SignalStatus::Firing, 0).await;
     }
 
-    async fn breaks_and_fires(&mut self, host: &str, fault: HostFault) {
+    pub(crate) async fn breaks_and_fires(&mut self, host: &str, fault: HostFault) {
         self.fleet.breaks(host, fault);
         self.fires(host).await;
     }
 
-    fn health(&self, host: &str) -> HealthState {
+    pub(crate) fn health(&self, host: &str) -> HealthState {
         self.state::<HealthDecider>(host)
     }
 
     /// What was done to the host, in order.
-    fn tried(&self, host: &str) -> Vec<String> {
+    pub(crate) fn tried(&self, host: &str) -> Vec<String> {
         let incident = self.health(host).incident.unwrap();
         let of = |tried: &hostler_events::health::Tried| {
             format!("{:?}: {:?}", tried.rung.unwrap(), tried.outcome.unwrap())

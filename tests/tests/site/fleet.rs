@@ -62,6 +62,8 @@ pub struct Faults {
     pub scrape_seconds: Arc<AtomicU32>,
     /// How many seconds a host takes that was healed until it is well.
     pub boot_seconds: Arc<AtomicU32>,
+    /// How many requests hosts have that do not end.
+    pub requests: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Until when hosts boot that were healed.
     booting: Arc<Mutex<BTreeMap<String, Timestamp>>>,
     clock: Arc<dyn Clock>,
@@ -153,6 +155,7 @@ impl Fleet {
             broken: Arc::default(),
             scrape_seconds: Arc::default(),
             boot_seconds: Arc::default(),
+            requests: Arc::default(),
             booting: Arc::default(),
             clock: ports.clock.clone(),
         };
@@ -164,6 +167,11 @@ impl Fleet {
         let bmc = self.bmc(host).state();
         let broken = Broken { fault, resets: bmc.resets, inserts: bmc.inserts };
         self.faults.broken.lock().unwrap().insert(host.to_owned(), broken);
+    }
+
+    /// Has a host so many requests that do not end.
+    pub fn has_requests(&self, host: &str, count: u64) {
+        self.faults.requests.lock().unwrap().insert(host.to_owned(), count);
     }
 
     pub fn add(&self, host: &str) {

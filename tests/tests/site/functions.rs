@@ -63,6 +63,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
     let balancer = PlainLoadBalancer::new(ControlState(control.clone()));
     let balancer = Flaky { inner: balancer, switch: switch.clone() };
+    let balancer = Loaded { inner: balancer, faults: fleet.faults.clone() };
     let shift_traffic = ShiftTraffic { worker: worker(), balancer: Arc::new(balancer) };
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
@@ -175,6 +176,32 @@ impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
 
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
         self.check("load-balancer")?;
+        self.inner.leave(server).await
+    }
+}
+
+/// A load balancer whose hosts have as many requests as the fleet says.
+struct Loaded<T> {
+    inner: T,
+    faults: Faults,
+}
+
+#[async_trait]
+impl<T: LoadBalancer> LoadBalancer for Loaded<T> {
+    async fn join(&self, server: &TrafficServer) -> Result<(), DriverError> {
+        self.inner.join(server).await
+    }
+
+    async fn drain(&self, server: &TrafficServer) -> Result<(), DriverError> {
+        self.inner.drain(server).await
+    }
+
+    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
+        let counted = self.inner.sessions(server).await?;
+        Ok(counted + self.faults.requests.lock().unwrap().get(&server.host).copied().unwrap_or_default())
+    }
+
+    async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
         self.inner.leave(server).await
     }
 }

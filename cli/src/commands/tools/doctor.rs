@@ -107,6 +107,11 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
             "beside Prometheus: apt install --no-install-recommends prometheus-alertmanager",
         ),
         Finding::optional(
+            "HAProxy",
+            version("haproxy", &["-v"]).await,
+            "for traffic of the local cloud: apt install --no-install-recommends haproxy",
+        ),
+        Finding::optional(
             "cargo-lambda",
             version("cargo-lambda", &["lambda", "--version"]).await,
             "to deploy to AWS: https://www.cargo-lambda.info",

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use hostler_core::saga::{
-    Answers, Operation, SagaInput, SagaStatus, StepName, StepNames, StepOutcome, check,
+    Answers, Operation, SagaEvent, SagaInput, SagaStatus, StepName, StepNames, StepOutcome, check,
 };
-use hostler_core::{Actor, Category, Payload};
+use hostler_core::{Actor, Category, Decider, Payload};
 use serde_json::json;
 
 use super::*;
@@ -69,5 +69,43 @@ fn it_is_not_cancelled_and_what_fails_for_good_waits_for_an_operator() {
     assert_eq!(saga.state.status, SagaStatus::Running);
     let commands = saga.commands.iter();
     assert_eq!(commands.count(), 3, "undeploying is asked for again");
-    assert_eq!(DeprovisioningStep::ALL.len(), 2);
+    assert_eq!(DeprovisioningStep::ALL.len(), 3);
+}
+
+#[test]
+fn a_host_in_traffic_leaves_it_before_anything_else() {
+    let order = Deprovisioning::examples().remove(1);
+    let saga = "deprovisioning#h-01.4".parse().unwrap();
+    let mut saga = Saga::given([SagaInput::Start { saga, order, parent: None }]);
+    assert_eq!(saga.commands[0].type_name(), "leave-traffic");
+    saga.when(&answer(&saga, StepOutcome::Succeeded { output: Value::Null })).unwrap();
+    assert_eq!(saga.commands[1].type_name(), "deregister-monitoring");
+}
+
+/// Given a saga that began before there was a second version, then it goes on by the first one, and ends.
+#[test]
+fn one_that_began_by_the_first_version_runs_to_its_end() {
+    let begun = json!({
+        "saga": "deprovisioning#h-01.4", "version": 1,
+        "order": {
+            "host": "h-01", "pool": "web", "retire": false, "reason": "scaled in",
+            "deregisterMonitoring": { "deadlineSeconds": 300, "attempts": 5, "retrySeconds": 5 },
+            "undeployHost": { "deadlineSeconds": 6000, "attempts": 8, "retrySeconds": 30 },
+        },
+    });
+    let begun = SagaEvent::<DeprovisioningOrder>::from_data("saga.started", 1, &begun.into()).unwrap();
+    let mut saga = started();
+    let events = saga.events.iter().skip(1).cloned();
+    let state = std::iter::once(begun)
+        .chain(events)
+        .fold(Default::default(), |state, event| DeprovisioningSaga::evolve(state, &event));
+    saga.state = state;
+    saga.when(&answer(&saga, StepOutcome::Succeeded { output: Value::Null })).unwrap();
+    assert_eq!(saga.commands.last().unwrap().type_name(), "undeploy-host");
+    let output = json!({ "host": "h-01", "quarantined": false });
+    saga.when(&answer(&saga, StepOutcome::Succeeded { output })).unwrap();
+    assert_eq!(saga.state.status, SagaStatus::Completed);
+    let first = Deprovisioning::plan(1, &Deprovisioning::examples().remove(1)).unwrap();
+    assert_eq!(Some(first), Deprovisioning::plan(2, &Deprovisioning::examples().remove(0)));
+    assert!(Deprovisioning::plan(3, &Deprovisioning::examples().remove(0)).is_none());
 }

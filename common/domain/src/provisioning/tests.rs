@@ -198,3 +198,18 @@ fn a_running_saga_keeps_the_policy_that_it_started_with() {
     fail(&mut saga, Category::Transient);
     assert_eq!(saga.state.status.name(), "compensating", "its one attempt is used up");
 }
+
+#[test]
+fn a_host_of_a_pool_with_traffic_joins_it_last_and_leaves_it_first() {
+    use hostler_core::saga::StepName;
+    let with_traffic = Provisioning::examples().remove(1);
+    let plan = Provisioning::plan(2, &with_traffic).unwrap();
+    let last = plan.steps().last().unwrap();
+    assert_eq!(StepName::of(last.name, None).as_str(), "join-traffic");
+    assert_eq!(last.compensation.unwrap().name, ProvisioningStep::LeaveTraffic);
+    // A saga that began by the first version, or whose pool has no traffic, has the plan that it always had.
+    let first = Provisioning::plan(1, &with_traffic).unwrap();
+    assert_eq!(Some(&first), Provisioning::plan(2, &Provisioning::examples().remove(0)).as_ref());
+    let last = first.steps().last().unwrap();
+    assert_eq!(StepName::of(last.name, None).as_str(), "register-monitoring");
+}

@@ -182,3 +182,97 @@ fn a_look_alone_touches_nothing() {
     assert_eq!(asked(&saga), ["begin-recovery", "check-host", "conclude-recovery"]);
     assert_eq!(concluded(&saga), RemediationOutcome::Needless);
 }
+
+fn started_in_traffic(rung: Option<Rung>, out_of_traffic: bool) -> Test {
+    let with_traffic = Recovery::examples().into_iter().find(|order| order.traffic.is_some()).unwrap();
+    let order = RecoveryOrder { rung, out_of_traffic, ..with_traffic };
+    Run::given([SagaInput::Start { saga: "recovery#h-1.1".parse().unwrap(), order, parent: None }])
+}
+
+#[test]
+fn a_host_is_out_of_traffic_while_it_is_repaired_and_back_once_it_is_well() {
+    let mut saga = started_in_traffic(Some(Rung::PowerCycle), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    for _ in 0..3 {
+        done(&mut saga);
+    }
+    looked(&mut saga, true);
+    for _ in 0..3 {
+        done(&mut saga);
+    }
+    let expected = [
+        "cordon-host",
+        "leave-traffic",
+        "power-cycle-host",
+        "check-host",
+        "join-traffic",
+        "uncordon-host",
+        "conclude-recovery",
+    ];
+    assert_eq!(asked(&saga)[2..], expected);
+    assert_eq!(concluded(&saga), RemediationOutcome::Healed);
+}
+
+#[test]
+fn a_repair_that_does_not_help_puts_the_host_back_where_it_was() {
+    let mut saga = started_in_traffic(Some(Rung::PowerCycle), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    fails(&mut saga);
+    for _ in 0..3 {
+        done(&mut saga);
+    }
+    assert_eq!(asked(&saga)[5..], ["return-traffic", "uncordon-host", "abandon-recovery"]);
+}
+
+#[test]
+fn redirecting_takes_the_host_out_of_traffic_and_leaves_it_there() {
+    let mut saga = started_in_traffic(Some(Rung::RedirectTraffic), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    for _ in 0..4 {
+        done(&mut saga);
+    }
+    let expected = ["cordon-host", "leave-traffic", "uncordon-host", "conclude-recovery"];
+    assert_eq!(asked(&saga)[2..], expected);
+    assert_eq!((saga.state.status.name(), concluded(&saga)), ("completed", RemediationOutcome::Redirected));
+}
+
+#[test]
+fn a_host_that_was_redirected_and_is_well_by_itself_is_put_back() {
+    for rung in [None, Some(Rung::PowerCycle)] {
+        let mut saga = started_in_traffic(rung, true);
+        done(&mut saga);
+        looked(&mut saga, true);
+        for _ in 0..4 {
+            done(&mut saga);
+        }
+        let expected = ["cordon-host", "join-traffic", "uncordon-host", "conclude-recovery"];
+        assert_eq!(asked(&saga)[2..], expected, "{rung:?}");
+        assert_eq!(concluded(&saga), RemediationOutcome::Needless);
+    }
+}
+
+#[test]
+fn a_replacement_joins_traffic_and_the_old_one_has_left_it() {
+    let mut saga = started_in_traffic(Some(Rung::Replace), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(asked(&saga)[2..], ["cordon-host", "leave-traffic", "start-saga"]);
+    let Some(Outgoing::Saga(SagaCommand::Start(child))) = saga.commands.last().cloned() else { panic!() };
+    assert_eq!(child.order["traffic"]["port"], 80);
+}
+
+#[test]
+fn one_that_began_by_the_first_version_has_the_plan_that_it_had() {
+    for with_traffic in Recovery::examples() {
+        let without = RecoveryOrder { traffic: None, ..with_traffic.clone() };
+        assert_eq!(Recovery::plan(1, &with_traffic), Recovery::plan(2, &without));
+    }
+    assert!(Recovery::plan(3, &Recovery::examples().remove(0)).is_none());
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt, TryStreamExt};
-use hostler_domain::{METRICS_ADDRESS, METRICS_PATH};
+use hostler_domain::{METRICS_ADDRESS, METRICS_PATH, TRAFFIC_ADDRESS};
 use hostler_localstack::fleet::FleetHost;
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ impl Placed {
     fn body(&self) -> Value {
         let mut labels = self.labels.clone();
         labels.insert(METRICS_ADDRESS.to_owned(), self.host.metrics_address.clone());
+        // All hosts of the fleet are at one address, and not at the port of the pool's policy.
+        labels.insert(TRAFFIC_ADDRESS.to_owned(), self.host.metrics_address.clone());
         labels.insert(METRICS_PATH.to_owned(), self.host.metrics_path.clone());
         json!({
             "host": self.host.host_id,

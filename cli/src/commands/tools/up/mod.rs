@@ -199,6 +199,7 @@ fn tell(running: &Running, took: Duration, out: Out) -> Result<(), CliError> {
         ("fleet", Some(state.fleet.as_ref().map_or("none".to_owned(), |fleet| fleet.url.clone()))),
         ("metrics", state.monitoring.as_ref().map(|monitoring| monitoring.prometheus.clone())),
         ("alerts", state.monitoring.as_ref().map(|monitoring| monitoring.alertmanager.clone())),
+        ("traffic", state.traffic.clone()),
         ("logs", Some(state.log_dir.clone())),
         ("aws CLI", Some("eval \"$(cargo hostler env)\" && aws dynamodb list-tables".to_owned())),
     ];

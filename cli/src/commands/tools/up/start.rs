@@ -1,11 +1,11 @@
 //! Starting everything, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
 use hostler_localstack::{
-    ApplicationOptions, Build, Capability, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions,
+    ApplicationOptions, Balancer, Build, Capability, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions,
     Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use super::UpArgs;
 use super::enrol::{self, Placed};
 use crate::application::Application;
 use crate::commands::datacentre::policies::apply;
+use crate::commands::datacentre::policies::file::read;
 use crate::error::CliError;
 use crate::state::{LocalMonitoring, LocalStack, LocalState, Lock};
 use crate::steps::Steps;
@@ -35,13 +36,14 @@ pub(crate) struct Running {
     pub(crate) target: Target,
     fleet: Option<Fleet>,
     monitoring: Option<Monitoring>,
+    balancer: Option<Balancer>,
     cloud: Cloud,
 }
 
 impl Running {
     /// Ends everything and waits for it.
     pub(crate) async fn stop(self) {
-        drop(self.monitoring);
+        drop((self.monitoring, self.balancer));
         if let Some(fleet) = self.fleet {
             fleet.stop().await;
         }
@@ -63,6 +65,7 @@ pub(crate) async fn start(
         stack: None,
         fleet: None,
         monitoring: None,
+        traffic: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -70,18 +73,19 @@ pub(crate) async fn start(
     let cloud = endpoint(args, application, steps).await?;
     state.endpoint = Some(cloud.url().to_owned());
 
-    let (stack, fleet, monitoring) = match application.has_fleet()? {
+    let (stack, fleet, monitoring, balancer) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, monitoring, .. } =
+            let Site { stack, fleet, monitoring, balancer, .. } =
                 site(args, &cloud, application, functions, steps).await?;
-            (stack, Some(fleet), monitoring)
+            (stack, Some(fleet), monitoring, balancer)
         }
-        false => (deploy(&cloud, application, functions, steps).await?, None, None),
+        false => (deploy(&cloud, application, functions, steps).await?, None, None, None),
     };
     state.monitoring = monitoring.as_ref().map(|monitoring| LocalMonitoring {
         prometheus: monitoring.prometheus_url(),
         alertmanager: monitoring.alertmanager_url(),
     });
+    state.traffic = balancer.as_ref().map(Balancer::url);
     state.fleet = fleet.as_ref().map(Fleet::access);
     state.stack = Some(LocalStack {
         name: stack.name.clone(),
@@ -95,7 +99,7 @@ pub(crate) async fn start(
         policies(&target, application, steps).await?;
         enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
     }
-    Ok(Running { state, target, fleet, monitoring, cloud })
+    Ok(Running { state, target, fleet, monitoring, balancer, cloud })
 }
 
 /// Has the site follow its file, where it has one.
@@ -180,7 +184,9 @@ async fn site(
     functions: BTreeMap<String, PathBuf>,
     steps: &Steps,
 ) -> Result<Site, CliError> {
-    let lacking = no_monitoring(&EndpointKind::from_env()?);
+    let kind = EndpointKind::from_env()?;
+    let (lacking, no_balancer) = (no_monitoring(&kind), lacks(&kind, Balancer::missing_here));
+    let backends = backends(application)?;
     let step = steps.begin("deploying template.yaml");
     let fleet = FleetOptions {
         // The lab's host comes on top.
@@ -193,6 +199,7 @@ async fn site(
         functions,
         fleet,
         monitoring: lacking.is_none(),
+        backends: if no_balancer.is_none() { backends } else { Vec::new() },
         progress: progress(steps),
         ..SiteOptions::default()
     };
@@ -210,13 +217,37 @@ async fn site(
             step.done("no monitoring: hosts are taken for well", &lacking.unwrap_or_default())?;
         }
     }
+    let step = steps.begin("starting HAProxy");
+    match (&site.balancer, no_balancer) {
+        (Some(balancer), _) => step.done("started HAProxy", &format!("{}/web/", balancer.url()))?,
+        (None, lacking) => {
+            step.done("no load balancer: hosts get no requests", &lacking.unwrap_or_default())?;
+        }
+    }
     Ok(site)
+}
+
+/// The backends that the site's policies name.
+fn backends(application: &Application) -> Result<Vec<String>, CliError> {
+    let file = application.root().join(POLICIES);
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let pools = read(&file)?.pools;
+    let named: BTreeSet<String> =
+        pools.values().filter_map(|pool| Some(pool.traffic.as_ref()?.backend.to_string())).collect();
+    Ok(named.into_iter().collect())
 }
 
 /// Why nothing watches the hosts: none where Prometheus can.
 fn no_monitoring(kind: &EndpointKind) -> Option<String> {
+    lacks(kind, Monitoring::missing_here)
+}
+
+/// What keeps a program of this machine from being used: none where it can be.
+fn lacks(kind: &EndpointKind, missing_here: fn() -> Option<String>) -> Option<String> {
     match kind.can(Capability::Processes) {
-        true => Monitoring::missing_here(),
+        true => missing_here(),
         false => Some(format!("functions on {kind} do not reach what runs on this machine")),
     }
 }

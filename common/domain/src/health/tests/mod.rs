@@ -18,6 +18,7 @@ use crate::testing::{Run, id};
 mod acting;
 mod climbing;
 mod holding;
+mod redirecting;
 mod signals;
 
 struct Host {

@@ -16,6 +16,7 @@ mod enrolment;
 pub(super) mod phases;
 mod properties;
 mod repairing;
+mod traffic;
 mod undeploying;
 mod verifying;
 
