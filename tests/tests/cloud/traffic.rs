@@ -113,8 +113,9 @@ async fn in_traffic(count: usize, monitoring: bool) -> (World, String) {
 async fn happened(world: &World, host: &str) -> Vec<String> {
     let (status, timeline) = world.get(&format!("/hosts/{host}/timeline")).await;
     assert_eq!(status, 200, "{timeline}");
-    let entries = timeline["entries"].as_array().unwrap().iter();
-    entries.map(|entry| entry["eventType"].as_str().unwrap_or_default().to_owned()).collect()
+    let commits = timeline["commits"].as_array().unwrap().iter();
+    let events = commits.flat_map(|commit| commit["events"].as_array().unwrap());
+    events.map(|event| event["eventType"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Given a steady stream of requests, when a host is released, then no request fails, and the host has left traffic before its power

@@ -136,6 +136,6 @@ impl SagaDefinition for Deprovisioning {
         let Ok(backend) = "web".parse() else { return Vec::new() };
         let order = DeprovisioningOrder::new(host, pool, false, "scaled in", &ProvisioningPolicy::default());
         let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
-        vec![order.clone(), DeprovisioningOrder { traffic, ..order }]
+        vec![DeprovisioningOrder { traffic, ..order.clone() }, order]
     }
 }

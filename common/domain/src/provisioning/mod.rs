@@ -141,7 +141,7 @@ impl SagaDefinition for Provisioning {
         let Ok(backend) = "web".parse() else { return Vec::new() };
         let order = ProvisioningOrder { request, pool, role, image, sku: None, traffic: None, policy };
         let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
-        vec![order.clone(), ProvisioningOrder { traffic, ..order }]
+        vec![ProvisioningOrder { traffic, ..order.clone() }, order]
     }
 }
 

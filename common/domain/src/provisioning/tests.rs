@@ -202,14 +202,14 @@ fn a_running_saga_keeps_the_policy_that_it_started_with() {
 #[test]
 fn a_host_of_a_pool_with_traffic_joins_it_last_and_leaves_it_first() {
     use hostler_core::saga::StepName;
-    let with_traffic = Provisioning::examples().remove(1);
+    let with_traffic = Provisioning::examples().remove(0);
     let plan = Provisioning::plan(2, &with_traffic).unwrap();
     let last = plan.steps().last().unwrap();
     assert_eq!(StepName::of(last.name, None).as_str(), "join-traffic");
     assert_eq!(last.compensation.unwrap().name, ProvisioningStep::LeaveTraffic);
     // A saga that began by the first version, or whose pool has no traffic, has the plan that it always had.
     let first = Provisioning::plan(1, &with_traffic).unwrap();
-    assert_eq!(Some(&first), Provisioning::plan(2, &Provisioning::examples().remove(0)).as_ref());
+    assert_eq!(Some(&first), Provisioning::plan(2, &Provisioning::examples().remove(1)).as_ref());
     let last = first.steps().last().unwrap();
     assert_eq!(StepName::of(last.name, None).as_str(), "register-monitoring");
 }
