@@ -58,6 +58,9 @@ pub struct HostView {
     /// The saga that has cordoned it, and works on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cordoned_by: Option<SagaRef>,
+    /// Whether it gets requests, where it takes part in traffic: `in-traffic`, `draining` or `out-of-traffic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<String>,
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -92,6 +95,7 @@ pub fn host(state: &HostState) -> Option<HostView> {
         bmc: profile.bmc.clone(),
         saga: state.reservation.clone(),
         cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
+        traffic: state.traffic.as_ref().map(|traffic| traffic.part.name().to_owned()),
         role: state.role.clone(),
         power: state.power,
         step: state.phase.step().cloned(),

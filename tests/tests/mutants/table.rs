@@ -46,6 +46,7 @@ const DEPLOY: Suite = suite("deploy-host", "lib");
 const MONITOR: Suite = suite("monitor-host", "lib");
 const AWS: Suite = suite("hostler-aws", "lib");
 const VIEWS: Suite = suite("project-views", "notices");
+const SHIFT: Suite = suite("shift-traffic", "lib");
 const CONFIGURE: Suite = suite("configure-host", "lib");
 const PROMETHEUS: Suite = suite("hostler-drivers", "prometheus");
 const TARGETS: Suite = suite("answer-queries", "targets");
@@ -152,6 +153,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("shell.believes-an-old-fold", "an old fold decides that nothing changes, or refuses", PROMISES, "shell::an_old_fold_never_decides"),
     mutant("shell.conflict-is-success", "a commit that was not written is acknowledged", PROMISES, "shell::a_conflict_is_decided_anew_on_what_the_faster_writer_left"),
     mutant("shell.counts-no-hops", "a causal chain has no length", PROMISES, "shell::hops_grow_by_one_with_every_commit_of_a_chain"),
+    mutant("shift-traffic.cuts-requests-off", "a host leaves traffic before its requests are over", SHIFT, "tests::a_host_joins_and_leaves_when_it_has_nothing_left"),
     mutant("signatures.any-will-do", "a message that was changed on the way is handled", PROMISES, "integrity::what_was_signed_is_taken_and_what_was_changed_is_not"),
     mutant("signatures.attributes-need-none", "a forged attribute resolves another message's failure", PROMISES, "integrity::attributes_that_decide_something_are_believed_only_with_their_signature"),
     mutant("signatures.fail-open", "a payload that cannot be spelt passes for signed", PROMISES, "integrity::a_payload_that_cannot_be_spelt_is_neither_signed_nor_verified"),

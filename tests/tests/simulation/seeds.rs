@@ -50,12 +50,15 @@ const SOMETIMES: &[&str] = &[
     "the answer to a write is lost",
     "the stream lags",
     "deprovisioning: saga.step-failed deregister-monitoring forward",
+    "deprovisioning: saga.step-failed leave-traffic forward",
     "deprovisioning: saga.step-failed undeploy-host forward",
     "deprovisioning: saga.step-started deregister-monitoring forward",
+    "deprovisioning: saga.step-started leave-traffic forward",
     "deprovisioning: saga.step-started undeploy-host forward",
     "provisioning: saga.step-failed apply-role forward",
     "provisioning: saga.step-failed deploy-image forward",
     "provisioning: saga.step-failed deregister-monitoring back",
+    "provisioning: saga.step-failed join-traffic forward",
     "provisioning: saga.step-failed register-monitoring forward",
     "provisioning: saga.step-failed release-reservation back",
     "provisioning: saga.step-failed reserve-host forward",
@@ -63,6 +66,8 @@ const SOMETIMES: &[&str] = &[
     "provisioning: saga.step-started apply-role forward",
     "provisioning: saga.step-started deploy-image forward",
     "provisioning: saga.step-started deregister-monitoring back",
+    "provisioning: saga.step-started join-traffic forward",
+    "provisioning: saga.step-started leave-traffic back",
     "provisioning: saga.step-started register-monitoring forward",
     "provisioning: saga.step-started release-reservation back",
     "provisioning: saga.step-started reserve-host forward",
@@ -75,9 +80,9 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
 /// Why no host is repaired.
-const UNREPAIRED: &str = "no host in service fails here, and no policies are applied: journeys/recovering.rs";
+const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs";
 /// Why no pool grows or shrinks.
-const UNMEASURED: &str = "nothing is measured here, and no policies are applied: journeys/scaling.rs";
+const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
@@ -110,7 +115,6 @@ const SELDOM: &[(&str, &str)] = &[
     ("health.recovered", UNREPAIRED),
     ("health.escalated", UNREPAIRED),
     ("health.incident-closed", UNREPAIRED),
-    ("policies.applied", UNREPAIRED),
     ("host.labelled", "operators label nothing here"),
     ("host.requalified", "operators requalify nothing here: journeys/cleaning.rs"),
     ("saga.heartbeat-heard", "no saga of the data centre waits for a callback: the shop's simulation"),

@@ -95,15 +95,18 @@ impl Site {
                 }
             }
             let bmc = self.fleet.bmc(host).state();
+            let gets_requests = self.control_value(&format!("traffic/web/{host}"))["state"] == "in";
             let watched = self.control_value(&format!("monitoring/{host}"))["watched"].is_object();
             match state.phase {
                 HostPhase::Available => {
                     assert_eq!((bmc.power, bmc.image), (PowerState::Off, None), "{host} is free");
                     assert!(!watched, "{host} is free, and watched");
+                    assert!(!gets_requests, "{host} is free, and gets requests");
                 }
                 HostPhase::InService => {
                     assert_eq!(bmc.power, PowerState::On, "{host} is in service");
                     assert!(watched, "{host} is in service, and not watched");
+                    assert_eq!(gets_requests, state.is_in_traffic(), "{host} is in service: {state:#?}");
                 }
                 _ => assert!(state.phase.step().is_none(), "{host} waits for ever: {state:#?}"),
             }

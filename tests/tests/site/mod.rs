@@ -25,7 +25,7 @@ pub use hostler_testkit::world::{
 };
 
 /// What these functions do is guarded by conditional writes, so that they may come back from the dead.
-const ZOMBIES: &[&str] = &["configure-host", "monitor-host"];
+const ZOMBIES: &[&str] = &["configure-host", "monitor-host", "shift-traffic"];
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A site: a world with machines.
@@ -104,13 +104,20 @@ impl Site {
     /// Where there are such, a step fails for good on one host in ten.
     pub fn plan(&mut self, seed: u64, (hosts, requests, count): (u32, u32, u32), cancels_percent: u8) {
         let mut random = Random::new(seed ^ 0xca11);
+        let has_traffic = has_traffic(seed);
+        if has_traffic {
+            self.post_later(Duration::ZERO, Duration::from_secs(1), "apply-policies", &with_traffic());
+        }
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         for number in 0..hosts {
             let host = format!("h-{number}");
             self.fleet.add(&host);
             let sick = ["simulate.configure", "simulate.monitor"][number as usize % 2];
-            let labels =
+            let mut labels =
                 if cancels_percent > 0 && random.percent(10) { json!({ sick: "fail" }) } else { json!({}) };
+            if has_traffic {
+                labels["metrics.address"] = json!("10.0.0.7:9100");
+            }
             let body = json!({
                 "host": host, "pool": "web", "sku": "cpu", "faultDomain": format!("rack-{}", number % 7),
                 "bmc": { "systemUrl": system_url(&host) }, "labels": labels,
@@ -229,4 +236,16 @@ impl Site {
         let sagas = self.world.sagas::<Provisioning>().into_iter();
         sagas.map(|saga| (saga.clone(), self.saga(&saga))).collect()
     }
+}
+
+/// Whether the pool of this seed has traffic: a third of them, but for the first ones, which look for mutants.
+fn has_traffic(seed: u64) -> bool {
+    seed > 12 && seed % 3 == 1
+}
+
+/// Policies by which hosts take requests, and nothing else is done to them.
+fn with_traffic() -> Value {
+    let traffic = json!({ "backend": "web", "port": 80, "drainSeconds": 60 });
+    let pool = json!({ "role": "web-server", "image": "debian-13", "hosts": 40, "traffic": traffic });
+    json!({ "policies": "site", "policy": { "pools": { "web": pool } }, "reason": "the first" })
 }
