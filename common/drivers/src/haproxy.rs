@@ -82,11 +82,6 @@ impl HaproxyLoadBalancer {
             let reason = format!("it does not know `{command}`; it must be version 2.6 or newer");
             return Err(self.failed(at, reason, None));
         }
-        if answer.starts_with("No such backend") || answer.starts_with("Can't find backend") {
-            let reason = "HAProxy has no such backend: add it to its configuration, or correct traffic.backend of the pool \
-                          in the site's policies";
-            return Err(refused(at, reason.to_owned()));
-        }
         Ok(answer.to_owned())
     }
 
