@@ -24,6 +24,7 @@ const SERVICE: &str = "HAProxy";
 /// How often HAProxy tries a server's port by itself: one that does not answer gets no requests whatever we said.
 const CHECK: &str = "check inter 2s";
 const NO_SERVER: &str = "No such server.";
+const NO_BACKEND: [&str; 2] = ["No such backend.", "Can't find backend."];
 /// Servers of its own configuration are never deleted, and need not be.
 const CONFIGURED: [&str; 2] = [
     "This server cannot be removed at runtime due to other configuration elements pointing to it.",
@@ -90,11 +91,13 @@ impl HaproxyLoadBalancer {
         DriverError::ServiceFailed { at: at.clone(), service: SERVICE, reason, source }
     }
 
-    /// A command that is answered by nothing, or that a server is not there. Says whether it is.
+    /// A command that is answered by nothing, or that a server is not there, which it is not without its backend. Says
+    /// whether it is.
     async fn change(&self, command: &str, at: &At) -> Result<bool, DriverError> {
         match self.say(command, at).await?.as_str() {
             "" => Ok(true),
             NO_SERVER => Ok(false),
+            gone if NO_BACKEND.contains(&gone) => Ok(false),
             other => Err(refused(at, format!("HAProxy answers `{command}` with: {}", shortened(other)))),
         }
     }
@@ -102,6 +105,9 @@ impl HaproxyLoadBalancer {
     /// The numbers by which the statistics know a server: of its backend, and its own.
     async fn numbers(&self, names: &Names<'_>, at: &At) -> Result<Option<(u32, u32)>, DriverError> {
         let answer = self.say(&format!("show servers conn {}", names.backend), at).await?;
+        if NO_BACKEND.contains(&answer.as_str()) {
+            return Ok(None);
+        }
         let mut lines = answer.lines();
         if !lines.next().unwrap_or_default().starts_with("# bkname/svname bkid/svid ") {
             return Err(self.failed(at, format!("an answer of another form: {}", shortened(&answer)), None));
@@ -146,6 +152,11 @@ impl LoadBalancer for HaproxyLoadBalancer {
                         format!("HAProxy does not move the server: {}", shortened(&moved)),
                     ));
                 }
+            }
+            gone if NO_BACKEND.contains(&gone) => {
+                let reason = "HAProxy has no such backend: add it to its configuration, or correct traffic.backend of the pool \
+                              in the site's policies";
+                return Err(refused(&at, reason.to_owned()));
             }
             other => {
                 return Err(refused(&at, format!("HAProxy does not add the server: {}", shortened(other))));

@@ -103,4 +103,8 @@ async fn a_backend_that_is_not_there_is_named(subject: &impl Subject) {
         assert!(!error.is_transient() && !error.is_outage(), "{error}");
         assert!(error.to_string().contains("no-such-backend"), "{error}");
     }
+    // Nobody has to be taken out of a backend that is gone.
+    subject.driver().drain(&nowhere).await.unwrap();
+    assert_eq!(subject.driver().sessions(&nowhere).await.unwrap(), 0);
+    subject.driver().leave(&nowhere).await.unwrap();
 }
