@@ -86,9 +86,8 @@ impl SagaDefinition for Provisioning {
         let (saga, step) = (ask.saga.clone(), ask.id.clone());
         let host = || ask.output::<HostHeld>(ProvisioningStep::ReserveHost).map(|held| held.host);
         let traffic = || {
-            let why = || "the order names no backend".to_owned();
-            let step = StepName::of(ask.step, None);
-            ask.order.traffic.clone().ok_or_else(|| SagaRefusal::Output { step, why: why() })
+            let (step, why) = (StepName::of(ask.step, None), "the order names no backend".to_owned());
+            ask.order.traffic.clone().ok_or(SagaRefusal::Output { step, why })
         };
         Ok(Some(match ask.step {
             ProvisioningStep::ReserveHost => {
