@@ -16,7 +16,6 @@ use hostler_runtime::state::shell::{Cause, ExecuteError};
 
 use crate::{ScalePools, part, pool_stream};
 
-
 impl ScalePools {
     /// Asks all hosts that are to leave and were not asked yet. Doing it again is safe: a host is released by a decision once.
     pub(crate) async fn release(

@@ -110,6 +110,8 @@ pub enum What {
     },
     /// A person says that the incident is over.
     Closed,
+    /// A host is let go.
+    LetGo,
     /// A pool grows or shrinks.
     Scaled {
         /// Whether it grows.
@@ -186,6 +188,7 @@ impl What {
                 let (direction, rule) = (e.direction, e.rule.clone());
                 Self::ScalingHeld { direction, rule, limit: e.limit, value: e.value }
             }
+            PoolEvent::ReleaseStarted(_) => Self::LetGo,
             PoolEvent::ThresholdCrossed(_)
             | PoolEvent::SignalDropped(_)
             | PoolEvent::Approved(_)
@@ -193,7 +196,6 @@ impl What {
             | PoolEvent::Completed(_)
             | PoolEvent::HostArrived(_)
             | PoolEvent::ProvisioningFailed(_)
-            | PoolEvent::ReleaseStarted(_)
             | PoolEvent::ReleaseRefused(_)
             | PoolEvent::HostLeft(_) => return None,
         })
@@ -213,6 +215,7 @@ impl What {
             Self::Recovered { .. } => "recovered".to_owned(),
             Self::Escalated { .. } => "escalated".to_owned(),
             Self::Closed => "closed".to_owned(),
+            Self::LetGo => "let go".to_owned(),
             Self::Scaled { direction, hosts } => format!("scaled {direction:?} {hosts}"),
             Self::Proposed { direction, hosts } => format!("proposed {direction:?} {hosts}"),
             Self::ScalingHeld { direction, rule, .. } => format!("scaling held {direction:?} {rule}"),
@@ -259,6 +262,7 @@ impl fmt::Display for What {
             Self::Recovered { reason } => write!(f, "recovered: {reason}"),
             Self::Escalated { reason } => write!(f, "escalated: {reason}"),
             Self::Closed => f.write_str("closed by a person"),
+            Self::LetGo => f.write_str("a host is let go"),
             Self::Scaled { direction, hosts } => write!(f, "scaled {} by {hosts}", way(*direction)),
             Self::Proposed { direction, hosts } => {
                 write!(f, "approval asked for scaling {} by {hosts}", way(*direction))
@@ -331,9 +335,11 @@ impl Totals {
                 What::Recovered { .. } | What::Closed => totals.recovered += 1,
                 What::Escalated { .. } => totals.escalated += 1,
                 What::Scaled { direction: ScalingDirection::Out, hosts } => totals.hosts_added += hosts,
-                What::Scaled { direction: ScalingDirection::In, hosts } => totals.hosts_removed += hosts,
+                What::LetGo => totals.hosts_removed += 1,
                 What::ScalingHeld { rule, .. } => *totals.scaling_held.entry(rule.clone()).or_default() += 1,
-                What::Tolerated { .. } | What::Looked => {}
+                What::Scaled { direction: ScalingDirection::In, .. }
+                | What::Tolerated { .. }
+                | What::Looked => {}
             }
         }
         totals

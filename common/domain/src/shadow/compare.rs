@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::account::{Said, Subject};
+use super::account::{Said, Subject, What};
 
 /// By how much later the same decision is another one.
 const MOVED_SECONDS: u64 = 1;
@@ -38,7 +38,8 @@ type Incident = (Subject, Timestamp);
 
 fn incidents(said: &[Said]) -> BTreeMap<Incident, Vec<&Said>> {
     let mut incidents: BTreeMap<Incident, Vec<&Said>> = BTreeMap::new();
-    for said in said {
+    // Hosts that leave one by one were decided on together.
+    for said in said.iter().filter(|said| said.what != What::LetGo) {
         incidents.entry((said.of.clone(), said.incident_at)).or_default().push(said);
     }
     incidents
@@ -69,7 +70,8 @@ pub(super) fn by_the_second(recorded: &[Said], control: &[Said], would: &[Said])
         if pairs.iter().any(differs) {
             let met: Vec<_> = paired(on_record, before);
             let shown = |of: &Said| {
-                let same = met.iter().find(|(_, control)| control.is_some_and(|control| std::ptr::eq(control, of)));
+                let same =
+                    met.iter().find(|(_, control)| control.is_some_and(|control| std::ptr::eq(control, of)));
                 same.and_then(|(recorded, _)| *recorded).unwrap_or(of).clone()
             };
             let decisions = pairs.iter().map(|pair| Pair {

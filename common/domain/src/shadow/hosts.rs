@@ -66,9 +66,10 @@ impl<'a> HostRun<'a> {
     fn seen(&self, now: Timestamp) -> Option<HostSeen> {
         let here = |since: &&SeenSince| match &since.by {
             None => since.at <= now,
-            Some(saga) => self.followed.get(saga).is_some_and(|later| {
-                since.at.checked_add(*later).is_ok_and(|at| at <= now)
-            }),
+            Some(saga) => self
+                .followed
+                .get(saga)
+                .is_some_and(|later| since.at.checked_add(*later).is_ok_and(|at| at <= now)),
         };
         self.tape.seen.iter().rfind(here).and_then(|since| since.seen.clone())
     }
@@ -267,10 +268,10 @@ impl Run<'_> {
             if let Some(what) = What::of_health(event).filter(|_| aloud) {
                 self.say(Subject::Host(host.clone()), incident_at, what);
             }
-            match event {
-                HealthEvent::Started(started) => self.started(host, started),
-                HealthEvent::ApprovalRequested(asked) => self.awaits(host, asked.rung),
-                _ => {}
+            if let HealthEvent::Started(started) = event {
+                self.started(host, started);
+            } else if let HealthEvent::ApprovalRequested(asked) = event {
+                self.awaits(host, asked.rung);
             }
         }
         for timer in decision.timers {
@@ -380,7 +381,6 @@ impl Run<'_> {
 impl Repair {
     /// Whether nothing came of it, so that what sources said meanwhile was not its doing.
     fn has_been_in_vain(&self) -> bool {
-        self.was_needless()
-            || self.end.as_ref().is_some_and(|end| end.outcome == RemediationOutcome::Failed)
+        self.was_needless() || self.end.as_ref().is_some_and(|end| end.outcome == RemediationOutcome::Failed)
     }
 }

@@ -72,9 +72,9 @@ impl<'a> PoolRun<'a> {
             (Phase::Quarantined, i64::from(base.not_ready)),
         ];
         let named_by = |phase: Phase, n: i64| HostId::new(format!("{}-{n:06}", phase.name())).ok();
-        let others = others.into_iter().flat_map(|(phase, hosts)| {
-            (0..hosts).filter_map(move |n| of(named_by(phase, n)?, phase))
-        });
+        let others = others
+            .into_iter()
+            .flat_map(|(phase, hosts)| (0..hosts).filter_map(move |n| of(named_by(phase, n)?, phase)));
         let serving = serving.take(usize::try_from(in_service).unwrap_or(0));
         serving.filter_map(|host| of(host, Phase::InService)).chain(others).collect()
     }
@@ -165,12 +165,10 @@ impl<'a> Run<'a> {
             if let Some(what) = What::of_pool(event) {
                 self.say(Subject::Pool(pool.clone()), self.since, what);
             }
-            match event {
-                PoolEvent::Decided(ScalingDecided { provisionings, .. }) => {
-                    self.asked_for(pool, provisionings);
-                }
-                PoolEvent::Proposed(proposed) => self.proposed(pool, proposed.decision.number),
-                _ => {}
+            if let PoolEvent::Decided(ScalingDecided { provisionings, .. }) = event {
+                self.asked_for(pool, provisionings);
+            } else if let PoolEvent::Proposed(proposed) = event {
+                self.proposed(pool, proposed.decision.number);
             }
         }
         for timer in decision.timers {

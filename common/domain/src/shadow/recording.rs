@@ -173,8 +173,7 @@ struct TapeReader {
 
 impl TapeReader {
     fn new(start: HealthState, since: Timestamp) -> Self {
-        let mut first =
-            Chapter { at: since, start: start.clone(), repairs: Vec::new(), words: Vec::new() };
+        let mut first = Chapter { at: since, start: start.clone(), repairs: Vec::new(), words: Vec::new() };
         if let Condition::Acting { claim, since, .. } = &start.condition {
             first.repairs.push(Repair {
                 saga: claim.saga.clone(),
@@ -275,7 +274,8 @@ fn seen(commits: &[Recorded<HostEvent>], chapters: &[Chapter]) -> Vec<SeenSince>
             continue;
         }
         let repairs = chapters.iter().flat_map(|chapter| &chapter.repairs);
-        let repair = repairs.filter(|repair| repair.rung.is_some() && repair.started_at <= commit.at).last();
+        let repair =
+            repairs.filter(|repair| repair.rung.is_some() && repair.started_at <= commit.at).next_back();
         let is_out = seen.last().is_some_and(|last| !is_in_service(last.seen.as_ref()) && last.by.is_some());
         let by = repair.filter(|repair| {
             let is_over = repair.end.as_ref().is_some_and(|end| end.at < commit.at);

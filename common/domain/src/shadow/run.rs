@@ -114,11 +114,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// What is decided from the beginning of the recording to its end, in the order of its moments.
-    pub(super) fn of(
-        recording: &'a Recording,
-        tapes: &'a Tapes,
-        policies: &'a Followed,
-    ) -> Vec<Said> {
+    pub(super) fn of(recording: &'a Recording, tapes: &'a Tapes, policies: &'a Followed) -> Vec<Said> {
         let since = recording.since;
         let domains = recording.domains.iter();
         let mut run = Self {
@@ -253,9 +249,7 @@ impl<'a> Run<'a> {
         let claim = Claim::of_recovery(budget, command, unhealthy, &policies);
         let input = match self.take(claim) {
             Ok(()) => HealthInput::Granted { saga, seen: self.seen(&host) },
-            Err(held) => {
-                HealthInput::Held { saga, why: HoldBack::by_budget(&held, policies.policy_version) }
-            }
+            Err(held) => HealthInput::Held { saga, why: HoldBack::by_budget(&held, policies.policy_version) },
         };
         self.tell(&host, &input);
     }

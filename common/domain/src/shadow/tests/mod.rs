@@ -330,8 +330,7 @@ impl Site {
         let (faulty, step) = (self.is_faulty(of), id("r/conclude-recovery/1"));
         if !needless && rung.is_some() {
             let (saga, step) = (saga.clone(), id("r/uncordon-host/1"));
-            let mut events =
-                vec![HostEvent::Uncordoned(HostUncordoned { host: host(number), saga, step })];
+            let mut events = vec![HostEvent::Uncordoned(HostUncordoned { host: host(number), saga, step })];
             if faulty && rung == Some(Rung::Reimage) {
                 events.push(HostEvent::Quarantined(HostQuarantined {
                     host: host(number),
@@ -346,8 +345,7 @@ impl Site {
             let reason = "it did not come back".to_owned();
             HealthInput::Abandoned { saga, step, reason, seen }
         } else {
-            let outcome =
-                if needless { RemediationOutcome::Needless } else { RemediationOutcome::Healed };
+            let outcome = if needless { RemediationOutcome::Needless } else { RemediationOutcome::Healed };
             HealthInput::Concluded { saga, step, outcome, seen }
         };
         self.tell(of, &input);

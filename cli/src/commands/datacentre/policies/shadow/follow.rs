@@ -53,7 +53,8 @@ fn name(compared: &Compared, pair: &Pair) -> String {
 
 fn tell(compared: &Compared, pair: &Pair, out: Out) -> Result<(), CliError> {
     if out.json {
-        return out.json_line(&json!({ "of": compared.of, "incidentAt": compared.incident_at, "decision": pair }));
+        return out
+            .json_line(&json!({ "of": compared.of, "incidentAt": compared.incident_at, "decision": pair }));
     }
     out.line(line(compared, pair))
 }

@@ -114,9 +114,8 @@ fn beside(decisions: &[Pair]) -> String {
     let at = |said: &Option<Said>| {
         said.as_ref().map_or_else(String::new, |said| said.at.strftime("%H:%M:%S").to_string())
     };
-    let what = |said: &Option<Said>| {
-        said.as_ref().map_or_else(|| "-".to_owned(), |said| said.what.to_string())
-    };
+    let what =
+        |said: &Option<Said>| said.as_ref().map_or_else(|| "-".to_owned(), |said| said.what.to_string());
     for pair in decisions {
         let Pair { recorded, would, differs } = pair;
         let cells = [at(recorded), what(recorded), at(would), what(would)];
