@@ -35,14 +35,34 @@ const PAUSES: [&str; 8] = [
 const PAUSING: [(&str, usize, &str); 12] = [
     ("common/runtime/src/ports/mod.rs", 3, "the port itself, and waiting for a moment by it"),
     ("common/aws/src/process.rs", 2, "the port's adapter"),
-    ("common/runtime/src/effects/deadline.rs", 1, "the end of an invocation, which work that goes on races against"),
+    (
+        "common/runtime/src/effects/deadline.rs",
+        1,
+        "the end of an invocation, which work that goes on races against",
+    ),
     ("common/runtime/src/state/shell.rs", 1, "back-off after a conflict, within one message"),
-    ("common/runtime/src/messages/relay/mod.rs", 2, "back-off after entries that were refused, within one batch"),
-    ("common/runtime/src/operations/replay.rs", 2, "an operator's replay goes at the rate that was asked for"),
+    (
+        "common/runtime/src/messages/relay/mod.rs",
+        2,
+        "back-off after entries that were refused, within one batch",
+    ),
+    (
+        "common/runtime/src/operations/replay.rs",
+        2,
+        "an operator's replay goes at the rate that was asked for",
+    ),
     ("common/drivers/src/redfish/wire.rs", 1, "back-off inside of one call to a BMC"),
-    ("common/drivers/src/redfish/power.rs", 1, "a power state is believed after two readings, within one step"),
+    (
+        "common/drivers/src/redfish/power.rs",
+        1,
+        "a power state is believed after two readings, within one step",
+    ),
     ("common/drivers/src/redfish/media.rs", 1, "a BMC inserts an image while it is asked, within one step"),
-    ("common/drivers/src/redfish/http.rs", 1, "a BMC takes its boot address while it is asked, within one step"),
+    (
+        "common/drivers/src/redfish/http.rs",
+        1,
+        "a BMC takes its boot address while it is asked, within one step",
+    ),
     ("common/drivers/src/simulate.rs", 1, "a simulated dependency is as slow as a label says"),
     ("common/aws/src/queues.rs", 1, "the messages of a dead letter queue, which an operator asks for"),
 ];
@@ -80,8 +100,9 @@ fn no_function_polls_or_sleeps_for_work() {
 
 #[test]
 fn nothing_runs_by_the_clock_but_what_is_listed() {
-    let mut findings =
-        Findings::of("a function with a schedule is listed in BY_THE_CLOCK with its reason, and runs once a minute at most");
+    let mut findings = Findings::of(
+        "a function with a schedule is listed in BY_THE_CLOCK with its reason, and runs once a minute at most",
+    );
     for file in TEMPLATES {
         // As long as the process lives, so that functions can refer to it.
         let template: &'static Template = Box::leak(Box::new(Template::load(root().join(file)).unwrap()));

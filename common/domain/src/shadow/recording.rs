@@ -273,9 +273,8 @@ fn seen(commits: &[Recorded<HostEvent>], chapters: &[Chapter]) -> Vec<SeenSince>
         if seen.last().is_some_and(|last| last.seen == now) {
             continue;
         }
-        let repairs = chapters.iter().flat_map(|chapter| &chapter.repairs);
-        let repair =
-            repairs.filter(|repair| repair.rung.is_some() && repair.started_at <= commit.at).next_back();
+        let mut repairs = chapters.iter().flat_map(|chapter| &chapter.repairs);
+        let repair = repairs.rfind(|repair| repair.rung.is_some() && repair.started_at <= commit.at);
         let is_out = seen.last().is_some_and(|last| !is_in_service(last.seen.as_ref()) && last.by.is_some());
         let by = repair.filter(|repair| {
             let is_over = repair.end.as_ref().is_some_and(|end| end.at < commit.at);
