@@ -182,7 +182,7 @@ impl Run<'_> {
         let Some(run) = self.hosts.get(host) else { return };
         let (Some((_, entry)), Some(chapter)) = (run.tape.entries.get(index), run.chapter()) else { return };
         let follows = |repair: &Repair| run.followed.contains_key(&repair.saga);
-        let is_open = run.state.open().is_some();
+        let (is_open, now_in) = (run.state.open().is_some(), run.chapter);
         match entry {
             Entry::Chapter(next) => self.turn_to(host, *next),
             _ if unknown => {}
@@ -197,20 +197,21 @@ impl Run<'_> {
                     self.signal(host, (**signal).clone());
                 }
             }
-            Entry::RepairEnded(index) => {
-                let Some(repair) = chapter.repairs.get(*index).filter(|_| is_open) else { return };
-                if follows(repair) {
-                } else if repair.was_needless() {
+            Entry::RepairEnded { chapter: of, repair } if *of == now_in && is_open => {
+                let repair = chapter.repairs.get(*repair).filter(|repair| !follows(repair));
+                let Some(repair) = repair else { return };
+                if repair.was_needless() {
                     self.say_again(host, SignalStatus::Resolved);
                 } else if repair.has_helped() {
                     self.say_again(host, SignalStatus::Firing);
                 }
             }
-            Entry::Escalated => {
-                if is_open && !matches!(run.state.condition, Condition::Escalated { .. }) {
+            Entry::Escalated { chapter: of } if *of == now_in && is_open => {
+                if !matches!(run.state.condition, Condition::Escalated { .. }) {
                     self.say_again(host, SignalStatus::Firing);
                 }
             }
+            Entry::RepairEnded { .. } | Entry::Escalated { .. } => {}
             Entry::Closed(reason) => {
                 let reason = reason.clone();
                 self.tell(host, &HealthInput::Close { reason });

@@ -16,6 +16,9 @@ use crate::health::{Condition, HealthDecider, HealthState, HostSeen};
 use crate::host::{HostDecider, HostState, Phase};
 use crate::recovery::Recovery;
 
+/// By how much the moments of a replay may be later than those on record where nothing else differs.
+const GRACE: SignedDuration = SignedDuration::from_mins(1);
+
 /// The events of one commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded<E> {
@@ -132,10 +135,10 @@ pub(super) enum Entry {
     Chapter(usize),
     /// A source says something; during a repair, which one.
     Signal(Box<Signal>, Option<usize>),
-    /// A repair has ended.
-    RepairEnded(usize),
-    /// It was left to a person: what sources said from then on was not recorded.
-    Escalated,
+    /// This repair of this chapter has ended a while ago.
+    RepairEnded { chapter: usize, repair: usize },
+    /// The incident of this chapter was left to a person a while ago: what sources said from then on was not recorded.
+    Escalated { chapter: usize },
     /// A person closed the incident.
     Closed(String),
 }
@@ -162,6 +165,11 @@ impl HostTape {
         let seen = seen(host, &chapters);
         Self { chapters, entries, seen }
     }
+}
+
+/// By when a replay that does the same as the record has done it, too: nothing is taken for granted before.
+fn later(at: Timestamp) -> Timestamp {
+    at.checked_add(GRACE).unwrap_or(at)
 }
 
 struct TapeReader {
@@ -207,6 +215,7 @@ impl TapeReader {
 
     fn event(&mut self, at: Timestamp, event: &HealthEvent) {
         let is_acting = self.state.acting().is_some();
+        let now_in = self.chapters.len().saturating_sub(1);
         let Some(chapter) = self.chapters.last_mut() else { return };
         let last = chapter.repairs.len().checked_sub(1);
         match event {
@@ -231,7 +240,8 @@ impl TapeReader {
                     let reason = e.reason.clone().unwrap_or_default();
                     repair.end = Some(RepairEnd { at, outcome: e.outcome, reason });
                 }
-                self.entries.push((at, Entry::RepairEnded(index)));
+                let ended = Entry::RepairEnded { chapter: now_in, repair: index };
+                self.entries.push((later(at), ended));
             }
             HealthEvent::ApprovalRequested(e) => self.asked = Some((e.rung, at)),
             HealthEvent::Approved(e) => self.word(at, e.rung, true, &e.reason),
@@ -242,7 +252,7 @@ impl TapeReader {
                     let reason = e.reason.split_once(": ").map_or(e.reason.as_str(), |(_, reason)| reason);
                     self.word(at, rung, false, reason);
                 }
-                self.entries.push((at, Entry::Escalated));
+                self.entries.push((later(at), Entry::Escalated { chapter: now_in }));
             }
             HealthEvent::Closed(e) => self.entries.push((at, Entry::Closed(e.reason.clone()))),
             HealthEvent::SignalDropped(_)

@@ -180,3 +180,20 @@ fn what_the_control_cannot_reproduce_is_named() {
     assert_eq!(report.not_reproduced.len(), 1);
     assert_eq!(report.not_reproduced[0].of, Subject::Host(host(0)));
 }
+
+/// What takes no time on record is done at the moment at which it ends there.
+#[test]
+fn what_the_replay_does_a_little_later_than_the_record_is_the_same() {
+    let passing = Fault { ends_after: Some(58), ..fault(0, 0) };
+    let mut recording = Site::records(&policy(|_| {}), vec![passing], 7_200);
+    for commits in recording.health.values_mut() {
+        for commit in commits {
+            // As if its timers had been a little early.
+            if commit.at > moment(30) {
+                commit.at -= SignedDuration::from_secs(7);
+            }
+        }
+    }
+    let report = try_policies(&recording, &policy(|_| {}));
+    assert_eq!((report.not_reproduced, report.recorded.acted[&Rung::PowerCycle]), (Vec::new(), 1));
+}

@@ -74,3 +74,43 @@ fn line(compared: &Compared, pair: &Pair) -> String {
         (None, None) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use hostler_domain::shadow::{Said, Subject, What};
+    use hostler_events::site::Rung;
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn told(recorded: Option<i64>, would: Option<i64>) -> (String, String) {
+        let began: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let of = Subject::Host("h-1".parse().unwrap());
+        let said = |seconds: i64| Said {
+            of: of.clone(),
+            incident_at: began,
+            at: began + SignedDuration::from_secs(seconds),
+            what: What::Acted { rung: Rung::PowerCycle, attempt: 1 },
+        };
+        let pair = Pair { recorded: recorded.map(said), would: would.map(said), differs: true };
+        let compared = Compared { of: of.clone(), incident_at: began, decisions: Vec::new() };
+        (line(&compared, &pair), name(&compared, &pair))
+    }
+
+    #[test]
+    fn a_difference_is_one_line_with_its_moment() {
+        assert_eq!(told(None, Some(5)).0, "2026-01-31 12:00:05 UTC  h-1  would be: power-cycle, attempt 1");
+        assert_eq!(
+            told(Some(5), None).0,
+            "2026-01-31 12:00:05 UTC  h-1  would not be: power-cycle, attempt 1"
+        );
+        assert!(told(Some(5), Some(65)).0.ends_with("(60.0 s later; on record: power-cycle, attempt 1)"));
+    }
+
+    #[test]
+    fn a_difference_is_told_again_only_when_it_looks_otherwise() {
+        assert_eq!(told(None, Some(5)).1, told(None, Some(5)).1);
+        assert_ne!(told(None, Some(5)).1, told(Some(65), Some(5)).1);
+    }
+}

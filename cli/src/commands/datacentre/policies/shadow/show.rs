@@ -168,3 +168,94 @@ fn reproduced(report: &Report, out: Out) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use hostler_domain::shadow::What;
+    use hostler_events::site::Rung;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    const PLAIN: Out = Out { json: false, ids: false, terminal: false, colour: false };
+
+    fn began() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn said(seconds: i64, what: What) -> Said {
+        let of = Subject::Host("h-1".parse().unwrap());
+        let at = began() + SignedDuration::from_secs(seconds);
+        Said { of, incident_at: began(), at, what }
+    }
+
+    fn acted(seconds: i64, rung: Rung) -> Said {
+        said(seconds, What::Acted { rung, attempt: 1 })
+    }
+
+    /// It would be tolerated for longer, power-cycled later, and not installed anew.
+    fn compared() -> Compared {
+        let tolerated = |seconds| Some(said(0, What::Tolerated { seconds }));
+        let pair = |recorded: Option<Said>, would: Option<Said>| Pair { recorded, would, differs: true };
+        let decisions = vec![
+            pair(tolerated(60), tolerated(300)),
+            pair(Some(acted(60, Rung::PowerCycle)), Some(acted(300, Rung::PowerCycle))),
+            pair(Some(acted(240, Rung::Reimage)), None),
+            pair(None, Some(said(420, What::Unknown { rung: Rung::Replace }))),
+        ];
+        Compared { of: Subject::Host("h-1".parse().unwrap()), incident_at: began(), decisions }
+    }
+
+    fn shown(differences: Vec<Compared>, not_reproduced: Vec<Compared>) -> String {
+        let mut recorded = Totals { confirmed: 2, ..Totals::default() };
+        recorded.acted.insert(Rung::PowerCycle, 2);
+        let mut would = Totals { confirmed: 2, ..Totals::default() };
+        would.held.insert("rack".to_owned(), 3);
+        let control = recorded.clone();
+        let (since, until) = (began(), began() + SignedDuration::from_hours(24));
+        let told =
+            Report { since, until, compared: 3, differences, not_reproduced, recorded, control, would };
+        let left_out = vec!["the first 12 commits of budgets/site".to_owned()];
+        report(&told, &Extent { streams: 4, commits: 90, left_out }, PLAIN)
+    }
+
+    fn has(text: &str, line: &[&str]) -> bool {
+        text.lines().any(|of| {
+            of.split_whitespace().collect::<Vec<_>>() == line.join(" ").split(' ').collect::<Vec<_>>()
+        })
+    }
+
+    #[test]
+    fn what_would_be_stands_beside_what_was_with_how_it_differs() {
+        let text = shown(vec![compared()], Vec::new());
+        assert!(text.contains("h-1, incident of 2026-01-31 12:00:00 UTC"), "{text}");
+        let tolerated = ["12:00:00 tolerated for 60 s", "12:00:00 tolerated for 300 s", "otherwise"];
+        assert!(has(&text, &tolerated), "{text}");
+        let moved = ["12:01:00 power-cycle, attempt 1", "12:05:00 power-cycle, attempt 1", "4 min 0 s later"];
+        assert!(has(&text, &moved), "{text}");
+        assert!(has(&text, &["12:04:00 reimage, attempt 1", "-", "not then"]), "{text}");
+        assert!(has(&text, &["-", "12:07:00 whether replace helps is not known", "only then"]), "{text}");
+    }
+
+    #[test]
+    fn sums_name_each_rung_and_each_rule_and_what_was_not_read() {
+        let text = shown(Vec::new(), Vec::new());
+        assert!(text.contains("90 commits of 4 streams"), "{text}");
+        assert!(
+            text.contains("Not read, because there is too much of it: the first 12 commits of budgets/site.")
+        );
+        assert!(has(&text, &["faults confirmed", "2", "2"]), "{text}");
+        assert!(has(&text, &["power-cycle", "2", "0", "-2"]), "{text}");
+        assert!(has(&text, &["held back by rack", "0", "3", "+3"]), "{text}");
+        assert!(text.contains("These policies would have decided the same."), "{text}");
+        assert!(text.contains("Whether any other would have helped is not known."), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_reproduced_is_not_to_be_trusted_and_says_why() {
+        let text = shown(Vec::new(), vec![compared()]);
+        assert!(text.contains("1 of them are not reproduced"), "{text}");
+        assert!(text.contains("only in the replay: whether replace helps is not known"), "{text}");
+    }
+}
