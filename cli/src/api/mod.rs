@@ -245,6 +245,39 @@ impl Api {
         whole.ok_or_else(|| CliError::Usage(format!("nothing was read of {id}")))
     }
 
+    /// The commits of an entity after a version, oldest first, page by page until there are at least so many.
+    ///
+    /// # Errors
+    /// [`CliError::NotFound`] when nothing is known of it, and those of reaching the API.
+    pub(crate) async fn commits(
+        &self,
+        view: View<'_>,
+        id: &str,
+        mut after: u64,
+        enough: u64,
+    ) -> Result<Vec<CommitShown>, CliError> {
+        let action = format!("{} show", view.noun());
+        let mut commits: Vec<CommitShown> = Vec::new();
+        while (commits.len() as u64) < enough {
+            let from = after.to_string();
+            let query: &[(&str, &str)] = if after == 0 { &[] } else { &[("after", &from)] };
+            let page = self.get(&action, &[view.path(), id, "timeline"], query).await;
+            let page: Timeline = match page {
+                Err(CliError::Refused { status: 404, .. }) => {
+                    let (what, name) = (view.one().to_owned().into(), id.to_owned());
+                    return Err(CliError::NotFound { what, name, hint: String::new(), list: None });
+                }
+                page => page?,
+            };
+            commits.extend(page.commits);
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        Ok(commits)
+    }
+
     async fn get<T: DeserializeOwned>(
         &self,
         action: &str,

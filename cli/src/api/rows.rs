@@ -156,9 +156,12 @@ impl Entity for HostRow {
 
 /// The newest incident of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct IncidentRow {
     #[serde(flatten)]
     pub(crate) incident: IncidentView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
 }
 
 impl Entity for IncidentRow {
@@ -170,6 +173,7 @@ impl Entity for IncidentRow {
 pub(crate) struct FaultDomainRow {
     #[serde(flatten)]
     pub(crate) domain: FaultDomainView,
+    pub(crate) version: u64,
 }
 
 impl Entity for FaultDomainRow {

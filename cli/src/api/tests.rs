@@ -222,3 +222,26 @@ async fn a_saga_is_followed_to_its_end_or_until_time_is_up() {
     assert_eq!(error.code(), 5);
     assert!(error.to_string().contains("1 of 1 provisionings of request web"), "{error}");
 }
+
+#[tokio::test]
+async fn commits_are_read_after_a_version_page_by_page_until_there_are_enough() {
+    let commit = |version: u64| {
+        json!({
+            "version": version, "recordedAt": "2026-01-31T12:00:00Z", "actor": "a", "correlationId": "c",
+            "causationId": "c", "events": [],
+        })
+    };
+    let page = |versions: [u64; 2], next: Option<u64>| {
+        (200, "", json!({ "stream": "health#h-1", "commits": versions.map(commit), "next": next }))
+    };
+    let unknown = (404, "", json!({ "error": "unknown", "message": "nothing is known of it" }));
+    let pages = vec![page([6, 7], Some(7)), page([8, 9], Some(9)), page([1, 2], Some(2)), unknown];
+    let (client, came) = serve(pages);
+    let read = client.commits(View::Incident, "h-1", 5, 4).await.unwrap();
+    assert_eq!(read.iter().map(|commit| commit.version).collect::<Vec<_>>(), [6, 7, 8, 9]);
+    assert!(came.recv().unwrap().line.contains("/incidents/h-1/timeline?after=5"));
+    assert!(came.recv().unwrap().line.contains("after=7"), "two pages are enough");
+    assert_eq!(client.commits(View::Incident, "h-1", 0, 2).await.unwrap().len(), 2);
+    let error = client.commits(View::Budget, "site", 0, 2).await.unwrap_err();
+    assert!(matches!(error, CliError::NotFound { .. }), "{error}");
+}

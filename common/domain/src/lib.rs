@@ -15,6 +15,7 @@ pub mod pool;
 pub mod provisioning;
 pub mod recovery;
 pub mod reservation;
+pub mod shadow;
 mod support;
 #[cfg(test)]
 mod testing;

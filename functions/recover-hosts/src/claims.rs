@@ -5,11 +5,11 @@ use hostler_core::{Decider, Failure, StreamId};
 use hostler_domain::views::{INCIDENTS, IncidentView, open_incidents};
 use hostler_domain::{
     BudgetDecider, BudgetInput, Claim, Condition, FaultDomainDecider, FaultDomainState, HealthDecider,
-    HealthInput, HealthState, Held, HoldBack, PolicyState, power_key, rack_key,
+    HealthInput, HealthState, HoldBack, power_key, rack_key,
 };
 use hostler_events::HostId;
 use hostler_events::PoolId;
-use hostler_events::budget::{Disruption, Unhealthy};
+use hostler_events::budget::Unhealthy;
 use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{PolicySet, SITE};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
@@ -17,8 +17,6 @@ use serde::Deserialize;
 
 use crate::{RecoverHosts, domain_stream, health_stream, part};
 
-/// After so long a claim is void: longer than any recovery takes that has not got stuck.
-const HOLD_SECONDS: u32 = 6 * 3_600;
 /// How many rows one page of a listing has.
 const PAGE_ROWS: usize = 1_000;
 /// How many pages are counted at most. A pool with more unhealthy hosts is over any limit.
@@ -43,29 +41,15 @@ impl RecoverHosts {
         if let Some(why) = power.holds_back().or_else(|| rack.holds_back()) {
             return self.tell(host, cause, HealthInput::Held { saga: saga.clone(), why }).await.map(drop);
         }
-        let claim = Claim {
-            budget: budget_name()?,
-            saga: saga.clone(),
-            disruption: Disruption {
-                host: host.clone(),
-                pool: command.pool.clone(),
-                rack: command.rack.clone(),
-                power_domain: place.map(|place| place.power_domain.clone()),
-            },
-            is_unhealthy: true,
-            passes_brake: command.passes_brake,
-            hold_seconds: HOLD_SECONDS,
-            pool_hosts: policies.policy.pools.get(&command.pool).map_or(0, |pool| pool.hosts),
-            unhealthy: self.unhealthy(&command.pool, host, &rack, &power).await?,
-            limits: policies.policy.budget,
-            policy_version: policies.policy_version,
-        };
+        let unhealthy = self.unhealthy(&command.pool, host, &rack, &power).await?;
+        let claim = Claim::of_recovery(budget_name()?, &command, unhealthy, &policies);
         let asked = part(cause, "claim")?;
         let input = BudgetInput::Claim(Box::new(claim));
         let answer = match self.shell.execute::<BudgetDecider>(&budget_stream()?, &asked, &input).await {
             Ok(_) => HealthInput::Granted { saga: saga.clone(), seen: self.seen(host).await? },
             Err(ExecuteError::Refused(held)) => {
-                HealthInput::Held { saga: saga.clone(), why: why(&held, &policies) }
+                let why = HoldBack::by_budget(&held, policies.policy_version);
+                HealthInput::Held { saga: saga.clone(), why }
             }
             Err(error) => return Err(error.into()),
         };
@@ -119,15 +103,6 @@ fn wants(health: &HealthState, saga: &SagaRef) -> bool {
         | Condition::AwaitingApproval { .. }
         | Condition::Waiting { .. }
         | Condition::Escalated { .. } => false,
-    }
-}
-
-fn why(held: &Held, policies: &PolicyState) -> HoldBack {
-    HoldBack {
-        rule: held.rule.name().to_owned(),
-        limit: format!("{} (policies of version {})", held.limit, policies.policy_version),
-        value: held.value.to_string(),
-        lifts: held.lifts.clone(),
     }
 }
 

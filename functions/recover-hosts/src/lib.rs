@@ -13,8 +13,7 @@ use async_trait::async_trait;
 use hostler_app::FollowedPolicies;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{
-    FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, HostState,
-    MemberReport, Seen, power_key, rack_key,
+    FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, MemberReport, Seen,
 };
 use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::signal::ReportSignal;
@@ -89,62 +88,25 @@ impl RecoverHosts {
     async fn seen(&self, host: &HostId) -> Result<Box<Seen>, Failure> {
         let state = self.shell.load::<HostDecider>(&host_stream(host)?).await?.state;
         let (policies, provisioning) = (self.policies.now().await?, self.provisioning);
-        Ok(Box::new(Seen { host: host_seen(&state), policies, provisioning }))
+        Ok(Box::new(Seen { host: HostSeen::of(&state), policies, provisioning }))
     }
 
     /// A host of a rack.
     async fn member(&self, cause: &Cause, command: ReportMember) -> Result<(), Failure> {
-        let ReportMember { rack, host, unhealthy, incident } = command;
         let policies = self.policies.now().await?;
-        let place = policies.policy.topology.racks.get(&rack);
-        let report = MemberReport {
-            domain: rack_key(&rack),
-            member: host.to_string(),
-            unhealthy,
-            incident,
-            size: place.map_or(0, |place| place.hosts),
-            limit: policies.policy.correlation.rack,
-            tells: place.map(|place| (rack.clone(), place.power_domain.clone())),
-            policy_version: policies.policy_version,
-        };
-        self.report(cause, &report).await
+        self.report(cause, &MemberReport::of_host(&command, &policies)).await
     }
 
     /// A rack of a power domain.
     async fn domain(&self, cause: &Cause, command: ReportDomain) -> Result<(), Failure> {
-        let ReportDomain { power_domain, rack, unhealthy, incident } = command;
         let policies = self.policies.now().await?;
-        let racks = policies.policy.topology.racks.values();
-        let size = racks.filter(|rack| rack.power_domain == power_domain).count();
-        let report = MemberReport {
-            domain: power_key(&power_domain),
-            member: rack.to_string(),
-            unhealthy,
-            incident,
-            size: u32::try_from(size).unwrap_or(u32::MAX),
-            limit: policies.policy.correlation.power_domain,
-            tells: None,
-            policy_version: policies.policy_version,
-        };
-        self.report(cause, &report).await
+        self.report(cause, &MemberReport::of_rack(&command, &policies)).await
     }
 
     async fn report(&self, cause: &Cause, report: &MemberReport) -> Result<(), Failure> {
         let stream = domain_stream(&report.domain)?;
         Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, report).await.map(drop)?)
     }
-}
-
-fn host_seen(state: &HostState) -> Option<HostSeen> {
-    let profile = state.profile.as_ref()?;
-    Some(HostSeen {
-        host: profile.host.clone(),
-        phase: state.phase.kind(),
-        pool: profile.pool.clone(),
-        rack: profile.fault_domain.clone(),
-        cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
-        traffic: state.traffic.clone(),
-    })
 }
 
 fn health_stream(host: &HostId) -> Result<StreamId, Failure> {

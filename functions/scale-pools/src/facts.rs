@@ -46,28 +46,14 @@ impl ScalePools {
     /// How a pool is; none where the policies do not say how it scales.
     pub(crate) async fn facts(&self, pool: &PoolId) -> Result<Option<PoolFacts>, Failure> {
         let policies = self.policies.now().await?;
-        let Some(policy) = policies.policy.pools.get(pool).cloned() else { return Ok(None) };
-        let Some(scaling) = policy.scaling.clone() else { return Ok(None) };
+        let Some(empty) = PoolFacts::of(pool, &policies, self.provisioning, Vec::new()) else {
+            return Ok(None);
+        };
         let mut hosts = Vec::new();
         for phase in PHASES {
             self.list(pool, phase, &mut hosts).await?;
         }
-        Ok(Some(PoolFacts {
-            pool: pool.clone(),
-            policy,
-            scaling,
-            budget: policies.policy.budget,
-            power_domains: policies
-                .policy
-                .topology
-                .racks
-                .iter()
-                .map(|(rack, of)| (rack.clone(), of.power_domain.clone()))
-                .collect(),
-            policy_version: policies.policy_version,
-            provisioning: self.provisioning,
-            hosts,
-        }))
+        Ok(Some(PoolFacts { hosts, ..empty }))
     }
 
     async fn list(&self, pool: &PoolId, phase: Phase, hosts: &mut Vec<PoolHost>) -> Result<(), Failure> {

@@ -3,9 +3,10 @@
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{CausationId, Decider, Failure, StreamId};
-use hostler_domain::budget::{BudgetDecider, BudgetInput, Claim, Held};
+use hostler_domain::budget::{BudgetDecider, BudgetInput, Held};
 use hostler_domain::pool::{
-    HeldByBudget, Leaving, PoolDecider, PoolFacts, PoolHost, PoolInput, PoolState, Released, may_release,
+    HeldByBudget, Leaving, PoolDecider, PoolFacts, PoolHost, PoolInput, PoolState, RELEASES, Released,
+    may_release,
 };
 use hostler_domain::{HostDecider, HostInput, HostPhase};
 use hostler_events::budget::Disruption;
@@ -14,11 +15,6 @@ use hostler_events::{HostEvent, HostId};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
 
 use crate::{ScalePools, part, pool_stream};
-
-/// The kind of who holds a part of the budget here.
-const CLAIMANT: &str = "scale-in";
-/// After how many seconds a claim is void: longer than a host takes to be given back.
-const HOLD_SECONDS: u32 = 7_200;
 
 impl ScalePools {
     /// Asks all hosts that are to leave and were not asked yet. Doing it again is safe: a host is released by a decision once.
@@ -44,12 +40,7 @@ impl ScalePools {
                 }
             });
         }
-        let held = first.map(|Held { rule, limit, value, lifts, .. }| HeldByBudget {
-            rule: format!("budget-{}", rule.name()),
-            limit,
-            value,
-            lifts,
-        });
+        let held = first.map(HeldByBudget::from);
         let (stream, cause) = (pool_stream(&facts.pool)?, part(cause, &format!("released:{number}"))?);
         let input = PoolInput::Released { pool: facts.pool.clone(), released, held };
         Ok(self.shell.execute::<PoolDecider>(&stream, &cause, &input).await.map(drop)?)
@@ -68,7 +59,7 @@ impl ScalePools {
             return Ok(Asked::Stays("it is not enrolled".to_owned()));
         };
         // The same for whoever carries the decision out, so that the host is released once.
-        let id = format!("{}:{}:{}:{host}", CLAIMANT, facts.pool, of.number);
+        let id = format!("{}:{}:{}:{host}", RELEASES, facts.pool, of.number);
         let by_decision =
             Cause { id: CausationId::new(id).map_err(Failure::invalid)?, since: of.since, ..cause.clone() };
         let is_begun = self.shell.committed(&stream, &fold, &by_decision).await?.is_some();
@@ -113,18 +104,8 @@ impl ScalePools {
         disruption: Disruption,
     ) -> Result<Result<(), Held>, Failure> {
         let host = disruption.host.clone();
-        let claim = Claim {
-            budget: PolicySet::new(SITE).map_err(Failure::invalid)?,
-            saga: claimant(&host)?,
-            unhealthy: facts.unhealthy(&disruption),
-            disruption,
-            is_unhealthy: false,
-            passes_brake: false,
-            hold_seconds: HOLD_SECONDS,
-            pool_hosts: facts.policy.hosts,
-            limits: facts.budget,
-            policy_version: facts.policy_version,
-        };
+        let budget = PolicySet::new(SITE).map_err(Failure::invalid)?;
+        let claim = facts.claim(budget, claimant(&host)?, disruption);
         let cause = part(cause, &format!("claim:{host}"))?;
         let input = BudgetInput::Claim(Box::new(claim));
         match self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await {
@@ -155,7 +136,7 @@ fn saga_of(event: HostEvent) -> Option<SagaRef> {
 }
 
 fn claimant(host: &HostId) -> Result<SagaRef, Failure> {
-    SagaRef::new(CLAIMANT, host.as_str()).map_err(Failure::invalid)
+    SagaRef::new(RELEASES, host.as_str()).map_err(Failure::invalid)
 }
 
 fn budget_stream() -> Result<StreamId, Failure> {

@@ -19,6 +19,7 @@ mod queries;
 mod recovering;
 mod releasing;
 mod scaling;
+mod shadowing;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the simulation uses other parts of it")]
 mod site;

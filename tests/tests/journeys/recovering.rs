@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::site::{HostFault, Setup, Site, WriteFault};
 
-fn policies(autonomy: &str) -> Value {
+pub(crate) fn policies(autonomy: &str) -> Value {
     json!({
         "topology": { "racks": {
             "rack-0": { "room": "a", "powerDomain": "feed-a", "hosts": 20 },
@@ -31,7 +31,7 @@ fn policies(autonomy: &str) -> Value {
 }
 
 /// So many hosts in service, and one that is free; these policies hold.
-async fn in_service(hosts: u32, policies: Value) -> Site {
+pub(crate) async fn in_service(hosts: u32, policies: Value) -> Site {
     in_service_with(hosts, policies, None).await
 }
 
@@ -77,7 +77,7 @@ impl Site {
         self.send(&RecoverCommand::ReportSignal(ReportSignal { host, signal })).await;
     }
 
-    async fn fires(&mut self, host: &str) {
+    pub(crate) async fn fires(&mut self, host: &str) {
         self.signal(host, SignalStatus::Firing, 0).await;
     }
 

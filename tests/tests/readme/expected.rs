@@ -83,6 +83,7 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::Ends { code: 0, says: "can be followed: 2 pools" },
     ),
     ("cargo hostler policies diff infra/sites/local.yaml", Outcome::Ends { code: 0, says: "already" }),
+    ("cargo hostler policies try infra/sites/local.yaml", Outcome::Ends { code: 0, says: "Replayed from" }),
     ("cargo hostler incidents list", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler approvals list", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler budgets list", Outcome::Ends { code: 0, says: "No host is being disturbed." }),

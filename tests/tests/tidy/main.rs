@@ -24,3 +24,4 @@ mod sites;
 mod sources;
 mod stack;
 mod tables;
+mod waiting;

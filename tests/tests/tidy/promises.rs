@@ -1,21 +1,24 @@
-//! Promises: each one that docs/promises.md makes names a test that exists.
+//! Promises and rules: each one that a document makes names a test that exists.
 
 use crate::repository::{Findings, read, root};
 
-const FILE: &str = "docs/promises.md";
-
 #[test]
 fn every_promise_names_a_test_that_exists() {
-    let mut findings =
-        Findings::of("each row of docs/promises.md names a test, by a link to the file that has it");
-    let text = read(FILE);
-    let rows = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.starts_with("| ") && *line != "| promise | proven by |");
+    every_row_names_a_test("docs/promises.md", "| promise | proven by |");
+}
+
+#[test]
+fn every_rule_of_the_data_centre_names_a_test_that_exists() {
+    every_row_names_a_test("docs/rules.md", "| rule | proven by |");
+}
+
+fn every_row_names_a_test(file: &str, head: &str) {
+    let mut findings = Findings::of("each row names a test, by a link to the file that has it");
+    let text = read(file);
+    let rows = text.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && *line != head);
     let mut count = 0;
     for (number, line) in rows {
-        let place = format!("{FILE}:{}", number + 1);
+        let place = format!("{file}:{}", number + 1);
         let tests: Vec<(&str, &str)> = line.split("[`").skip(1).filter_map(link).collect();
         findings.unless(!tests.is_empty(), &place, "names no test");
         for (name, path) in tests {

@@ -31,3 +31,30 @@ fn every_function_has_an_input_to_be_tried_with() {
     }
     findings.none();
 }
+
+/// What was decided by policies can be told apart from what was decided by later ones.
+#[test]
+fn every_decision_names_the_version_of_its_policies() {
+    let mut findings = crate::repository::Findings::of("an event that policies decide on has their version");
+    let decisions = [
+        "health.suspected",
+        "health.fault-confirmed",
+        "health.disruption-claimed",
+        "domain.incident-opened",
+        "budget.granted",
+        "pool.scaling-decided",
+        "pool.scaling-proposed",
+        "pool.scaling-suppressed",
+        "policies.applied",
+    ];
+    for decision in decisions {
+        let golden = samples::sample_text(decision, 1).unwrap();
+        let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+        findings.unless(
+            golden["data"]["policyVersion"].is_u64(),
+            decision,
+            "has no policyVersion in its sample",
+        );
+    }
+    findings.none();
+}

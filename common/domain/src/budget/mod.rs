@@ -9,10 +9,12 @@ use hostler_core::{Decider, Decision};
 use hostler_events::budget::{
     BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Disruption, Unhealthy,
 };
+use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{BudgetPolicy, PolicySet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::policies::PolicyState;
 use crate::support::after;
 
 #[cfg(test)]
@@ -59,6 +61,39 @@ pub struct Claim {
     pub limits: BudgetPolicy,
     /// The version of the policy that they are from.
     pub policy_version: u64,
+}
+
+/// After so long the claim of a recovery is void: longer than any takes that has not got stuck.
+const RECOVERY_HOLD_SECONDS: u32 = 6 * 3_600;
+
+impl Claim {
+    /// The claim of a recovery, with how many other hosts are unhealthy.
+    #[must_use]
+    pub fn of_recovery(
+        budget: PolicySet,
+        command: &ClaimDisruption,
+        unhealthy: Unhealthy,
+        policies: &PolicyState,
+    ) -> Self {
+        let place = policies.policy.topology.racks.get(&command.rack);
+        Self {
+            budget,
+            saga: command.saga.clone(),
+            disruption: Disruption {
+                host: command.host.clone(),
+                pool: command.pool.clone(),
+                rack: command.rack.clone(),
+                power_domain: place.map(|place| place.power_domain.clone()),
+            },
+            is_unhealthy: true,
+            passes_brake: command.passes_brake,
+            hold_seconds: RECOVERY_HOLD_SECONDS,
+            pool_hosts: policies.policy.pools.get(&command.pool).map_or(0, |pool| pool.hosts),
+            unhealthy,
+            limits: policies.policy.budget,
+            policy_version: policies.policy_version,
+        }
+    }
 }
 
 /// A rule by which a disruption is held back.

@@ -11,13 +11,14 @@ use hostler_core::{Decider, Decision};
 use hostler_events::fault_domain::{
     DomainIncidentClosed, DomainIncidentOpened, FaultDomainEvent, MemberHealthy, MemberUnhealthy,
 };
-use hostler_events::recovery::ReportDomain;
+use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::site::{DomainLimit, PowerDomain};
 use hostler_events::{FaultDomain, RecoverCommand};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::health::{CORRELATED, HoldBack};
+use crate::policies::PolicyState;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,41 @@ pub struct MemberReport {
     pub tells: Option<(FaultDomain, PowerDomain)>,
     /// The version of the policies that say so.
     pub policy_version: u64,
+}
+
+impl MemberReport {
+    /// A host of a rack.
+    #[must_use]
+    pub fn of_host(report: &ReportMember, policies: &PolicyState) -> Self {
+        let place = policies.policy.topology.racks.get(&report.rack);
+        Self {
+            domain: rack_key(&report.rack),
+            member: report.host.to_string(),
+            unhealthy: report.unhealthy,
+            incident: report.incident,
+            size: place.map_or(0, |place| place.hosts),
+            limit: policies.policy.correlation.rack,
+            tells: place.map(|place| (report.rack.clone(), place.power_domain.clone())),
+            policy_version: policies.policy_version,
+        }
+    }
+
+    /// A rack of a power domain.
+    #[must_use]
+    pub fn of_rack(report: &ReportDomain, policies: &PolicyState) -> Self {
+        let racks = policies.policy.topology.racks.values();
+        let size = racks.filter(|rack| rack.power_domain == report.power_domain).count();
+        Self {
+            domain: power_key(&report.power_domain),
+            member: report.rack.to_string(),
+            unhealthy: report.unhealthy,
+            incident: report.incident,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            limit: policies.policy.correlation.power_domain,
+            tells: None,
+            policy_version: policies.policy_version,
+        }
+    }
 }
 
 /// What is known of a domain.

@@ -30,7 +30,8 @@ pub use state::{
     Incident, KnownSignal, SETTLES_WITHIN,
 };
 
-use crate::host::{Phase, Traffic};
+use crate::budget::Held;
+use crate::host::{HostState, Phase, Traffic};
 use crate::policies::PolicyState;
 
 /// The queue to which the timers of a host's health are delivered.
@@ -63,6 +64,20 @@ impl HostSeen {
     pub fn is_in_traffic(&self) -> bool {
         self.traffic.as_ref().is_some_and(Traffic::is_in)
     }
+
+    /// A host as its own stream has it; none where nobody has enrolled it.
+    #[must_use]
+    pub fn of(state: &HostState) -> Option<Self> {
+        let profile = state.profile.as_ref()?;
+        Some(Self {
+            host: profile.host.clone(),
+            phase: state.phase.kind(),
+            pool: profile.pool.clone(),
+            rack: profile.fault_domain.clone(),
+            cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
+            traffic: state.traffic.clone(),
+        })
+    }
 }
 
 /// What else is decided on: the host, and the policies that hold.
@@ -87,6 +102,19 @@ pub struct HoldBack {
     pub value: String,
     /// What would lift it.
     pub lifts: String,
+}
+
+impl HoldBack {
+    /// The disruption budget holds it back, by the policies of this version.
+    #[must_use]
+    pub fn by_budget(held: &Held, policy_version: u64) -> Self {
+        Self {
+            rule: held.rule.name().to_owned(),
+            limit: format!("{} (policies of version {policy_version})", held.limit),
+            value: held.value.to_string(),
+            lifts: held.lifts.clone(),
+        }
+    }
 }
 
 /// What a host's health is told. What is late or repeated changes nothing.
@@ -326,6 +354,7 @@ impl Draft {
     }
 }
 
-fn wait_name(wait: u32) -> String {
+/// The name of the timer of a wait.
+pub(crate) fn wait_name(wait: u32) -> String {
     format!("wait:{wait}")
 }

@@ -6,7 +6,7 @@ use hostler_core::saga::{SagaDefinition, SagaRef, StartSaga};
 use hostler_events::budget::{Disruption, Unhealthy};
 use hostler_events::pool::{PoolCounts, ScalingDecided};
 use hostler_events::scaling::ScalingPolicy;
-use hostler_events::site::{BudgetPolicy, PoolPolicy, PowerDomain};
+use hostler_events::site::{BudgetPolicy, PolicySet, PoolPolicy, PowerDomain};
 use hostler_events::{
     FaultDomain, HostId, Labels, PoolId, ProvisioningId, ProvisioningOrder, ProvisioningPolicy, RequestId,
 };
@@ -14,11 +14,16 @@ use jiff::Timestamp;
 
 use super::state::VIEW_LAGS;
 use super::{PoolState, REQUEST_PREFIX};
+use crate::budget::Claim;
 use crate::host::Phase;
+use crate::policies::PolicyState;
 use crate::provisioning::{self, Provisioning};
 
 /// The label that has a host never chosen to leave, with this value.
 const PROTECT: (&str, &str) = ("protect", "scale-in");
+
+/// After how many seconds the claim of a host that leaves is void: longer than it takes to be given back.
+const RELEASE_HOLD_SECONDS: u32 = 7_200;
 
 /// A host of the pool. What a view says of it may be a little old.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +84,46 @@ impl Sizes<'_> {
 }
 
 impl PoolFacts {
+    /// A pool with these hosts, by the policies that hold; none where they do not say how it scales.
+    #[must_use]
+    pub fn of(
+        pool: &PoolId,
+        policies: &PolicyState,
+        provisioning: ProvisioningPolicy,
+        hosts: Vec<PoolHost>,
+    ) -> Option<Self> {
+        let policy = policies.policy.pools.get(pool)?.clone();
+        let scaling = policy.scaling.clone()?;
+        let racks = policies.policy.topology.racks.iter();
+        Some(Self {
+            pool: pool.clone(),
+            policy,
+            scaling,
+            budget: policies.policy.budget,
+            power_domains: racks.map(|(rack, of)| (rack.clone(), of.power_domain.clone())).collect(),
+            policy_version: policies.policy_version,
+            provisioning,
+            hosts,
+        })
+    }
+
+    /// The claim of a host that is to leave.
+    #[must_use]
+    pub fn claim(&self, budget: PolicySet, saga: SagaRef, disruption: Disruption) -> Claim {
+        Claim {
+            budget,
+            saga,
+            unhealthy: self.unhealthy(&disruption),
+            disruption,
+            is_unhealthy: false,
+            passes_brake: false,
+            hold_seconds: RELEASE_HOLD_SECONDS,
+            pool_hosts: self.policy.hosts,
+            limits: self.budget,
+            policy_version: self.policy_version,
+        }
+    }
+
     /// A host is counted once: one that the pool has asked for is in flight until it is seen in service; one that came counts
     /// before a view shows it; one that leaves does not count any more, whatever a view shows.
     pub(super) fn sizes(&self, state: &PoolState, now: Timestamp) -> Sizes<'_> {

@@ -24,11 +24,14 @@ mod tests;
 pub use facts::{PoolFacts, PoolHost};
 pub use state::{Edge, Leaving, Open, PoolState, Proposal, Word};
 
+use crate::budget::Held;
 use crate::support::after;
 use choosing::{Choice, choose};
 
 /// The queue to which the timers of pools are delivered.
 pub const POOL_TIMERS_TO: &str = "scale-pools";
+/// The kind of who holds a part of the disruption budget for a host that leaves.
+pub const RELEASES: &str = "scale-in";
 /// What the ids of requests begin with that a pool makes.
 const REQUEST_PREFIX: &str = "scale-";
 /// For how many seconds a person can approve a proposal.
@@ -160,6 +163,12 @@ pub struct HeldByBudget {
     pub value: u32,
     /// What would lift it.
     pub lifts: String,
+}
+
+impl From<Held> for HeldByBudget {
+    fn from(Held { rule, limit, value, lifts, .. }: Held) -> Self {
+        Self { rule: format!("budget-{}", rule.name()), limit, value, lifts }
+    }
 }
 
 command_sets! {

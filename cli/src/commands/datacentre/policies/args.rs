@@ -1,11 +1,14 @@
 //! The verbs of `policies`, and their arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use hostler_events::{HostId, PoolId};
+use jiff::Timestamp;
 
 use crate::entity::Shown;
-use crate::values::Reason;
+use crate::values::{Reason, duration, moment};
 
 /// What `policies` takes.
 #[derive(Debug, Args)]
@@ -33,6 +36,11 @@ pub(super) enum PoliciesVerb {
         after_help = "Example:\n  hostler policies apply infra/sites/local.yaml --reason \"a new rack\""
     )]
     Apply(ApplyArgs),
+    /// Say what a site's file would have decided otherwise about what is on record; nothing is changed
+    #[command(
+        after_help = "Examples:\n  hostler policies try new.yaml --since 2d\n  hostler policies try new.yaml --host h-17\n  hostler policies try new.yaml --since 1s --follow     as it happens"
+    )]
+    Try(TryArgs),
 }
 
 #[derive(Debug, Args)]
@@ -63,4 +71,25 @@ pub(super) struct ApplyArgs {
     /// The version that the file was made from: a newer one is not replaced
     #[arg(long, value_name = "N")]
     pub(super) from_version: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TryArgs {
+    /// The site's file
+    pub(super) file: PathBuf,
+    /// From when on, such as 2026-01-31T12:00:00Z or 15m (ago)
+    #[arg(long, value_name = "TIME", value_parser = moment, default_value = "24h")]
+    pub(super) since: Timestamp,
+    /// Show only what is decided about this host
+    #[arg(long)]
+    pub(super) host: Option<HostId>,
+    /// Show only what is decided about this pool and its hosts
+    #[arg(long)]
+    pub(super) pool: Option<PoolId>,
+    /// Say what would be decided otherwise as it happens, until Ctrl-C
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// How long to follow at most
+    #[arg(long, value_parser = duration, value_name = "TIME", requires = "follow")]
+    pub(super) timeout: Option<Duration>,
 }

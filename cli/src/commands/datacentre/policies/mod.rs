@@ -4,6 +4,7 @@ mod apply;
 mod args;
 pub(crate) mod file;
 mod list;
+mod shadow;
 
 pub(crate) use args::PoliciesArgs;
 use args::PoliciesVerb;
@@ -30,6 +31,7 @@ pub(crate) async fn run(args: PoliciesArgs, global: &Global, out: Out) -> Result
         }
         PoliciesVerb::Diff(args) => apply::diff(&args, &Target::open(global).await?, out).await,
         PoliciesVerb::Apply(args) => apply::run(&args, &Target::open(global).await?, out).await,
+        PoliciesVerb::Try(args) => shadow::run(&args, &Target::open(global).await?, out).await,
     }
 }
 
