@@ -50,6 +50,7 @@ fn the_configurations_are_valid() {
         ("${INTERVAL}", "15s"),
         ("${REFRESH}", "30s"),
         ("${WAIT}", "5s"),
+        ("${REPEAT}", "1m"),
     ];
     for name in ["prometheus.yaml", "alertmanager.yaml", "rules.yaml"] {
         let text = std::fs::read_to_string(from.join(name)).unwrap();
