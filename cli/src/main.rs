@@ -13,6 +13,7 @@ mod output;
 mod render;
 mod state;
 mod steps;
+mod stop;
 mod target;
 mod values;
 
@@ -105,6 +106,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Pools(args) => datacentre::pools::run(args, global, out).await,
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
         Command::Load(args) => datacentre::load::run(args, global, out).await,
+        Command::Simulate(args) => datacentre::simulate::run(args, global, out).await,
         Command::Stats => datacentre::stats::run(global, out).await,
         Command::Sagas(args) => runtime::sagas::run(args, global, out).await,
         Command::Commands(args) => runtime::commands::run(args, global, out).await,

@@ -38,6 +38,9 @@ pub(crate) struct LocalState {
     /// Where Prometheus and Alertmanager are, when they run.
     #[serde(default)]
     pub(crate) monitoring: Option<LocalMonitoring>,
+    /// What alerts are sent with, where the application takes any.
+    #[serde(default)]
+    pub(crate) signal_token: Option<String>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -190,6 +193,7 @@ mod tests {
             stack: None,
             fleet: None,
             monitoring: None,
+            signal_token: None,
             log_dir: "logs".to_owned(),
         }
     }

@@ -63,6 +63,7 @@ pub(crate) async fn start(
         stack: None,
         fleet: None,
         monitoring: None,
+        signal_token: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -72,8 +73,9 @@ pub(crate) async fn start(
 
     let (stack, fleet, monitoring) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, monitoring, .. } =
+            let Site { stack, fleet, monitoring, mut parameters, .. } =
                 site(args, &cloud, application, functions, steps).await?;
+            state.signal_token = parameters.remove("SignalToken");
             (stack, Some(fleet), monitoring)
         }
         false => (deploy(&cloud, application, functions, steps).await?, None, None),

@@ -1,0 +1,250 @@
+//! What the streams say of the reactions to a scenario.
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Decider, Payload, RecordedEvent};
+use hostler_domain::health::name_of;
+use hostler_domain::views::IncidentView;
+use hostler_domain::{BudgetDecider, BudgetState, HealthDecider, HealthState, PoolDecider, views};
+use hostler_events::PoolEvent;
+use hostler_events::budget::{BudgetEvent, Disruption};
+use hostler_events::health::HealthEvent;
+use hostler_events::pool::ScalingDirection;
+use hostler_events::signal::{Direction, SignalStatus};
+use hostler_events::site::SITE;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::api::{CommitShown, View};
+use crate::error::CliError;
+use crate::target::Target;
+
+/// One reaction, from what caused it to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Reaction {
+    /// What reacted, such as `h-01` or `web decision 2`.
+    pub(super) what: String,
+    /// What it did, such as `power-cycle`, `grow to 5`, or nothing.
+    pub(super) did: String,
+    /// How often the host was repaired: each rung counts.
+    pub(super) repairs: usize,
+    /// When what caused it happened.
+    pub(super) caused_at: Timestamp,
+    /// When it was first on record.
+    pub(super) detected_at: Option<Timestamp>,
+    /// When it was known what is done.
+    pub(super) decided_at: Option<Timestamp>,
+    /// When that began.
+    pub(super) acted_at: Option<Timestamp>,
+    /// When it was first seen to have helped: a healthy sample, or a host that came or left.
+    pub(super) verified_at: Option<Timestamp>,
+    /// When it was over.
+    pub(super) closed_at: Option<Timestamp>,
+}
+
+/// What was held back, by rule: how often.
+pub(super) type HeldBack = BTreeMap<String, usize>;
+
+/// The disruption budget during a scenario.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BudgetSeen {
+    /// The most that were disturbed at once.
+    pub(super) most: usize,
+    /// How many disturbances were granted.
+    pub(super) granted: usize,
+    /// Each time that a limit was exceeded.
+    pub(super) exceeded: Vec<String>,
+}
+
+/// The commits of a stream; none where there is no such stream.
+pub(super) async fn commits(target: &Target, view: View<'_>, id: &str) -> Result<Vec<CommitShown>, CliError> {
+    match target.api.timeline(view, id, &[]).await {
+        Ok(timeline) => Ok(timeline.commits),
+        Err(CliError::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn read<D: Decider>(event: &RecordedEvent) -> Option<D::Event> {
+    D::Event::from_data(&event.event_type, event.schema_version, &event.data).ok()
+}
+
+/// The reactions of a host's health since the beginning, one for each incident.
+pub(super) fn of_host(
+    commits: &[CommitShown],
+    broke: &[Timestamp],
+    held_back: &mut HeldBack,
+) -> Vec<Reaction> {
+    let mut incidents: BTreeMap<u32, IncidentView> = BTreeMap::new();
+    let mut state = HealthState::default();
+    let Some(begun) = broke.first() else { return Vec::new() };
+    for commit in commits {
+        for event in commit.events.iter().filter_map(read::<HealthDecider>) {
+            if commit.recorded_at >= *begun
+                && let HealthEvent::Suppressed(held) = &event
+            {
+                *held_back.entry(held.rule.clone()).or_default() += 1;
+            }
+            state = HealthDecider::evolve(state, &event);
+        }
+        if let Some(view) = views::incident(&state) {
+            incidents.insert(view.incident, view);
+        }
+    }
+    let of = |incident: IncidentView| {
+        let caused_at = broke.iter().rev().find(|at| **at <= incident.detected_at).copied()?;
+        let rungs: Vec<&str> = incident.tried.iter().filter_map(|tried| tried.rung.map(name_of)).collect();
+        let closed = incident.closed_at.is_some();
+        let did = match (rungs.is_empty(), closed) {
+            (false, _) => rungs.join(", "),
+            (true, true) => "nothing, and it is well".to_owned(),
+            (true, false) => format!("nothing: {}", incident.status),
+        };
+        Some(Reaction {
+            what: incident.host.to_string(),
+            did,
+            repairs: rungs.len(),
+            caused_at,
+            detected_at: Some(incident.detected_at),
+            decided_at: incident.decided_at,
+            acted_at: incident.acted_at,
+            verified_at: incident.verified_at,
+            closed_at: incident.closed_at,
+        })
+    };
+    incidents.into_values().filter_map(of).collect()
+}
+
+/// The reactions of a pool: one for each decision since the load first changed.
+pub(super) fn of_pool(
+    pool: &str,
+    commits: &[CommitShown],
+    changes: &[Timestamp],
+    held_back: &mut HeldBack,
+) -> Vec<Reaction> {
+    let Some(begun) = changes.first() else { return Vec::new() };
+    let mut reactions: BTreeMap<u64, Reaction> = BTreeMap::new();
+    let mut crossed: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut caused_at = *begun;
+    // Which decision a host belongs to: those that came by their provisionings, those that leave by their ids.
+    let mut parts: BTreeMap<String, u64> = BTreeMap::new();
+    for commit in commits.iter().filter(|commit| commit.recorded_at >= *begun) {
+        let at = commit.recorded_at;
+        if let Some(change) = changes.iter().rev().find(|change| **change <= at)
+            && *change > caused_at
+        {
+            caused_at = *change;
+            crossed.clear();
+        }
+        for event in commit.events.iter().filter_map(read::<PoolDecider>) {
+            match event {
+                PoolEvent::ThresholdCrossed(e) if e.header.status == SignalStatus::Firing => {
+                    let direction = match e.direction {
+                        Direction::Above => "out",
+                        Direction::Below => "in",
+                    };
+                    crossed.entry(direction).or_insert(at);
+                }
+                PoolEvent::Decided(e) => {
+                    let (direction, verb) = match e.direction {
+                        ScalingDirection::Out => ("out", "grow"),
+                        ScalingDirection::In => ("in", "shrink"),
+                    };
+                    parts.extend(e.provisionings.iter().map(|id| (id.to_string(), e.number)));
+                    parts.extend(e.leaving.iter().map(|id| (id.to_string(), e.number)));
+                    let reaction = Reaction {
+                        what: format!("{pool} decision {}", e.number),
+                        did: format!("{verb} to {}", e.chosen),
+                        repairs: 0,
+                        caused_at,
+                        detected_at: crossed.get(direction).copied(),
+                        decided_at: Some(e.decided_at),
+                        // The commit of a decision starts its provisionings.
+                        acted_at: (e.direction == ScalingDirection::Out).then_some(at),
+                        verified_at: None,
+                        closed_at: None,
+                    };
+                    reactions.insert(e.number, reaction);
+                }
+                PoolEvent::HostArrived(e) => {
+                    first(&mut reactions, parts.get(e.provisioning.as_str()), at, |of| &mut of.verified_at);
+                }
+                PoolEvent::ReleaseStarted(e) => {
+                    first(&mut reactions, parts.get(e.host.as_str()), at, |of| &mut of.acted_at);
+                }
+                PoolEvent::HostLeft(e) => {
+                    first(&mut reactions, parts.get(e.host.as_str()), at, |of| &mut of.verified_at);
+                }
+                PoolEvent::Completed(e) => first(&mut reactions, Some(&e.number), at, |of| &mut of.closed_at),
+                PoolEvent::Suppressed(e) => *held_back.entry(e.rule).or_default() += 1,
+                PoolEvent::ThresholdCrossed(_)
+                | PoolEvent::SignalDropped(_)
+                | PoolEvent::Proposed(_)
+                | PoolEvent::Approved(_)
+                | PoolEvent::Rejected(_)
+                | PoolEvent::ProvisioningFailed(_)
+                | PoolEvent::ReleaseRefused(_) => {}
+            }
+        }
+    }
+    reactions.into_values().collect()
+}
+
+/// Notes when something was first so for a decision.
+fn first(
+    reactions: &mut BTreeMap<u64, Reaction>,
+    number: Option<&u64>,
+    at: Timestamp,
+    field: impl FnOnce(&mut Reaction) -> &mut Option<Timestamp>,
+) {
+    if let Some(reaction) = number.and_then(|number| reactions.get_mut(number)) {
+        field(reaction).get_or_insert(at);
+    }
+}
+
+/// How the budget was used since the beginning. Each grant is checked against its own limits, with whatever was held then.
+pub(super) async fn budget(target: &Target, begun: Timestamp) -> Result<BudgetSeen, CliError> {
+    Ok(budget_of(&commits(target, View::Budget, SITE).await?, begun))
+}
+
+fn budget_of(commits: &[CommitShown], begun: Timestamp) -> BudgetSeen {
+    let (mut state, mut seen) = (BudgetState::default(), BudgetSeen::default());
+    for commit in commits {
+        for event in commit.events.iter().filter_map(read::<BudgetDecider>) {
+            state = BudgetDecider::evolve(state, &event);
+            let BudgetEvent::Granted(granted) = event else { continue };
+            if commit.recorded_at < begun {
+                continue;
+            }
+            seen.granted += 1;
+            let limits = granted.limits;
+            let held: Vec<_> =
+                state.holders.iter().filter(|holder| holder.until > commit.recorded_at).collect();
+            seen.most = seen.most.max(held.len());
+            let part = u64::from(granted.pool_hosts) * u64::from(limits.pool_percent);
+            let pool = limits.pool.min(u32::try_from(part.div_ceil(100)).unwrap_or(u32::MAX));
+            let of = &granted.disruption;
+            let shares = |same: &dyn Fn(&Disruption) -> bool| {
+                held.iter().filter(|holder| same(&holder.disruption)).count()
+            };
+            let checks = [
+                ("the site".to_owned(), limits.site, held.len()),
+                (format!("pool {}", of.pool), pool, shares(&|other| other.pool == of.pool)),
+                (format!("rack {}", of.rack), limits.rack, shares(&|other| other.rack == of.rack)),
+                (
+                    "the power domain".to_owned(),
+                    limits.power_domain,
+                    shares(&|other| of.power_domain.is_some() && other.power_domain == of.power_domain),
+                ),
+            ];
+            for (what, limit, value) in checks {
+                if value > usize::try_from(limit).unwrap_or(usize::MAX) {
+                    seen.exceeded.push(format!("{value} hosts of {what} at once, of at most {limit}"));
+                }
+            }
+        }
+    }
+    seen
+}
