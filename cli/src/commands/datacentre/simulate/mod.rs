@@ -67,6 +67,11 @@ fn list(args: &ListArgs, global: &Global, out: Out) -> Result<(), CliError> {
 
 async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) -> Result<(), CliError> {
     let scenario = scenario::find(&global.application()?, name)?;
+    if global.stack.is_some() && !args.site_is_a_test {
+        return Err(CliError::Usage(format!(
+            "{name} disturbs what runs on the stack: say that it may with --site-is-a-test, or leave --stack away"
+        )));
+    }
     let target = Target::open(global).await?;
     let means = means(name, &scenario, args, global, &target).await?;
     let mut stop = Stop::listen()?;
@@ -87,6 +92,8 @@ async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) ->
         loads: Vec::new(),
         away: BTreeSet::new(),
         missed: Vec::new(),
+        escalated: Vec::new(),
+        ended_at: Timestamp::now(),
     };
     let busy = site::left(&target, &scenario.pool, &play.at_first, &BTreeSet::new()).await?;
     if !busy.is_empty() {
@@ -129,11 +136,6 @@ async fn means(
     global: &Global,
     target: &Target,
 ) -> Result<Means, CliError> {
-    if global.stack.is_some() && !args.site_is_a_test {
-        return Err(CliError::Usage(format!(
-            "{name} disturbs what runs on the stack: say that it may with --site-is-a-test, or leave --stack away"
-        )));
-    }
     if args.signals {
         let known = target.local().ok().and_then(|local| local.signal_token.clone());
         let token = args.signal_token.clone().or(known).ok_or_else(|| {
@@ -172,11 +174,12 @@ async fn report_of(play: &Play<'_>, seconds: f64, stopped: bool) -> Result<Repor
     let (target, pool) = (play.target, play.scenario.pool.as_str());
     let mut held_back = HeldBack::new();
     let commits = streams::commits(target, View::Pool, pool).await?;
-    let mut reactions = streams::of_pool(pool, &commits, &play.loads, &mut held_back);
+    let mut reactions = streams::of_pool(pool, &commits, (&play.loads, play.ended_at), &mut held_back);
     let mut repairs = 0;
     for (host, broke) in play.broke() {
-        let commits = streams::commits(target, View::Incident, host.as_str()).await?;
-        let of_host = streams::of_host(&commits, broke, &mut held_back);
+        let health = streams::commits(target, View::Incident, host.as_str()).await?;
+        let commits = streams::commits(target, View::Host, host.as_str()).await?;
+        let of_host = streams::of_host((&health, &commits), (broke, play.ended_at), &mut held_back);
         repairs += of_host.iter().map(|reaction| reaction.repairs).sum::<usize>();
         reactions.extend(of_host);
     }
@@ -192,6 +195,7 @@ async fn report_of(play: &Play<'_>, seconds: f64, stopped: bool) -> Result<Repor
         budget: streams::budget(target, play.began_at).await?,
         repairs,
         repairs_max: play.scenario.repairs_max,
+        escalated: play.escalated.clone(),
         missed: play.missed.clone(),
         left: play.left().await?,
     })

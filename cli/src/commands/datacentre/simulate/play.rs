@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use hostler_domain::Phase;
+use hostler_domain::views::IncidentView;
 use hostler_events::signal::{Direction, SignalStatus};
 use hostler_events::{HostId, SitePolicy};
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::means::Means;
 use super::scenario::{Break, Scenario, Step, Until};
 use super::site;
-use crate::api::{Accepted, HostRow, PoolRow, Said};
+use crate::api::{Accepted, HostRow, PoolRow, Said, View};
 use crate::commands::runtime::breakers;
 use crate::error::CliError;
 use crate::follow;
@@ -20,6 +21,11 @@ use crate::output::Out;
 use crate::render::time;
 use crate::target::Target;
 
+/// The commands about hosts that are sent at the end.
+const RELEASE: &str = "release-host";
+pub(super) const REQUALIFY: &str = "requalify-host";
+/// The status of an incident that is a person's.
+const ESCALATED: &str = "escalated";
 /// How often it is looked whether what is waited for is so.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long hosts may take into service before a scenario begins.
@@ -63,6 +69,10 @@ pub(super) struct Play<'a> {
     pub(super) away: BTreeSet<String>,
     /// What was waited for in vain.
     pub(super) missed: Vec<String>,
+    /// Which hosts' incidents became a person's, and why.
+    pub(super) escalated: Vec<String>,
+    /// When it was over, and what is mended and given back afterwards began.
+    pub(super) ended_at: Timestamp,
 }
 
 impl Play<'_> {
@@ -125,7 +135,10 @@ impl Play<'_> {
             match step {
                 Step::Load(each) => self.load(*each).await?,
                 Step::Break(what) => self.break_hosts(*what).await?,
-                Step::Mend => self.mend().await?,
+                Step::Mend => {
+                    let mended = self.mend().await?;
+                    self.say(&format!("mended: {}", mended.join(", ")))?;
+                }
                 Step::Away(dependency) => self.away(dependency).await?,
                 Step::Back(dependency) => self.back(dependency).await?,
                 Step::Pause(length) => self.pause(*length).await?,
@@ -149,7 +162,11 @@ impl Play<'_> {
 
     async fn break_hosts(&mut self, what: Break) -> Result<(), CliError> {
         let hosts = site::hosts(self.target, &self.scenario.pool).await?;
-        let (hosts, shared) = site::place(what.place, &hosts, &self.policy)?;
+        let before: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
+        let (hosts, shared) = site::place(what.place, &hosts, &before, &self.policy)?;
+        if hosts.is_empty() {
+            return self.say("what broke before does not serve any more, and nothing else breaks");
+        }
         self.shared = shared;
         for host in &hosts {
             // On record before it is done: what was broken is mended whatever happens.
@@ -160,16 +177,12 @@ impl Play<'_> {
             self.means.break_host(host, what.fault).await?;
         }
         let names: Vec<&str> = hosts.iter().map(|host| host.host.as_str()).collect();
-        let shared = self.shared.as_ref().map(|shared| format!(", all of {shared}")).unwrap_or_default();
-        let how = match what.fault.alert().1 {
-            "unreachable" => "hang",
-            "service" => "have a failed service",
-            _ => "have a failing disk",
-        };
-        self.say(&format!("{} {how}{shared}", names.join(", ")))
+        let shared = self.shared.as_ref().map(|shared| format!(" of {shared}")).unwrap_or_default();
+        self.say(&format!("broken ({}{shared}): {}", what.fault.name(), names.join(", ")))
     }
 
-    async fn mend(&mut self) -> Result<(), CliError> {
+    /// Mends what is broken, and says what that is.
+    async fn mend(&mut self) -> Result<Vec<String>, CliError> {
         let broken: Vec<String> =
             self.broken.iter().filter(|(_, broken)| broken.now).map(|(host, _)| host.clone()).collect();
         for host in &broken {
@@ -178,7 +191,7 @@ impl Play<'_> {
                 broken.now = false;
             }
         }
-        if broken.is_empty() { Ok(()) } else { self.say(&format!("{} work again", broken.join(", "))) }
+        Ok(broken)
     }
 
     fn why(&self) -> String {
@@ -266,7 +279,8 @@ impl Play<'_> {
                 let over = |host: &str, at: Timestamp| {
                     incidents.iter().any(|incident| {
                         let it_is = incident.host.as_str() == host && incident.detected_at >= at;
-                        it_is && incident.closed_at.is_some()
+                        // What became a person's goes no further by itself.
+                        it_is && (incident.closed_at.is_some() || incident.status == ESCALATED)
                     })
                 };
                 let all = self
@@ -280,6 +294,7 @@ impl Play<'_> {
 
     /// Mends what was broken, and gives back what was taken; then waits until nothing is left, if it comes to that.
     pub(super) async fn tidy_up(&mut self) -> Result<(), CliError> {
+        self.ended_at = Timestamp::now();
         // Each by itself: what fails must not keep the rest from being mended.
         let mut failed = None;
         let mut note = |result: Result<(), CliError>| {
@@ -287,7 +302,7 @@ impl Play<'_> {
                 failed.get_or_insert(error);
             }
         };
-        note(self.mend().await);
+        note(self.mend().await.map(drop));
         for dependency in self.away.clone() {
             note(self.back(&dependency).await);
         }
@@ -303,46 +318,59 @@ impl Play<'_> {
 
     /// Has the pool settle, then releases the hosts that came for the scenario, and requalifies those that it had retired.
     async fn give_back(&mut self) -> Result<(), CliError> {
-        let was = |host: &HostRow, phase: Phase| {
-            self.at_first.iter().any(|first| first.host == host.host && first.phase == phase.name())
-        };
-        let reason = self.why();
+        let (reason, begun) = (self.why(), Instant::now());
         let mut told: BTreeSet<(String, &'static str)> = BTreeSet::new();
-        let begun = Instant::now();
-        let mut said = false;
+        self.say("everything is mended")?;
         while begun.elapsed() < SETTLED_WITHIN {
             let hosts = site::hosts(self.target, &self.scenario.pool).await?;
             let broken: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
             let incidents = site::incidents(self.target, &broken).await?;
-            let open = incidents
-                .iter()
-                .any(|incident| incident.closed_at.is_none() && incident.status != "escalated");
-            if !open {
-                let serving =
-                    site::in_phase(&hosts, Phase::InService).filter(|host| host.cordoned_by.is_none());
-                let kept = site::in_phase(&self.at_first, Phase::InService).count();
-                let surplus = site::in_phase(&hosts, Phase::InService).count().saturating_sub(kept);
-                let came = serving.filter(|host| !was(host, Phase::InService)).take(surplus);
-                let release = came.map(|host| (host.host.clone(), "release-host"));
-                let retired =
-                    site::in_phase(&hosts, Phase::Retired).filter(|host| !was(host, Phase::Retired));
-                let requalify = retired.map(|host| (host.host.clone(), "requalify-host"));
-                for (host, command) in release.chain(requalify).collect::<Vec<_>>() {
-                    if told.insert((host.clone(), command)) {
-                        site::tell_host(self.target, command, &host, &reason).await?;
-                    }
+            self.close(&incidents, &reason).await?;
+            let open = incidents.iter().any(|incident| incident.closed_at.is_none());
+            let (surplus, wanted) = self.changed(&hosts);
+            for (host, command) in wanted.into_iter().filter(|_| !open) {
+                if told.insert((host.clone(), command)) {
+                    site::tell_host(self.target, command, &host, &reason).await?;
+                    let what = if command == RELEASE { "given back" } else { "taken into use again" };
+                    self.say(&format!("{what}: {host}"))?;
                 }
             }
-            let surplus = site::in_phase(&hosts, Phase::InService).count()
-                > site::in_phase(&self.at_first, Phase::InService).count();
-            if !surplus && self.left().await?.is_empty() {
-                return Ok(());
-            }
-            if !said {
-                said = true;
-                self.say("everything is mended, and the site comes to rest")?;
+            if surplus == 0 && self.left().await?.is_empty() {
+                return self.say("the site is as it was");
             }
             tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// How many more hosts serve than at first; and what is to be done with those that came, and with those that were retired.
+    fn changed(&self, hosts: &[HostRow]) -> (usize, Vec<(String, &'static str)>) {
+        let was = |host: &HostRow, phase: Phase| {
+            self.at_first.iter().any(|first| first.host == host.host && first.phase == phase.name())
+        };
+        let serving = site::in_phase(hosts, Phase::InService).count();
+        let surplus = serving.saturating_sub(site::in_phase(&self.at_first, Phase::InService).count());
+        let came = site::in_phase(hosts, Phase::InService)
+            .filter(|host| host.cordoned_by.is_none() && !was(host, Phase::InService))
+            .take(surplus);
+        let retired = site::in_phase(hosts, Phase::Retired).filter(|host| !was(host, Phase::Retired));
+        let release = came.map(|host| (host.host.clone(), RELEASE));
+        (surplus, release.chain(retired.map(|host| (host.host.clone(), REQUALIFY))).collect())
+    }
+
+    /// Closes the incidents that became a person's: whoever has broken their hosts knows that they are mended.
+    async fn close(&mut self, incidents: &[IncidentView], reason: &str) -> Result<(), CliError> {
+        for incident in incidents.iter().filter(|incident| incident.status == ESCALATED) {
+            let host = incident.host.as_str();
+            if self.escalated.iter().any(|known| known.starts_with(&format!("{host}:"))) {
+                continue;
+            }
+            self.escalated.push(format!("{host}: {}", incident.reason.as_deref().unwrap_or_default()));
+            let body = json!({ "host": host, "reason": reason });
+            let on = (View::Incident, host);
+            let _closed: Accepted =
+                self.target.api.command_on(Said("simulate"), on, "close-incident", &body).await?;
+            self.say(&format!("closed, for it is mended: the incident of {host}"))?;
         }
         Ok(())
     }

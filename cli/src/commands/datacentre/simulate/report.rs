@@ -40,6 +40,8 @@ pub(super) struct Report {
     pub(super) repairs: usize,
     /// How many hosts may be repaired, where the scenario says so.
     pub(super) repairs_max: Option<usize>,
+    /// Which hosts' incidents became a person's, and why. The scenario has closed them at its end.
+    pub(super) escalated: Vec<String>,
     /// What was waited for in vain.
     pub(super) missed: Vec<String>,
     /// What is left at the end.
@@ -101,6 +103,7 @@ impl Report {
             ("repairs", format!("{}{of}", self.repairs)),
             ("took", time::span(Duration::from_secs_f64(self.seconds))),
         ];
+        lines.extend(self.escalated.iter().map(|host| ("escalated", host.clone())));
         lines.extend(self.missed.iter().map(|missed| ("missed", missed.clone())));
         if self.left.is_empty() {
             lines.push(("left", "nothing: no host is cordoned, held or out of use".to_owned()));
@@ -166,6 +169,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    type Change<'a> = &'a dyn Fn(&mut Report);
+
     fn reaction(what: &str, seconds: [Option<i64>; 5]) -> Reaction {
         let caused_at: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let [detected_at, decided_at, acted_at, verified_at, closed_at] =
@@ -199,6 +204,7 @@ mod tests {
             budget: BudgetSeen { most: 1, granted: 1, exceeded: Vec::new() },
             repairs: 1,
             repairs_max: None,
+            escalated: Vec::new(),
             missed: Vec::new(),
             left: Vec::new(),
         }
@@ -219,13 +225,13 @@ mod tests {
 
     #[test]
     fn it_fails_for_whatever_is_not_as_it_should_be() {
-        let verdict = |change: &dyn Fn(&mut Report)| {
+        let verdict = |change: Change<'_>| {
             let mut report = report();
             change(&mut report);
             report.verdict().map_err(|error| error.to_string())
         };
         assert_eq!(verdict(&|_| {}), Ok(()));
-        let wrong: [(&dyn Fn(&mut Report), &str); 5] = [
+        let wrong: [(Change<'_>, &str); 5] = [
             (&|report| report.stopped = true, "stopped"),
             (&|report| report.missed.push("x".to_owned()), "in time"),
             (&|report| report.budget.exceeded.push("x".to_owned()), "budget"),

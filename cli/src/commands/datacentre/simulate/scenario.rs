@@ -80,6 +80,8 @@ pub(super) struct Break {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Place {
     Host,
+    /// The one that broke before, if it still serves.
+    SameHost,
     Rack,
     PowerDomain,
 }
@@ -100,6 +102,15 @@ impl Fault {
             Self::Hang => Condition::Hangs,
             Self::ServiceDown => Condition::ServiceDown,
             Self::Disk => Condition::DiskFails,
+        }
+    }
+
+    /// Its name in a scenario's file.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hang => "hang",
+            Self::ServiceDown => "service-down",
+            Self::Disk => "disk",
         }
     }
 

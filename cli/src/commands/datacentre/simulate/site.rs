@@ -73,6 +73,7 @@ pub(super) async fn budget(target: &Target) -> Result<BudgetState, CliError> {
 pub(super) fn place<'a>(
     place: Place,
     hosts: &'a [HostRow],
+    broken: &BTreeSet<&str>,
     policy: &SitePolicy,
 ) -> Result<(Vec<&'a HostRow>, Option<String>), CliError> {
     let free = in_phase(hosts, Phase::InService).filter(|host| host.cordoned_by.is_none());
@@ -91,6 +92,10 @@ pub(super) fn place<'a>(
         Place::Host => {
             let host = racks.into_values().flatten().min_by(|a, b| a.host.cmp(&b.host));
             Ok((vec![host.ok_or_else(none)?], None))
+        }
+        Place::SameHost => {
+            let same = racks.into_values().flatten().filter(|host| broken.contains(host.host.as_str()));
+            Ok((same.collect(), None))
         }
         Place::Rack => {
             let (rack, hosts) = fullest(&racks).ok_or_else(none)?;
@@ -205,8 +210,9 @@ pub(super) async fn tell_host(
     host: &str,
     reason: &str,
 ) -> Result<(), CliError> {
+    // A host is taken into use again without a reason.
     let body = match command {
-        "requalify-host" => json!({ "host": host }),
+        super::play::REQUALIFY => json!({ "host": host }),
         _ => json!({ "host": host, "reason": reason }),
     };
     target.api.command_on(Said("simulate"), (View::Host, host), command, &body).await.map(drop)

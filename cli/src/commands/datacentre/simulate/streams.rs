@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Payload, RecordedEvent};
 use hostler_domain::health::name_of;
 use hostler_domain::views::IncidentView;
-use hostler_domain::{BudgetDecider, BudgetState, HealthDecider, HealthState, PoolDecider, views};
+use hostler_domain::{
+    BudgetDecider, BudgetState, HealthDecider, HealthState, HostDecider, PoolDecider, views,
+};
 use hostler_events::PoolEvent;
 use hostler_events::budget::{BudgetEvent, Disruption};
 use hostler_events::health::HealthEvent;
+use hostler_events::host::HostEvent;
 use hostler_events::pool::ScalingDirection;
 use hostler_events::signal::{Direction, SignalStatus};
 use hostler_events::site::SITE;
@@ -71,18 +75,32 @@ fn read<D: Decider>(event: &RecordedEvent) -> Option<D::Event> {
     D::Event::from_data(&event.event_type, event.schema_version, &event.data).ok()
 }
 
-/// The reactions of a host's health since the beginning, one for each incident.
+/// When each saga began to work on a host: a recovery looks at its host first, and may find nothing to do.
+fn cordons(commits: &[CommitShown]) -> BTreeMap<SagaRef, Timestamp> {
+    let mut cordons = BTreeMap::new();
+    for commit in commits {
+        for event in commit.events.iter().filter_map(read::<HostDecider>) {
+            if let HostEvent::Cordoned(cordoned) = event {
+                cordons.entry(cordoned.saga).or_insert(commit.recorded_at);
+            }
+        }
+    }
+    cordons
+}
+
+/// The reactions of a host's health to what broke it, one for each incident; and what was held back until the scenario ended.
 pub(super) fn of_host(
-    commits: &[CommitShown],
-    broke: &[Timestamp],
+    (health, host): (&[CommitShown], &[CommitShown]),
+    (broke, ended_at): (&[Timestamp], Timestamp),
     held_back: &mut HeldBack,
 ) -> Vec<Reaction> {
+    let cordons = cordons(host);
     let mut incidents: BTreeMap<u32, IncidentView> = BTreeMap::new();
     let mut state = HealthState::default();
     let Some(begun) = broke.first() else { return Vec::new() };
-    for commit in commits {
+    for commit in health {
         for event in commit.events.iter().filter_map(read::<HealthDecider>) {
-            if commit.recorded_at >= *begun
+            if (*begun..=ended_at).contains(&commit.recorded_at)
                 && let HealthEvent::Suppressed(held) = &event
             {
                 *held_back.entry(held.rule.clone()).or_default() += 1;
@@ -109,7 +127,7 @@ pub(super) fn of_host(
             caused_at,
             detected_at: Some(incident.detected_at),
             decided_at: incident.decided_at,
-            acted_at: incident.acted_at,
+            acted_at: incident.tried.iter().filter_map(|tried| cordons.get(&tried.saga).copied()).min(),
             verified_at: incident.verified_at,
             closed_at: incident.closed_at,
         })
@@ -121,7 +139,7 @@ pub(super) fn of_host(
 pub(super) fn of_pool(
     pool: &str,
     commits: &[CommitShown],
-    changes: &[Timestamp],
+    (changes, ended_at): (&[Timestamp], Timestamp),
     held_back: &mut HeldBack,
 ) -> Vec<Reaction> {
     let Some(begun) = changes.first() else { return Vec::new() };
@@ -130,7 +148,7 @@ pub(super) fn of_pool(
     let mut caused_at = *begun;
     // Which decision a host belongs to: those that came by their provisionings, those that leave by their ids.
     let mut parts: BTreeMap<String, u64> = BTreeMap::new();
-    for commit in commits.iter().filter(|commit| commit.recorded_at >= *begun) {
+    for commit in commits.iter().filter(|commit| (*begun..=ended_at).contains(&commit.recorded_at)) {
         let at = commit.recorded_at;
         if let Some(change) = changes.iter().rev().find(|change| **change <= at)
             && *change > caused_at
