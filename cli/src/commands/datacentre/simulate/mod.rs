@@ -10,6 +10,7 @@ mod report;
 mod scenario;
 mod site;
 mod streams;
+mod tidy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -93,6 +94,7 @@ async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) ->
         away: BTreeSet::new(),
         missed: Vec::new(),
         escalated: Vec::new(),
+        touched: false,
         ended_at: Timestamp::now(),
     };
     let busy = site::left(&target, &scenario.pool, &play.at_first, &BTreeSet::new()).await?;

@@ -274,7 +274,7 @@ mod tests {
             ("  - load: -1", "steps[0].load: give a number"),
             ("  - pause: soon", "steps[0].pause: give a length of time"),
             ("  - break: { where: moon, fault: hang }", "steps[0].break.where: unknown variant `moon`"),
-            ("  - explode", "steps[0].explode: unknown variant"),
+            ("  - explode", "steps[0]: unknown variant `explode`"),
         ] {
             let error = with(steps);
             assert!(error.contains(said), "{steps}: {error}");

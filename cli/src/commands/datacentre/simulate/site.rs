@@ -212,8 +212,78 @@ pub(super) async fn tell_host(
 ) -> Result<(), CliError> {
     // A host is taken into use again without a reason.
     let body = match command {
-        super::play::REQUALIFY => json!({ "host": host }),
+        super::tidy::REQUALIFY => json!({ "host": host }),
         _ => json!({ "host": host, "reason": reason }),
     };
     target.api.command_on(Said("simulate"), (View::Host, host), command, &body).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn policy() -> SitePolicy {
+        serde_json::from_value(json!({
+            "topology": { "racks": {
+                "r-01": { "room": "a", "powerDomain": "p-01", "hosts": 8 },
+                "r-02": { "room": "a", "powerDomain": "p-01", "hosts": 8 },
+                "r-03": { "room": "a", "powerDomain": "p-02", "hosts": 8 },
+            } },
+            "correlation": { "rack": { "count": 3, "percent": 25 }, "powerDomain": { "count": 2, "percent": 100 } },
+        }))
+        .unwrap()
+    }
+
+    fn hosts(racks: &[(&str, usize)]) -> Vec<HostRow> {
+        let racks = racks.iter().flat_map(|(rack, count)| std::iter::repeat_n(*rack, *count));
+        let row = |(n, rack): (usize, &str)| {
+            serde_json::from_value(json!({
+                "host": format!("h-{n:02}"), "pool": "web", "phase": "in-service", "faultDomain": rack, "version": 1,
+                "updatedAt": "2026-01-31T12:00:00Z",
+            }))
+            .unwrap()
+        };
+        racks.enumerate().map(row).collect()
+    }
+
+    fn placed(
+        what: Place,
+        hosts: &[HostRow],
+        broken: &[&str],
+    ) -> Result<(Vec<String>, Option<String>), String> {
+        let broken = broken.iter().copied().collect();
+        let (found, shared) = place(what, hosts, &broken, &policy()).map_err(|error| error.to_string())?;
+        Ok((found.into_iter().map(|host| host.host.clone()).collect(), shared))
+    }
+
+    #[test]
+    fn the_fullest_rack_is_lost_and_only_where_its_loss_is_one_incident() {
+        let all = hosts(&[("r-01", 2), ("r-02", 4)]);
+        let (lost, shared) = placed(Place::Rack, &all, &[]).unwrap();
+        assert_eq!((lost.len(), lost[0].as_str(), shared.as_deref()), (4, "h-02", Some("rack.r-02")));
+        let error = placed(Place::Rack, &hosts(&[("r-01", 2)]), &[]).unwrap_err();
+        assert!(error.contains("2 hosts of rack r-01") && error.contains("it takes 3"), "{error}");
+        assert!(placed(Place::Rack, &[], &[]).unwrap_err().contains("--hosts"));
+    }
+
+    #[test]
+    fn a_power_domain_is_lost_with_all_its_racks() {
+        let (lost, shared) =
+            placed(Place::PowerDomain, &hosts(&[("r-01", 3), ("r-02", 4), ("r-03", 5)]), &[]).unwrap();
+        assert_eq!((lost.len(), shared.as_deref()), (7, Some("power.p-01")));
+        let error = placed(Place::PowerDomain, &hosts(&[("r-01", 8), ("r-02", 2)]), &[]).unwrap_err();
+        assert!(error.contains("1 racks of p-01") && error.contains("it takes 2"), "{error}");
+    }
+
+    #[test]
+    fn the_same_host_breaks_again_as_long_as_it_serves() {
+        let mut all = hosts(&[("r-01", 3)]);
+        assert_eq!(placed(Place::Host, &all, &[]).unwrap(), (vec!["h-00".to_owned()], None));
+        assert_eq!(placed(Place::SameHost, &all, &["h-01"]).unwrap().0, ["h-01"]);
+        all[1].phase = "available".to_owned();
+        assert!(placed(Place::SameHost, &all, &["h-01"]).unwrap().0.is_empty());
+        all[0].cordoned_by = Some("recovery#h-00.1".to_owned());
+        assert_eq!(placed(Place::Host, &all, &[]).unwrap().0, ["h-02"], "nobody works on it");
+    }
 }

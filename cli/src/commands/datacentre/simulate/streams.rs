@@ -266,3 +266,122 @@ fn budget_of(commits: &[CommitShown], begun: Timestamp) -> BudgetSeen {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn at(second: u32) -> Timestamp {
+        format!("2026-02-03T09:00:{second:02}Z").parse().unwrap()
+    }
+
+    /// The event's sample, with these fields instead of its own.
+    fn commit(second: u32, kind: &str, fields: Value) -> CommitShown {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/samples");
+        let text = std::fs::read_to_string(samples.join(format!("{kind}.v1.json"))).unwrap();
+        let mut event: Value = serde_json::from_str(&text).unwrap();
+        event["data"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "version": second, "recordedAt": at(second), "actor": "x", "correlationId": "x", "causationId": "x",
+            "events": [event],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_decision_is_told_from_the_change_of_the_load_to_its_last_host() {
+        let grow = json!({ "number": 7, "decidedAt": at(3), "chosen": 5, "provisionings": ["scale-web-7.1"], "leaving": [] });
+        let shrink = json!({
+            "number": 8, "decidedAt": at(40), "chosen": 4, "direction": "in", "provisionings": [], "leaving": ["h-05"],
+        });
+        let crossed = |direction: &str| json!({ "direction": direction, "status": "firing" });
+        let commits = [
+            commit(1, "pool.scaling-decided", json!({ "number": 6 })),
+            commit(3, "pool.threshold-crossed", crossed("above")),
+            commit(3, "pool.scaling-decided", grow),
+            commit(9, "pool.host-arrived", json!({ "provisioning": "scale-web-7.1" })),
+            commit(10, "pool.scaling-completed", json!({ "number": 7 })),
+            commit(32, "pool.threshold-crossed", crossed("below")),
+            commit(33, "pool.scaling-suppressed", json!({ "rule": "stabilisation" })),
+            commit(40, "pool.scaling-decided", shrink),
+            commit(41, "pool.release-started", json!({ "host": "h-05" })),
+            commit(45, "pool.host-left", json!({ "host": "h-05" })),
+            commit(50, "pool.scaling-suppressed", json!({ "rule": "cooldown" })),
+        ];
+        let mut held_back = HeldBack::new();
+        let reactions = of_pool("web", &commits, (&[at(2), at(30)], at(46)), &mut held_back);
+        assert_eq!(
+            held_back,
+            [("stabilisation".to_owned(), 1)].into(),
+            "what came after the end is not counted"
+        );
+        let [grew, shrank] = reactions.as_slice() else { panic!("{reactions:#?}") };
+        assert_eq!((grew.what.as_str(), grew.did.as_str()), ("web decision 7", "grow to 5"));
+        let times =
+            |of: &Reaction| [of.detected_at, of.decided_at, of.acted_at, of.verified_at, of.closed_at];
+        assert_eq!((grew.caused_at, times(grew)), (at(2), [3, 3, 3, 9, 10].map(|second| Some(at(second)))));
+        let seconds = [Some(at(32)), Some(at(40)), Some(at(41)), Some(at(45)), None];
+        assert_eq!((shrank.did.as_str(), shrank.caused_at, times(shrank)), ("shrink to 4", at(30), seconds));
+    }
+
+    #[test]
+    fn a_host_that_broke_twice_has_two_reactions_and_was_acted_on_when_it_was_cordoned() {
+        let suspected =
+            |number: u32, second: u32| json!({ "incident": number, "at": at(second), "until": at(second) });
+        let closed = |number: u32| json!({ "incident": number });
+        let started =
+            json!({ "incident": 1, "saga": "recovery#h-01.1", "rung": "power-cycle", "attempt": 1 });
+        let health = [
+            commit(5, "health.suspected", suspected(1, 5)),
+            commit(8, "health.remediation-suppressed", json!({ "incident": 1, "rule": "rack" })),
+            commit(9, "health.remediation-started", started),
+            commit(20, "health.incident-closed", closed(1)),
+            commit(32, "health.suspected", suspected(2, 32)),
+        ];
+        let host = [commit(11, "host.cordoned", json!({ "saga": "recovery#h-01.1" }))];
+        let mut held_back = HeldBack::new();
+        let reactions = of_host((&health, &host), (&[at(4), at(30)], at(59)), &mut held_back);
+        let [first, second] = reactions.as_slice() else { panic!("{reactions:#?}") };
+        assert_eq!((first.did.as_str(), first.repairs, first.caused_at), ("power-cycle", 1, at(4)));
+        assert_eq!((first.detected_at, first.acted_at), (Some(at(5)), Some(at(11))));
+        assert!(first.closed_at.is_some());
+        assert_eq!((second.did.as_str(), second.caused_at), ("nothing: suspect", at(30)));
+        assert_eq!((second.acted_at, second.closed_at), (None, None));
+        assert_eq!(held_back, [("rack".to_owned(), 1)].into());
+    }
+
+    #[test]
+    fn each_grant_is_checked_against_its_own_limits() {
+        let grant = |second: u32, host: &str, rack: &str, limits: Value| {
+            let disruption = json!({ "host": host, "pool": "web", "rack": rack });
+            let saga = format!("recovery#{host}.1");
+            let until = "2026-02-03T10:00:00Z";
+            commit(
+                second,
+                "budget.granted",
+                json!({ "saga": saga, "disruption": disruption, "limits": limits, "until": until }),
+            )
+        };
+        let limits = |rack: u32| {
+            json!({
+                "site": 50, "poolPercent": 10, "pool": 10, "rack": rack, "powerDomain": 10, "starts": 30,
+                "windowSeconds": 600, "brakePercent": 20,
+            })
+        };
+        let commits = [
+            grant(1, "h-01", "r-01", limits(2)),
+            grant(2, "h-02", "r-01", limits(2)),
+            commit(3, "budget.returned", json!({ "saga": "recovery#h-01.1" })),
+            grant(4, "h-03", "r-01", limits(2)),
+        ];
+        let seen = budget_of(&commits, at(2));
+        assert_eq!(seen, BudgetSeen { most: 2, granted: 2, exceeded: Vec::new() });
+        let over = budget_of(&[&commits[..2], &[grant(5, "h-04", "r-01", limits(2))]].concat(), at(0));
+        assert_eq!(over.exceeded, ["3 hosts of rack r-01 at once, of at most 2"]);
+    }
+}
