@@ -5,7 +5,7 @@ mod rows;
 mod sagas;
 mod sign;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::sync::Arc;

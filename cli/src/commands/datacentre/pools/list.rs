@@ -6,7 +6,7 @@ use hostler_domain::views::host_group;
 use serde::Serialize;
 
 use super::args::ListArgs;
-use crate::api::{HostRow, PoolRow};
+use crate::api::{Api, HostRow, PoolRow};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table::{plain, short, tally, text};
@@ -23,14 +23,7 @@ struct Listed {
 
 /// Lists pools.
 pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
-    let pools: Vec<PoolRow> = target.api.rows(args.status.as_deref()).await?;
-    let mut rows = Vec::new();
-    for row in pools {
-        let group = host_group(&row.pool.pool, Phase::InService.name());
-        let in_service = target.api.rows::<HostRow>(Some(&group)).await?.len();
-        rows.push(Listed { row, in_service });
-    }
-    rows.sort_by(|a, b| a.row.pool.pool.cmp(&b.row.pool.pool));
+    let rows = listed(args.status.as_deref(), &target.api).await?;
     out.list(
         &rows,
         |listed| listed.row.pool.pool.as_str(),
@@ -38,6 +31,18 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
         table,
         |rows| tally(rows.iter().map(|listed| listed.row.pool.status.as_str())),
     )
+}
+
+async fn listed(status: Option<&str>, api: &Api) -> Result<Vec<Listed>, CliError> {
+    let pools: Vec<PoolRow> = api.rows(status).await?;
+    let mut rows = Vec::new();
+    for row in pools {
+        let group = host_group(&row.pool.pool, Phase::InService.name());
+        let in_service = api.rows::<HostRow>(Some(&group)).await?.len();
+        rows.push(Listed { row, in_service });
+    }
+    rows.sort_by(|a, b| a.row.pool.pool.cmp(&b.row.pool.pool));
+    Ok(rows)
 }
 
 fn table(rows: &[Listed]) -> String {
@@ -56,4 +61,38 @@ fn table(rows: &[Listed]) -> String {
         ]);
     }
     text(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::tests::serve;
+
+    #[tokio::test]
+    async fn hosts_in_service_are_those_of_now_and_not_those_of_the_last_decision() {
+        let counts = json!({
+            "inService": 2, "inFlight": 0, "free": 9, "leaving": 0, "notReady": 0, "hosts": 24,
+        });
+        let pool = json!({
+            "pool": "web", "status": "steady", "seen": { "at": "2026-01-31T12:00:00Z", "counts": counts, "perMetric": [] },
+            "inFlight": [], "leaving": [], "signals": [], "version": 3, "updatedAt": "2026-01-31T12:00:00Z",
+        });
+        let host = |id: &str| {
+            json!({
+                "host": id, "pool": "web", "phase": "in-service", "version": 9, "updatedAt": "2026-01-31T12:00:00Z",
+            })
+        };
+        let hosts = ["h-01", "h-02", "h-03"].map(host);
+        let (api, came) =
+            serve(vec![(200, "", json!({ "rows": [pool] })), (200, "", json!({ "rows": hosts }))]);
+        let rows = listed(None, &api).await.unwrap();
+        assert_eq!((rows.len(), rows[0].in_service), (1, 3));
+        let cells: Vec<String> =
+            table(&rows).lines().nth(1).unwrap().split_whitespace().map(str::to_owned).collect();
+        assert_eq!(cells, ["web", "steady", "-", "3", "0", "0", "-"]);
+        assert!(came.iter().nth(1).unwrap().line.contains("hosts?group=web%2Fin-service"));
+    }
 }
