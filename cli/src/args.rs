@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{
-    approvals, budgets, faults, hosts, incidents, policies, pools, provisionings, requests, watch,
+    approvals, budgets, faults, hosts, incidents, load, policies, pools, provisionings, requests, simulate,
+    watch,
 };
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
@@ -19,7 +20,7 @@ Examples:
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
 Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, pools, policies, budgets,
-                           faults
+                           faults, load, simulate
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
@@ -63,6 +64,10 @@ pub(crate) enum Command {
     Pools(pools::PoolsArgs),
     /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
     Faults(faults::FaultsArgs),
+    /// What the pools of simulated hosts have to do (local cloud only): show, set, clear
+    Load(load::LoadArgs),
+    /// Send a scenario into the running system, and report what it does about it
+    Simulate(simulate::SimulateArgs),
     /// Count events and effects, and check that they agree
     Stats,
     /// Sagas of every kind: list, show, cancel, resume, skip, edit, approve, reject

@@ -13,6 +13,7 @@ mod output;
 mod render;
 mod state;
 mod steps;
+mod stop;
 mod target;
 mod values;
 
@@ -104,6 +105,8 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Budgets(args) => datacentre::budgets::run(args, global, out).await,
         Command::Pools(args) => datacentre::pools::run(args, global, out).await,
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
+        Command::Load(args) => datacentre::load::run(args, global, out).await,
+        Command::Simulate(args) => datacentre::simulate::run(args, global, out).await,
         Command::Stats => datacentre::stats::run(global, out).await,
         Command::Sagas(args) => runtime::sagas::run(args, global, out).await,
         Command::Commands(args) => runtime::commands::run(args, global, out).await,
@@ -156,6 +159,7 @@ mod tests {
             "hostler events replay --since yesterday",
             "hostler hosts show h-01 --version one",
             "hostler failures retry f-1 --rate x --reason y",
+            "hostler load set web much",
             "hostler up --hosts none",
             "hostler up --port high",
         ] {

@@ -41,6 +41,9 @@ pub(crate) struct LocalState {
     /// Where requests to hosts are sent, when HAProxy runs.
     #[serde(default)]
     pub(crate) traffic: Option<String>,
+    /// What alerts are sent with, where the application takes any.
+    #[serde(default)]
+    pub(crate) signal_token: Option<String>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -194,6 +197,7 @@ mod tests {
             fleet: None,
             monitoring: None,
             traffic: None,
+            signal_token: None,
             log_dir: "logs".to_owned(),
         }
     }

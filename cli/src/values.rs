@@ -36,6 +36,14 @@ where
     }
 }
 
+/// Reads a number from 0 to a most.
+pub(crate) fn amount(most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| {
+        let read = text.parse().ok().filter(|number| (0.0..=most).contains(number));
+        read.ok_or_else(|| format!("give a number from 0 to {most}, such as 1.5"))
+    }
+}
+
 /// Reads `30s`, `5m`, `1h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read: Result<SignedDuration, _> = text.parse();

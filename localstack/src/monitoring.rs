@@ -19,6 +19,7 @@ const FOLDER: &str = "infra/monitoring";
 const INTERVAL: &str = "1s";
 const WAIT: &str = "1s";
 const REFRESH: &str = "1s";
+const REPEAT: &str = "2s";
 /// What is configured until there is something to watch, and to send alerts to.
 const WATCHES_NOTHING: &str = "global: {}\n";
 const TELLS_NOBODY: &str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
@@ -107,6 +108,8 @@ impl Monitoring {
                 "--web.listen-address=127.0.0.1:{port}",
                 // No page of another origin may read here. The default lets all do so.
                 "--web.cors.origin=none",
+                // What an alert measures is told to Alertmanager as often as that tells it. The default is a minute.
+                format!("--rules.alert.resend-delay={REPEAT}"),
             ],
             "files": {
                 "prometheus.yaml": WATCHES_NOTHING,
@@ -159,6 +162,7 @@ impl Monitoring {
             ("INTERVAL", INTERVAL),
             ("REFRESH", REFRESH),
             ("WAIT", WAIT),
+            ("REPEAT", REPEAT),
         ]);
         if let Some(token) = watched.signal_token {
             let folder = self.alertmanager.work_dir();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use hostler_localstack::fleet::{Condition, FleetHost};
+use hostler_localstack::fleet::{Condition, Demand, FleetHost};
 use hostler_localstack::{
     Fleet, FleetOptions, Monitoring, MonitoringOptions, Watched, group_members, lacks_monitoring,
 };
@@ -50,6 +50,7 @@ fn the_configurations_are_valid() {
         ("${INTERVAL}", "15s"),
         ("${REFRESH}", "30s"),
         ("${WAIT}", "5s"),
+        ("${REPEAT}", "1m"),
     ];
     for name in ["prometheus.yaml", "alertmanager.yaml", "rules.yaml"] {
         let text = std::fs::read_to_string(from.join(name)).unwrap();
@@ -235,6 +236,19 @@ impl Api {
                 && alert["status"] == status
         })
     }
+
+    /// Whether an alert about the pool was sent, with this status and this value.
+    fn heard_of_pool(&self, direction: &str, status: &str, value: &str) -> bool {
+        let signals = self.signals.lock().unwrap();
+        let alerts = signals.iter().flat_map(|signal| signal["alerts"].as_array().unwrap());
+        alerts.into_iter().any(|alert| {
+            let labels = &alert["labels"];
+            (&labels["pool"], &labels["metric"]) == (&json!("web"), &json!("load"))
+                && labels["direction"] == direction
+                && alert["status"] == status
+                && alert["annotations"]["value"] == value
+        })
+    }
 }
 
 fn shows(headers: &HeaderMap, token: &str) -> Result<(), StatusCode> {
@@ -274,6 +288,24 @@ async fn a_host_is_watched_from_its_installation_until_something_breaks() {
         asked.value(&query).await.is_some()
     };
     asked.until("nothing is wrong with it", async |asked| !alert(asked, "HostDown").await).await;
+
+    // Nothing is said of a pool that was given nothing to do.
+    assert!(!api.heard_of_pool("above", "firing", "0.6") && !api.heard_of_pool("below", "firing", "0.6"));
+    let loads = fleet.loads();
+    for (demand, direction, value) in [(2.0, "above", "2"), (3.0, "above", "3"), (0.25, "below", "0.25")] {
+        assert!(loads.set("web", Demand { demand }));
+        asked
+            .until(&format!("a load of {value} is told, also while its alert goes on"), async |_| {
+                api.heard_of_pool(direction, "firing", value)
+            })
+            .await;
+    }
+    loads.clear("web");
+    asked
+        .until("the load is as before", async |asked| {
+            asked.value("node_load1{host=\"h-01\"}").await.as_deref() == Some("0.6")
+        })
+        .await;
 
     for (condition, name) in [
         (Condition::ServiceDown, "ServiceDown"),

@@ -5,7 +5,7 @@ mod rows;
 mod sagas;
 mod sign;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::sync::Arc;
@@ -111,6 +111,22 @@ impl Api {
             ],
         };
         self.ask(request).await
+    }
+
+    /// Sends an alert as Alertmanager does: the route asks for a token, and for no signature.
+    ///
+    /// # Errors
+    /// [`CliError::Refused`] for a wrong token, and those of reaching the API.
+    pub(crate) async fn alert(&self, token: &str, webhook: &Value) -> Result<(), CliError> {
+        let action = "simulate";
+        let url = self.url(&["signals", "alertmanager"], &[]);
+        let sent = self.client.post(url).bearer_auth(token).json(webhook).send().await;
+        let answer = sent.map_err(|error| self.unreachable(error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(failure(action, status.as_u16(), &answer.text().await.unwrap_or_default()))
     }
 
     /// One row of a view, or how it was at a moment (`version` or `at` in the query).

@@ -13,8 +13,8 @@ use super::*;
 use crate::follow;
 
 /// A request as it came.
-struct Came {
-    line: String,
+pub(crate) struct Came {
+    pub(crate) line: String,
     headers: Vec<String>,
     body: String,
 }
@@ -32,7 +32,7 @@ fn api(address: &str) -> Api {
 }
 
 /// Gives the answers one after the other: status, further header, body.
-fn serve(answers: Vec<(u16, &'static str, Value)>) -> (Api, Receiver<Came>) {
+pub(crate) fn serve(answers: Vec<(u16, &'static str, Value)>) -> (Api, Receiver<Came>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/stage", listener.local_addr().unwrap());
     let (sender, came) = channel();

@@ -1,7 +1,7 @@
-//! The admin address: faults, behaviours and counts for another process, as the CLI; and the hosts' metrics.
+//! The admin address: faults, behaviours, loads and counts for another process, as the CLI; and the hosts' metrics.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,6 +16,7 @@ use crate::fleet::client::HostStatus;
 use crate::fleet::faults::Fault;
 use crate::fleet::hosts::{Behaviour, SystemState};
 use crate::fleet::inventory::{METRICS, SERVER_HEADER, TRAFFIC};
+use crate::fleet::load::{DEMAND_MAX, Demand, PoolLoad};
 use crate::fleet::record::Counts;
 use crate::fleet::system::{Condition, HANGS_SECONDS, Metrics};
 use crate::fleet::{Shared, guard, proxy};
@@ -36,6 +37,8 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/hosts/{id}/faults", post(set_fault).delete(clear_faults))
         .route("/hosts/{id}/behaviour", put(set_behaviour))
         .route("/hosts/{id}/condition", put(set_condition))
+        .route("/loads", get(loads))
+        .route("/loads/{pool}", put(set_load).delete(clear_load))
         .route("/counts", get(counts).delete(clear_counts))
         .route("/callback-route", put(set_callback_route))
         .route("/notify", put(notify))
@@ -91,9 +94,43 @@ async fn set_condition(
     done(shared.hosts.set_condition(&id, condition))
 }
 
+async fn loads(State(shared): State<Arc<Shared>>) -> Json<Vec<PoolLoad>> {
+    Json(shared.loads.all())
+}
+
+async fn set_load(
+    State(shared): State<Arc<Shared>>,
+    Path(pool): Path<String>,
+    Json(demand): Json<Demand>,
+) -> Answer {
+    match shared.loads.set(&pool, demand) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err((StatusCode::BAD_REQUEST, format!("a demand is a number from 0 to {DEMAND_MAX}"))),
+    }
+}
+
+async fn clear_load(State(shared): State<Arc<Shared>>, Path(pool): Path<String>) -> StatusCode {
+    shared.loads.clear(&pool);
+    StatusCode::NO_CONTENT
+}
+
+/// What monitoring says when it asks for metrics.
+#[derive(Debug, Deserialize)]
+struct Scrape {
+    /// The pool that the host serves.
+    #[serde(default)]
+    pool: Option<String>,
+}
+
 /// What a host's own system says of itself: no secret, as with a real one's exporter.
-async fn metrics_of(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    match shared.hosts.metrics(&id) {
+async fn metrics_of(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Query(scrape): Query<Scrape>,
+) -> Response {
+    let answers = shared.hosts.answers(&id);
+    let load = shared.loads.scraped(scrape.pool.as_deref(), &id, answers, Instant::now());
+    match shared.hosts.metrics(&id, load) {
         Some(Metrics::Told(text)) => {
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -11,6 +11,7 @@ use crate::fleet::faults::Fault;
 use crate::fleet::guard::{FleetAccess, SECRET_HEADER};
 use crate::fleet::hosts::{Behaviour, Boots};
 use crate::fleet::inventory::FleetHost;
+use crate::fleet::load::{Demand, PoolLoad};
 use crate::fleet::record::Counts;
 use crate::fleet::system::Condition;
 use crate::http::CallbackRoute;
@@ -109,6 +110,33 @@ impl FleetAdmin {
     pub async fn set_condition(&self, host_id: &str, condition: Condition) -> Result<(), Error> {
         let path = format!("/hosts/{host_id}/condition");
         self.send(Method::PUT, &path, |request| request.json(&condition)).await.map(drop)
+    }
+
+    /// What the pools of the fleet's hosts have to do.
+    ///
+    /// # Errors
+    /// See [`FleetAdmin`].
+    pub async fn loads(&self) -> Result<Vec<PoolLoad>, Error> {
+        let answer = self.send(Method::GET, "/loads", |request| request).await?;
+        answer.json().await.map_err(self.failed())
+    }
+
+    /// Gives a pool so much to do, from now on.
+    ///
+    /// # Errors
+    /// See [`FleetAdmin`]; [`Error::Refused`] also where that is no amount.
+    pub async fn set_load(&self, pool: &str, demand: Demand) -> Result<(), Error> {
+        let path = format!("/loads/{pool}");
+        self.send(Method::PUT, &path, |request| request.json(&demand)).await.map(drop)
+    }
+
+    /// Has the hosts of a pool say again what they say without a demand.
+    ///
+    /// # Errors
+    /// See [`FleetAdmin`].
+    pub async fn clear_load(&self, pool: &str) -> Result<(), Error> {
+        let path = format!("/loads/{pool}");
+        self.send(Method::DELETE, &path, |request| request).await.map(drop)
     }
 
     /// Changes how hosts reach the address they are told to call.

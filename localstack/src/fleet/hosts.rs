@@ -161,9 +161,14 @@ impl Hosts {
         self.0.hosts().get(host_id).map(|host| host.system.condition()).unwrap_or_default()
     }
 
-    /// What a host's system answers to whoever asks for its metrics; none for a host that is not there.
-    pub(crate) fn metrics(&self, host_id: &str) -> Option<Metrics> {
-        self.0.hosts().get(host_id).map(|host| host.system.metrics())
+    /// Whether a host's system does what it is there for.
+    pub(crate) fn answers(&self, host_id: &str) -> bool {
+        self.0.hosts().get(host_id).is_some_and(|host| host.system.answers())
+    }
+
+    /// What a host's system answers to whoever asks for its metrics, with this load; none for a host that is not there.
+    pub(crate) fn metrics(&self, host_id: &str, load: f64) -> Option<Metrics> {
+        self.0.hosts().get(host_id).map(|host| host.system.metrics(load))
     }
 
     /// How a host behaves.

@@ -7,6 +7,7 @@ mod faults;
 mod guard;
 mod hosts;
 mod inventory;
+mod load;
 mod proxy;
 mod record;
 mod system;
@@ -33,6 +34,7 @@ pub use guard::FleetAccess;
 pub use hosts::{Behaviour, Boots, Hosts};
 pub use inventory::FleetHost;
 pub(crate) use inventory::{SERVER_HEADER, TRAFFIC};
+pub use load::{Demand, Loads, PoolLoad};
 pub use record::{Counts, Record, RequestKind};
 pub use system::Condition;
 
@@ -97,6 +99,7 @@ pub(crate) struct Shared {
     inventory: Arc<Vec<FleetHost>>,
     ids: BTreeMap<String, String>,
     faults: Faults,
+    loads: Loads,
     record: Record,
     hosts: Hosts,
     client: reqwest::Client,
@@ -139,6 +142,7 @@ impl Fleet {
         let shared = Arc::new(Shared {
             ids: inventory.iter().map(|host| (host.system.clone(), host.host_id.clone())).collect(),
             faults: Faults::new(&inventory),
+            loads: Loads::default(),
             record: Record::default(),
             hosts: Hosts::new(
                 &inventory,
@@ -197,6 +201,12 @@ impl Fleet {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// What the pools of its hosts have to do.
+    #[must_use]
+    pub fn loads(&self) -> &Loads {
+        &self.shared.loads
     }
 
     /// What reached the BMCs.

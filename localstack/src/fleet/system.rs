@@ -92,23 +92,33 @@ impl System {
         self.running_since = None;
     }
 
-    pub(crate) fn metrics(&self) -> Metrics {
+    /// Whether its system does what it is there for.
+    pub(crate) fn answers(&self) -> bool {
+        let works = match self.condition {
+            Condition::Works | Condition::DiskFails => true,
+            Condition::Hangs | Condition::ServiceDown | Condition::Dead => false,
+        };
+        works && self.running_since.is_some()
+    }
+
+    /// What it says of itself, with a load of so many processes that want to run.
+    pub(crate) fn metrics(&self, load: f64) -> Metrics {
         match (self.running_since, self.condition) {
             (None, _) | (_, Condition::Dead) => Metrics::Nobody,
             (Some(_), Condition::Hangs) => Metrics::Silence,
-            (Some(since), condition) => Metrics::Told(exposition(since, condition)),
+            (Some(since), condition) => Metrics::Told(exposition(since, condition, load)),
         }
     }
 }
 
 /// The metrics in the text form of Prometheus (*Exposition formats: Text-based format*).
-fn exposition(since: SystemTime, condition: Condition) -> String {
+fn exposition(since: SystemTime, condition: Condition, load: f64) -> String {
     let booted = since.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64();
     let (active, failed) = if condition == Condition::ServiceDown { (0, 1) } else { (1, 0) };
     let healthy = u8::from(condition != Condition::DiskFails);
     let gauges = [
         ("node_boot_time_seconds", String::new(), format!("{booted:.3}")),
-        ("node_load1", String::new(), "0.25".to_owned()),
+        ("node_load1", String::new(), load.to_string()),
         ("node_systemd_unit_state", unit("active"), active.to_string()),
         ("node_systemd_unit_state", unit("failed"), failed.to_string()),
         ("smartmon_device_smart_healthy", r#"{disk="/dev/sda"}"#.to_owned(), healthy.to_string()),
@@ -154,19 +164,19 @@ mod tests {
         let mut system = System::default();
         system.power_on();
         system.start(UNIX_EPOCH);
-        assert_eq!(system.metrics(), Metrics::Nobody, "there is nothing on its disk");
+        assert_eq!(system.metrics(0.5), Metrics::Nobody, "there is nothing on its disk");
         system.install(UNIX_EPOCH + Duration::from_millis(1_500));
-        let Metrics::Told(text) = system.metrics() else { panic!("{:?}", system.metrics()) };
+        let Metrics::Told(text) = system.metrics(0.5) else { panic!("{:?}", system.metrics(0.5)) };
         assert!(text.contains("node_boot_time_seconds 1.500\n"), "{text}");
         assert!(text.contains("{name=\"app.service\",state=\"failed\",type=\"simple\"} 0\n"), "{text}");
         system.power_off();
-        assert_eq!(system.metrics(), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5), Metrics::Nobody);
         cycle(&mut system);
-        assert!(matches!(system.metrics(), Metrics::Told(text) if text.contains("seconds 60.000")));
+        assert!(matches!(system.metrics(0.5), Metrics::Told(text) if text.contains("seconds 60.000")));
         system.wipe();
-        assert_eq!(system.metrics(), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5), Metrics::Nobody);
         cycle(&mut system);
-        assert_eq!(system.metrics(), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5), Metrics::Nobody);
     }
 
     #[test]
@@ -174,13 +184,13 @@ mod tests {
         let healed_by_cycle = |condition| {
             let mut system = running(condition);
             cycle(&mut system);
-            system.condition() == Condition::Works && matches!(system.metrics(), Metrics::Told(_))
+            system.condition() == Condition::Works && matches!(system.metrics(0.5), Metrics::Told(_))
         };
         let healed_by_installation = |condition| {
             let mut system = running(condition);
             cycle(&mut system);
             system.install(UNIX_EPOCH);
-            system.condition() == Condition::Works && matches!(system.metrics(), Metrics::Told(_))
+            system.condition() == Condition::Works && matches!(system.metrics(0.5), Metrics::Told(_))
         };
         let healed = |condition| (healed_by_cycle(condition), healed_by_installation(condition));
         assert_eq!(healed(Condition::Hangs), (true, true));
@@ -191,9 +201,9 @@ mod tests {
 
     #[test]
     fn each_condition_shows_in_the_metrics() {
-        assert_eq!(running(Condition::Hangs).metrics(), Metrics::Silence);
-        assert_eq!(running(Condition::Dead).metrics(), Metrics::Nobody);
-        let says = |condition, line: &str| matches!(running(condition).metrics(), Metrics::Told(text) if text.lines().any(|found| found == line));
+        assert_eq!(running(Condition::Hangs).metrics(0.5), Metrics::Silence);
+        assert_eq!(running(Condition::Dead).metrics(0.5), Metrics::Nobody);
+        let says = |condition, line: &str| matches!(running(condition).metrics(0.5), Metrics::Told(text) if text.lines().any(|found| found == line));
         assert!(says(
             Condition::ServiceDown,
             r#"node_systemd_unit_state{name="app.service",state="failed",type="simple"} 1"#

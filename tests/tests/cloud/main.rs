@@ -12,6 +12,7 @@ mod bad_input;
 mod bmc;
 mod edge;
 mod faults;
+mod flash_sale;
 mod iam;
 mod ledger;
 mod monitoring;

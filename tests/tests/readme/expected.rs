@@ -7,6 +7,8 @@ pub(crate) enum Outcome {
     Before { says: &'static str },
     /// It runs beside the local cloud, ends with this exit code, and says this.
     Ends { code: i32, says: &'static str },
+    /// It runs beside the local cloud where Prometheus watches its hosts, and says this.
+    Watched { says: &'static str },
     /// It runs beside the local cloud, and says this within seconds: readers are slower than programs.
     Soon { says: &'static str },
     /// It runs a local cloud of its own, or needs none, and says this.
@@ -88,6 +90,12 @@ pub(crate) const README: &[(&str, Outcome)] = &[
     ("cargo hostler approvals list", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler budgets list", Outcome::Ends { code: 0, says: "No host is being disturbed." }),
     ("cargo hostler pools list", Outcome::Ends { code: 0, says: "" }),
+    ("cargo hostler simulate list", Outcome::Ends { code: 0, says: "flash-sale" }),
+    (
+        "cargo hostler simulate rack-loss --hosts 12",
+        Outcome::Watched { says: "nothing: no host is cordoned" },
+    ),
+    ("cargo hostler load show", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler events list --since 15m --limit 5", Outcome::Ends { code: 0, says: "host." }),
     (
         "cargo hostler events replay --stream host#h-07 --dry-run",

@@ -7,8 +7,8 @@ use hostler_domain::views::IncidentView;
 use hostler_events::{HostId, PoolId};
 use serde_json::json;
 
-use crate::api::{IncidentRow, Said, View};
-use crate::commands::datacentre::recorded;
+use crate::api::{IncidentRow, View};
+use crate::commands::datacentre::{Word, decide};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table::{plain, text};
@@ -58,11 +58,11 @@ pub(crate) async fn run(args: ApprovalsArgs, global: &Global, out: Out) -> Resul
         ApprovalsVerb::List(args) => list(&args, &target, out).await,
         ApprovalsVerb::Approve(args) => {
             let said = ("approvals approve", "approve-remediation", "the approval");
-            decide(&args, said, &target, out).await
+            decide(word(&args, said), &target, out).await
         }
         ApprovalsVerb::Reject(args) => {
             let said = ("approvals reject", "reject-remediation", "the rejection");
-            decide(&args, said, &target, out).await
+            decide(word(&args, said), &target, out).await
         }
     }
 }
@@ -92,14 +92,8 @@ fn table(rows: &[IncidentView]) -> String {
     text(&table)
 }
 
-async fn decide(
-    args: &DecideArgs,
-    (said, command, what): (&str, &str, &str),
-    target: &Target,
-    out: Out,
-) -> Result<(), CliError> {
+fn word<'a>(args: &'a DecideArgs, (said, command, what): (&'a str, &'a str, &str)) -> Word<'a> {
     let host = args.host.as_str();
     let body = json!({ "host": host, "reason": args.reason.reason });
-    let accepted = target.api.command_on(Said(said), (View::Incident, host), command, &body).await?;
-    recorded(&accepted, &format!("{what} for {host}"), out)
+    Word { said, command, on: (View::Incident, host), body, what: format!("{what} for {host}") }
 }

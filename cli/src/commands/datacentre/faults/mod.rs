@@ -16,12 +16,7 @@ use crate::target::{Global, Target};
 /// Does what the verb says.
 pub(crate) async fn run(args: FaultsArgs, global: &Global, out: Out) -> Result<(), CliError> {
     let target = Target::open(global).await?;
-    let access = target.local()?.fleet.as_ref().ok_or_else(|| {
-        CliError::Usage(
-            "this application has no fleet of hosts: faults are set on simulated hosts".to_owned(),
-        )
-    })?;
-    let admin = FleetAdmin::new(access)?;
+    let admin = super::fleet(&target)?;
     match args.verb {
         FaultsVerb::List(args) => list(&args, &admin, out).await,
         FaultsVerb::Set(args) => {

@@ -38,16 +38,16 @@ pub(crate) async fn run(args: PoliciesArgs, global: &Global, out: Out) -> Result
 /// The policies that the site follows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Followed {
+pub(super) struct Followed {
     policy_version: u64,
-    policy: SitePolicy,
+    pub(super) policy: SitePolicy,
 }
 
 /// What the site follows; the defaults, at version 0, before anything was applied.
 ///
 /// # Errors
 /// Those of reaching the API.
-async fn followed(target: &Target) -> Result<Followed, CliError> {
+pub(super) async fn followed(target: &Target) -> Result<Followed, CliError> {
     match target.api.document(View::Policies, SITE, &[]).await {
         Err(CliError::NotFound { .. }) => Ok(Followed::default()),
         answered => answered,

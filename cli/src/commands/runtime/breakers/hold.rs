@@ -1,5 +1,7 @@
 //! `breakers open`, `close` and `auto`.
 
+use std::time::Duration;
+
 use hostler_aws::DynamoControl;
 use hostler_core::breaker::{Breaker, Override};
 use hostler_runtime::effects::breakers::{INDEX, key};
@@ -23,13 +25,25 @@ const TRIES_MAX: u32 = 5;
 /// Holds a breaker open or closed.
 pub(super) async fn hold(target: &Target, args: HoldArgs, open: bool, out: Out) -> Result<(), CliError> {
     let HoldArgs { dependency, lasts, reason } = args;
+    let until = set(target, &dependency, lasts, open, &reason.reason).await?;
+    let what = if open { "is not called" } else { "is called" };
+    say(&dependency, &format!("{what} until {}", time::moment(until)), out)
+}
+
+/// Has a breaker be open or closed for so long; says until when.
+pub(super) async fn set(
+    target: &Target,
+    dependency: &str,
+    lasts: Duration,
+    open: bool,
+    why: &str,
+) -> Result<Timestamp, CliError> {
     let lasts = SignedDuration::try_from(lasts).unwrap_or(SignedDuration::MAX);
     let until = Timestamp::now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
     let actor = audit::actor(target).await;
-    let forced = Override { open, until, actor, reason: reason.reason.clone() };
-    change(target, &dependency, Some(forced), &reason.reason).await?;
-    let what = if open { "is not called" } else { "is called" };
-    say(&dependency, &format!("{what} until {}", time::moment(until)), out)
+    let forced = Override { open, until, actor, reason: why.to_owned() };
+    change(target, dependency, Some(forced), why).await?;
+    Ok(until)
 }
 
 /// Has the dependency's calls decide again.
@@ -58,7 +72,7 @@ async fn check(target: &Target, dependency: &str) -> Result<(), CliError> {
 }
 
 /// Changes what an operator wants of a breaker, and records who did so.
-async fn change(
+pub(super) async fn change(
     target: &Target,
     dependency: &str,
     forced: Option<Override>,

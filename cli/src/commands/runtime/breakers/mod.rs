@@ -5,6 +5,7 @@ mod hold;
 mod list;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hostler_aws::DynamoControl;
 use hostler_runtime::effects::breakers::INDEX;
@@ -27,6 +28,27 @@ pub(crate) async fn run(args: BreakersArgs, global: &Global, out: Out) -> Result
         BreakersVerb::Close(args) => hold::hold(&target, args, false, out).await,
         BreakersVerb::Auto(args) => hold::auto(&target, args, out).await,
     }
+}
+
+/// Holds a breaker open for so long.
+///
+/// # Errors
+/// Where there is no such dependency, and those of reading and writing the control table.
+pub(crate) async fn open_for(
+    target: &Target,
+    dependency: &str,
+    lasts: Duration,
+    why: &str,
+) -> Result<(), CliError> {
+    hold::set(target, dependency, lasts, true, why).await.map(drop)
+}
+
+/// Has a dependency's calls decide again.
+///
+/// # Errors
+/// As [`open_for`].
+pub(crate) async fn let_go(target: &Target, dependency: &str, why: &str) -> Result<(), CliError> {
+    hold::change(target, dependency, None, why).await
 }
 
 fn control(target: &Target) -> Result<DynamoControl, CliError> {

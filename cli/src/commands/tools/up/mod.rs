@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::HostRow;
 use crate::application::Application;
@@ -18,6 +17,7 @@ use crate::output::Out;
 use crate::render::{table, time};
 use crate::state::Lock;
 use crate::steps::Steps;
+use crate::stop::Stop;
 use crate::target::Global;
 use crate::values::count;
 
@@ -57,29 +57,6 @@ pub(crate) struct UpArgs {
     /// Run the application in examples/<NAME> instead
     #[arg(long, value_name = "NAME", conflicts_with = "app")]
     pub(crate) example: Option<String>,
-}
-
-/// Ctrl-C, a closed terminal, `hostler down`.
-struct Stop([Signal; 3]);
-
-impl Stop {
-    fn listen() -> Result<Self, CliError> {
-        let listen = |kind| signal(kind).map_err(CliError::failed("signals cannot be listened for"));
-        Ok(Self([
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn asked(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }
 
 /// Brings it up and stays.

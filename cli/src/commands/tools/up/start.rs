@@ -66,6 +66,7 @@ pub(crate) async fn start(
         fleet: None,
         monitoring: None,
         traffic: None,
+        signal_token: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -75,8 +76,9 @@ pub(crate) async fn start(
 
     let (stack, fleet, monitoring, balancer) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, monitoring, balancer, .. } =
+            let Site { stack, fleet, monitoring, balancer, mut parameters, .. } =
                 site(args, &cloud, application, functions, steps).await?;
+            state.signal_token = parameters.remove("SignalToken");
             (stack, Some(fleet), monitoring, balancer)
         }
         false => (deploy(&cloud, application, functions, steps).await?, None, None, None),
