@@ -161,7 +161,8 @@ async fn request_of(
     headers: HeaderMap,
 ) -> Response {
     let named = headers.get(SERVER_HEADER).and_then(|name| name.to_str().ok()).unwrap_or_default();
-    let answer = || shared.hosts.metrics(named);
+    // Only whether its system answers matters here, and its load does not change that.
+    let answer = || shared.hosts.metrics(named, 0.0);
     if let Some(Metrics::Told(_)) = answer() {
         tokio::time::sleep(Duration::from_millis(takes.millis.min(REQUEST_MILLIS_MAX))).await;
     }

@@ -256,6 +256,7 @@ impl fmt::Display for What {
                 RemediationOutcome::Healed => "it healed",
                 RemediationOutcome::Needless => "it was healthy already",
                 RemediationOutcome::Replaced => "it was replaced",
+                RemediationOutcome::Redirected => "it was taken out of traffic",
                 RemediationOutcome::Failed => "it did not help",
             }),
             Self::Unknown { rung } => write!(f, "whether {} helps is not known", name_of(*rung)),

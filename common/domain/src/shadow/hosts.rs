@@ -161,7 +161,12 @@ impl Run<'_> {
                 self.tell(host, &word);
             }
             HostDue::End { chapter, saga, outcome, reason } if chapter == now_in && !unknown => {
-                let helped = outcome != RemediationOutcome::Failed;
+                let helped = match outcome {
+                    RemediationOutcome::Healed
+                    | RemediationOutcome::Needless
+                    | RemediationOutcome::Replaced => true,
+                    RemediationOutcome::Redirected | RemediationOutcome::Failed => false,
+                };
                 if helped && self.hosts.get(host).is_some_and(|run| run.goes_on) {
                     self.say_again(host, SignalStatus::Resolved);
                 }
@@ -358,7 +363,10 @@ impl Run<'_> {
         let (step, seen) = (StepId::new("replay/conclude-recovery/1").ok()?, self.seen(host));
         Some(match outcome {
             RemediationOutcome::Failed => HealthInput::Abandoned { saga, step, reason, seen },
-            RemediationOutcome::Healed | RemediationOutcome::Needless | RemediationOutcome::Replaced => {
+            RemediationOutcome::Healed
+            | RemediationOutcome::Needless
+            | RemediationOutcome::Replaced
+            | RemediationOutcome::Redirected => {
                 HealthInput::Concluded { saga, step, outcome, seen }
             }
         })
@@ -382,6 +390,7 @@ impl Run<'_> {
 impl Repair {
     /// Whether nothing came of it, so that what sources said meanwhile was not its doing.
     fn has_been_in_vain(&self) -> bool {
-        self.was_needless() || self.end.as_ref().is_some_and(|end| end.outcome == RemediationOutcome::Failed)
+        let unhealed = [RemediationOutcome::Failed, RemediationOutcome::Redirected];
+        self.was_needless() || self.end.as_ref().is_some_and(|end| unhealed.contains(&end.outcome))
     }
 }

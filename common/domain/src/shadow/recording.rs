@@ -108,7 +108,9 @@ impl Repair {
         self.rung.is_some()
             && self.end.as_ref().is_some_and(|end| match end.outcome {
                 RemediationOutcome::Healed | RemediationOutcome::Replaced => true,
-                RemediationOutcome::Needless | RemediationOutcome::Failed => false,
+                RemediationOutcome::Needless
+                | RemediationOutcome::Redirected
+                | RemediationOutcome::Failed => false,
             })
     }
 
