@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use hostler_localstack::{
-    Balancer, BalancerOptions, Fleet, FleetOptions, group_members, lacks_balancer,
-};
+use hostler_localstack::{Balancer, BalancerOptions, Fleet, FleetOptions, group_members, lacks_balancer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -33,7 +33,7 @@ pub use health::{
 };
 pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-    Move, Phase, PowerCycle, StepFailure, Traffic, TrafficPart, bmc_place,
+    Move, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart, bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};

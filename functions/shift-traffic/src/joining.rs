@@ -1,7 +1,7 @@
 //! A host gets requests.
 
 use hostler_core::saga::SagaRef;
-use hostler_domain::{HostDecider, HostInput, HostState, traffic_address};
+use hostler_domain::{HostDecider, HostInput, HostState, TrafficInput, traffic_address};
 use hostler_drivers::TrafficServer;
 use hostler_events::traffic::{JoinTraffic, ReturnTraffic};
 use hostler_events::{HostId, TrafficPolicy};
@@ -31,7 +31,7 @@ impl Step<JoinTraffic> for ShiftTraffic {
 
     fn succeeded(&self, command: &JoinTraffic, address: String) -> Vec<HostInput> {
         let JoinTraffic { saga, step, traffic: policy, .. } = command.clone();
-        vec![HostInput::RecordJoinedTraffic { saga, step, policy, address }]
+        vec![HostInput::Traffic { saga, step, told: TrafficInput::Joined { policy, address } }]
     }
 
     fn failed(&self, command: &JoinTraffic, error: &StepError) -> Option<HostInput> {
@@ -58,7 +58,7 @@ impl Step<ReturnTraffic> for ShiftTraffic {
             true => Wanted::Yes,
             false => {
                 let (saga, step) = (saga.clone(), step.clone());
-                Wanted::Record(HostInput::NothingToReturn { saga, step })
+                Wanted::Record(HostInput::Traffic { saga, step, told: TrafficInput::NothingToReturn })
             }
         }
     }
@@ -74,7 +74,7 @@ impl Step<ReturnTraffic> for ShiftTraffic {
 
     fn succeeded(&self, command: &ReturnTraffic, address: String) -> Vec<HostInput> {
         let ReturnTraffic { saga, step, traffic: policy, .. } = command.clone();
-        vec![HostInput::RecordJoinedTraffic { saga, step, policy, address }]
+        vec![HostInput::Traffic { saga, step, told: TrafficInput::Joined { policy, address } }]
     }
 
     fn failed(&self, command: &ReturnTraffic, error: &StepError) -> Option<HostInput> {

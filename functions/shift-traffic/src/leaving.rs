@@ -1,7 +1,7 @@
 //! A host gets no new requests, ends those that it has, and leaves.
 
 use hostler_core::mutants;
-use hostler_domain::{HostDecider, HostInput, HostState};
+use hostler_domain::{HostDecider, HostInput, HostState, TrafficInput};
 use hostler_events::traffic::LeaveTraffic;
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
@@ -21,7 +21,7 @@ impl Step<LeaveTraffic> for ShiftTraffic {
     /// Until when the host may have requests is recorded once for the saga, so that each attempt means the same moment.
     fn begin(&self, command: &LeaveTraffic, _: &HostState) -> Option<Begin<HostInput>> {
         let LeaveTraffic { saga, step, traffic: policy, .. } = command.clone();
-        Some(Begin::once(HostInput::StartDrain { saga, step, policy }))
+        Some(Begin::once(HostInput::Traffic { saga, step, told: TrafficInput::StartDrain { policy } }))
     }
 
     /// A saga that waits for its host to leave always has its answer.
@@ -62,5 +62,5 @@ impl Step<LeaveTraffic> for ShiftTraffic {
 
 fn left(command: &LeaveTraffic, sessions_cut: u64) -> HostInput {
     let LeaveTraffic { saga, step, .. } = command.clone();
-    HostInput::RecordLeftTraffic { saga, step, sessions_cut }
+    HostInput::Traffic { saga, step, told: TrafficInput::Left { sessions_cut } }
 }

@@ -90,11 +90,10 @@ impl SagaDefinition for Deprovisioning {
     /// is needed.
     fn plan(version: u32, order: &DeprovisioningOrder) -> Option<Plan<DeprovisioningStep>> {
         use DeprovisioningStep::{DeregisterMonitoring, LeaveTraffic, UndeployHost};
-        let traffic = match version {
-            1 => None,
-            2 => order.traffic.as_ref(),
-            _ => return None,
-        };
+        if !(1..=2).contains(&version) {
+            return None;
+        }
+        let traffic = order.traffic.as_ref().filter(|_| version > 1);
         let plan = Plan::forward_only();
         let out_of_traffic = match traffic {
             Some(traffic) => plan.then(Step::ask(LeaveTraffic, leave_policy(traffic.drain_seconds))),

@@ -9,9 +9,7 @@ use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
-use hostler_events::{
-    HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId, TrafficPolicy,
-};
+use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId};
 use jiff::Timestamp;
 
 mod booting;
@@ -41,7 +39,7 @@ pub use place::bmc_place;
 pub use refusal::HostRefusal;
 pub use state::{Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
 
-pub use traffic::{Traffic, TrafficPart};
+pub use traffic::{Traffic, TrafficInput, TrafficPart};
 
 use state::OwnWork;
 
@@ -285,41 +283,14 @@ pub enum HostInput {
         /// The image.
         image: Image,
     },
-    /// The load balancer sends it requests.
-    RecordJoinedTraffic {
+    /// Something about its part in traffic.
+    Traffic {
         /// The saga.
         saga: SagaRef,
         /// The step.
         step: StepId,
-        /// Where, and how.
-        policy: TrafficPolicy,
-        /// Where the host takes them.
-        address: String,
-    },
-    /// It is about to be drained.
-    StartDrain {
-        /// The saga.
-        saga: SagaRef,
-        /// The step.
-        step: StepId,
-        /// Where and how it may take part, where that is not known.
-        policy: TrafficPolicy,
-    },
-    /// It takes no requests any more, or took none.
-    RecordLeftTraffic {
-        /// The saga.
-        saga: SagaRef,
-        /// The step.
-        step: StepId,
-        /// How many it still had, which were cut off.
-        sessions_cut: u64,
-    },
-    /// The saga wants it back in traffic, and has not taken it out.
-    NothingToReturn {
-        /// The saga.
-        saga: SagaRef,
-        /// The step.
-        step: StepId,
+        /// What.
+        told: TrafficInput,
     },
     /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
     /// the delay before one.
@@ -403,16 +374,7 @@ impl Decider for HostDecider {
             HostInput::StartReimage { saga, step, image } => {
                 repairing::start_reimage(known()?, saga, step, image)
             }
-            HostInput::RecordJoinedTraffic { saga, step, policy, address } => {
-                Ok(traffic::record_joined(known()?, saga, step, policy, address))
-            }
-            HostInput::StartDrain { saga, step, policy } => {
-                Ok(traffic::start_drain(known()?, saga, step, policy))
-            }
-            HostInput::RecordLeftTraffic { saga, step, sessions_cut } => {
-                Ok(traffic::record_left(known()?, saga, step, *sessions_cut))
-            }
-            HostInput::NothingToReturn { saga, step } => Ok(traffic::nothing_to_return(saga, step)),
+            HostInput::Traffic { saga, step, told } => Ok(traffic::told(known()?, saga, step, told)),
             HostInput::Timer { name } => match Known::of(state, now) {
                 Ok(known) => timer(known, name),
                 Err(_unknown) => Ok(Decision::nothing()),

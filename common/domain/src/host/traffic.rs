@@ -51,6 +51,30 @@ pub enum TrafficPart {
     },
 }
 
+/// What a host's stream is told of its part in traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrafficInput {
+    /// The load balancer sends it requests.
+    Joined {
+        /// Where, and how.
+        policy: TrafficPolicy,
+        /// Where the host takes them.
+        address: String,
+    },
+    /// It is about to be drained.
+    StartDrain {
+        /// Where and how it may take part, where that is not known.
+        policy: TrafficPolicy,
+    },
+    /// It takes no requests any more, or took none.
+    Left {
+        /// How many it still had, which were cut off.
+        sessions_cut: u64,
+    },
+    /// The saga wants it back in traffic, and has not taken it out. It has its answer all the same.
+    NothingToReturn,
+}
+
 impl TrafficPart {
     /// The name in views.
     #[must_use]
@@ -100,9 +124,18 @@ impl HostState {
     }
 }
 
+pub(super) fn told(known: Known<'_>, saga: &SagaRef, step: &StepId, told: &TrafficInput) -> HostDecision {
+    match told {
+        TrafficInput::Joined { policy, address } => record_joined(known, saga, step, policy, address),
+        TrafficInput::StartDrain { policy } => start_drain(known, saga, step, policy),
+        TrafficInput::Left { sessions_cut } => record_left(known, saga, step, *sessions_cut),
+        TrafficInput::NothingToReturn => Decision::nothing().command(replies::done(saga, step)),
+    }
+}
+
 /// A host that is sent requests is recorded as such; the record of a saga that may not do so any more would be a lie by the
 /// time it is taken back.
-pub(super) fn record_joined(
+fn record_joined(
     known: Known<'_>,
     saga: &SagaRef,
     step: &StepId,
@@ -125,12 +158,7 @@ pub(super) fn record_joined(
 
 /// Since when a host is drained is recorded first, so that each attempt waits until the same moment. A saga that holds a host which
 /// is not known to have joined may have sent it there without a record.
-pub(super) fn start_drain(
-    known: Known<'_>,
-    saga: &SagaRef,
-    step: &StepId,
-    policy: &TrafficPolicy,
-) -> HostDecision {
+fn start_drain(known: Known<'_>, saga: &SagaRef, step: &StepId, policy: &TrafficPolicy) -> HostDecision {
     if !known.state.is_worked_on_by(saga) || known.state.drained_by(saga).is_some() {
         return Decision::nothing();
     }
@@ -152,12 +180,7 @@ pub(super) fn start_drain(
 
 /// The saga always has its answer. For one that holds the host it is the first step back, which is recorded even where there was
 /// nothing to leave: nothing brings the host forward for this saga after it.
-pub(super) fn record_left(
-    known: Known<'_>,
-    saga: &SagaRef,
-    step: &StepId,
-    sessions_cut: u64,
-) -> HostDecision {
+fn record_left(known: Known<'_>, saga: &SagaRef, step: &StepId, sessions_cut: u64) -> HostDecision {
     let answer = replies::done(saga, step);
     let turns_back = known.state.is_held_by(saga) && !known.state.undone;
     if known.state.drained_by(saga).is_none() && !turns_back {
@@ -166,11 +189,6 @@ pub(super) fn record_left(
     let (host, saga, step) = (known.host(), saga.clone(), step.clone());
     let left = HostLeftTraffic { host, saga, step, sessions_cut };
     Decision::events([HostEvent::LeftTraffic(left)]).command(answer)
-}
-
-/// A saga that has nothing to put back has its answer all the same.
-pub(super) fn nothing_to_return(saga: &SagaRef, step: &StepId) -> HostDecision {
-    Decision::nothing().command(replies::done(saga, step))
 }
 
 pub(super) fn joined(state: &mut HostState, e: &HostJoinedTraffic) {

@@ -58,11 +58,10 @@ impl SagaDefinition for Provisioning {
         let policy = &order.policy;
         let step = |name, policy: StepPolicy| Step::ask(name, policy.into()).stopped_on_cancel();
         let (release, undeploy) = (policy.release_reservation.into(), policy.undeploy_host.into());
-        let traffic = match version {
-            1 => None,
-            2 => order.traffic.as_ref(),
-            _ => return None,
-        };
+        if !(1..=2).contains(&version) {
+            return None;
+        }
+        let traffic = order.traffic.as_ref().filter(|_| version > 1);
         let plan = Plan::default()
             .then(
                 step(ReserveHost, policy.reserve_host)

@@ -245,11 +245,10 @@ impl SagaDefinition for Recovery {
             AbandonRecovery, BeginRecovery, ConcludeRecovery, DeregisterMonitoring, LookAgain,
             PowerCycleHost, ReturnToService,
         };
-        let traffic = match version {
-            1 => None,
-            2 => order.traffic.as_ref(),
-            _ => return None,
-        };
+        if !(1..=2).contains(&version) {
+            return None;
+        }
+        let traffic = order.traffic.as_ref().filter(|_| version > 1);
         let begun = Plan::default().then(
             Step::ask(BeginRecovery, OWN).always_undone_by(AbandonRecovery, OWN, TELLS).never_skipped(TELLS),
         );

@@ -13,15 +13,15 @@ fn policy() -> TrafficPolicy {
 
 fn join(saga: SagaRef, step: &str) -> HostInput {
     let (policy, address) = (policy(), "10.0.0.7:80".to_owned());
-    HostInput::RecordJoinedTraffic { saga, step: id(step), policy, address }
+    HostInput::Traffic { saga, step: id(step), told: TrafficInput::Joined { policy, address } }
 }
 
 fn drain(saga: SagaRef, step: &str) -> HostInput {
-    HostInput::StartDrain { saga, step: id(step), policy: policy() }
+    HostInput::Traffic { saga, step: id(step), told: TrafficInput::StartDrain { policy: policy() } }
 }
 
 fn left(saga: SagaRef, step: &str, sessions_cut: u64) -> HostInput {
-    HostInput::RecordLeftTraffic { saga, step: id(step), sessions_cut }
+    HostInput::Traffic { saga, step: id(step), told: TrafficInput::Left { sessions_cut } }
 }
 
 fn in_traffic(phase: &str) -> Host {
