@@ -96,7 +96,7 @@ pub(crate) const README: &[(&str, Outcome)] = &[
         Outcome::Watched { says: "nothing: no host is cordoned" },
     ),
     ("cargo hostler load show", Outcome::Ends { code: 0, says: "" }),
-    ("cargo hostler events list --since 15m --limit 5", Outcome::Ends { code: 0, says: "host." }),
+    ("cargo hostler events list --since 15m --limit 5", Outcome::Ends { code: 0, says: "RECORDED" }),
     (
         "cargo hostler events replay --stream host#h-07 --dry-run",
         Outcome::Ends { code: 0, says: "Would send" },
