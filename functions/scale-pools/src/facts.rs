@@ -67,6 +67,7 @@ impl ScalePools {
             policy_version: policies.policy_version,
             provisioning: self.provisioning,
             hosts,
+            unhealthy: self.unhealthy.of(pool).await?,
         }))
     }
 

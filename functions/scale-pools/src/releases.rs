@@ -113,13 +113,16 @@ impl ScalePools {
         disruption: Disruption,
     ) -> Result<Result<(), Held>, Failure> {
         let host = disruption.host.clone();
+        let (surroundings, policies) =
+            (self.unhealthy.surroundings(&disruption).await?, self.policies.now().await?);
         let claim = Claim {
             budget: PolicySet::new(SITE).map_err(Failure::invalid)?,
             saga: claimant(&host)?,
-            unhealthy: facts.unhealthy(&disruption),
+            unhealthy: self.unhealthy.around(&disruption, &surroundings, &policies).await?,
             disruption,
             is_unhealthy: false,
             passes_brake: false,
+            waits: false,
             hold_seconds: HOLD_SECONDS,
             pool_hosts: facts.policy.hosts,
             limits: facts.budget,

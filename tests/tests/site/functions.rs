@@ -8,7 +8,7 @@ use accept_commands::AcceptCommands;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_app::{FollowedPolicies, Hostler, Settings};
+use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
@@ -62,7 +62,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
         policies: FollowedPolicies::new(ports.shell::<Hostler>()),
-        views: ports.views.clone(),
+        unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
         provisioning: ProvisioningPolicy::default(),
     };
     let ingest_signals = Arc::new(IngestSignals {
@@ -75,7 +75,9 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let shell = ports.shell::<Hostler>();
     let policies = FollowedPolicies::new(shell.clone());
     let provisioning = ProvisioningPolicy::default();
-    let scale_pools = ScalePools { shell, views: ports.views.clone(), policies, provisioning };
+    let views = ports.views.clone();
+    let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
