@@ -11,7 +11,7 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
+    Applied, ApplyRole, At, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
     Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::{Image, ProvisioningPolicy};
@@ -160,14 +160,24 @@ struct Faulty<T> {
 }
 
 impl<T> Faulty<T> {
-    /// Whether there is a sample since then.
-    fn has_sample(&self, not_before: Timestamp) -> bool {
+    /// Whether there is a sample since then. None yet is no outage: the next one comes.
+    fn check_sample(&self, not_before: Timestamp) -> Result<(), DriverError> {
         let scrape = i64::from(self.faults.scrape_seconds.load(Ordering::Relaxed));
         if scrape == 0 {
-            return true;
+            return Ok(());
+        }
+        if self.switch.is_down("monitoring") {
+            return Err(busy("monitoring"));
         }
         let now = self.clock.now().as_second();
-        !self.switch.is_down("monitoring") && now - now.rem_euclid(scrape) >= not_before.as_second()
+        if now - now.rem_euclid(scrape) >= not_before.as_second() {
+            return Ok(());
+        }
+        Err(DriverError::StepFailed {
+            at: At { system: "monitoring".to_owned(), doing: "looking at a sample" },
+            reason: format!("there is no sample since {not_before}"),
+            transient: true,
+        })
     }
 }
 
@@ -178,17 +188,13 @@ impl<T: Monitoring> Monitoring for Faulty<T> {
     }
 
     async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
-        if !self.has_sample(not_before) {
-            return Err(busy("monitoring"));
-        }
+        self.check_sample(not_before)?;
         let sample = self.inner.first_sample(host, not_before).await?;
         Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }
 
     async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
-        if !self.has_sample(not_before) {
-            return Err(busy("monitoring"));
-        }
+        self.check_sample(not_before)?;
         let sample = self.inner.newest_sample(host, not_before).await?;
         Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }
