@@ -13,6 +13,7 @@ contracts! {
     /// What happens to a disruption budget.
     pub enum BudgetEvent as Event {
         "budget.granted" v 1 => Granted(BudgetGranted),
+        "budget.begun" v 1 => Begun(BudgetBegun),
         "budget.returned" v 1 => Returned(BudgetReturned),
         "budget.expired" v 1 => Expired(BudgetExpired),
     }
@@ -67,6 +68,21 @@ pub struct BudgetGranted {
     pub limits: BudgetPolicy,
     /// The version of the policy that they are from.
     pub policy_version: u64,
+    /// Whether it has yet to begin. Until then it counts as if it had just begun; without this it has begun with the grant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+}
+
+/// What was granted and had yet to begin has begun: the host is disturbed from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetBegun {
+    /// The budget: that of the site that follows the policies of this name.
+    pub budget: PolicySet,
+    /// Whose claim.
+    pub saga: SagaRef,
+    /// When it began.
+    pub begun_at: Timestamp,
 }
 
 /// A claim is over.

@@ -40,6 +40,7 @@ contract_files! {
     "approve-scaling" v 1,
     "approve-step" v 1,
     "begin-recovery" v 1,
+    "budget.begun" v 1,
     "budget.expired" v 1,
     "budget.granted" v 1,
     "budget.returned" v 1,

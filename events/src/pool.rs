@@ -127,7 +127,7 @@ pub struct PoolCounts {
     pub free: u32,
     /// Leaving.
     pub leaving: u32,
-    /// In quarantine.
+    /// In quarantine, or known to be faulty.
     pub not_ready: u32,
     /// All of them, by the policy.
     pub hosts: u32,

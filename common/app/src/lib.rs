@@ -11,6 +11,7 @@ mod pools;
 mod recoveries;
 mod setting;
 mod start;
+mod unhealthy;
 
 use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
@@ -26,6 +27,7 @@ pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
 pub use start::start;
+pub use unhealthy::{Surroundings, UnhealthyHosts, UnhealthyOfPool};
 
 /// The data-centre orchestrator.
 #[derive(Debug, Clone, Copy)]

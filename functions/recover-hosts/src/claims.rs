@@ -2,25 +2,15 @@
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, StreamId};
-use hostler_domain::views::{INCIDENTS, IncidentView, open_incidents};
 use hostler_domain::{
-    BudgetDecider, BudgetInput, Claim, Condition, FaultDomainDecider, FaultDomainState, HealthDecider,
-    HealthInput, HealthState, HoldBack, power_key, rack_key,
+    BudgetDecider, BudgetInput, Claim, Condition, HealthDecider, HealthInput, HealthState, HoldBack, Phase,
 };
-use hostler_events::HostId;
-use hostler_events::PoolId;
-use hostler_events::budget::Unhealthy;
+use hostler_events::StepId;
 use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{PolicySet, SITE};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
-use serde::Deserialize;
 
-use crate::{RecoverHosts, domain_stream, health_stream, part};
-
-/// How many rows one page of a listing has.
-const PAGE_ROWS: usize = 1_000;
-/// How many pages are counted at most. A pool with more unhealthy hosts is over any limit.
-const PAGES_MAX: usize = 10;
+use crate::{RecoverHosts, health_stream, part};
 
 impl RecoverHosts {
     /// What fails together is looked at first; the budget is asked for what is left. A claim that the host's health does not
@@ -32,21 +22,21 @@ impl RecoverHosts {
             return self.return_disruption(cause, saga).await;
         }
         let policies = self.policies.now().await?;
-        let rack = self.fault_domain(&rack_key(&command.rack)).await?;
-        let place = policies.policy.topology.racks.get(&command.rack);
-        let power = match place {
-            Some(place) => self.fault_domain(&power_key(&place.power_domain)).await?,
-            None => FaultDomainState::default(),
-        };
-        if let Some(why) = power.holds_back().or_else(|| rack.holds_back()) {
+        let seen = self.seen(host).await?;
+        let disruption = Claim::disruption_of(&command, &policies);
+        let surroundings = self.unhealthy.surroundings(&disruption).await?;
+        if let Some(why) = surroundings.holds_back() {
             return self.tell(host, cause, HealthInput::Held { saga: saga.clone(), why }).await.map(drop);
         }
-        let unhealthy = self.unhealthy(&command.pool, host, &rack, &power).await?;
-        let claim = Claim::of_recovery(budget_name()?, &command, unhealthy, &policies);
+        // A host in service is looked at again before it is cordoned, and that may wait for monitoring. One that has left
+        // service already is not touched.
+        let waits = seen.host.as_ref().is_some_and(|host| host.phase == Phase::InService);
+        let unhealthy = self.unhealthy.around(&disruption, &surroundings, &policies).await?;
+        let claim = Claim::of_recovery(budget_name()?, &command, waits, unhealthy, &policies);
         let asked = part(cause, "claim")?;
         let input = BudgetInput::Claim(Box::new(claim));
         let answer = match self.shell.execute::<BudgetDecider>(&budget_stream()?, &asked, &input).await {
-            Ok(_) => HealthInput::Granted { saga: saga.clone(), seen: self.seen(host).await? },
+            Ok(_) => HealthInput::Granted { saga: saga.clone(), seen },
             Err(ExecuteError::Refused(held)) => {
                 let why = HoldBack::by_budget(&held, policies.policy_version);
                 HealthInput::Held { saga: saga.clone(), why }
@@ -56,40 +46,19 @@ impl RecoverHosts {
         self.tell(host, cause, answer).await.map(drop)
     }
 
+    /// What was granted begins now; says whether it does. Whoever has waited for so long that the claim is void is told so by
+    /// the budget.
+    pub(crate) async fn begins(&self, cause: &Cause, saga: &SagaRef, step: &StepId) -> Result<bool, Failure> {
+        let input = BudgetInput::Begin { budget: budget_name()?, saga: saga.clone(), step: step.clone() };
+        let cause = part(cause, "begin")?;
+        let done = self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await?;
+        Ok(done.fold.state.has_begun(saga))
+    }
+
     pub(crate) async fn return_disruption(&self, cause: &Cause, saga: &SagaRef) -> Result<(), Failure> {
         let input = BudgetInput::Return { budget: budget_name()?, saga: saga.clone() };
         let cause = part(cause, "return")?;
         Ok(self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await.map(drop)?)
-    }
-
-    async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
-        Ok(self.shell.load::<FaultDomainDecider>(&domain_stream(key)?).await?.state)
-    }
-
-    /// Other hosts that are known to be faulty. Of a power domain only the racks are known that are lost as a whole.
-    async fn unhealthy(
-        &self,
-        pool: &PoolId,
-        host: &HostId,
-        rack: &FaultDomainState,
-        power: &FaultDomainState,
-    ) -> Result<Unhealthy, Failure> {
-        let others = |state: &FaultDomainState| {
-            let others = state.unhealthy().iter().filter(|member| member.as_str() != host.as_str()).count();
-            u32::try_from(others).unwrap_or(u32::MAX)
-        };
-        let (group, mut after, mut found) = (open_incidents(pool), None::<String>, 0_u32);
-        for _ in 0..PAGES_MAX {
-            let page = self.views.list(INCIDENTS, Some(&group), after.as_deref(), PAGE_ROWS).await?;
-            let views = page.rows.iter().filter_map(|row| IncidentView::deserialize(&row.body).ok());
-            let faulty = views.filter(|view| view.host != *host && view.is_confirmed()).count();
-            found = found.saturating_add(u32::try_from(faulty).unwrap_or(u32::MAX));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        Ok(Unhealthy { pool: found, rack: others(rack), power_domain: others(power).max(others(rack)) })
     }
 }
 

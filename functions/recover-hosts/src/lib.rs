@@ -7,10 +7,8 @@
 mod claims;
 mod steps;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use hostler_app::FollowedPolicies;
+use hostler_app::{FollowedPolicies, UnhealthyHosts};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{
     FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, MemberReport, Seen,
@@ -19,7 +17,6 @@ use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::signal::ReportSignal;
 use hostler_events::{HostId, ProvisioningPolicy, RecoverCommand};
 use hostler_runtime::messages::batch::Handler;
-use hostler_runtime::ports::Views;
 use hostler_runtime::state::shell::{Cause, ExecuteError, Shell};
 
 /// Carries out the commands of the queue `recover-hosts`.
@@ -28,8 +25,8 @@ pub struct RecoverHosts {
     pub shell: Shell,
     /// The site's policies.
     pub policies: FollowedPolicies,
-    /// Where unhealthy hosts are counted.
-    pub views: Arc<dyn Views>,
+    /// What else is unhealthy.
+    pub unhealthy: UnhealthyHosts,
     /// By which hosts are installed.
     pub provisioning: ProvisioningPolicy,
 }

@@ -1,6 +1,6 @@
 //! Starts the function that decides what is done about faulty hosts.
 
-use hostler_app::{FollowedPolicies, setting, start};
+use hostler_app::{FollowedPolicies, UnhealthyHosts, setting, start};
 use hostler_aws::lambda::Error;
 use hostler_events::ProvisioningPolicy;
 use recover_hosts::RecoverHosts;
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let shell = function.shell()?;
     let handler = RecoverHosts {
         policies: FollowedPolicies::new(shell.clone()),
-        views: function.views()?,
+        unhealthy: UnhealthyHosts::new(shell.clone(), function.views()?),
         provisioning,
         shell,
     };

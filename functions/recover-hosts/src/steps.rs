@@ -18,8 +18,12 @@ impl RecoverHosts {
         self.tell(&host, cause, HealthInput::Begin { saga, step, seen }).await.map(drop)
     }
 
+    /// From here on the host is disturbed, and the budget counts it as begun.
     pub(crate) async fn cordon(&self, cause: &Cause, command: CordonHost) -> Result<(), Failure> {
         let CordonHost { saga, step, host, reason } = command;
+        if !self.begins(cause, &saga, &step).await? {
+            return Ok(());
+        }
         self.tell_host(&host, cause, &HostInput::Cordon { saga, step, reason }).await.map(drop)
     }
 

@@ -1,5 +1,7 @@
 //! How a pool is right now: its policy, and its hosts as the view lists them.
 
+use std::sync::Arc;
+
 use hostler_core::Failure;
 use hostler_core::saga::SagaRef;
 use hostler_domain::Phase;
@@ -46,14 +48,15 @@ impl ScalePools {
     /// How a pool is; none where the policies do not say how it scales.
     pub(crate) async fn facts(&self, pool: &PoolId) -> Result<Option<PoolFacts>, Failure> {
         let policies = self.policies.now().await?;
-        let Some(empty) = PoolFacts::of(pool, &policies, self.provisioning, Vec::new()) else {
+        let Some(empty) = PoolFacts::of(pool, &policies, self.provisioning, Vec::new(), Arc::default())
+        else {
             return Ok(None);
         };
         let mut hosts = Vec::new();
         for phase in PHASES {
             self.list(pool, phase, &mut hosts).await?;
         }
-        Ok(Some(PoolFacts { hosts, ..empty }))
+        Ok(Some(PoolFacts { hosts, unhealthy: self.unhealthy.of(pool).await?, ..empty }))
     }
 
     async fn list(&self, pool: &PoolId, phase: Phase, hosts: &mut Vec<PoolHost>) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ mod releases;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::FollowedPolicies;
+use hostler_app::{FollowedPolicies, UnhealthyHosts};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired};
 use hostler_domain::pool::{PoolDecider, PoolFacts, PoolInput, PoolState, PoolTimer};
 use hostler_events::signal::{LookAtPool, ReportThreshold};
@@ -26,6 +26,8 @@ pub struct ScalePools {
     pub shell: Shell,
     /// Where hosts are listed.
     pub views: Arc<dyn Views>,
+    /// Which hosts are unhealthy.
+    pub unhealthy: UnhealthyHosts,
     /// By what is decided.
     pub policies: FollowedPolicies,
     /// By what hosts are provisioned and given back.

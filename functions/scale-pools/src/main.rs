@@ -1,6 +1,6 @@
 //! Starts the function that has pools grow and shrink.
 
-use hostler_app::{FollowedPolicies, setting, start};
+use hostler_app::{FollowedPolicies, UnhealthyHosts, setting, start};
 use hostler_aws::lambda::Error;
 use hostler_events::ProvisioningPolicy;
 use scale_pools::ScalePools;
@@ -13,5 +13,7 @@ async fn main() -> Result<(), Error> {
     provisioning.check().map_err(|error| format!("PROVISIONING_POLICY: {error}"))?;
     let (shell, views) = (function.shell()?, function.views()?);
     let policies = FollowedPolicies::new(shell.clone());
-    function.serve_queue("scale-pools", ScalePools { shell, views, policies, provisioning }).await
+    let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let handler = ScalePools { shell, views, unhealthy, policies, provisioning };
+    function.serve_queue("scale-pools", handler).await
 }

@@ -104,8 +104,11 @@ impl ScalePools {
         disruption: Disruption,
     ) -> Result<Result<(), Held>, Failure> {
         let host = disruption.host.clone();
+        let (surroundings, policies) =
+            (self.unhealthy.surroundings(&disruption).await?, self.policies.now().await?);
+        let unhealthy = self.unhealthy.around(&disruption, &surroundings, &policies).await?;
         let budget = PolicySet::new(SITE).map_err(Failure::invalid)?;
-        let claim = facts.claim(budget, claimant(&host)?, disruption);
+        let claim = facts.claim(budget, claimant(&host)?, disruption, unhealthy);
         let cause = part(cause, &format!("claim:{host}"))?;
         let input = BudgetInput::Claim(Box::new(claim));
         match self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await {

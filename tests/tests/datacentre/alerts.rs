@@ -105,7 +105,10 @@ impl Alerts {
                     next.push((self.noticed_at(number, now), Happening::Fires(number, 0)));
                 }
             }
-            Happening::Breaks(..) | Happening::Heals(_) => {}
+            Happening::Breaks(..)
+            | Happening::Heals(_)
+            | Happening::SamplesPools
+            | Happening::SaysOfPool(..) => {}
         }
         next
     }

@@ -10,9 +10,13 @@
 )]
 
 mod alerts;
+mod elastic;
+mod load;
 mod model;
+mod planned;
 mod polling;
 mod report;
+mod scaling;
 mod scenarios;
 #[path = "../site/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the journeys use other parts of it")]

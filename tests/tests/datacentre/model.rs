@@ -17,6 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::alerts::Alerts;
+use crate::elastic::Elastic;
+use crate::load::{Loads, Work};
 use crate::site::{HostFault, Pace, Setup, Site, system_url};
 use crate::watch::Watch;
 
@@ -66,7 +68,7 @@ pub struct Place {
     pub pool: usize,
     pub rack: usize,
     pub power_domain: usize,
-    /// It is free: one in each rack.
+    /// It is free at first: one in each rack, where no pool scales.
     pub is_free: bool,
 }
 
@@ -116,6 +118,10 @@ pub enum Happening {
     Forgets,
     /// Prometheus is back.
     Back,
+    /// Samples of what pools have to do are taken.
+    SamplesPools,
+    /// Alertmanager tells of one of the two rules about a pool.
+    SaysOfPool(usize, usize),
 }
 
 /// What is wrong with a host.
@@ -146,6 +152,7 @@ pub struct DataCentre {
     pub size: Size,
     pub places: Vec<Place>,
     pub alerts: Alerts,
+    pub loads: Loads,
     pub watch: Watch,
     agenda: BinaryHeap<Reverse<(Timestamp, u64, Happening)>>,
     planned: u64,
@@ -158,12 +165,32 @@ impl DataCentre {
 
     /// All hosts are in service, but for the free ones, and these policies hold.
     pub async fn with(size: Size, policies: Value) -> Self {
+        Self::made((0..size.hosts()).map(|number| Place::of(number, size)).collect(), size, policies).await
+    }
+
+    /// So many hosts of each pool are in service, spread over all racks, and the others are free; these policies hold.
+    pub async fn serving(size: Size, serving: [u32; POOLS], policies: Value) -> Self {
+        let mut places: Vec<Place> = (0..size.hosts()).map(|number| Place::of(number, size)).collect();
+        let mut left = serving;
+        for slot in 0..HOSTS_PER_RACK {
+            for rack in 0..size.racks {
+                let place = &mut places[rack * HOSTS_PER_RACK + slot];
+                place.pool = slot % POOLS;
+                place.is_free = left[place.pool] == 0;
+                left[place.pool] = left[place.pool].saturating_sub(1);
+            }
+        }
+        let mut centre = Self::made(places, size, policies.clone()).await;
+        centre.watch.elastic = Some(Elastic::new(&centre.places, &policies));
+        centre
+    }
+
+    async fn made(places: Vec<Place>, size: Size, policies: Value) -> Self {
         let template = Template::make().await;
         let mut site = Site::with(Setup { pace: Some(PACE), ..Setup::default() });
         site.fleet.faults.scrape_seconds.store(SCRAPE_SECONDS, Ordering::Relaxed);
         site.fleet.faults.boot_seconds.store(BOOT_SECONDS, Ordering::Relaxed);
         site.clock.set(template.at);
-        let places: Vec<Place> = (0..size.hosts()).map(|number| Place::of(number, size)).collect();
         for place in &places {
             template.put(&site, place).await;
         }
@@ -174,7 +201,14 @@ impl DataCentre {
         site.advance(Duration::from_secs(60)).await;
         let watch = Watch::new(&places, &policies, &site);
         let (alerts, agenda) = (Alerts::new(places.clone()), BinaryHeap::new());
-        Self { site, size, places, alerts, watch, agenda, planned: 0 }
+        Self { site, size, places, alerts, loads: Loads::default(), watch, agenda, planned: 0 }
+    }
+
+    /// From now on pools have this to do, for so long.
+    pub fn works(&mut self, work: &[Work], seconds: i64) {
+        let now = self.now();
+        self.loads = Loads::new(work, now, seconds);
+        self.plan(now, Happening::SamplesPools);
     }
 
     pub fn now(&self) -> Timestamp {
@@ -228,6 +262,17 @@ impl DataCentre {
                 };
                 self.site.fleet.breaks(&host, fault);
                 self.watch.breaks(&host, now, what);
+            }
+            Happening::SamplesPools => {
+                let (mut next, elastic) = (Vec::new(), self.watch.elastic.as_mut().unwrap());
+                let work = self.loads.sample(now, |pool| elastic.serving(pool), &mut next);
+                elastic.sampled(now, &work);
+                next.into_iter().for_each(|(at, happening)| self.plan(at, happening));
+            }
+            Happening::SaysOfPool(pool, rule) => {
+                let mut next = Vec::new();
+                self.loads.says(now, (pool, rule), &self.site, &mut next).await;
+                next.into_iter().for_each(|(at, happening)| self.plan(at, happening));
             }
             Happening::Heals(number) => self.site.fleet.heals(&self.places[number].host),
             Happening::Fires(..)

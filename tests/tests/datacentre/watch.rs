@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Commit, Decider, Payload};
+use hostler_domain::pool::PoolDecider;
 use hostler_domain::{BudgetDecider, Condition, HealthDecider};
+use hostler_events::HostEvent;
 use hostler_events::health::{HealthEvent, RemediationOutcome};
+use hostler_events::pool::PoolEvent;
 use hostler_events::site::{BudgetPolicy, Rung, SITE};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::elastic::Elastic;
 use crate::model::{Place, What};
 use crate::site::Site;
 
-/// How much later than its grant a remediation may begin.
-const GRANT_TO_START: SignedDuration = SignedDuration::from_secs(5);
+/// How much later than the budget counts it a host may be cordoned: the time that a function takes.
+const BEGUN_TO_CORDONED: SignedDuration = SignedDuration::from_secs(5);
 
 /// The queues of those who decide and act.
-const DECIDE: [&str; 5] = ["recover-hosts", "run-sagas", "deploy-host", "configure-host", "monitor-host"];
+const DECIDE: [&str; 6] =
+    ["recover-hosts", "scale-pools", "run-sagas", "deploy-host", "configure-host", "monitor-host"];
 
 /// What a message is called, as the commit names it that came of it.
 fn id_of(body: &str) -> Option<&str> {
@@ -74,12 +79,13 @@ struct Cordon {
 }
 
 pub struct Watch {
+    /// The pools that scale, where some do.
+    pub elastic: Option<Elastic>,
     places: BTreeMap<String, Place>,
     limits: BudgetPolicy,
     pool_limit: usize,
     looked_at: usize,
     cordons: BTreeMap<String, Cordon>,
-    begun: Vec<Timestamp>,
     cordoned_lately: Vec<Timestamp>,
     broken: BTreeMap<String, (Timestamp, What)>,
     told: BTreeMap<String, Timestamp>,
@@ -115,12 +121,12 @@ impl Watch {
         let pool = places.iter().filter(|place| place.pool == 0).count();
         let part = (pool * limits.pool_percent as usize).div_ceil(100);
         Self {
+            elastic: None,
             places: places.iter().map(|place| (place.host.clone(), place.clone())).collect(),
             limits,
             pool_limit: part.min(limits.pool as usize),
             looked_at: site.store.outbox_since(0).len(),
             cordons: BTreeMap::new(),
-            begun: Vec::new(),
             cordoned_lately: Vec::new(),
             cordoned_in_window: 0,
             broken: BTreeMap::new(),
@@ -208,7 +214,13 @@ impl Watch {
         let (category, key) = (commit.stream.category(), commit.stream.key());
         for event in &commit.events {
             *self.events.entry(event.event_type.clone()).or_default() += 1;
-            if category == "host" {
+            if let (PoolDecider::CATEGORY, Some(elastic)) = (category, &mut self.elastic) {
+                let event = PoolEvent::from_data(&event.event_type, event.schema_version, &event.data);
+                elastic.pool_event(key, &event.unwrap(), commit.recorded_at);
+            } else if let ("host", Some(elastic)) = (category, &mut self.elastic) {
+                let event = HostEvent::from_data(&event.event_type, event.schema_version, &event.data);
+                elastic.host_event(&self.places[key], &event.unwrap(), commit.recorded_at);
+            } else if category == "host" {
                 self.host_event(key, &event.event_type, commit.recorded_at);
             } else if category == HealthDecider::CATEGORY {
                 let event = HealthEvent::from_data(&event.event_type, event.schema_version, &event.data);
@@ -259,17 +271,11 @@ impl Watch {
         assert!(power_domain <= limits.power_domain as usize, "{power_domain} hosts of a power domain");
         let window = SignedDuration::from_secs(limits.window_seconds.into());
         self.cordoned_lately.push(at);
-        self.cordoned_lately.retain(|cordoned| at.duration_since(*cordoned) < window);
-        self.cordoned_in_window = self.cordoned_in_window.max(self.cordoned_lately.len());
-    }
-
-    /// The window counts what begins: a saga that looks at its host first, and waits for monitoring, disturbs it later.
-    fn check_window(&mut self, at: Timestamp) {
-        self.begun.push(at);
-        let window = SignedDuration::from_secs(self.limits.window_seconds.into()) - GRANT_TO_START;
-        self.begun.retain(|begun| at.duration_since(*begun) < window);
-        let begun = self.begun.len();
-        assert!(begun <= self.limits.starts as usize, "{begun} remediations began within the window");
+        self.cordoned_lately.retain(|cordoned| at.duration_since(*cordoned) < window - BEGUN_TO_CORDONED);
+        let begun = self.cordoned_lately.len();
+        self.cordoned_in_window = self.cordoned_in_window.max(begun);
+        // A saga that looks at its host first, and waits for monitoring, disturbs it long after it was granted.
+        assert!(begun <= limits.starts as usize, "{begun} repairs began within the window");
     }
 
     fn health_event(&mut self, event: &HealthEvent) {
@@ -290,7 +296,6 @@ impl Watch {
                 if let Some(rung) = e.rung {
                     incident.started.get_or_insert(e.at);
                     incident.tried.push((rung, None));
-                    self.check_window(e.at);
                 }
             }
             HealthEvent::Ended(e) => {
@@ -330,6 +335,9 @@ impl Watch {
 
     /// Nothing is left half done: no cordon, no part of the budget, no incident that waits, no message, no dead letter.
     pub fn check_end(&self, site: &Site) {
+        if let Some(elastic) = &self.elastic {
+            elastic.check_end();
+        }
         assert!(self.cordons.is_empty(), "cordoned for ever: {:?}", self.cordons.keys());
         assert_eq!(site.state::<BudgetDecider>(SITE).holders, [], "the budget is given back");
         assert!(site.queues.is_empty(), "messages are left");

@@ -6,9 +6,9 @@ use futures::StreamExt;
 use hostler_core::{Payload, StreamId};
 use hostler_domain::pool::{PoolDecider, PoolState};
 use hostler_domain::{BudgetDecider, BudgetState};
-use hostler_events::ScaleCommand;
 use hostler_events::pool::{PoolEvent, ScalingDirection};
-use hostler_events::signal::{Direction, ReportThreshold, SignalHeader, SignalStatus};
+use hostler_events::signal::{Direction, ReportSignal, ReportThreshold, Signal, SignalHeader, SignalStatus};
+use hostler_events::{RecoverCommand, ScaleCommand};
 use hostler_runtime::ports::Clock;
 use hostler_runtime::state::history::decode_events;
 use jiff::{SignedDuration, Timestamp};
@@ -213,6 +213,55 @@ async fn a_signal_that_is_hours_old_does_nothing() {
     site.check();
     assert_eq!((serving_hosts(&site), site.count("pool.scaling-decided")), (4, 0));
     assert!(site.count("pool.signal-dropped") > 0);
+}
+
+/// Nearly half of what serves is known to be faulty: the lack is not of hosts, and more of them do not help.
+#[tokio::test]
+async fn hosts_that_are_faulty_in_service_stop_scaling_like_those_in_quarantine() {
+    let mut site = site_of(12, 4, scaling()).await;
+    let mut policies = policy(&scaling());
+    policies["faults"] = json!({ "unreachable": { "tolerationSeconds": 60, "runbook": "look" } });
+    policies["runbooks"] = json!({ "look": { "autonomy": "observe", "rungs": [{ "rung": "power-cycle" }] } });
+    site.accepted("apply-policies", json!({ "policies": "site", "policy": policies, "reason": "a test" }))
+        .await;
+    site.advance(Duration::from_secs(15)).await;
+    let serving = site.views.rows("hosts").into_iter().filter(|row| row.group == "web/in-service");
+    let serving: Vec<String> = serving.map(|row| row.key).collect();
+    let breaks = async |site: &mut Site, host: &str| {
+        let now = site.clock.now();
+        let header = SignalHeader {
+            source: "alertmanager".to_owned(),
+            fingerprint: format!("down-{host}"),
+            status: SignalStatus::Firing,
+            starts_at: now,
+            observed_at: now,
+            expires_at: now + SignedDuration::from_mins(15),
+        };
+        let signal = Signal {
+            header,
+            fault: "unreachable".parse().unwrap(),
+            severity: "critical".to_owned(),
+            summary: "no metrics".to_owned(),
+            labels: std::collections::BTreeMap::new(),
+        };
+        let host = host.parse().unwrap();
+        site.send(&RecoverCommand::ReportSignal(ReportSignal { host, signal })).await;
+        site.advance(Duration::from_secs(90)).await;
+    };
+    breaks(&mut site, &serving[0]).await;
+    breaks(&mut site, &serving[1]).await;
+    say_now(&site, Direction::Above, SignalStatus::Firing, Some(1.6)).await;
+    site.advance(Duration::from_secs(1)).await;
+    let held = pool(&site).held.unwrap();
+    assert_eq!(
+        (held.rule.as_str(), held.inputs.not_ready, site.count("pool.scaling-decided")),
+        ("not-ready", 2, 0)
+    );
+    // Nobody says so any more a quarter of an hour later, and the pool grows.
+    site.advance(Duration::from_secs(1_500)).await;
+    say_now(&site, Direction::Above, SignalStatus::Firing, Some(1.6)).await;
+    site.advance(Duration::from_secs(60)).await;
+    assert!(site.count("pool.scaling-decided") > 0, "{:?}", pool(&site).held);
 }
 
 /// Monitoring refuses the only free host for good: the provisioning is undone, and is no capacity.

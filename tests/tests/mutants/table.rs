@@ -90,6 +90,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("deploy-host.keeps-what-nobody-wants", "a host that was held after its reservation was closed is never given back", DEPLOY, "tests::a_host_that_is_held_after_the_close_is_given_back_at_once"),
     mutant("deploy-host.leaves-the-image", "the image stays in a host that has called back", DEPLOY, "tests::the_image_is_taken_out_of_a_host_that_has_called_back"),
     by_seeds("deploy-host.puts-nothing-to-rest", "undoing a deployment does nothing to the machine"),
+    mutant("budget.window-counts-grants", "lets what waited begin beside what others began meanwhile", DOMAIN, "budget::tests::the_window_counts_when_something_begins_and_not_when_it_was_granted"),
     mutant("domain.takes-late-reports", "believes a report that comes late", DOMAIN, "fault_domain::tests::reports_that_come_twice_or_late_change_nothing"),
     mutant("failure.shows-control-characters", "what a BMC says steers the operator's terminal", CORE, "failure::tests::control_characters_do_not_pass"),
     mutant("flow.admits-everything", "in an emergency producers are not told to wait", PROMISES, "flow::producers_choose_what_an_emergency_does_to_them"),

@@ -95,6 +95,7 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.power-cycled", UNREPAIRED),
     ("host.reimage-started", UNREPAIRED),
     ("budget.granted", UNREPAIRED),
+    ("budget.begun", UNREPAIRED),
     ("budget.returned", UNREPAIRED),
     ("budget.expired", UNREPAIRED),
     ("domain.member-unhealthy", UNREPAIRED),

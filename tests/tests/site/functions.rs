@@ -8,12 +8,12 @@ use accept_commands::AcceptCommands;
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
-use hostler_app::{FollowedPolicies, Hostler, Settings};
+use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, LoadBalancer,
-    Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, Reapply, RegisterHost,
-    Registered, TlsTrust, TrafficServer,
+    Applied, ApplyRole, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
+    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, Reapply,
+    RegisterHost, Registered, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -68,7 +68,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
         policies: FollowedPolicies::new(ports.shell::<Hostler>()),
-        views: ports.views.clone(),
+        unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
         provisioning: ProvisioningPolicy::default(),
     };
     let ingest_signals = Arc::new(IngestSignals {
@@ -81,7 +81,9 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let shell = ports.shell::<Hostler>();
     let policies = FollowedPolicies::new(shell.clone());
     let provisioning = ProvisioningPolicy::default();
-    let scale_pools = ScalePools { shell, views: ports.views.clone(), policies, provisioning };
+    let views = ports.views.clone();
+    let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
@@ -215,14 +217,24 @@ struct Faulty<T> {
 }
 
 impl<T> Faulty<T> {
-    /// Whether there is a sample since then.
-    fn has_sample(&self, not_before: Timestamp) -> bool {
+    /// Whether there is a sample since then. None yet is no outage: the next one comes.
+    fn check_sample(&self, not_before: Timestamp) -> Result<(), DriverError> {
         let scrape = i64::from(self.faults.scrape_seconds.load(Ordering::Relaxed));
         if scrape == 0 {
-            return true;
+            return Ok(());
+        }
+        if self.switch.is_down("monitoring") {
+            return Err(busy("monitoring"));
         }
         let now = self.clock.now().as_second();
-        !self.switch.is_down("monitoring") && now - now.rem_euclid(scrape) >= not_before.as_second()
+        if now - now.rem_euclid(scrape) >= not_before.as_second() {
+            return Ok(());
+        }
+        Err(DriverError::StepFailed {
+            at: At { system: "monitoring".to_owned(), doing: "looking at a sample" },
+            reason: format!("there is no sample since {not_before}"),
+            transient: true,
+        })
     }
 }
 
@@ -233,17 +245,13 @@ impl<T: Monitoring> Monitoring for Faulty<T> {
     }
 
     async fn first_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
-        if !self.has_sample(not_before) {
-            return Err(busy("monitoring"));
-        }
+        self.check_sample(not_before)?;
         let sample = self.inner.first_sample(host, not_before).await?;
         Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }
 
     async fn newest_sample(&self, host: &str, not_before: Timestamp) -> Result<FirstSample, DriverError> {
-        if !self.has_sample(not_before) {
-            return Err(busy("monitoring"));
-        }
+        self.check_sample(not_before)?;
         let sample = self.inner.newest_sample(host, not_before).await?;
         Ok(FirstSample { healthy: sample.healthy && self.faults.is_well(host), ..sample })
     }

@@ -4,10 +4,11 @@
 //! and that is as seldom as the budget is small. What is held back is no event here: whoever asked records it, with the
 //! rule, the limit and the value that [`Held`] tells.
 
-use hostler_core::saga::{SagaCommand, SagaRef};
-use hostler_core::{Decider, Decision};
+use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
+use hostler_core::{Decider, Decision, mutants};
+use hostler_events::StepId;
 use hostler_events::budget::{
-    BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Disruption, Unhealthy,
+    BudgetBegun, BudgetEvent, BudgetExpired, BudgetGranted, BudgetReturned, Disruption, Unhealthy,
 };
 use hostler_events::recovery::ClaimDisruption;
 use hostler_events::site::{BudgetPolicy, PolicySet};
@@ -29,6 +30,15 @@ pub struct BudgetDecider;
 pub enum BudgetInput {
     /// May a host be disturbed?
     Claim(Box<Claim>),
+    /// What was granted and has yet to begin begins now. A saga whose claim is void is told so, and must not begin.
+    Begin {
+        /// The budget.
+        budget: PolicySet,
+        /// Whose claim.
+        saga: SagaRef,
+        /// The step that begins it.
+        step: StepId,
+    },
     /// It is over.
     Return {
         /// The budget.
@@ -51,6 +61,8 @@ pub struct Claim {
     pub is_unhealthy: bool,
     /// Whether the claim may pass the brake, because it heals what the brake waits for.
     pub passes_brake: bool,
+    /// Whether it begins later, when its saga says so: after it has looked at the host again, which may take long.
+    pub waits: bool,
     /// After how many seconds the claim is void.
     pub hold_seconds: u32,
     /// How many hosts the pool has. Of none, none may be disturbed.
@@ -67,31 +79,39 @@ pub struct Claim {
 const RECOVERY_HOLD_SECONDS: u32 = 6 * 3_600;
 
 impl Claim {
-    /// The claim of a recovery, with how many other hosts are unhealthy.
+    /// The claim of a recovery, with how many other hosts are unhealthy. One that waits looks at its host again before it begins.
     #[must_use]
     pub fn of_recovery(
         budget: PolicySet,
         command: &ClaimDisruption,
+        waits: bool,
         unhealthy: Unhealthy,
         policies: &PolicyState,
     ) -> Self {
-        let place = policies.policy.topology.racks.get(&command.rack);
         Self {
             budget,
             saga: command.saga.clone(),
-            disruption: Disruption {
-                host: command.host.clone(),
-                pool: command.pool.clone(),
-                rack: command.rack.clone(),
-                power_domain: place.map(|place| place.power_domain.clone()),
-            },
+            disruption: Self::disruption_of(command, policies),
             is_unhealthy: true,
             passes_brake: command.passes_brake,
+            waits,
             hold_seconds: RECOVERY_HOLD_SECONDS,
             pool_hosts: policies.policy.pools.get(&command.pool).map_or(0, |pool| pool.hosts),
             unhealthy,
             limits: policies.policy.budget,
             policy_version: policies.policy_version,
+        }
+    }
+
+    /// What a recovery would disturb.
+    #[must_use]
+    pub fn disruption_of(command: &ClaimDisruption, policies: &PolicyState) -> Disruption {
+        let place = policies.policy.topology.racks.get(&command.rack);
+        Disruption {
+            host: command.host.clone(),
+            pool: command.pool.clone(),
+            rack: command.rack.clone(),
+            power_domain: place.map(|place| place.power_domain.clone()),
         }
     }
 }
@@ -157,6 +177,9 @@ pub struct Holder {
     pub disruption: Disruption,
     /// Until when at most.
     pub until: Timestamp,
+    /// Whether it has yet to begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 /// What is known of a budget.
@@ -165,7 +188,7 @@ pub struct Holder {
 pub struct BudgetState {
     /// Who holds a part of it, the oldest first.
     pub holders: Vec<Holder>,
-    /// When the newest began, the oldest first.
+    /// When those began that began last, the oldest first.
     pub starts: Vec<Timestamp>,
     /// The limits of the last grant.
     pub limits: BudgetPolicy,
@@ -177,6 +200,12 @@ impl BudgetState {
     pub fn is_held_by(&self, saga: &SagaRef) -> bool {
         self.holders.iter().any(|holder| holder.saga == *saga)
     }
+
+    /// Whether somebody holds a part of it and has begun.
+    #[must_use]
+    pub fn has_begun(&self, saga: &SagaRef) -> bool {
+        self.holders.iter().any(|holder| holder.saga == *saga && !holder.waits)
+    }
 }
 
 impl Decider for BudgetDecider {
@@ -185,7 +214,7 @@ impl Decider for BudgetDecider {
     type State = BudgetState;
     type Input = BudgetInput;
     type Event = BudgetEvent;
-    /// It asks nobody for anything.
+    /// It tells a saga that it must not begin.
     type Command = SagaCommand;
     type Refusal = Held;
 
@@ -200,6 +229,7 @@ impl Decider for BudgetDecider {
                 Ok(Decision::events([BudgetEvent::Returned(returned)]))
             }
             BudgetInput::Return { .. } => Ok(Decision::nothing()),
+            BudgetInput::Begin { budget, saga, step } => Ok(decide_begin(state, budget, saga, step, now)),
             BudgetInput::Claim(claim) => decide_claim(state, claim, now),
         }
     }
@@ -211,11 +241,18 @@ impl Decider for BudgetDecider {
                     saga: granted.saga.clone(),
                     disruption: granted.disruption.clone(),
                     until: granted.until,
+                    waits: granted.waits,
                 });
                 state.limits = granted.limits;
-                state.starts.push(granted.granted_at);
-                let oldest = before(granted.granted_at, granted.limits.window_seconds);
-                state.starts.retain(|start| *start > oldest);
+                if !granted.waits {
+                    began(&mut state, granted.granted_at);
+                }
+            }
+            BudgetEvent::Begun(BudgetBegun { saga, begun_at, .. }) => {
+                if let Some(holder) = state.holders.iter_mut().find(|holder| holder.saga == *saga) {
+                    holder.waits = false;
+                }
+                began(&mut state, *begun_at);
             }
             BudgetEvent::Returned(BudgetReturned { saga, .. })
             | BudgetEvent::Expired(BudgetExpired { saga, .. }) => {
@@ -223,6 +260,34 @@ impl Decider for BudgetDecider {
             }
         }
         state
+    }
+}
+
+fn began(state: &mut BudgetState, at: Timestamp) {
+    let oldest = before(at, state.limits.window_seconds);
+    state.starts.retain(|start| *start > oldest);
+    state.starts.push(at);
+}
+
+/// What begins has had its place in the window since it was granted, so that it may begin at any time until its claim is void:
+/// what waits for hours does not come on top of what others began meanwhile.
+fn decide_begin(
+    state: &BudgetState,
+    budget: &PolicySet,
+    saga: &SagaRef,
+    step: &StepId,
+    now: Timestamp,
+) -> Decision<BudgetEvent, SagaCommand> {
+    match state.holders.iter().find(|holder| holder.saga == *saga && holder.until > now) {
+        Some(holder) if holder.waits => {
+            let (budget, saga, begun_at) = (budget.clone(), saga.clone(), now);
+            Decision::events([BudgetEvent::Begun(BudgetBegun { budget, saga, begun_at })])
+        }
+        Some(_) => Decision::nothing(),
+        None => {
+            let why = "its part of the disruption budget is void: it must be claimed anew";
+            Decision::nothing().command(StepReply::refused(saga.clone(), step.clone(), why).into())
+        }
     }
 }
 
@@ -256,6 +321,7 @@ fn decide_claim(
         unhealthy: claim.unhealthy,
         limits: claim.limits,
         policy_version: claim.policy_version,
+        waits: claim.waits,
     };
     Ok(Decision::events(expired.chain([BudgetEvent::Granted(granted)])))
 }
@@ -308,24 +374,32 @@ fn held(claim: &Claim, holding: &[&Holder], starts: &[Timestamp]) -> Option<Held
             lifts: lifts(&holders, missing, limit),
         })
     });
-    over.or_else(|| {
-        let value = count(starts.len());
-        let first = starts.first().copied();
-        (value >= limits.starts).then(|| Held {
-            rule: Rule::Window,
-            limit: limits.starts,
-            value,
-            since: first,
-            lifts: first.map_or_else(
-                || "the policy allows no start at all: raise budget.starts".to_owned(),
-                |first| {
-                    format!(
-                        "the oldest start leaves the window at {:.0}",
-                        after(first, limits.window_seconds)
-                    )
-                },
-            ),
-        })
+    over.or_else(|| outside_window(limits, holding, starts))
+}
+
+/// What was granted and has yet to begin counts as if it began now.
+fn outside_window(limits: &BudgetPolicy, holding: &[&Holder], starts: &[Timestamp]) -> Option<Held> {
+    let waiting: Vec<&Holder> = match mutants::on("budget.window-counts-grants") {
+        true => Vec::new(),
+        false => holding.iter().copied().filter(|holder| holder.waits).collect(),
+    };
+    let (value, first) = (count(starts.len() + waiting.len()), starts.first().copied());
+    let lifts = || match (first, waiting.first()) {
+        _ if limits.starts == 0 => "the policy allows no start at all: raise budget.starts".to_owned(),
+        (Some(first), _) => {
+            format!("the oldest start leaves the window at {:.0}", after(first, limits.window_seconds))
+        }
+        (None, Some(Holder { saga, disruption, .. })) => {
+            format!("{saga} of host {} was granted, and must begin or end", disruption.host)
+        }
+        (None, None) => "it may begin".to_owned(),
+    };
+    (value >= limits.starts).then(|| Held {
+        rule: Rule::Window,
+        limit: limits.starts,
+        value,
+        since: first,
+        lifts: lifts(),
     })
 }
 

@@ -35,6 +35,7 @@ fn claim(saga: &str, host: &str, rack: &str) -> Claim {
         },
         is_unhealthy: true,
         passes_brake: false,
+        waits: false,
         hold_seconds: 3_600,
         pool_hosts: 100,
         unhealthy: Unhealthy::default(),
@@ -140,6 +141,55 @@ fn so_many_begin_within_the_window() {
     assert_eq!(budget.names(&ask(&tight(4))), ["budget.granted"]);
 }
 
+/// A claim that begins later, in a budget that lets two begin within ten minutes.
+fn later(n: u32) -> Claim {
+    let mut claim = claim(&format!("r-{n}"), &format!("h-{n}"), &format!("rack-{n}"));
+    claim.limits.starts = 2;
+    claim.disruption.power_domain = None;
+    claim.waits = true;
+    claim
+}
+
+fn begin(n: u32) -> BudgetInput {
+    BudgetInput::Begin { budget: id("site"), saga: saga_ref(&format!("r-{n}")), step: id("cordon-host") }
+}
+
+/// Monitoring may be away between the grant and the beginning, for longer than the window.
+#[test]
+fn the_window_counts_when_something_begins_and_not_when_it_was_granted() {
+    let mut budget = Budget::given([ask(&later(0)), ask(&later(1))]);
+    budget.now = after(budget.now, 1_800);
+    let held = budget.when(&ask(&later(2))).unwrap_err();
+    assert_eq!((held.rule, held.value), (Rule::Window, 2), "both have yet to begin");
+    assert!(held.lifts.contains("provisioning#r-0 of host h-0 was granted, and must begin or end"), "{held}");
+    for n in 0..2 {
+        assert_eq!(budget.names(&begin(n)), ["budget.begun"]);
+        assert!(budget.ignores(&begin(n)), "it begins once");
+        let back = BudgetInput::Return { budget: id("site"), saga: saga_ref(&format!("r-{n}")) };
+        budget.when(&back).unwrap();
+    }
+    assert_eq!(rule(&mut budget, &later(2)), (Rule::Window, 2, 2));
+    budget.now = after(budget.now, 600);
+    assert_eq!(budget.names(&ask(&later(2))), ["budget.granted"]);
+}
+
+#[test]
+fn what_was_granted_and_never_began_takes_no_place_in_the_window() {
+    let mut budget = Budget::given([ask(&later(0)), ask(&later(1))]);
+    budget.when(&BudgetInput::Return { budget: id("site"), saga: saga_ref("r-0") }).unwrap();
+    assert_eq!(budget.names(&ask(&later(2))), ["budget.granted"]);
+}
+
+#[test]
+fn a_claim_that_is_void_must_not_begin() {
+    let mut budget = Budget::given([ask(&later(0))]);
+    budget.now = after(budget.now, 3_600);
+    let told = budget.when(&begin(0)).unwrap();
+    assert!(told.events.is_empty() && !budget.state.has_begun(&saga_ref("r-0")));
+    let SagaCommand::Answer(reply) = told.commands[0].clone() else { panic!("{:?}", told.commands) };
+    assert!(format!("{reply:?}").contains("it must be claimed anew"), "{reply:?}");
+}
+
 #[test]
 fn a_claim_is_granted_once_and_returned_once() {
     let one = ask(&claim("r-1", "h-1", "rack-1"));
@@ -170,6 +220,7 @@ proptest! {
         asked in proptest::collection::vec((0_u32..40, 0_u32..6, 0_u32..2, any::<bool>(), 0_u32..30), 1..120),
     ) {
         let mut budget = Budget::new();
+        let mut begun = Vec::new();
         for (host, rack, pool, is_unhealthy, sick) in asked {
             let mut claim = claim(&format!("{is_unhealthy}-{host}"), &format!("h-{host}"), &format!("rack-{rack}"));
             claim.disruption.pool = id(&format!("pool-{pool}"));
@@ -179,8 +230,23 @@ proptest! {
             if sick % 4 == 0 {
                 budget.when(&BudgetInput::Return { budget: id("site"), saga: claim.saga.clone() }).unwrap();
             }
+            (claim.limits.starts, claim.waits) = (5, sick % 2 == 0);
+            budget.now = after(budget.now, sick * 7);
             // Held back is fine: what is granted must fit.
-            let _ = budget.when(&ask(&claim));
+            let mut done: Vec<BudgetEvent> = budget.when(&ask(&claim)).map_or_else(|_| Vec::new(), |done| done.events);
+            if sick % 3 == 0 {
+                let (budget_of, saga) = (id("site"), claim.saga.clone());
+                let began = BudgetInput::Begin { budget: budget_of, saga, step: id("cordon-host") };
+                done.extend(budget.when(&began).unwrap().events);
+            }
+            let begins = |event: &&BudgetEvent| match event {
+                BudgetEvent::Granted(granted) => !granted.waits,
+                BudgetEvent::Begun(_) => true,
+                BudgetEvent::Returned(_) | BudgetEvent::Expired(_) => false,
+            };
+            begun.extend(done.iter().filter(begins).map(|_| budget.now));
+            let oldest = before(budget.now, 600);
+            prop_assert!(begun.iter().filter(|at| **at > oldest).count() <= 5);
             let holders = &budget.state.holders;
             let most = |of: &dyn Fn(&Holder) -> bool| holders.iter().filter(|holder| of(holder)).count();
             for holder in holders {

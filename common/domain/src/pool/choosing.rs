@@ -215,11 +215,11 @@ impl Chooser<'_> {
     /// Whether so much of the pool is not ready that the cause cannot be a lack of hosts.
     fn not_ready(&self, direction: ScalingDirection) -> Option<Choice> {
         let (counts, percent) = (self.sizes.counts, self.facts.scaling.not_ready_percent);
-        let all = u64::from(counts.not_ready) + u64::from(self.sizes.capacity());
+        let all = u64::from(self.sizes.unhealthy_beside) + u64::from(self.sizes.capacity());
         let is_over = counts.not_ready > 0 && u64::from(counts.not_ready) * 100 >= all * u64::from(percent);
         is_over.then(|| {
             let limit = u32::try_from(all * u64::from(percent) / 100).unwrap_or(u32::MAX);
-            let lifts = format!("fewer than {percent} in a hundred of its hosts must be in quarantine");
+            let lifts = format!("fewer than {percent} in a hundred of its hosts must be unhealthy");
             let until = Some(self.state.look_again_at(self.now));
             self.hold_back(direction, "not-ready", (limit, counts.not_ready), lifts, until)
         })

@@ -1,6 +1,7 @@
 //! How a pool's hosts are, as they were read just before a decision, and what that adds up to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hostler_core::saga::{SagaDefinition, SagaRef, StartSaga};
 use hostler_events::budget::{Disruption, Unhealthy};
@@ -67,6 +68,8 @@ pub struct PoolFacts {
     pub provisioning: ProvisioningPolicy,
     /// Its hosts.
     pub hosts: Vec<PoolHost>,
+    /// Those that are in quarantine or known to be faulty, and their racks. Whoever is faulty may be in service all the same.
+    pub unhealthy: Arc<BTreeMap<HostId, FaultDomain>>,
 }
 
 /// What the hosts of a pool add up to, with what the pool itself knows better than any view.
@@ -74,6 +77,8 @@ pub(super) struct Sizes<'a> {
     /// Hosts in service, without those that leave.
     pub in_service: Vec<&'a PoolHost>,
     pub counts: PoolCounts,
+    /// Unhealthy hosts that are not in service.
+    pub unhealthy_beside: u32,
 }
 
 impl Sizes<'_> {
@@ -91,6 +96,7 @@ impl PoolFacts {
         policies: &PolicyState,
         provisioning: ProvisioningPolicy,
         hosts: Vec<PoolHost>,
+        unhealthy: Arc<BTreeMap<HostId, FaultDomain>>,
     ) -> Option<Self> {
         let policy = policies.policy.pools.get(pool)?.clone();
         let scaling = policy.scaling.clone()?;
@@ -104,19 +110,27 @@ impl PoolFacts {
             policy_version: policies.policy_version,
             provisioning,
             hosts,
+            unhealthy,
         })
     }
 
-    /// The claim of a host that is to leave.
+    /// The claim of a host that is to leave, with how many others are unhealthy.
     #[must_use]
-    pub fn claim(&self, budget: PolicySet, saga: SagaRef, disruption: Disruption) -> Claim {
+    pub fn claim(
+        &self,
+        budget: PolicySet,
+        saga: SagaRef,
+        disruption: Disruption,
+        unhealthy: Unhealthy,
+    ) -> Claim {
         Claim {
             budget,
             saga,
-            unhealthy: self.unhealthy(&disruption),
+            unhealthy,
             disruption,
             is_unhealthy: false,
             passes_brake: false,
+            waits: false,
             hold_seconds: RELEASE_HOLD_SECONDS,
             pool_hosts: self.policy.hosts,
             limits: self.budget,
@@ -159,15 +173,18 @@ impl PoolFacts {
             state.in_flight.keys().filter(|id| !serving.contains(*id) && !placed.contains(*id)).count();
         let leaving = in_phase(Phase::Draining).chain(in_phase(Phase::Deprovisioning)).map(|host| &host.host);
         let leaving: BTreeSet<&HostId> = leaving.chain(state.leaving.keys()).collect();
+        let quarantined = in_phase(Phase::Quarantined).map(|host| &host.host);
+        let unhealthy: BTreeSet<&HostId> = quarantined.chain(self.unhealthy.keys()).collect();
+        let serving_unhealthy = in_service.iter().filter(|host| unhealthy.contains(&host.host)).count();
         let counts = PoolCounts {
             in_service: count(in_service.len().saturating_add(not_shown.len())),
             in_flight: count(own.saturating_add(others)),
             free: count(in_phase(Phase::Available).count().saturating_sub(unplaced)),
             leaving: count(leaving.len()),
-            not_ready: count(in_phase(Phase::Quarantined).count()),
+            not_ready: count(unhealthy.len()),
             hosts: self.policy.hosts,
         };
-        Sizes { in_service, counts }
+        Sizes { in_service, counts, unhealthy_beside: count(unhealthy.len() - serving_unhealthy) }
     }
 
     /// So many hosts that are to leave: one after the other from the rack that has the most then.
@@ -212,22 +229,6 @@ impl PoolFacts {
     pub fn disruption(&self, host: &HostId, rack: &FaultDomain) -> Disruption {
         let power_domain = self.power_domains.get(rack).cloned();
         Disruption { host: host.clone(), pool: self.pool.clone(), rack: rack.clone(), power_domain }
-    }
-
-    /// How many hosts of the pool are in quarantine: what is left of the budget is for the others.
-    #[must_use]
-    pub fn unhealthy(&self, of: &Disruption) -> Unhealthy {
-        let sick = |inside: &dyn Fn(&PoolHost) -> bool| {
-            count(self.hosts.iter().filter(|host| host.phase == Phase::Quarantined && inside(host)).count())
-        };
-        let domain = |host: &PoolHost| {
-            of.power_domain.is_some() && self.power_domains.get(&host.rack) == of.power_domain.as_ref()
-        };
-        Unhealthy {
-            pool: sick(&|_| true),
-            rack: sick(&|host| host.rack == of.rack),
-            power_domain: sick(&domain),
-        }
     }
 
     /// What starts the provisionings of a decision.

@@ -366,9 +366,7 @@ impl Run<'_> {
             RemediationOutcome::Healed
             | RemediationOutcome::Needless
             | RemediationOutcome::Replaced
-            | RemediationOutcome::Redirected => {
-                HealthInput::Concluded { saga, step, outcome, seen }
-            }
+            | RemediationOutcome::Redirected => HealthInput::Concluded { saga, step, outcome, seen },
         })
     }
 

@@ -1,9 +1,11 @@
 //! The pools of a replay: what each is told, and what comes of the hosts that it asks for and lets go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hostler_core::Decider;
 use hostler_core::saga::{SagaDefinition, SagaRef};
+use hostler_events::budget::Unhealthy;
 use hostler_events::pool::{PoolEvent, ScalingDecided};
 use hostler_events::signal::ReportThreshold;
 use hostler_events::site::{PolicySet, SITE};
@@ -120,7 +122,9 @@ impl<'a> Run<'a> {
         let policy = policies.policy.pools.get(pool)?.clone();
         let hosts = self.pools.get(pool)?.hosts(self.now, policy.hosts);
         let provisioning = ProvisioningPolicy::default();
-        PoolFacts::of(pool, &policies, provisioning, hosts)
+        let ill = hosts.iter().filter(|host| host.phase == Phase::Quarantined);
+        let unhealthy = ill.map(|host| (host.host.clone(), host.rack.clone())).collect();
+        PoolFacts::of(pool, &policies, provisioning, hosts, Arc::new(unhealthy))
     }
 
     pub(super) fn pool_due(&mut self, pool: &PoolId, due: PoolDue) {
@@ -230,7 +234,10 @@ impl<'a> Run<'a> {
             let (Some(saga), Ok(budget)) = (claimant(&host), PolicySet::new(SITE)) else { continue };
             let Ok(rack) = format!("rack-of-{host}").parse() else { continue };
             let disruption = facts.disruption(&host, &rack);
-            released.push(match self.take(facts.claim(budget, saga, disruption)) {
+            // Each host of a replay stands in a rack of its own.
+            let in_pool = u32::try_from(facts.unhealthy.len()).unwrap_or(u32::MAX);
+            let unhealthy = Unhealthy { pool: in_pool, rack: 0, power_domain: 0 };
+            released.push(match self.take(facts.claim(budget, saga, disruption, unhealthy)) {
                 Ok(()) => {
                     let Ok(saga) = SagaRef::new(Deprovisioning::KIND, &format!("{host}.1")) else { continue };
                     Released::By { host, saga }

@@ -166,6 +166,7 @@ impl<'a> Run<'a> {
                         theirs.extend(is_theirs.then(|| e.saga.clone()));
                         is_theirs
                     }
+                    BudgetEvent::Begun(e) => theirs.contains(&e.saga),
                     BudgetEvent::Returned(e) => theirs.contains(&e.saga),
                     BudgetEvent::Expired(e) => theirs.contains(&e.saga),
                 };
@@ -245,8 +246,9 @@ impl<'a> Run<'a> {
             return self.tell(&host, &HealthInput::Held { saga, why });
         }
         let Ok(budget) = PolicySet::new(SITE) else { return };
+        // A replay has no saga that looks again: what is granted begins at once.
         let unhealthy = self.unhealthy(command, &rack, &power);
-        let claim = Claim::of_recovery(budget, command, unhealthy, &policies);
+        let claim = Claim::of_recovery(budget, command, false, unhealthy, &policies);
         let input = match self.take(claim) {
             Ok(()) => HealthInput::Granted { saga, seen: self.seen(&host) },
             Err(held) => HealthInput::Held { saga, why: HoldBack::by_budget(&held, policies.policy_version) },

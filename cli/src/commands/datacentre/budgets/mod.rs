@@ -59,14 +59,15 @@ pub(crate) async fn run(args: BudgetsArgs, global: &Global, out: Out) -> Result<
 }
 
 fn table(holders: &[Holder]) -> String {
-    let mut table = plain(["HOST", "POOL", "RACK", "POWER DOMAIN", "BY", "UNTIL"]);
-    for Holder { saga, disruption, until } in holders {
+    let mut table = plain(["HOST", "POOL", "RACK", "POWER DOMAIN", "BY", "BEGUN", "UNTIL"]);
+    for Holder { saga, disruption, until, waits } in holders {
         table.add_row([
             Cell::new(&disruption.host),
             Cell::new(&disruption.pool),
             Cell::new(&disruption.rack),
             Cell::new(disruption.power_domain.as_ref().map_or("-", |domain| domain.as_str())),
             Cell::new(saga.to_string().replacen('#', "/", 1)),
+            Cell::new(if *waits { "not yet" } else { "yes" }),
             Cell::new(time::moment(*until)),
         ]);
     }

@@ -87,7 +87,7 @@ fn in_words(pool: &PoolView) -> String {
 fn counts(counts: PoolCounts, at: jiff::Timestamp) -> String {
     let PoolCounts { in_service, in_flight, free, leaving, not_ready, hosts } = counts;
     format!(
-        "{in_service} in service, {in_flight} in flight, {free} free, {leaving} leaving, {not_ready} in quarantine, of {hosts}; at {}",
+        "{in_service} in service, {in_flight} in flight, {free} free, {leaving} leaving, {not_ready} unhealthy, of {hosts}; at {}",
         time::moment(at)
     )
 }

@@ -57,6 +57,7 @@ fn facts(in_service: u32, free: u32) -> PoolFacts {
         policy_version: 3,
         provisioning: hostler_events::ProvisioningPolicy::default(),
         hosts,
+        unhealthy: std::sync::Arc::default(),
     })
 }
 

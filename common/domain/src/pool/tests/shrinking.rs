@@ -99,3 +99,29 @@ fn a_pool_of_which_too_much_is_not_ready_neither_grows_nor_shrinks() {
     let held = pool.state.held.clone().unwrap();
     assert_eq!((held.rule.as_str(), held.limit, held.value), ("not-ready", 9, 9));
 }
+
+/// A host that is faulty serves no more than one in quarantine, although it is in service until it was repaired.
+#[test]
+fn hosts_that_are_known_to_be_faulty_stop_scaling_like_those_in_quarantine() {
+    let faulty = |hosts: u32, quarantined: u32| {
+        let mut facts = facts(20, 20);
+        let mut racks: std::collections::BTreeMap<_, _> =
+            facts.hosts[..hosts as usize].iter().map(|host| (host.host.clone(), host.rack.clone())).collect();
+        for host in facts.hosts.iter_mut().skip(20).take(quarantined as usize) {
+            host.phase = Phase::Quarantined;
+            // It is known in both ways, and counts once.
+            racks.insert(host.host.clone(), host.rack.clone());
+        }
+        facts.unhealthy = std::sync::Arc::new(racks);
+        facts
+    };
+    // Nine of 20 in service, which are 45 in a hundred.
+    let mut pool = Pool::new();
+    assert_eq!(hears(&mut pool, &above("load", 2.0), &faulty(9, 0)), SUPPRESSED);
+    let held = pool.state.held.clone().unwrap();
+    assert_eq!((held.rule.as_str(), held.limit, held.value), ("not-ready", 9, 9));
+    // Five of 20 in service and six in quarantine are 42 in a hundred of 26; seven are 44; eight are 46.
+    assert_eq!(hears(&mut Pool::new(), &above("load", 2.0), &faulty(5, 6)), DECIDED);
+    assert_eq!(hears(&mut Pool::new(), &above("load", 2.0), &faulty(5, 7)), DECIDED);
+    assert_eq!(hears(&mut Pool::new(), &above("load", 2.0), &faulty(5, 8)), SUPPRESSED);
+}

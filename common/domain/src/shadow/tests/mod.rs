@@ -401,7 +401,7 @@ impl Site {
                     rack: count(others),
                     power_domain: count(racks.max(others)),
                 };
-                let made = Claim::of_recovery(id(SITE), claim, unhealthy, &self.policies);
+                let made = Claim::of_recovery(id(SITE), claim, false, unhealthy, &self.policies);
                 match self.budgeted(&BudgetInput::Claim(Box::new(made))) {
                     Ok(()) => HealthInput::Granted { saga, seen: self.seen(&of) },
                     Err(held) => HealthInput::Held { saga, why: HoldBack::by_budget(&held, 1) },

@@ -64,7 +64,10 @@ impl Pool {
 
     fn facts(&self) -> Box<PoolFacts> {
         let hosts = self.hosts.clone();
-        Box::new(PoolFacts::of(&pool(), &self.policies, ProvisioningPolicy::default(), hosts).unwrap())
+        Box::new(
+            PoolFacts::of(&pool(), &self.policies, ProvisioningPolicy::default(), hosts, Arc::default())
+                .unwrap(),
+        )
     }
 
     /// The load of each host was measured, which has a threshold of its own for more and for less.

@@ -1,0 +1,157 @@
+//! Which hosts of a pool are unhealthy: one count for whoever needs to know, so that recovery, scaling and the budget agree.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hostler_core::{Decider, Failure, StreamId};
+use hostler_domain::views::{HOSTS, HostView, INCIDENTS, IncidentView, host_group, open_incidents};
+use hostler_domain::{
+    FaultDomainDecider, FaultDomainState, HoldBack, Phase, PolicyState, power_key, rack_key,
+};
+use hostler_events::budget::{Disruption, Unhealthy};
+use hostler_events::{FaultDomain, HostId, PoolId};
+use hostler_runtime::ports::{Row, Views};
+use hostler_runtime::state::shell::Shell;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+/// For how long a count holds before it is made again. The views that it is made from are as old when they lag.
+const FRESH_SECONDS: i64 = 5;
+/// How many rows one page of a listing has.
+const PAGE_ROWS: usize = 1_000;
+/// How many pages of a group are counted at most. A pool with more unhealthy hosts is over any limit.
+const PAGES_MAX: usize = 10;
+
+/// The unhealthy hosts of a pool, and their racks.
+pub type UnhealthyOfPool = Arc<BTreeMap<HostId, FaultDomain>>;
+
+/// Counts the hosts that are in quarantine or known to be faulty, and remembers that for five seconds: the thousand claims of a
+/// storm read it once.
+#[derive(Clone)]
+pub struct UnhealthyHosts {
+    shell: Shell,
+    views: Arc<dyn Views>,
+    known: Arc<Mutex<BTreeMap<PoolId, (Timestamp, UnhealthyOfPool)>>>,
+}
+
+/// What a host fails together with.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    rack: FaultDomainState,
+    power: FaultDomainState,
+}
+
+impl Surroundings {
+    /// Why no host there is repaired now, where that is so.
+    #[must_use]
+    pub fn holds_back(&self) -> Option<HoldBack> {
+        self.power.holds_back().or_else(|| self.rack.holds_back())
+    }
+}
+
+impl UnhealthyHosts {
+    /// Reads by these.
+    #[must_use]
+    pub fn new(shell: Shell, views: Arc<dyn Views>) -> Self {
+        Self { shell, views, known: Arc::default() }
+    }
+
+    /// The unhealthy hosts of a pool.
+    ///
+    /// # Errors
+    /// Those of the views.
+    pub async fn of(&self, pool: &PoolId) -> Result<UnhealthyOfPool, Failure> {
+        let now = self.shell.now();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(pool).cloned();
+        if let Some((read_at, unhealthy)) = known
+            && now.duration_since(read_at) < SignedDuration::from_secs(FRESH_SECONDS)
+        {
+            return Ok(unhealthy);
+        }
+        let mut unhealthy = BTreeMap::new();
+        let quarantined = host_group(pool, Phase::Quarantined.name());
+        self.list(HOSTS, &quarantined, &mut unhealthy, |row| {
+            let view = HostView::deserialize(&row.body).ok()?;
+            Some((view.host, view.fault_domain))
+        })
+        .await?;
+        self.list(INCIDENTS, &open_incidents(pool), &mut unhealthy, |row| {
+            let view = IncidentView::deserialize(&row.body).ok().filter(IncidentView::is_confirmed)?;
+            Some((view.host, view.rack))
+        })
+        .await?;
+        let unhealthy = Arc::new(unhealthy);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(pool.clone(), (now, Arc::clone(&unhealthy)));
+        Ok(unhealthy)
+    }
+
+    /// The rack of a host that is to be disturbed, and the power domain.
+    ///
+    /// # Errors
+    /// Those of the event store.
+    pub async fn surroundings(&self, of: &Disruption) -> Result<Surroundings, Failure> {
+        let rack = self.fault_domain(&rack_key(&of.rack)).await?;
+        let power = match &of.power_domain {
+            Some(power_domain) => self.fault_domain(&power_key(power_domain)).await?,
+            None => FaultDomainState::default(),
+        };
+        Ok(Surroundings { rack, power })
+    }
+
+    /// How many hosts are unhealthy around a host that is to be disturbed, without that one.
+    ///
+    /// # Errors
+    /// Those of the views.
+    pub async fn around(
+        &self,
+        of: &Disruption,
+        surroundings: &Surroundings,
+        policies: &PolicyState,
+    ) -> Result<Unhealthy, Failure> {
+        let known = self.of(&of.pool).await?;
+        let others = |inside: &dyn Fn(&FaultDomain) -> bool| {
+            count(known.iter().filter(|(host, rack)| **host != of.host && inside(rack)).count())
+        };
+        let members = |state: &FaultDomainState| {
+            count(state.unhealthy().iter().filter(|member| member.as_str() != of.host.as_str()).count())
+        };
+        let racks = &policies.policy.topology.racks;
+        let together = |rack: &FaultDomain| {
+            let power_domain = racks.get(rack).map(|rack| &rack.power_domain);
+            power_domain.is_some() && power_domain == of.power_domain.as_ref()
+        };
+        let rack = others(&|rack| *rack == of.rack).max(members(&surroundings.rack));
+        // Of the power domain's other pools only the racks are known that are lost as a whole.
+        let power_domain = others(&together).max(members(&surroundings.power)).max(rack);
+        Ok(Unhealthy { pool: others(&|_| true), rack, power_domain })
+    }
+
+    async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
+        let stream = StreamId::new(FaultDomainDecider::CATEGORY, key).map_err(Failure::invalid)?;
+        Ok(self.shell.load::<FaultDomainDecider>(&stream).await?.state)
+    }
+
+    async fn list(
+        &self,
+        view: &str,
+        group: &str,
+        found: &mut BTreeMap<HostId, FaultDomain>,
+        read: impl Fn(&Row) -> Option<(HostId, FaultDomain)>,
+    ) -> Result<(), Failure> {
+        let mut after = None::<String>;
+        for _page in 0..PAGES_MAX {
+            let page = self.views.list(view, Some(group), after.as_deref(), PAGE_ROWS).await?;
+            found.extend(page.rows.iter().filter_map(&read));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
