@@ -104,6 +104,8 @@ pub struct SitePolicy {
     pub correlation: CorrelationPolicy,
     /// How many hosts may be disturbed at once, by whomever.
     pub budget: BudgetPolicy,
+    /// How it is seen that a repair has helped.
+    pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
 }
@@ -201,6 +203,27 @@ pub enum Rung {
     Reimage,
     /// Another host takes its place, and it is given back.
     Replace,
+}
+
+/// How it is seen that a repair has helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RecoveryPolicy {
+    /// Seconds that a host has after a repair until it must be healthy: it boots, and monitoring has to see it. After that the
+    /// repair has failed.
+    #[schemars(range(min = 5, max = 3_600))]
+    pub verify_seconds: u32,
+}
+
+impl RecoveryPolicy {
+    /// Seconds for a host that takes minutes to boot.
+    pub const VERIFY_SECONDS: u32 = 500;
+}
+
+impl Default for RecoveryPolicy {
+    fn default() -> Self {
+        Self { verify_seconds: Self::VERIFY_SECONDS }
+    }
 }
 
 /// From when on faulty hosts are one incident.
@@ -334,6 +357,7 @@ impl SitePolicy {
             problems.range(&["correlation", name, "percent"], limit.percent, 1, 100);
         }
         check_budget(self.budget, &mut problems);
+        problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
             if let Some(scaling) = &policy.scaling {
@@ -413,6 +437,7 @@ mod tests {
             "faults": { "unreachable": { "tolerationSeconds": 300, "runbook": "reboot" } },
             "runbooks": { "restart": { "rungs": [{ "rung": "power-cycle", "attempts": 99 }] }, "idle": { "rungs": [] } },
             "budget": { "poolPercent": 101 },
+            "recovery": { "verifySeconds": 0 },
         }))
         .unwrap();
         let problems: Vec<String> = policy.check().unwrap_err().iter().map(ToString::to_string).collect();
@@ -423,6 +448,7 @@ mod tests {
                 "runbooks.idle.rungs: it has no rung: give at least one",
                 "runbooks.restart.rungs.0.attempts: it is 99: give 1 to 10",
                 "budget.poolPercent: it is 101: give 0 to 100",
+                "recovery.verifySeconds: it is 0: give 5 to 3600",
             ]
         );
     }

@@ -182,6 +182,32 @@ async fn a_host_that_is_well_again_when_it_is_looked_at_is_not_touched() {
     );
 }
 
+/// The host answers again, and its hardware has failed all the same.
+#[tokio::test]
+async fn a_healthy_sample_is_no_health_while_the_bmc_says_that_the_hardware_is_critical() {
+    let mut site = in_service(1, policies("auto")).await;
+    site.fleet.bmc("h-1").says_of_hardware(Some("Critical"));
+    site.breaks_and_fires("h-1", HostFault::Hang).await;
+    site.run().await;
+    site.check();
+    assert_eq!(
+        site.tried("h-1"),
+        ["PowerCycle: Failed", "PowerCycle: Failed", "Reimage: Failed", "Replace: Replaced"]
+    );
+    let tried = site.health("h-1").incident.unwrap().tried;
+    let why = tried[0].reason.clone().unwrap();
+    assert!(why.contains("its BMC says that its hardware is Critical"), "{why}");
+}
+
+/// Only the BMC has seen it: monitoring finds the host well before the repair, too.
+#[tokio::test]
+async fn what_only_the_bmc_sees_is_repaired_all_the_same() {
+    let mut site = in_service(1, policies("auto")).await;
+    site.fleet.bmc("h-1").says_of_hardware(Some("Critical"));
+    site.fires("h-1").await;
+    assert!(site.run_until(|site| site.count("host.power-cycled") == 1).await);
+}
+
 #[tokio::test]
 async fn the_same_signal_a_hundred_times_is_one_power_cycle() {
     let mut site = in_service(1, policies("auto")).await;

@@ -22,7 +22,7 @@ use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
-use monitor_host::MonitorHost;
+use monitor_host::{MonitorHost, OutOfBand};
 use recover_hosts::RecoverHosts;
 use scale_pools::ScalePools;
 
@@ -33,6 +33,10 @@ use super::fleet::Faults;
 pub const APPROVAL_ABOVE: u32 = 60;
 /// What senders of signals show.
 pub const SIGNAL_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// How long changes of power are waited for.
+const PATIENCE: Patience =
+    Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) };
 
 pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSignals>, Own) {
     let (control, clock, switch) = (&ports.control, &ports.clock, &ports.switch);
@@ -46,6 +50,13 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
     );
     let (views, bmcs) = (ports.views.clone(), Arc::new(fleet.bmcs.clone()));
+    let out_of_band = OutOfBand {
+        bmcs: bmcs.clone(),
+        username: "admin".to_owned(),
+        password: "secret".to_owned(),
+        trust: TlsTrust::System,
+        patience: PATIENCE,
+    };
     let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key) };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
@@ -58,7 +69,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         clock: clock.clone(),
         switch: switch.clone(),
     };
-    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring), out_of_band };
     let recover_hosts = RecoverHosts {
         shell: ports.shell::<Hostler>(),
         policies: FollowedPolicies::new(ports.shell::<Hostler>()),
@@ -96,7 +107,7 @@ fn settings(callback_key: CallbackKey) -> DeploySettings {
         bmc_username: "admin".to_owned(),
         bmc_password: "secret".to_owned(),
         bmc_trust: TlsTrust::System,
-        patience: Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) },
+        patience: PATIENCE,
     }
 }
 

@@ -11,7 +11,7 @@ use hostler_events::health::{CheckKind, RemediationOutcome};
 use hostler_events::recovery::{
     AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
 };
-use hostler_events::site::Rung;
+use hostler_events::site::{RecoveryPolicy, Rung};
 use hostler_events::{
     FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, StepCommand,
     StepPolicy,
@@ -49,10 +49,9 @@ const OWN: RetryPolicy =
 /// A look at the host. Monitoring may take a scrape or two to have a new sample.
 const LOOK: RetryPolicy =
     RetryPolicy { deadline_seconds: 60, attempts: 6, backoff_seconds: 5, backoff_seconds_max: 60 };
-/// The look after a repair: a host that was booted takes minutes until it is healthy. Monitoring takes a sample every 15 s or so, and a
-/// wait that is longer than that makes the repair longer.
-const VERIFY: RetryPolicy =
-    RetryPolicy { deadline_seconds: 60, attempts: 28, backoff_seconds: 5, backoff_seconds_max: 20 };
+/// The longest wait between two looks after a repair: monitoring takes a sample every 15 s or so, and a wait that is longer than that
+/// makes the repair longer.
+const VERIFY_BACKOFF_SECONDS_MAX: u32 = 20;
 /// A power cycle.
 const POWER_CYCLE: RetryPolicy =
     RetryPolicy { deadline_seconds: 300, attempts: 3, backoff_seconds: 10, backoff_seconds_max: 60 };
@@ -125,6 +124,14 @@ pub struct RecoveryOrder {
     pub out_of_service: bool,
     /// The numbers by which hosts are installed.
     pub provisioning: ProvisioningPolicy,
+    /// Seconds that the host has until it must be healthy.
+    #[serde(default = "verify_seconds")]
+    pub verify_seconds: u32,
+}
+
+/// Orders from before it was a policy do not say it.
+const fn verify_seconds() -> u32 {
+    RecoveryPolicy::VERIFY_SECONDS
 }
 
 impl RecoveryOrder {
@@ -133,6 +140,21 @@ impl RecoveryOrder {
     pub fn to_value(&self) -> Value {
         // A plain record with text keys, for which this cannot fail.
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The looks after a repair: so many that the waits between them are as long as the host has. Where that is short, they are
+    /// close to each other.
+    fn verify(&self) -> RetryPolicy {
+        let backoff_seconds = (self.verify_seconds / 96).clamp(1, 5);
+        let backoff_seconds_max = (self.verify_seconds / 12).clamp(1, VERIFY_BACKOFF_SECONDS_MAX);
+        let mut policy =
+            RetryPolicy { deadline_seconds: 60, attempts: 1, backoff_seconds, backoff_seconds_max };
+        let mut waited = 0_u32;
+        while waited < self.verify_seconds {
+            waited = waited.saturating_add(policy.delay_seconds(policy.attempts).max(1));
+            policy.attempts += 1;
+        }
+        policy
     }
 
     fn reason(&self) -> String {
@@ -159,9 +181,9 @@ fn cordoned(plan: RecoveryPlan) -> RecoveryPlan {
     plan.then(if_faulty(Step::ask(CordonHost, OWN)).always_undone_by(UncordonHost, OWN, CORDONED))
 }
 
-fn verified(plan: RecoveryPlan) -> RecoveryPlan {
+fn verified(plan: RecoveryPlan, order: &RecoveryOrder) -> RecoveryPlan {
     use RecoveryStep::{ReturnToService, VerifyRecovery};
-    plan.then(if_faulty(Step::ask(VerifyRecovery, VERIFY)))
+    plan.then(if_faulty(Step::ask(VerifyRecovery, order.verify())))
         .then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED))
 }
 
@@ -213,12 +235,12 @@ impl SagaDefinition for Recovery {
             None => begun.then(Step::ask(VerifyRecovery, LOOK).stopped_on_cancel()),
             Some(Rung::PowerCycle) => {
                 let cordoned = cordoned(begun.then(look()));
-                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))))
+                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))), order)
             }
             Some(Rung::Reimage) => {
                 let forgotten = order.provisioning.deregister_monitoring.into();
                 let looked = begun.then(look().undone_by(DeregisterMonitoring, forgotten));
-                verified(reimaged(cordoned(looked), &order.provisioning))
+                verified(reimaged(cordoned(looked), &order.provisioning), order)
             }
             Some(Rung::Replace) if order.out_of_service => replaced(begun, order),
             Some(Rung::Replace) => replaced(cordoned(begun.then(look())), order),
@@ -306,6 +328,7 @@ impl SagaDefinition for Recovery {
             image: Some(image),
             out_of_service: false,
             provisioning: ProvisioningPolicy::default(),
+            verify_seconds: RecoveryPolicy::VERIFY_SECONDS,
         };
         let rungs = [None, Some(Rung::PowerCycle), Some(Rung::Reimage), Some(Rung::Replace)];
         let mut orders: Vec<_> = rungs.map(|rung| RecoveryOrder { rung, ..order.clone() }).into();
