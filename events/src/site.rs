@@ -197,6 +197,8 @@ const fn minute() -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rung {
+    /// The service that has failed is restarted, by the host's own agent.
+    RestartService,
     /// Its power is taken away and given back.
     PowerCycle,
     /// It is installed anew.
@@ -234,6 +236,9 @@ pub struct CorrelationPolicy {
     pub rack: DomainLimit,
     /// In a power domain: so many of its racks.
     pub power_domain: DomainLimit,
+    /// Seconds after which a person is told of an incident that goes on; doubled each time, up to a day.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub escalate_seconds: u32,
 }
 
 /// A part of something: so many members, and so many in a hundred. Both must be reached.
@@ -253,6 +258,7 @@ impl Default for CorrelationPolicy {
         Self {
             rack: DomainLimit { count: 3, percent: 20 },
             power_domain: DomainLimit { count: 2, percent: 20 },
+            escalate_seconds: 1_800,
         }
     }
 }
@@ -356,6 +362,8 @@ impl SitePolicy {
             problems.range(&["correlation", name, "count"], limit.count, 2, 10_000);
             problems.range(&["correlation", name, "percent"], limit.percent, 1, 100);
         }
+        let escalate_seconds = self.correlation.escalate_seconds;
+        problems.range(&["correlation", "escalateSeconds"], escalate_seconds, 10, 86_400);
         check_budget(self.budget, &mut problems);
         problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
         for (pool, policy) in &self.pools {

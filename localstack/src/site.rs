@@ -20,7 +20,7 @@ use crate::template::Template;
 /// Where a site's parameters are, below the workspace's root.
 const SITES: &str = "infra/sites";
 /// The parameters with tokens by which programs of the site prove who they are, where a template has them.
-const TOKENS: [&str; 2] = ["MonitoringToken", "SignalToken"];
+const TOKENS: [&str; 3] = ["MonitoringToken", "SignalToken", "AgentToken"];
 
 /// What site to start.
 #[derive(Default)]
@@ -116,6 +116,9 @@ impl Site {
             values.insert("PrometheusUrl".to_owned(), monitoring.prometheus_url());
         }
         values.extend(parameters);
+        if let Some(token) = values.get("AgentToken") {
+            fleet.agent_token.clone_from(token);
+        }
         if let Some(image) = values.get("CleaningImage") {
             fleet.cleaning_image.clone_from(image);
         }

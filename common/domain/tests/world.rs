@@ -230,6 +230,7 @@ impl World {
                 | DeployCommand::ReimageHost(_),
             )
             | StepCommand::Monitor(MonitorCommand::CheckHost(_))
+            | StepCommand::Service(_)
             | StepCommand::Recover(_) => panic!("no host is repaired here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {

@@ -1,4 +1,4 @@
-//! The outside world: BMCs over Redfish, configuration and monitoring.
+//! The outside world: BMCs over Redfish, configuration, monitoring, and the agents on hosts.
 //!
 //! Every port here is a small trait with an implementation that talks to the real thing and one that lives in
 //! memory. Operations are idempotent: whoever calls them may die at any point and call again. What was really
@@ -13,6 +13,7 @@ pub mod monitoring;
 mod operations;
 pub mod prometheus;
 pub mod redfish;
+pub mod services;
 pub mod simulate;
 pub mod state;
 
@@ -26,4 +27,5 @@ pub use image::{BootImage, ImageUrlError};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
+pub use services::{AgentServices, AgentSettings, RestartService, Services};
 pub use state::{ControlState, StateStore};

@@ -40,7 +40,9 @@ impl RecoverHosts {
             Some(place) => self.fault_domain(&power_key(&place.power_domain)).await?,
             None => FaultDomainState::default(),
         };
-        if let Some(why) = power.holds_back().or_else(|| rack.holds_back()) {
+        // What heals the cause of a brake is not held back by it, whatever the brake: what members share works again by it.
+        let correlated = power.holds_back().or_else(|| rack.holds_back());
+        if let Some(why) = correlated.filter(|_| !command.passes_brake) {
             return self.tell(host, cause, HealthInput::Held { saga: saga.clone(), why }).await.map(drop);
         }
         let claim = Claim {
@@ -78,7 +80,7 @@ impl RecoverHosts {
         Ok(self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await.map(drop)?)
     }
 
-    async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
+    pub(crate) async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
         Ok(self.shell.load::<FaultDomainDecider>(&domain_stream(key)?).await?.state)
     }
 

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use hostler_app::FollowedPolicies;
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{
-    FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, HostState,
-    MemberReport, Seen, power_key, rack_key,
+    FaultDomainDecider, FaultDomainInput, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen,
+    HostState, MemberReport, Seen, power_key, rack_key,
 };
 use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::signal::ReportSignal;
@@ -40,6 +40,9 @@ impl Handler for RecoverHosts {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let cause = &Cause::of(message);
         if let Incoming::Timer(timer) = message {
+            if timer.stream.category() == FaultDomainDecider::CATEGORY {
+                return self.domain_waited(cause, &timer.stream, &timer.name).await;
+            }
             let host = HostId::new(timer.stream.key()).map_err(Failure::invalid)?;
             let (name, seen) = (timer.name.clone(), self.seen(&host).await?);
             return self.tell(&host, cause, HealthInput::Timer { name, seen }).await.map(drop);
@@ -104,10 +107,11 @@ impl RecoverHosts {
             incident,
             size: place.map_or(0, |place| place.hosts),
             limit: policies.policy.correlation.rack,
+            escalate_seconds: policies.policy.correlation.escalate_seconds,
             tells: place.map(|place| (rack.clone(), place.power_domain.clone())),
             policy_version: policies.policy_version,
         };
-        self.report(cause, &report).await
+        self.report(cause, report).await
     }
 
     /// A rack of a power domain.
@@ -123,15 +127,31 @@ impl RecoverHosts {
             incident,
             size: u32::try_from(size).unwrap_or(u32::MAX),
             limit: policies.policy.correlation.power_domain,
+            escalate_seconds: policies.policy.correlation.escalate_seconds,
             tells: None,
             policy_version: policies.policy_version,
         };
-        self.report(cause, &report).await
+        self.report(cause, report).await
     }
 
-    async fn report(&self, cause: &Cause, report: &MemberReport) -> Result<(), Failure> {
+    /// An incident of a domain may go on. Of a rack without power a person is told as a part of its power domain.
+    async fn domain_waited(&self, cause: &Cause, stream: &StreamId, name: &str) -> Result<(), Failure> {
+        let policies = self.policies.now().await?;
+        let mut places = policies.policy.topology.racks.iter();
+        let place = places.find(|(rack, _)| rack_key(rack) == stream.key()).map(|(_, place)| place);
+        let is_part_of_another = match place {
+            Some(place) => self.fault_domain(&power_key(&place.power_domain)).await?.open().is_some(),
+            None => false,
+        };
+        let escalate_seconds = policies.policy.correlation.escalate_seconds;
+        let input = FaultDomainInput::Timer { name: name.to_owned(), is_part_of_another, escalate_seconds };
+        Ok(self.shell.execute::<FaultDomainDecider>(stream, cause, &input).await.map(drop)?)
+    }
+
+    async fn report(&self, cause: &Cause, report: MemberReport) -> Result<(), Failure> {
         let stream = domain_stream(&report.domain)?;
-        Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, report).await.map(drop)?)
+        let input = FaultDomainInput::Member(report);
+        Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, &input).await.map(drop)?)
     }
 }
 

@@ -7,6 +7,8 @@ const HOSTS_PER_RACK: usize = 8;
 const RACKS_PER_POWER_DOMAIN: usize = 2;
 /// Below which the metrics of each host are served.
 pub(crate) const METRICS: &str = "/metrics";
+/// Below which the agent of each host answers.
+pub(crate) const AGENTS: &str = "/agents";
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
 /// Every fourth host has no virtual media; the third is the first of them.
@@ -25,6 +27,8 @@ pub struct FleetHost {
     pub metrics_address: String,
     /// The path there.
     pub metrics_path: String,
+    /// The address of its agent, once its system runs.
+    pub agent_url: String,
     /// The hardware type: `cpu-small` or `cpu-large`.
     pub sku: String,
     /// The rack, as `r-01`.
@@ -49,6 +53,7 @@ pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
             FleetHost {
                 metrics_address: address.trim_start_matches("http://").to_owned(),
                 metrics_path: format!("{METRICS}/{host_id}"),
+                agent_url: format!("{address}{AGENTS}/{host_id}"),
                 host_id,
                 system: system.to_string(),
                 bmc_url: format!("{address}/redfish/v1/Systems/{system}"),

@@ -19,15 +19,17 @@ fn policies() -> Value {
         "faults": {
             "unreachable": { "tolerationSeconds": 2, "runbook": "restart" },
             "disk": { "tolerationSeconds": 2, "runbook": "reinstall" },
+            "service": { "tolerationSeconds": 2, "runbook": "service" },
         },
         "runbooks": {
+            "service": { "autonomy": "auto", "rungs": [rung("restart-service"), rung("power-cycle")] },
             "restart": { "autonomy": "auto", "rungs": [rung("power-cycle"), rung("replace")] },
             "reinstall": { "autonomy": "auto", "rungs": [rung("power-cycle"), rung("reimage")] },
         },
-        "correlation": { "rack": { "count": 4, "percent": 50 } },
+        "correlation": { "rack": { "count": 5, "percent": 60 } },
         "budget": { "poolPercent": 100, "rack": 4, "powerDomain": 4, "brakePercent": 100 },
         "recovery": { "verifySeconds": 10 },
-        "pools": { "web": { "role": "web", "image": "debian-12", "hosts": 4 } },
+        "pools": { "web": { "role": "web", "image": "debian-12", "hosts": 5 } },
     })
 }
 
@@ -102,23 +104,23 @@ fn tried(incident: &IncidentView) -> Vec<String> {
     incident.tried.iter().map(of).collect()
 }
 
-/// One site for all three, which break at once. A fourth host is the warm reserve: it is free, and its power is off.
+/// One site for all four, which break at once. A fifth host is the warm reserve: it is free, and its power is off.
 #[tokio::test(flavor = "multi_thread")]
-async fn hosts_that_break_are_power_cycled_reimaged_or_replaced_without_a_person() {
+async fn hosts_that_break_are_restarted_power_cycled_reimaged_or_replaced_without_a_person() {
     needs!(Functions, Processes, HttpApi);
     if lacks_monitoring() {
         return;
     }
-    let options = SiteOptions { fleet: fleet(4), monitoring: true, ..SiteOptions::default() };
+    let options = SiteOptions { fleet: fleet(5), monitoring: true, ..SiteOptions::default() };
     let world = World::start_with(options).await;
     let applied = json!({ "policies": "site", "policy": policies(), "reason": "a test" });
     world.accepted("apply-policies", &applied).await;
     world.enrol("web").await;
-    world.request("r-1", "web", 3).await;
-    let sagas = world.settled("r-1", 3).await;
+    world.request("r-1", "web", 4).await;
+    let sagas = world.settled("r-1", 4).await;
     assert!(sagas.iter().all(|saga| saga["status"] == "completed"), "{sagas:#?}");
     let serving: Vec<&str> = sagas.iter().map(|saga| saga["host"].as_str().unwrap()).collect();
-    let [hung, bad_disk, dead] = serving[..] else { panic!("{serving:?}") };
+    let [stopped, hung, bad_disk, dead] = serving[..] else { panic!("{serving:?}") };
     let mut all = world.site.fleet.hosts().iter().map(|host| host.host_id.as_str());
     let reserve = all.find(|host| !serving.contains(host)).unwrap();
     let record = world.site.fleet.record();
@@ -127,6 +129,7 @@ async fn hosts_that_break_are_power_cycled_reimaged_or_replaced_without_a_person
 
     let begun = Instant::now();
     let simulated = world.site.fleet.simulated();
+    simulated.set_condition(stopped, Condition::ServiceDown).unwrap();
     simulated.set_condition(hung, Condition::Hangs).unwrap();
     simulated.set_condition(bad_disk, Condition::DiskFails).unwrap();
     simulated.set_condition(dead, Condition::Dead).unwrap();
@@ -136,17 +139,18 @@ async fn hosts_that_break_are_power_cycled_reimaged_or_replaced_without_a_person
         print_hops(what, &incident);
         incident
     };
+    assert_eq!(tried(&told(stopped, "a host whose service had failed").await), ["RestartService: Healed"]);
     assert_eq!(tried(&told(hung, "a host that hung").await), ["PowerCycle: Healed"]);
     let again = ["PowerCycle: Failed", "Reimage: Healed"];
     assert_eq!(tried(&told(bad_disk, "a host with a bad disk").await), again);
     let replaced = ["PowerCycle: Failed", "Replace: Replaced"];
     assert_eq!(tried(&told(dead, "a dead host").await), replaced);
 
-    // The three that serve are the two that were healed, and the one that was in reserve.
-    let mut expected = [hung, bad_disk, reserve];
+    // The four that serve are the three that were healed, and the one that was in reserve.
+    let mut expected = [stopped, hung, bad_disk, reserve];
     expected.sort_unstable();
     world
-        .until("three hosts serve", async || {
+        .until("four hosts serve", async || {
             let hosts = world.hosts_in("web", "in-service").await;
             let mut serving: Vec<String> =
                 hosts.iter().map(|host| host["host"].as_str().unwrap().to_owned()).collect();
@@ -159,14 +163,20 @@ async fn hosts_that_break_are_power_cycled_reimaged_or_replaced_without_a_person
     // Each was power-cycled once by its own BMC, and what came after that is no more than it takes. The dead one is being cleaned
     // in vain by now, and goes into quarantine by that.
     let took = |host: &str| told_since(&world, host, &before[host]);
-    eprintln!("off, on, images: {:?}", [hung, bad_disk, dead, reserve].map(took));
+    eprintln!("off, on, images: {:?}", [stopped, hung, bad_disk, dead, reserve].map(took));
+    assert_eq!(
+        (took(stopped), simulated.restarts(stopped)),
+        ([0, 0, 0], 1),
+        "its agent has restarted the service"
+    );
     assert_eq!(took(hung), [1, 1, 0], "a power cycle");
     assert_eq!(took(bad_disk), [2, 2, 1], "a power cycle, and the boot of a new installation");
     assert_eq!(took(reserve), [0, 1, 1], "it was off, and was installed");
-    for host in [hung, bad_disk, dead] {
+    for host in [stopped, hung, bad_disk, dead] {
         let events = events(&world, &format!("/hosts/{host}")).await;
         let count = |name: &str| events.iter().filter(|event| *event == name).count();
-        assert_eq!(count("host.power-cycled"), 1, "{events:#?}");
+        let power_cycles = usize::from(host != stopped);
+        assert_eq!(count("host.power-cycled"), power_cycles, "{events:#?}");
         assert!(
             count("host.cordoned") >= 1 && count("host.uncordoned") >= count("host.cordoned"),
             "{events:#?}"
@@ -179,7 +189,7 @@ async fn hosts_that_break_are_power_cycled_reimaged_or_replaced_without_a_person
     }
     let (_, budget) = world.get("/budgets/site").await;
     assert_eq!(budget["holders"], json!([]), "{budget:#}");
-    for host in [hung, bad_disk, dead] {
+    for host in [stopped, hung, bad_disk, dead] {
         let events = events(&world, &format!("/incidents/{host}")).await;
         let asked = ["health.escalated", "health.approval-requested"];
         assert!(!events.iter().any(|event| asked.contains(&event.as_str())), "{events:#?}");

@@ -12,7 +12,8 @@ use hostler_app::{FollowedPolicies, Hostler, Settings};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, Configuration, ControlState, Deregistered, DriverError, FirstSample, Monitoring,
-    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, TlsTrust,
+    Patience, PlainConfiguration, PlainMonitoring, Reapply, RegisterHost, Registered, RestartService,
+    Services, TlsTrust,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -24,6 +25,7 @@ use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
 use recover_hosts::RecoverHosts;
+use restart_service::RestartServices;
 use scale_pools::ScalePools;
 
 use super::Fleet;
@@ -76,6 +78,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         views: ports.views.clone(),
         provisioning: ProvisioningPolicy::default(),
     };
+    let services = Arc::new(Agents { faults: fleet.faults.clone(), switch: switch.clone() });
+    let restart_services = RestartServices { worker: worker(), services };
     let ingest_signals = Arc::new(IngestSignals {
         clock: clock.clone(),
         ids: ports.ids.clone(),
@@ -92,6 +96,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("configure-host", Arc::new(configure_host)),
         ("monitor-host", Arc::new(monitor_host)),
         ("recover-hosts", Arc::new(recover_hosts)),
+        ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
     ];
@@ -157,6 +162,24 @@ impl<T: Monitoring> Monitoring for Flaky<T> {
     async fn deregister(&self, host: &str) -> Result<Deregistered, DriverError> {
         self.check("monitoring")?;
         self.inner.deregister(host).await
+    }
+}
+
+/// The agents on the hosts, each of which has one service.
+struct Agents {
+    faults: Faults,
+    switch: Switch,
+}
+
+#[async_trait]
+impl Services for Agents {
+    async fn restart(&self, request: &RestartService) -> Result<(), DriverError> {
+        let _worked_on = self.switch.work_on(&format!("services of {}", request.host)).await;
+        if self.switch.call_fails("agents") {
+            return Err(busy("agents"));
+        }
+        let done = async { self.faults.restart(&request.host, &request.service, &request.order) };
+        self.switch.write("restart", &request.host, done, || Err(busy("agents"))).await
     }
 }
 

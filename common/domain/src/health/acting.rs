@@ -61,6 +61,8 @@ impl Draft {
         let Some((host, incident)) = self.about() else { return };
         let Some(now) = self.state.incident.clone() else { return };
         let pool = seen.policies.policy.pools.get(&now.pool);
+        // A role is the service that its hosts are for, where its name can be one.
+        let role = || pool.and_then(|pool| pool.role.as_str().parse().ok());
         let order = RecoveryOrder {
             host: host.clone(),
             pool: now.pool.clone(),
@@ -69,6 +71,7 @@ impl Draft {
             incident,
             role: pool.map(|pool| pool.role.clone()),
             image: pool.map(|pool| pool.image.clone()),
+            service: self.state.failed_service(&now.fault, self.now).cloned().or_else(role),
             out_of_service: seen.host.as_ref().is_none_or(|host| host.phase != Phase::InService),
             provisioning: seen.provisioning,
             verify_seconds: seen.policies.policy.recovery.verify_seconds,

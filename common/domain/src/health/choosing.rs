@@ -304,6 +304,7 @@ impl Draft {
 #[must_use]
 pub fn name_of(rung: Rung) -> &'static str {
     match rung {
+        Rung::RestartService => "restart-service",
         Rung::PowerCycle => "power-cycle",
         Rung::Reimage => "reimage",
         Rung::Replace => "replace",

@@ -213,7 +213,7 @@ type HealthDecision = Decision<HealthEvent, StepCommand>;
 
 impl Decider for HealthDecider {
     const CATEGORY: &'static str = "health";
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type State = HealthState;
     type Input = HealthInput;
     type Event = HealthEvent;

@@ -5,7 +5,8 @@
 
 use hostler_core::saga::{Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, SagaState, Step};
 use hostler_events::commands::{
-    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, UndeployHost,
+    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, RestartService,
+    UndeployHost,
 };
 use hostler_events::health::{CheckKind, RemediationOutcome};
 use hostler_events::recovery::{
@@ -13,8 +14,8 @@ use hostler_events::recovery::{
 };
 use hostler_events::site::{RecoveryPolicy, Rung};
 use hostler_events::{
-    FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, StepCommand,
-    StepPolicy,
+    FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, Service,
+    StepCommand, StepPolicy,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,6 +53,9 @@ const LOOK: RetryPolicy =
 /// The longest wait between two looks after a repair: monitoring takes a sample every 15 s or so, and a wait that is longer than that
 /// makes the repair longer.
 const VERIFY_BACKOFF_SECONDS_MAX: u32 = 20;
+/// A restart of a service. What the host's agent refuses is refused for good.
+const RESTART: RetryPolicy =
+    RetryPolicy { deadline_seconds: 120, attempts: 3, backoff_seconds: 5, backoff_seconds_max: 30 };
 /// A power cycle.
 const POWER_CYCLE: RetryPolicy =
     RetryPolicy { deadline_seconds: 300, attempts: 3, backoff_seconds: 10, backoff_seconds_max: 60 };
@@ -73,6 +77,8 @@ hostler_core::step_names! {
         CordonHost = "cordon-host",
         /// Undoes `CordonHost`.
         UncordonHost = "uncordon-host",
+        /// Have the host's agent restart a service.
+        RestartService = "restart-service",
         /// Take the host's power and give it back.
         PowerCycleHost = "power-cycle-host",
         /// Install the host again, and wait for its own callback.
@@ -120,6 +126,9 @@ pub struct RecoveryOrder {
     /// What hosts of the pool run, where the policies say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
+    /// The service that has failed: the one that a signal names, else that of the pool's role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Whether the host has left service before: then it is replaced, and nothing is done to it.
     pub out_of_service: bool,
     /// The numbers by which hosts are installed.
@@ -225,7 +234,7 @@ impl SagaDefinition for Recovery {
     fn plan(version: u32, order: &RecoveryOrder) -> Option<RecoveryPlan> {
         use RecoveryStep::{
             AbandonRecovery, BeginRecovery, ConcludeRecovery, DeregisterMonitoring, LookAgain,
-            PowerCycleHost, VerifyRecovery,
+            PowerCycleHost, RestartService, VerifyRecovery,
         };
         let begun = Plan::default().then(
             Step::ask(BeginRecovery, OWN).always_undone_by(AbandonRecovery, OWN, TELLS).never_skipped(TELLS),
@@ -233,6 +242,10 @@ impl SagaDefinition for Recovery {
         let look = || Step::ask(LookAgain, LOOK).stopped_on_cancel();
         let done = match order.rung {
             None => begun.then(Step::ask(VerifyRecovery, LOOK).stopped_on_cancel()),
+            Some(Rung::RestartService) => {
+                let cordoned = cordoned(begun.then(look()));
+                verified(cordoned.then(if_faulty(Step::ask(RestartService, RESTART))), order)
+            }
             Some(Rung::PowerCycle) => {
                 let cordoned = cordoned(begun.then(look()));
                 verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))), order)
@@ -270,6 +283,10 @@ impl SagaDefinition for Recovery {
             RecoveryStep::CordonHost => CordonHost { saga, step, host, reason: ask.order.reason() }.into(),
             RecoveryStep::UncordonHost | RecoveryStep::ReturnToService => {
                 UncordonHost { saga, step, host }.into()
+            }
+            RecoveryStep::RestartService => {
+                let service = ask.order.service.clone().ok_or_else(|| missing("role"))?;
+                RestartService { saga, step, host, service }.into()
             }
             RecoveryStep::PowerCycleHost => PowerCycleHost { saga, step, host }.into(),
             RecoveryStep::ReimageHost => ReimageHost { saga, step, host, image: image()? }.into(),
@@ -316,8 +333,10 @@ impl SagaDefinition for Recovery {
 
     fn examples() -> Vec<RecoveryOrder> {
         let id = "example";
-        let ids = (id.parse(), id.parse(), id.parse(), id.parse(), id.parse());
-        let (Ok(host), Ok(pool), Ok(fault), Ok(role), Ok(image)) = ids else { return Vec::new() };
+        let ids = (id.parse(), id.parse(), id.parse(), id.parse(), id.parse(), id.parse());
+        let (Ok(host), Ok(pool), Ok(fault), Ok(role), Ok(image), Ok(service)) = ids else {
+            return Vec::new();
+        };
         let order = RecoveryOrder {
             host,
             pool,
@@ -326,11 +345,18 @@ impl SagaDefinition for Recovery {
             incident: 1,
             role: Some(role),
             image: Some(image),
+            service: Some(service),
             out_of_service: false,
             provisioning: ProvisioningPolicy::default(),
             verify_seconds: RecoveryPolicy::VERIFY_SECONDS,
         };
-        let rungs = [None, Some(Rung::PowerCycle), Some(Rung::Reimage), Some(Rung::Replace)];
+        let rungs = [
+            None,
+            Some(Rung::RestartService),
+            Some(Rung::PowerCycle),
+            Some(Rung::Reimage),
+            Some(Rung::Replace),
+        ];
         let mut orders: Vec<_> = rungs.map(|rung| RecoveryOrder { rung, ..order.clone() }).into();
         orders.push(RecoveryOrder { rung: Some(Rung::Replace), out_of_service: true, ..order });
         orders
@@ -346,6 +372,6 @@ fn outcome(facts: &Facts<'_, Recovery>) -> RemediationOutcome {
         _ if is_healthy(facts) => RemediationOutcome::Needless,
         None => RemediationOutcome::Needless,
         Some(Rung::Replace) => RemediationOutcome::Replaced,
-        Some(Rung::PowerCycle | Rung::Reimage) => RemediationOutcome::Healed,
+        Some(Rung::RestartService | Rung::PowerCycle | Rung::Reimage) => RemediationOutcome::Healed,
     }
 }

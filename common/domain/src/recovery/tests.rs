@@ -114,8 +114,44 @@ fn a_power_cycle_looks_first_has_the_host_alone_and_ends_with_a_healthy_sample()
 }
 
 #[test]
+fn a_service_is_restarted_on_a_cordoned_host_and_nothing_else_is_done_to_it() {
+    let mut saga = started(Some(Rung::RestartService), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    looked(&mut saga, true);
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(
+        asked(&saga),
+        [
+            "begin-recovery",
+            "check-host",
+            "cordon-host",
+            "restart-service",
+            "check-host",
+            "uncordon-host",
+            "conclude-recovery"
+        ]
+    );
+    assert_eq!((saga.state.status.name(), concluded(&saga)), ("completed", RemediationOutcome::Healed));
+}
+
+/// The agent knows no such service: what it says once it says again.
+#[test]
+fn what_an_agent_refuses_is_not_asked_again() {
+    let mut saga = started(Some(Rung::RestartService), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    fails(&mut saga);
+    assert_eq!(asked(&saga)[3..], ["restart-service", "uncordon-host"]);
+}
+
+#[test]
 fn a_host_that_is_healthy_by_now_is_not_touched() {
-    for rung in [Rung::PowerCycle, Rung::Reimage, Rung::Replace] {
+    for rung in [Rung::RestartService, Rung::PowerCycle, Rung::Reimage, Rung::Replace] {
         let mut saga = started(Some(rung), false);
         done(&mut saga);
         looked(&mut saga, true);

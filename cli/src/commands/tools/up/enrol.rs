@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt, TryStreamExt};
-use hostler_domain::{METRICS_ADDRESS, METRICS_PATH};
+use hostler_domain::{AGENT_URL, METRICS_ADDRESS, METRICS_PATH};
 use hostler_localstack::fleet::FleetHost;
 use serde_json::{Value, json};
 
@@ -32,11 +32,12 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// The host tells Prometheus where its metrics are by its labels.
+    /// The host says by its labels where its metrics and its agent are.
     fn body(&self) -> Value {
         let mut labels = self.labels.clone();
         labels.insert(METRICS_ADDRESS.to_owned(), self.host.metrics_address.clone());
         labels.insert(METRICS_PATH.to_owned(), self.host.metrics_path.clone());
+        labels.insert(AGENT_URL.to_owned(), self.host.agent_url.clone());
         json!({
             "host": self.host.host_id,
             "pool": self.pool,
@@ -103,6 +104,7 @@ mod tests {
             host_id: "h-01".to_owned(),
             system: "s".to_owned(),
             bmc_url: "http://127.0.0.1:1/redfish/v1/Systems/s".to_owned(),
+            agent_url: "http://127.0.0.1:1/agents/h-1".to_owned(),
             metrics_address: "127.0.0.1:1".to_owned(),
             metrics_path: "/metrics/h-01".to_owned(),
             sku: "cpu-small".to_owned(),

@@ -72,6 +72,24 @@ fn a_sample_counts_from_when_monitoring_was_first_asked_and_only_health_ends_a_r
 }
 
 #[test]
+fn the_service_that_a_signal_names_is_restarted_else_that_of_the_role() {
+    let mut host = Host::acting();
+    assert_eq!(host.order()["service"], "web-server");
+    host = Host::healthy();
+    let mut signal = host.signal("a1", SignalStatus::Firing);
+    signal.labels.insert("service".to_owned(), "nginx.service".to_owned());
+    host.told(signal);
+    host.granted_after_toleration();
+    assert_eq!(host.order()["service"], "nginx.service");
+    host = Host::healthy();
+    let mut signal = host.signal("a1", SignalStatus::Firing);
+    signal.labels.insert("service".to_owned(), "; reboot".to_owned());
+    host.told(signal);
+    host.granted_after_toleration();
+    assert_eq!(host.order()["service"], "web-server", "what can be no service is for people");
+}
+
+#[test]
 fn a_saga_that_ends_late_is_answered_and_gives_the_budget_back() {
     let mut host = Host::acting();
     let saga = host.acts();
