@@ -8,7 +8,7 @@ use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
 use crate::budget::BudgetEvent;
-use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand};
+use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
@@ -40,6 +40,7 @@ pub fn catalogue() -> Vec<Contract> {
         ConfigureCommand::contracts(),
         MonitorCommand::contracts(),
         TrafficCommand::contracts(),
+        ServiceCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
-use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
+use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Service, Sku, StepId};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
     AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
@@ -74,6 +74,13 @@ contracts! {
     }
 }
 
+contracts! {
+    /// What is asked of `restart-service`: what is done to a host in service through its own agent.
+    pub enum ServiceCommand as Command {
+        "restart-service" v 1 @ "restart-service" => RestartService(RestartService),
+    }
+}
+
 /// What the deciders of the data centre send: the commands of all step functions, and what sagas are told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepCommand {
@@ -85,6 +92,8 @@ pub enum StepCommand {
     Monitor(MonitorCommand),
     /// To `shift-traffic`.
     Traffic(TrafficCommand),
+    /// To `restart-service`.
+    Service(ServiceCommand),
     /// To `recover-hosts`.
     Recover(RecoverCommand),
     /// To a saga.
@@ -98,6 +107,7 @@ macro_rules! each {
             Self::Configure($command) => $value,
             Self::Monitor($command) => $value,
             Self::Traffic($command) => $value,
+            Self::Service($command) => $value,
             Self::Recover($command) => $value,
             Self::Saga($command) => $value,
         }
@@ -132,6 +142,8 @@ impl Payload for StepCommand {
             MonitorCommand::from_data(type_name, schema_version, data).map(Self::Monitor)
         } else if TrafficCommand::NAMES.contains(&type_name) {
             TrafficCommand::from_data(type_name, schema_version, data).map(Self::Traffic)
+        } else if ServiceCommand::NAMES.contains(&type_name) {
+            ServiceCommand::from_data(type_name, schema_version, data).map(Self::Service)
         } else if RecoverCommand::NAMES.contains(&type_name) {
             RecoverCommand::from_data(type_name, schema_version, data).map(Self::Recover)
         } else {
@@ -165,6 +177,7 @@ into_step_command! {
     ConfigureCommand as Configure { ApplyRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
     TrafficCommand as Traffic { JoinTraffic, LeaveTraffic, ReturnTraffic }
+    ServiceCommand as Service { RestartService }
     RecoverCommand as Recover {
         ClaimDisruption, ReturnDisruption, ReportMember, BeginRecovery, CordonHost, UncordonHost, GiveBackHost,
         ConcludeRecovery, AbandonRecovery
@@ -456,6 +469,20 @@ pub struct FinishPowerCycle {
     pub step: StepId,
     /// The host.
     pub host: HostId,
+}
+
+/// Restart a service on a host in service that the saga has cordoned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartService {
+    /// The saga that has cordoned the host.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
+    /// The service.
+    pub service: Service,
 }
 
 /// Install a host in service again that the saga has cordoned. From here on the saga holds it.

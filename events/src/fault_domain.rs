@@ -14,6 +14,7 @@ contracts! {
         "domain.member-healthy" v 1 => MemberHealthy(MemberHealthy),
         "domain.incident-opened" v 1 => Opened(DomainIncidentOpened),
         "domain.incident-closed" v 1 => Closed(DomainIncidentClosed),
+        "domain.incident-escalated" v 1 => Escalated(DomainIncidentEscalated),
     }
 }
 
@@ -73,4 +74,31 @@ pub struct DomainIncidentClosed {
     pub members: Vec<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// An incident goes on, and its members are still held back: a person has to look. It has all that is known, so that nobody has to
+/// search for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainIncidentEscalated {
+    /// The rack or power domain, as `rack.<rack>` or `power.<power domain>`.
+    pub domain: String,
+    /// The incident.
+    pub incident: u32,
+    /// The members that are unhealthy now.
+    pub members: Vec<String>,
+    /// How many were unhealthy at a time, at most.
+    pub most: u32,
+    /// How many members the domain has; 0 where the policies do not say.
+    pub size: u32,
+    /// The limit that was reached.
+    pub limit: DomainLimit,
+    /// When the incident began.
+    pub opened_at: Timestamp,
+    /// How often it was escalated, this time included.
+    pub times: u32,
+    /// When.
+    pub at: Timestamp,
+    /// When it is escalated again, if it goes on.
+    pub next_at: Timestamp,
 }

@@ -226,7 +226,7 @@ pub enum CheckKind {
     After,
 }
 
-/// Monitoring was asked how a host is.
+/// A host was looked at, in band by monitoring and out of band by its BMC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostChecked {
@@ -241,6 +241,9 @@ pub struct HostChecked {
     /// How it is; absent where this only marks the moment from which on a sample counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
+    /// What is wrong with it, where it is not healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
 }

@@ -12,7 +12,9 @@ use crate::traffic::{DrainStarted, HostJoinedTraffic, HostLeftTraffic};
 
 mod repairing;
 
-pub use repairing::{HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted};
+pub use repairing::{
+    HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted, ServiceRestarted,
+};
 
 contracts! {
     /// What happens to a host.
@@ -48,6 +50,7 @@ contracts! {
         "host.uncordoned" v 1 => Uncordoned(HostUncordoned),
         "host.power-cycle-started" v 1 => PowerCycleStarted(PowerCycleStarted),
         "host.power-cycled" v 1 => PowerCycled(HostPowerCycled),
+        "host.service-restarted" v 1 => ServiceRestarted(ServiceRestarted),
         "host.reimage-started" v 1 => ReimageStarted(ReimageStarted),
         "host.joined-traffic" v 1 => JoinedTraffic(HostJoinedTraffic),
         "host.drain-started" v 1 => DrainStarted(DrainStarted),

@@ -45,5 +45,10 @@ text_id!(
     RequestId,
     "request id"
 );
+text_id!(
+    /// A service on a host, as its system names it, such as `nginx.service`.
+    Service,
+    "service"
+);
 /// Free key-value pairs on a host. Keys under `simulate.` tell the plain drivers to be slow or to fail.
 pub type Labels = BTreeMap<String, String>;

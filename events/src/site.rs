@@ -105,6 +105,8 @@ pub struct SitePolicy {
     pub correlation: CorrelationPolicy,
     /// How many hosts may be disturbed at once, by whomever.
     pub budget: BudgetPolicy,
+    /// How it is seen that a repair has helped.
+    pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
 }
@@ -198,12 +200,35 @@ const fn minute() -> u32 {
 pub enum Rung {
     /// It is taken out of traffic, which heals nothing: the next rung follows.
     RedirectTraffic,
+    /// The service that has failed is restarted, by the host's own agent.
+    RestartService,
     /// Its power is taken away and given back.
     PowerCycle,
     /// It is installed anew.
     Reimage,
     /// Another host takes its place, and it is given back.
     Replace,
+}
+
+/// How it is seen that a repair has helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RecoveryPolicy {
+    /// Seconds that a host has after a repair until it must be healthy: it boots, and monitoring has to see it. After that the
+    /// repair has failed.
+    #[schemars(range(min = 5, max = 3_600))]
+    pub verify_seconds: u32,
+}
+
+impl RecoveryPolicy {
+    /// Seconds for a host that takes minutes to boot.
+    pub const VERIFY_SECONDS: u32 = 500;
+}
+
+impl Default for RecoveryPolicy {
+    fn default() -> Self {
+        Self { verify_seconds: Self::VERIFY_SECONDS }
+    }
 }
 
 /// From when on faulty hosts are one incident.
@@ -214,6 +239,9 @@ pub struct CorrelationPolicy {
     pub rack: DomainLimit,
     /// In a power domain: so many of its racks.
     pub power_domain: DomainLimit,
+    /// Seconds after which a person is told of an incident that goes on; doubled each time, up to a day.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub escalate_seconds: u32,
 }
 
 /// A part of something: so many members, and so many in a hundred. Both must be reached.
@@ -233,6 +261,7 @@ impl Default for CorrelationPolicy {
         Self {
             rack: DomainLimit { count: 3, percent: 20 },
             power_domain: DomainLimit { count: 2, percent: 20 },
+            escalate_seconds: 1_800,
         }
     }
 }
@@ -339,7 +368,10 @@ impl SitePolicy {
             problems.range(&["correlation", name, "count"], limit.count, 2, 10_000);
             problems.range(&["correlation", name, "percent"], limit.percent, 1, 100);
         }
+        let escalate_seconds = self.correlation.escalate_seconds;
+        problems.range(&["correlation", "escalateSeconds"], escalate_seconds, 10, 86_400);
         check_budget(self.budget, &mut problems);
+        problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
             if let Some(traffic) = &policy.traffic {
@@ -424,6 +456,7 @@ mod tests {
             "faults": { "unreachable": { "tolerationSeconds": 300, "runbook": "reboot" } },
             "runbooks": { "restart": { "rungs": [{ "rung": "power-cycle", "attempts": 99 }] }, "idle": { "rungs": [] } },
             "budget": { "poolPercent": 101 },
+            "recovery": { "verifySeconds": 0 },
         }))
         .unwrap();
         let problems: Vec<String> = policy.check().unwrap_err().iter().map(ToString::to_string).collect();
@@ -434,6 +467,7 @@ mod tests {
                 "runbooks.idle.rungs: it has no rung: give at least one",
                 "runbooks.restart.rungs.0.attempts: it is 99: give 1 to 10",
                 "budget.poolPercent: it is 101: give 0 to 100",
+                "recovery.verifySeconds: it is 0: give 5 to 3600",
             ]
         );
     }

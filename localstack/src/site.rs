@@ -21,7 +21,7 @@ use crate::template::Template;
 /// Where a site's parameters are, below the workspace's root.
 const SITES: &str = "infra/sites";
 /// The parameters with tokens by which programs of the site prove who they are, where a template has them.
-const TOKENS: [&str; 2] = ["MonitoringToken", "SignalToken"];
+const TOKENS: [&str; 3] = ["MonitoringToken", "SignalToken", "AgentToken"];
 
 /// What site to start.
 #[derive(Default)]
@@ -138,6 +138,9 @@ impl Site {
             values.insert("HaproxyAddress".to_owned(), balancer.api().to_owned());
         }
         values.extend(parameters);
+        if let Some(token) = values.get("AgentToken") {
+            fleet.agent_token.clone_from(token);
+        }
         if let Some(image) = values.get("CleaningImage") {
             fleet.cleaning_image.clone_from(image);
         }

@@ -1,7 +1,7 @@
 //! Events of hosts' health and of what fails together, in words.
 
 use hostler_domain::health::name_of;
-use hostler_events::fault_domain::FaultDomainEvent;
+use hostler_events::fault_domain::{DomainIncidentEscalated, FaultDomainEvent};
 use hostler_events::health::{CheckKind, HealthEvent, RemediationOutcome};
 use hostler_events::signal::SignalStatus;
 
@@ -110,6 +110,16 @@ pub(super) fn fault_domain(event: &FaultDomainEvent) -> Line {
             Line::new(
                 Mark::Failed,
                 format!("incident {number}: {members} members are unhealthy, none is repaired"),
+            )
+        }
+        FaultDomainEvent::Escalated(e) => {
+            let DomainIncidentEscalated { incident, members, most, times, .. } = e;
+            let left = members.len();
+            Line::new(
+                Mark::Failed,
+                format!(
+                    "incident {incident} goes on: {left} of {most} are still unhealthy; escalated, {times} times"
+                ),
             )
         }
         FaultDomainEvent::Closed(e) => {

@@ -86,6 +86,9 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Begun, text)
         }
         HostEvent::PowerCycled(_) => Line::new(Mark::Done, "power-cycled: it has power again"),
+        HostEvent::ServiceRestarted(it) => {
+            Line::new(Mark::Done, format!("{} was restarted, and runs", it.service))
+        }
         HostEvent::ReimageStarted(it) => {
             Line::new(Mark::Begun, format!("to be installed again from image {}, for {}", it.image, it.saga))
         }

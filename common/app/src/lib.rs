@@ -46,6 +46,7 @@ impl Application for Hostler {
         Function::steps("configure-host").needs(&["configuration"]).visibility(1_800),
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
+        Function::steps("restart-service").needs(&["agents"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),

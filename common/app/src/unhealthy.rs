@@ -127,7 +127,11 @@ impl UnhealthyHosts {
         Ok(Unhealthy { pool: others(&|_| true), rack, power_domain })
     }
 
-    async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
+    /// A rack or a power domain, by its key.
+    ///
+    /// # Errors
+    /// Those of the event store.
+    pub async fn fault_domain(&self, key: &str) -> Result<FaultDomainState, Failure> {
         let stream = StreamId::new(FaultDomainDecider::CATEGORY, key).map_err(Failure::invalid)?;
         Ok(self.shell.load::<FaultDomainDecider>(&stream).await?.state)
     }

@@ -3,6 +3,7 @@
 //! Each stream category has a folder. Time and ids arrive in the input; nothing here reads a clock, draws a random
 //! number or does I/O. An input that is late or repeated leads to an empty decision.
 
+pub mod agent;
 pub mod budget;
 pub mod capacity;
 pub mod deprovisioning;
@@ -22,12 +23,15 @@ mod testing;
 pub mod traffic;
 pub mod views;
 
+pub use agent::{AGENT_URL, agent_url};
 pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };
 pub use deprovisioning::Deprovisioning;
-pub use fault_domain::{FaultDomainDecider, FaultDomainState, MemberReport, power_key, rack_key};
+pub use fault_domain::{
+    FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, power_key, rack_key,
+};
 pub use health::{
     Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
 };

@@ -351,6 +351,9 @@ pub struct FaultDomainView {
     /// When that was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
+    /// How often a person was told that it goes on.
+    #[serde(default)]
+    pub escalated: u32,
 }
 
 /// A rack or a power domain as it is shown; none before something was told of it.
@@ -367,6 +370,7 @@ pub fn fault_domain(state: &FaultDomainState) -> Option<FaultDomainView> {
         limit: incident.map(|incident| incident.limit),
         opened_at: incident.map(|incident| incident.opened_at),
         closed_at: incident.and_then(|incident| incident.closed_at),
+        escalated: incident.map_or(0, |incident| incident.escalated),
     })
 }
 

@@ -231,6 +231,7 @@ impl World {
                 | DeployCommand::ReimageHost(_),
             )
             | StepCommand::Monitor(MonitorCommand::CheckHost(_))
+            | StepCommand::Service(_)
             | StepCommand::Recover(_) => panic!("no host is repaired here"),
             StepCommand::Traffic(_) => panic!("no pool has traffic here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),

@@ -226,8 +226,8 @@ pub enum DriverError {
         /// The allowed values.
         allowed: &'static str,
     },
-    /// A service that all hosts share gives no usable answer: none at all, an error of its own, or one of the way that leads
-    /// to it (its address, its credentials). Transient, for none of it says anything of the host.
+    /// Something other than a BMC (a service that all hosts share, the agent on a host) gives no usable answer: none at all, an
+    /// error of its own, or one of the way that leads to it (its address, its credentials). Transient.
     #[error("{at}: {service} gives no usable answer: {reason}")]
     ServiceFailed {
         /// Where it happened.

@@ -1,4 +1,4 @@
-//! The outside world: BMCs over Redfish, configuration, monitoring and load balancers.
+//! The outside world: BMCs over Redfish, configuration, monitoring, load balancers, and the agents on hosts.
 //!
 //! Every port here is a small trait with an implementation that talks to the real thing and one that lives in
 //! memory. Operations are idempotent: whoever calls them may die at any point and call again. What was really
@@ -15,6 +15,7 @@ pub mod monitoring;
 mod operations;
 pub mod prometheus;
 pub mod redfish;
+pub mod services;
 pub mod simulate;
 pub mod state;
 
@@ -30,4 +31,5 @@ pub use load_balancer::{LoadBalancer, PlainLoadBalancer, TrafficRow, TrafficServ
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
+pub use services::{AgentServices, AgentSettings, RestartService, Services};
 pub use state::{ControlState, StateStore};

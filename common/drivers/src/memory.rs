@@ -49,6 +49,8 @@ pub struct MemoryBmcState {
     pub image: Option<String>,
     /// Whether the next boot is from the image.
     pub boots_from_image: bool,
+    /// What the BMC says of the hardware, as `Critical`, if anything.
+    pub health: Option<String>,
     /// How often power was switched.
     pub resets: u32,
     /// How often the BMC was given an image.
@@ -74,6 +76,7 @@ impl MemoryBmc {
                 boot_method: Some(BootMethod::VirtualMedia),
                 image: None,
                 boots_from_image: false,
+                health: None,
                 resets: 0,
                 inserts: 0,
             })),
@@ -95,6 +98,11 @@ impl MemoryBmc {
     /// Changes how the host boots from an image; with none it cannot.
     pub fn boot_by(&self, method: Option<BootMethod>) {
         locked(&self.state).boot_method = method;
+    }
+
+    /// Changes what the BMC says of the hardware.
+    pub fn says_of_hardware(&self, health: Option<&str>) {
+        locked(&self.state).health = health.map(str::to_owned);
     }
 
     /// A call about an image, which not every BMC understands.
@@ -129,7 +137,7 @@ impl Bmc for MemoryBmc {
             manufacturer: Some("Memory".to_owned()),
             model: None,
             serial: None,
-            health: None,
+            health: state.health.clone(),
             processors: None,
             memory_gib: None,
             nics: Vec::new(),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PowerState;
-use crate::ids::{HostId, Image, StepId};
+use crate::ids::{HostId, Image, Service, StepId};
 
 /// A saga works on a host in service. Until it is done nobody else cordons, releases or retires the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +60,20 @@ pub struct HostPowerCycled {
     pub saga: SagaRef,
     /// The step.
     pub step: StepId,
+}
+
+/// The host's agent has restarted a service, and says that it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRestarted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The service.
+    pub service: Service,
 }
 
 /// A host in service is about to be installed again, from its image. From here on it counts as dirty, and the saga that has it

@@ -12,7 +12,7 @@ use hostler_events::site::PolicyEvent;
 use hostler_events::{
     CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
     IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
-    ScaleCommand, TrafficCommand, catalogue, samples, schemas,
+    ScaleCommand, ServiceCommand, TrafficCommand, catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -70,6 +70,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
         set::<TrafficCommand>(),
+        set::<ServiceCommand>(),
         set::<IngestCommand>(),
         set::<RecoverCommand>(),
         set::<ScaleCommand>(),

@@ -416,6 +416,22 @@ async fn nobody_but_the_saga_that_has_cordoned_a_host_has_it_power_cycled_or_ins
     assert_eq!(world.state(&host).await.phase, HostPhase::InService);
 }
 
+/// Out of band nothing is known: that monitoring does not see the host is not enough.
+#[tokio::test]
+async fn without_two_readings_of_the_bmc_no_power_is_cut() {
+    let world = world();
+    let (host, bmc) = world.cordoned_host("h-1", &recovery("r")).await;
+    let before = bmc.state();
+    for attempt in 1..=3 {
+        bmc.fail_next(busy("h-1"));
+        world
+            .handled(&world.cause(), power_cycle("r", &format!("r/power-cycle-host/{attempt}"), &host))
+            .await;
+        assert_eq!(bmc.state(), before);
+        assert_eq!(world.state(&host).await.cordon.unwrap().power_cycle, PowerCycle::NotBegun);
+    }
+}
+
 /// The BMC does not answer the first attempt: nothing is done, and the saga's next attempt does it.
 #[tokio::test]
 async fn a_power_cycle_that_failed_is_done_by_the_next_attempt() {

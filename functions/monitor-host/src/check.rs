@@ -1,7 +1,14 @@
 //! Says how a host is, before it is repaired and after that. The host's health keeps the record.
+//!
+//! It is looked at in band, by monitoring, and where that finds it well also out of band, by its BMC: a host that answers may
+//! have hardware that is about to fail.
 
+use std::fmt;
+use std::sync::Arc;
+
+use hostler_core::mutants;
 use hostler_domain::{Condition, HealthDecider, HealthInput, HealthState};
-use hostler_drivers::FirstSample;
+use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError, Patience, PowerState, TlsTrust};
 use hostler_events::health::CheckKind;
 use hostler_events::recovery::CheckHost;
 use hostler_runtime::effects::breakers::BreakerOpen;
@@ -14,21 +21,90 @@ use crate::MonitorHost;
 /// Before a repair a sample may be so old: nothing was done since that could have changed it.
 const BEFORE: SignedDuration = SignedDuration::from_secs(60);
 
-impl Step<CheckHost> for MonitorHost {
-    type Entity = HealthDecider;
-    type Output = FirstSample;
+/// What a BMC says of a host whose hardware has failed (*Redfish specification: Resource.Health*).
+const CRITICAL: &str = "Critical";
 
-    fn target(&self, command: &CheckHost) -> Target {
+/// How BMCs are read.
+pub struct OutOfBand {
+    /// Where BMCs are found.
+    pub bmcs: Arc<dyn Bmcs>,
+    /// Their user.
+    pub username: String,
+    /// Their password.
+    pub password: String,
+    /// Whose certificates are believed.
+    pub trust: TlsTrust,
+    /// How long two readings of a power state are waited for.
+    pub patience: Patience,
+}
+
+impl fmt::Debug for OutOfBand {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OutOfBand").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl OutOfBand {
+    /// What is wrong with a host by its BMC. A BMC that gives no answer says nothing of its host: many a host runs for years with
+    /// one that hangs, and what needs the BMC for its repair asks it itself.
+    async fn faulty(&self, system_url: &str) -> Option<String> {
+        match self.read(system_url).await {
+            Ok(faulty) => faulty.filter(|_| !mutants::on("monitor-host.believes-monitoring-alone")),
+            Err(error) => {
+                tracing::info!(system_url, %error, "the BMC does not say how its host is");
+                None
+            }
+        }
+    }
+
+    async fn read(&self, system_url: &str) -> Result<Option<String>, DriverError> {
+        let bmc = self.bmcs.connect(&BmcEndpoint {
+            system_url: system_url.to_owned(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            trust: self.trust.clone(),
+        })?;
+        let facts = bmc.inspect().await?;
+        if facts.health.as_deref() == Some(CRITICAL) {
+            return Ok(Some("its BMC says that its hardware is Critical".to_owned()));
+        }
+        Ok(match self.has_power(bmc.as_ref(), &facts.power_state).await? {
+            true => None,
+            false => Some("its BMC says that it has no power".to_owned()),
+        })
+    }
+
+    /// One reading may be stale: that a host is off is believed when two say so.
+    async fn has_power(&self, bmc: &dyn Bmc, read: &PowerState) -> Result<bool, DriverError> {
+        Ok(*read == PowerState::On || bmc.settled_power_state(&self.patience).await? != PowerState::Off)
+    }
+}
+
+/// A look at a host, with the address of its BMC where it has one.
+pub(crate) struct Check {
+    pub(crate) command: CheckHost,
+    pub(crate) system_url: Option<String>,
+}
+
+/// What is wrong with the host; none where it is healthy.
+type Faulty = Option<String>;
+
+impl Step<Check> for MonitorHost {
+    type Entity = HealthDecider;
+    type Output = Faulty;
+
+    fn target(&self, Check { command, .. }: &Check) -> Target {
         Target::of(command.host.as_str()).calling("monitoring")
     }
 
     /// From when on a sample counts is recorded first, so that each attempt waits for the same one.
-    fn begin(&self, command: &CheckHost, _: &HealthState) -> Option<Begin<HealthInput>> {
+    fn begin(&self, Check { command, .. }: &Check, _: &HealthState) -> Option<Begin<HealthInput>> {
         let CheckHost { saga, step, check, .. } = command.clone();
         Some(Begin::once(HealthInput::BeginCheck { saga, step, check }))
     }
 
-    fn is_wanted(&self, command: &CheckHost, health: &HealthState) -> Wanted<HealthInput> {
+    fn is_wanted(&self, Check { command, .. }: &Check, health: &HealthState) -> Wanted<HealthInput> {
         match not_before(command, health) {
             Some(_) => Wanted::Yes,
             None => {
@@ -40,24 +116,29 @@ impl Step<CheckHost> for MonitorHost {
 
     async fn perform(
         &self,
-        command: &CheckHost,
+        Check { command, system_url }: &Check,
         health: &HealthState,
         _: Fence,
-    ) -> Result<FirstSample, StepError> {
+    ) -> Result<Faulty, StepError> {
         let not_before = not_before(command, health).unwrap_or(Timestamp::MAX);
-        Ok(self.monitoring.newest_sample(command.host.as_str(), not_before).await?)
+        let sample = self.monitoring.newest_sample(command.host.as_str(), not_before).await?;
+        Ok(match system_url {
+            _ if !sample.healthy => Some("monitoring still sees it unhealthy".to_owned()),
+            Some(url) => self.out_of_band.faulty(url).await,
+            None => None,
+        })
     }
 
-    fn succeeded(&self, command: &CheckHost, sample: FirstSample) -> Vec<HealthInput> {
+    fn succeeded(&self, Check { command, .. }: &Check, faulty: Faulty) -> Vec<HealthInput> {
         let CheckHost { saga, step, check, .. } = command.clone();
-        vec![HealthInput::Checked { saga, step, check, healthy: sample.healthy }]
+        vec![HealthInput::Checked { saga, step, check, faulty }]
     }
 
-    fn failed(&self, command: &CheckHost, error: &StepError) -> Option<HealthInput> {
+    fn failed(&self, Check { command, .. }: &Check, error: &StepError) -> Option<HealthInput> {
         Some(failed(command, error))
     }
 
-    fn deferred(&self, command: &CheckHost, open: &BreakerOpen) -> Option<HealthInput> {
+    fn deferred(&self, Check { command, .. }: &Check, open: &BreakerOpen) -> Option<HealthInput> {
         let CheckHost { saga, step, .. } = command.clone();
         Some(HealthInput::CheckDeferred { saga, step, until: open.until, reason: open.to_string() })
     }
@@ -84,6 +165,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
     use hostler_core::Category;
     use hostler_domain::health::Claim;
+    use hostler_drivers::PowerGoal;
+    use hostler_drivers::memory::{MemoryBmcs, busy};
 
     use super::*;
 
@@ -117,5 +200,30 @@ mod tests {
         let HealthInput::CheckFailed { category, .. } = failed(&late, &error) else { panic!() };
         assert_eq!(category, Category::Business);
         assert_eq!(not_before(&late, &HealthState::default()), None);
+    }
+
+    #[tokio::test]
+    async fn a_bmc_says_that_its_host_is_faulty_when_its_hardware_is_critical_or_it_has_no_power() {
+        let patience =
+            Patience { deadline: std::time::Duration::from_secs(1), poll_interval: Default::default() };
+        let (bmcs, url) = (MemoryBmcs::default(), "https://10.0.0.7/redfish/v1/Systems/1");
+        let bmc = bmcs.bmc(url);
+        let out_of_band = OutOfBand {
+            bmcs: Arc::new(bmcs),
+            username: "admin".to_owned(),
+            password: "secret".to_owned(),
+            trust: TlsTrust::System,
+            patience,
+        };
+        assert_eq!(out_of_band.faulty(url).await.unwrap(), "its BMC says that it has no power");
+        bmc.set_power(PowerGoal::On, &patience).await.unwrap();
+        for (says, is_well) in
+            [(None, true), (Some("OK"), true), (Some("Warning"), true), (Some("Critical"), false)]
+        {
+            bmc.says_of_hardware(says);
+            assert_eq!(out_of_band.faulty(url).await.is_none(), is_well, "{says:?}");
+        }
+        bmc.fail_next(busy("h-1"));
+        assert_eq!(out_of_band.faulty(url).await, None, "one that does not answer says nothing");
     }
 }

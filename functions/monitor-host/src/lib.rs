@@ -1,4 +1,5 @@
-//! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten; and says how a host is.
+//! Makes a host known to monitoring and waits for its first healthy sample, or has it forgotten; and says how a host is, by
+//! monitoring and by its BMC.
 
 mod check;
 #[cfg(test)]
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
-use hostler_core::{Failure, Incoming};
+use hostler_core::{Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure, metrics_target};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
@@ -20,12 +21,17 @@ use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wante
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::state::shell::Cause;
 
+use check::Check;
+pub use check::OutOfBand;
+
 /// Registers and deregisters hosts.
 pub struct MonitorHost {
     /// What carries out the steps.
     pub worker: StepWorker,
     /// What watches hosts.
     pub monitoring: Arc<dyn Monitoring>,
+    /// How hosts are looked at from outside.
+    pub out_of_band: OutOfBand,
 }
 
 #[async_trait]
@@ -44,8 +50,20 @@ impl Handler for MonitorHost {
             MonitorCommand::DeregisterMonitoring(command) => {
                 self.worker.run(self, &cause, &command).await.map(drop)
             }
-            MonitorCommand::CheckHost(command) => self.worker.run(self, &cause, &command).await.map(drop),
+            MonitorCommand::CheckHost(command) => {
+                let system_url = self.system_url(&command.host).await?;
+                self.worker.run(self, &cause, &Check { command, system_url }).await.map(drop)
+            }
         }
+    }
+}
+
+impl MonitorHost {
+    /// Where the host's BMC is.
+    async fn system_url(&self, host: &HostId) -> Result<Option<String>, Failure> {
+        let stream = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
+        let state = self.worker.shell.load::<HostDecider>(&stream).await?.state;
+        Ok(state.profile.map(|profile| profile.bmc.system_url))
     }
 }
 

@@ -1,12 +1,20 @@
 //! Starts the function that makes hosts known to monitoring.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::{ControlState, Monitoring, PlainMonitoring, PrometheusMonitoring, PrometheusSettings};
+use hostler_drivers::{
+    ControlState, Monitoring, Patience, PlainMonitoring, PrometheusMonitoring, PrometheusSettings,
+    RedfishBmcs, RedfishLimits, TlsTrust,
+};
 use hostler_runtime::effects::steps::StepWorker;
-use monitor_host::MonitorHost;
+use monitor_host::{MonitorHost, OutOfBand};
+
+/// A BMC that takes longer than this says nothing: the function has a minute for all that it asks.
+const BMC_PATIENCE: Patience =
+    Patience { deadline: Duration::from_secs(5), poll_interval: Duration::from_millis(250) };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -24,6 +32,24 @@ async fn main() -> Result<(), Error> {
     };
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let worker = StepWorker { shell, once, breakers };
-    let handler = MonitorHost { worker, monitoring };
+    let required = |name: &'static str| {
+        Some(variable(name)).filter(|text| !text.is_empty()).ok_or_else(|| {
+            format!("the environment variable {name} is not set: give it a value in template.yaml")
+        })
+    };
+    let authorities = Some(variable("BMC_CA")).filter(|pem| !pem.is_empty());
+    let out_of_band = OutOfBand {
+        bmcs: Arc::new(RedfishBmcs::new(RedfishLimits {
+            request_timeout: BMC_PATIENCE.deadline,
+            operation_timeout: BMC_PATIENCE.deadline,
+            attempts_max: 2,
+            ..RedfishLimits::default()
+        })),
+        username: required("BMC_USERNAME")?,
+        password: required("BMC_PASSWORD")?,
+        trust: authorities.map_or(TlsTrust::System, TlsTrust::Authorities),
+        patience: BMC_PATIENCE,
+    };
+    let handler = MonitorHost { worker, monitoring, out_of_band };
     function.serve_queue("monitor-host", handler).await
 }

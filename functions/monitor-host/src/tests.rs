@@ -10,9 +10,10 @@ use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
 };
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
+use hostler_drivers::memory::MemoryBmcs;
 use hostler_drivers::{
-    At, ControlState, Deregistered, DriverError, FirstSample, Monitoring, PlainMonitoring, RegisterHost,
-    Registered,
+    At, ControlState, Deregistered, DriverError, FirstSample, Monitoring, Patience, PlainMonitoring,
+    RegisterHost, Registered, TlsTrust,
 };
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
@@ -27,7 +28,7 @@ use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::MonitorHost;
+use crate::{MonitorHost, OutOfBand};
 
 struct World {
     monitor_host: MonitorHost,
@@ -47,6 +48,13 @@ fn world() -> World {
     let monitor_host = MonitorHost {
         worker: StepWorker { shell, once, breakers },
         monitoring: Arc::new(monitoring.clone()),
+        out_of_band: OutOfBand {
+            bmcs: Arc::new(MemoryBmcs::default()),
+            username: "admin".to_owned(),
+            password: "secret".to_owned(),
+            trust: TlsTrust::System,
+            patience: Patience::default(),
+        },
     };
     World { monitor_host, monitoring, clock }
 }

@@ -25,7 +25,8 @@ impl RecoverHosts {
         let seen = self.seen(host).await?;
         let disruption = Claim::disruption_of(&command, &policies);
         let surroundings = self.unhealthy.surroundings(&disruption).await?;
-        if let Some(why) = surroundings.holds_back() {
+        // What heals the cause of a brake is not held back by it, whatever the brake: what members share works again by it.
+        if let Some(why) = surroundings.holds_back().filter(|_| !command.passes_brake) {
             return self.tell(host, cause, HealthInput::Held { saga: saga.clone(), why }).await.map(drop);
         }
         // A host in service is looked at again before it is cordoned, and that may wait for monitoring. One that has left

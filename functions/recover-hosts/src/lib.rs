@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, UnhealthyHosts};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId};
 use hostler_domain::{
-    FaultDomainDecider, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen, MemberReport, Seen,
+    FaultDomainDecider, FaultDomainInput, HealthDecider, HealthInput, HealthState, HostDecider, HostSeen,
+    MemberReport, Seen, power_key, rack_key,
 };
 use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::signal::ReportSignal;
@@ -36,6 +37,9 @@ impl Handler for RecoverHosts {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let cause = &Cause::of(message);
         if let Incoming::Timer(timer) = message {
+            if timer.stream.category() == FaultDomainDecider::CATEGORY {
+                return self.domain_waited(cause, &timer.stream, &timer.name).await;
+            }
             let host = HostId::new(timer.stream.key()).map_err(Failure::invalid)?;
             let (name, seen) = (timer.name.clone(), self.seen(&host).await?);
             return self.tell(&host, cause, HealthInput::Timer { name, seen }).await.map(drop);
@@ -91,18 +95,35 @@ impl RecoverHosts {
     /// A host of a rack.
     async fn member(&self, cause: &Cause, command: ReportMember) -> Result<(), Failure> {
         let policies = self.policies.now().await?;
-        self.report(cause, &MemberReport::of_host(&command, &policies)).await
+        self.report(cause, MemberReport::of_host(&command, &policies)).await
     }
 
     /// A rack of a power domain.
     async fn domain(&self, cause: &Cause, command: ReportDomain) -> Result<(), Failure> {
         let policies = self.policies.now().await?;
-        self.report(cause, &MemberReport::of_rack(&command, &policies)).await
+        self.report(cause, MemberReport::of_rack(&command, &policies)).await
     }
 
-    async fn report(&self, cause: &Cause, report: &MemberReport) -> Result<(), Failure> {
+    /// An incident of a domain may go on. Of a rack without power a person is told as a part of its power domain.
+    async fn domain_waited(&self, cause: &Cause, stream: &StreamId, name: &str) -> Result<(), Failure> {
+        let policies = self.policies.now().await?;
+        let mut places = policies.policy.topology.racks.iter();
+        let place = places.find(|(rack, _)| rack_key(rack) == stream.key()).map(|(_, place)| place);
+        let is_part_of_another = match place {
+            Some(place) => {
+                self.unhealthy.fault_domain(&power_key(&place.power_domain)).await?.open().is_some()
+            }
+            None => false,
+        };
+        let escalate_seconds = policies.policy.correlation.escalate_seconds;
+        let input = FaultDomainInput::Timer { name: name.to_owned(), is_part_of_another, escalate_seconds };
+        Ok(self.shell.execute::<FaultDomainDecider>(stream, cause, &input).await.map(drop)?)
+    }
+
+    async fn report(&self, cause: &Cause, report: MemberReport) -> Result<(), Failure> {
         let stream = domain_stream(&report.domain)?;
-        Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, report).await.map(drop)?)
+        let input = FaultDomainInput::Member(report);
+        Ok(self.shell.execute::<FaultDomainDecider>(&stream, cause, &input).await.map(drop)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The admin address: faults, behaviours, loads and counts for another process, as the CLI; and the hosts' metrics.
+//! The admin address: faults, behaviours, loads and counts for another process, as the CLI; and the hosts' metrics and agents.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +10,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::error::Error;
 use crate::fleet::client::HostStatus;
 use crate::fleet::faults::Fault;
 use crate::fleet::hosts::{Behaviour, SystemState};
-use crate::fleet::inventory::{METRICS, SERVER_HEADER, TRAFFIC};
+use crate::fleet::inventory::{AGENTS, METRICS, SERVER_HEADER, TRAFFIC};
 use crate::fleet::load::{DEMAND_MAX, Demand, PoolLoad};
 use crate::fleet::record::Counts;
-use crate::fleet::system::{Condition, HANGS_SECONDS, Metrics};
+use crate::fleet::system::{Condition, HANGS_SECONDS, Metrics, Restart};
 use crate::fleet::{Shared, guard, proxy};
 use crate::http::CallbackRoute;
 
@@ -49,6 +50,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .nest(PREFIX, admin)
         .route(&metrics, get(metrics_of))
         .route(&traffic, get(request_of))
+        .route(&format!("{AGENTS}/{{id}}/services/{{service}}/restart"), post(restart_service))
         .fallback(proxy::forward)
         .with_state(shared);
     app.layer(from_fn(guard::refuse_pages))
@@ -176,6 +178,35 @@ async fn request_of(
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }
         Some(Metrics::Nobody) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no system runs on this host").into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "the fleet has no such host").into_response(),
+    }
+}
+
+/// What the agent on a host does, as docs/operations.md describes it.
+async fn restart_service(
+    State(shared): State<Arc<Shared>>,
+    Path((id, service)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = text("authorization").strip_prefix("Bearer ").unwrap_or_default();
+    if token != shared.agent_token {
+        return (StatusCode::UNAUTHORIZED, "the agent asks for its token").into_response();
+    }
+    let order = text("idempotency-key");
+    if order.is_empty() {
+        return (StatusCode::BAD_REQUEST, "give each order a name: Idempotency-Key").into_response();
+    }
+    match shared.hosts.restart(&id, &service, order) {
+        Some(Restart::Active) => Json(json!({ "service": service, "state": "active" })).into_response(),
+        Some(Restart::Unknown) => (StatusCode::NOT_FOUND, "the host has no such service").into_response(),
+        Some(Restart::Silence) => {
+            tokio::time::sleep(Duration::from_secs(HANGS_SECONDS)).await;
+            StatusCode::GATEWAY_TIMEOUT.into_response()
+        }
+        Some(Restart::Nobody) => {
             (StatusCode::SERVICE_UNAVAILABLE, "no system runs on this host").into_response()
         }
         None => (StatusCode::NOT_FOUND, "the fleet has no such host").into_response(),

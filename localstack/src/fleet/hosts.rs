@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::fleet::inventory::FleetHost;
-use crate::fleet::system::{Condition, Metrics, System};
+use crate::fleet::system::{Condition, Metrics, Restart, System};
 use crate::http::CallbackRoute;
 
 const CALL_SECONDS_MAX: u64 = 30;
@@ -169,6 +169,17 @@ impl Hosts {
     /// What a host's system answers to whoever asks for its metrics, with this load; none for a host that is not there.
     pub(crate) fn metrics(&self, host_id: &str, load: f64) -> Option<Metrics> {
         self.0.hosts().get(host_id).map(|host| host.system.metrics(load))
+    }
+
+    /// Has a host's agent restart a service; none for a host that is not there.
+    pub(crate) fn restart(&self, host_id: &str, service: &str, order: &str) -> Option<Restart> {
+        self.0.hosts().get_mut(host_id).map(|host| host.system.restart(service, order))
+    }
+
+    /// How often a host's service was restarted by its agent.
+    #[must_use]
+    pub fn restarts(&self, host_id: &str) -> usize {
+        self.0.hosts().get(host_id).map_or(0, |host| host.system.restarts())
     }
 
     /// How a host behaves.

@@ -11,6 +11,8 @@ pub(crate) const METRICS: &str = "/metrics";
 pub(crate) const TRAFFIC: &str = "/traffic";
 /// The header in which the load balancer says for which host a request is.
 pub(crate) const SERVER_HEADER: &str = "x-hostler-server";
+/// Below which the agent of each host answers.
+pub(crate) const AGENTS: &str = "/agents";
 /// Every fourth host is of the big kind.
 const BIG_EVERY: usize = 4;
 /// Every fourth host has no virtual media; the third is the first of them.
@@ -29,6 +31,8 @@ pub struct FleetHost {
     pub metrics_address: String,
     /// The path there.
     pub metrics_path: String,
+    /// The address of its agent, once its system runs.
+    pub agent_url: String,
     /// The hardware type: `cpu-small` or `cpu-large`.
     pub sku: String,
     /// The rack, as `r-01`.
@@ -53,6 +57,7 @@ pub(crate) fn lay_out(count: usize, address: &str) -> Vec<FleetHost> {
             FleetHost {
                 metrics_address: address.trim_start_matches("http://").to_owned(),
                 metrics_path: format!("{METRICS}/{host_id}"),
+                agent_url: format!("{address}{AGENTS}/{host_id}"),
                 host_id,
                 system: system.to_string(),
                 bmc_url: format!("{address}/redfish/v1/Systems/{system}"),

@@ -58,6 +58,8 @@ pub struct FleetOptions {
     pub username: String,
     /// The password of every BMC.
     pub password: String,
+    /// The bearer token that the agents on the hosts ask for; empty for none.
+    pub agent_token: String,
     /// Where the emulator's log goes; without one it goes when the fleet ends.
     pub log_dir: Option<PathBuf>,
     /// Who is told about progress.
@@ -75,6 +77,7 @@ impl Default for FleetOptions {
             port: None,
             username: "admin".to_owned(),
             password: "password".to_owned(),
+            agent_token: String::new(),
             log_dir: None,
             progress: Progress::default(),
         }
@@ -105,6 +108,7 @@ pub(crate) struct Shared {
     client: reqwest::Client,
     emulator: String,
     secret: String,
+    agent_token: String,
 }
 
 impl std::fmt::Debug for Shared {
@@ -155,6 +159,7 @@ impl Fleet {
             emulator: format!("http://127.0.0.1:{}", emulator.port()),
             inventory: Arc::clone(&inventory),
             secret,
+            agent_token: options.agent_token.clone(),
         });
         let app = admin::routes(Arc::clone(&shared));
         let serving = tokio::spawn(async move {

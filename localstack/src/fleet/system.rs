@@ -3,6 +3,7 @@
 //! It runs once an image was installed on the host's disk, and for as long as the power is on. What it says of itself it
 //! says at the path of the host's metrics, in the form of Prometheus' node exporter.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,7 @@ pub enum Condition {
     Works,
     /// Its system takes connections and never answers. A power cycle heals it.
     Hangs,
-    /// Its service has failed. A power cycle heals it.
+    /// Its service has failed. A restart of it, or a power cycle, heals it.
     ServiceDown,
     /// Its disk is about to fail. A new installation heals it.
     DiskFails,
@@ -39,9 +40,27 @@ pub(crate) enum Metrics {
     Nobody,
 }
 
+/// What the agent of a host answers to whoever asks it to restart a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// It runs again, or this order has restarted it before.
+    Active,
+    /// The host has no such service.
+    Unknown,
+    /// Nothing, while the connection stays open.
+    Silence,
+    /// No system runs, so nobody is there.
+    Nobody,
+}
+
+/// The one service of each host.
+const SERVICE: &str = "app.service";
+
 /// The system of one host.
 #[derive(Debug, Default)]
 pub(crate) struct System {
+    /// The orders by which its service was restarted.
+    restarts: BTreeSet<String>,
     installed: bool,
     running_since: Option<SystemTime>,
     condition: Condition,
@@ -101,6 +120,27 @@ impl System {
         works && self.running_since.is_some()
     }
 
+    /// Restarts a service, once for each order.
+    pub(crate) fn restart(&mut self, service: &str, order: &str) -> Restart {
+        match (self.running_since, self.condition) {
+            (None, _) | (_, Condition::Dead) => return Restart::Nobody,
+            (Some(_), Condition::Hangs) => return Restart::Silence,
+            (Some(_), Condition::Works | Condition::ServiceDown | Condition::DiskFails) => {}
+        }
+        if service != SERVICE {
+            return Restart::Unknown;
+        }
+        if self.restarts.insert(order.to_owned()) && self.condition == Condition::ServiceDown {
+            self.condition = Condition::Works;
+        }
+        Restart::Active
+    }
+
+    /// How often its service was restarted.
+    pub(crate) fn restarts(&self) -> usize {
+        self.restarts.len()
+    }
+
     /// What it says of itself, with a load of so many processes that want to run.
     pub(crate) fn metrics(&self, load: f64) -> Metrics {
         match (self.running_since, self.condition) {
@@ -138,7 +178,7 @@ fn exposition(since: SystemTime, condition: Condition, load: f64) -> String {
 
 /// The labels of the state of the host's one service.
 fn unit(state: &str) -> String {
-    format!(r#"{{name="app.service",state="{state}",type="simple"}}"#)
+    format!(r#"{{name="{SERVICE}",state="{state}",type="simple"}}"#)
 }
 
 #[cfg(test)]
@@ -197,6 +237,28 @@ mod tests {
         assert_eq!(healed(Condition::ServiceDown), (true, true));
         assert_eq!(healed(Condition::DiskFails), (false, true));
         assert_eq!(healed(Condition::Dead), (false, false));
+    }
+
+    #[test]
+    fn a_service_is_restarted_once_for_each_order_by_a_system_that_runs() {
+        let mut system = running(Condition::ServiceDown);
+        assert_eq!(system.restart("web", "r-1"), Restart::Unknown);
+        assert_eq!((system.condition(), system.restarts()), (Condition::ServiceDown, 0));
+        assert_eq!(system.restart("app.service", "r-1"), Restart::Active);
+        assert_eq!(system.condition(), Condition::Works);
+        system.set_condition(Condition::ServiceDown);
+        assert_eq!(system.restart("app.service", "r-1"), Restart::Active);
+        assert_eq!(
+            (system.condition(), system.restarts()),
+            (Condition::ServiceDown, 1),
+            "a repeat restarts nothing"
+        );
+        assert_eq!(running(Condition::Hangs).restart("app.service", "r-1"), Restart::Silence);
+        assert_eq!(running(Condition::Dead).restart("app.service", "r-1"), Restart::Nobody);
+        assert_eq!(System::default().restart("app.service", "r-1"), Restart::Nobody);
+        let mut bad_disk = running(Condition::DiskFails);
+        assert_eq!(bad_disk.restart("app.service", "r-1"), Restart::Active);
+        assert_eq!(bad_disk.condition(), Condition::DiskFails);
     }
 
     #[test]

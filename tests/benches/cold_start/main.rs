@@ -21,7 +21,7 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 12] = [
+const FIRST: [(&str, &str); 13] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
@@ -30,6 +30,7 @@ const FIRST: [(&str, &str); 12] = [
     ("ingest-signals", "ingest-signals.take-signals.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
     ("project-views", "project-views.sqs.json"),
+    ("restart-service", "restart-service.restart-service.sqs.json"),
     ("run-sagas", "run-sagas.start-saga.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),
     ("triage-failures", "triage-failures.dead-letter.sqs.json"),
@@ -98,6 +99,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         "deploy-host",
         "configure-host",
         "monitor-host",
+        "restart-service",
         "signals",
         "recover-hosts",
         "scale-pools",

@@ -18,6 +18,7 @@ mod ledger;
 mod monitoring;
 mod outbox;
 mod provisioning;
+mod recovery;
 mod restore;
 mod scale;
 mod shapes;

@@ -113,7 +113,8 @@ impl World {
             let command = json!({
                 "host": host.host_id, "pool": pool, "sku": host.sku, "faultDomain": host.rack,
                 "bmc": { "systemUrl": host.bmc_url },
-                "labels": { "metrics.address": host.metrics_address, "metrics.path": host.metrics_path },
+                "labels": { "metrics.address": host.metrics_address, "metrics.path": host.metrics_path,
+                    "agent.url": host.agent_url },
             });
             self.accepted("enrol-host", &command).await;
         }

@@ -124,6 +124,50 @@ async fn a_power_cycle_heals_a_host_that_hangs_and_each_hop_has_its_time() {
     assert_eq!((shown.status, &shown.body["status"]), (200, &json!("closed")), "{}", shown.body);
 }
 
+/// Policies by which a service is restarted before the power is cut.
+fn gentle_policies() -> Value {
+    let mut policies = policies("auto");
+    policies["runbooks"]["reboot"]["rungs"] = json!([
+        { "rung": "restart-service", "attempts": 1, "delaySeconds": 30 },
+        { "rung": "power-cycle", "attempts": 1, "delaySeconds": 30 },
+    ]);
+    policies
+}
+
+#[tokio::test]
+async fn a_service_that_has_failed_is_restarted_by_the_agent_and_the_power_is_left_alone() {
+    let mut site = in_service(1, gentle_policies()).await;
+    let resets = site.fleet.bmc("h-1").state().resets;
+    site.breaks_and_fires("h-1", HostFault::Service).await;
+    site.run().await;
+    site.check();
+    assert_eq!(site.tried("h-1"), ["RestartService: Healed"]);
+    assert_eq!((site.count("host.service-restarted"), site.fleet.faults.restarts("h-1")), (1, 1));
+    assert_eq!((site.fleet.bmc("h-1").state().resets, site.phase("h-1")), (resets, "in-service"));
+}
+
+/// The agent of a host that hangs does not answer, and a service that a signal names wrongly is not there: the next rung comes.
+#[tokio::test]
+async fn where_the_agent_cannot_help_the_next_rung_does() {
+    let mut site = in_service(1, gentle_policies()).await;
+    site.breaks_and_fires("h-1", HostFault::Hang).await;
+    site.run().await;
+    site.check();
+    assert_eq!(site.tried("h-1"), ["RestartService: Failed", "PowerCycle: Healed"]);
+
+    let mut other = gentle_policies();
+    other["pools"]["web"]["role"] = json!("mail-server");
+    let mut site = in_service(1, other).await;
+    site.breaks_and_fires("h-1", HostFault::Service).await;
+    site.run().await;
+    site.check();
+    assert_eq!(site.tried("h-1"), ["RestartService: Failed", "PowerCycle: Healed"]);
+    let tried = site.health("h-1").incident.unwrap().tried;
+    let (why, took) = (tried[0].reason.clone().unwrap(), tried[0].ended_at.unwrap() - tried[0].started_at);
+    assert!(why.contains("its agent knows no service mail-server"), "{why}");
+    assert!(took.get_seconds() < 30, "what it refuses is not asked again: {took:?}");
+}
+
 #[tokio::test]
 async fn what_a_power_cycle_does_not_heal_is_installed_again() {
     let mut site = in_service(1, policies("auto")).await;
@@ -182,6 +226,32 @@ async fn a_host_that_is_well_again_when_it_is_looked_at_is_not_touched() {
     );
 }
 
+/// The host answers again, and its hardware has failed all the same.
+#[tokio::test]
+async fn a_healthy_sample_is_no_health_while_the_bmc_says_that_the_hardware_is_critical() {
+    let mut site = in_service(1, policies("auto")).await;
+    site.fleet.bmc("h-1").says_of_hardware(Some("Critical"));
+    site.breaks_and_fires("h-1", HostFault::Hang).await;
+    site.run().await;
+    site.check();
+    assert_eq!(
+        site.tried("h-1"),
+        ["PowerCycle: Failed", "PowerCycle: Failed", "Reimage: Failed", "Replace: Replaced"]
+    );
+    let tried = site.health("h-1").incident.unwrap().tried;
+    let why = tried[0].reason.clone().unwrap();
+    assert!(why.contains("its BMC says that its hardware is Critical"), "{why}");
+}
+
+/// Only the BMC has seen it: monitoring finds the host well before the repair, too.
+#[tokio::test]
+async fn what_only_the_bmc_sees_is_repaired_all_the_same() {
+    let mut site = in_service(1, policies("auto")).await;
+    site.fleet.bmc("h-1").says_of_hardware(Some("Critical"));
+    site.fires("h-1").await;
+    assert!(site.run_until(|site| site.count("host.power-cycled") == 1).await);
+}
+
 #[tokio::test]
 async fn the_same_signal_a_hundred_times_is_one_power_cycle() {
     let mut site = in_service(1, policies("auto")).await;
@@ -229,6 +299,11 @@ async fn a_rack_that_is_lost_is_one_incident_and_no_power_cycle_until_it_is_back
             .iter()
             .all(|host| site.health(host).incident.unwrap().held_back.unwrap().rule == "correlated")
     );
+    // Nobody mends it: a person is told, again and again, and by one message for the rack.
+    site.advance(Duration::from_secs(1_800)).await;
+    assert_eq!((site.count("domain.incident-escalated"), site.count("health.escalated")), (1, 0));
+    site.advance(Duration::from_secs(3_600)).await;
+    assert_eq!((site.count("domain.incident-escalated"), site.count("host.power-cycled")), (2, 0));
     // Power is back: monitoring says so, and each host is looked at before its incident ends.
     for host in &members {
         site.fleet.heals(host);
@@ -240,6 +315,25 @@ async fn a_rack_that_is_lost_is_one_incident_and_no_power_cycle_until_it_is_back
     assert!(site.count("health.suspected") == members.len());
     let stream = StreamId::new(FaultDomainDecider::CATEGORY, "rack.rack-1").unwrap();
     assert!(site.fold::<FaultDomainDecider>(&stream).state.open().is_none());
+}
+
+/// "It never blocks what would heal its own cause": the runbook says that it does.
+#[tokio::test]
+async fn what_heals_the_cause_of_an_incident_of_a_rack_is_not_held_back_by_it() {
+    let mut lost = policies("auto");
+    lost["topology"]["racks"]["rack-1"]["hosts"] = json!(3);
+    lost["runbooks"]["reboot"]["passesBrake"] = json!(true);
+    let mut site = in_service(9, lost).await;
+    let rack = |host: &str| site.host(host).profile.unwrap().fault_domain.to_string();
+    let members = (1..=9).map(|n| format!("h-{n}")).filter(|host| rack(host) == "rack-1").collect::<Vec<_>>();
+    assert_eq!(members.len(), 3);
+    for host in &members {
+        site.breaks_and_fires(host, HostFault::Hang).await;
+    }
+    assert!(site.run_until(|site| site.count("domain.incident-opened") == 1).await);
+    site.run().await;
+    site.check();
+    assert_eq!((site.count("host.power-cycled"), site.count("domain.incident-closed")), (3, 1));
 }
 
 #[tokio::test]

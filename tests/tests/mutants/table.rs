@@ -115,6 +115,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("lease.does-it-again", "work whose commit is there is done once more", PROMISES, "under_lease::nobody_waits_for_a_worker_that_died_after_its_commit"),
     by_seeds("lease.shared-by-two", "two work on one machine at a time"),
     mutant("lease.works-on-what-was-read-before", "work does not know what was done under the lease before it", PROMISES, "under_lease::work_knows_what_was_written_under_the_lease_before_it"),
+    mutant("monitor-host.believes-monitoring-alone", "a host with failed hardware counts as healed because it answers", MONITOR, "check::tests::a_bmc_says_that_its_host_is_faulty_when_its_hardware_is_critical_or_it_has_no_power"),
     mutant("monitor-host.forgets-nobody", "a host that met its undoing while it was registered stays watched", MONITOR, "tests::a_repeat_takes_back_what_was_left"),
     mutant("monitor-host.looks-at-no-sample", "a host is in service without a healthy sample", MONITOR, "tests::a_host_whose_first_sample_is_not_healthy_is_not_in_service"),
     mutant("monitor-host.registers-late", "a late order has monitoring watch a host that is being wiped", MONITOR, "tests::an_order_that_comes_late_registers_no_host"),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
 use hostler_drivers::{
-    Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal, PowerState,
-    SystemFacts,
+    At, Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal,
+    PowerState, SystemFacts,
 };
 use hostler_runtime::ports::Clock;
 use hostler_runtime::serving::http::Request;
@@ -19,6 +19,8 @@ use hostler_testkit::world::{Callers, Ports, Switch};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
+/// The service that each host has.
+pub const SERVICE: &str = "web-server";
 /// How long an image takes until it calls back.
 const INSTALL: Duration = Duration::from_secs(60);
 /// For how long a machine is looked at after somebody began to work on it: longer than any invocation lasts.
@@ -37,6 +39,8 @@ pub enum Boot {
 /// What is wrong with a host in service, by what heals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostFault {
+    /// A restart of its service, or a power cycle.
+    Service,
     /// A power cycle.
     Hang,
     /// A new installation.
@@ -45,12 +49,13 @@ pub enum HostFault {
     Dead,
 }
 
-/// A fault, and how often its host had been switched and installed when it came.
+/// A fault, and how often its host had been switched and installed, and its service restarted, when it came.
 #[derive(Debug, Clone, Copy)]
 struct Broken {
     fault: HostFault,
     resets: u32,
     inserts: u32,
+    restarts: usize,
 }
 
 /// Which hosts are broken.
@@ -58,6 +63,8 @@ struct Broken {
 pub struct Faults {
     bmcs: MemoryBmcs,
     broken: Arc<Mutex<BTreeMap<String, Broken>>>,
+    /// The orders by which the service of each host was restarted.
+    restarts: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
     /// How many seconds monitoring lets pass between two samples of a host; 0 where there is a sample whenever one is asked for.
     pub scrape_seconds: Arc<AtomicU32>,
     /// How many seconds a host takes that was healed until it is well.
@@ -77,12 +84,13 @@ impl Faults {
 
     pub fn is_broken(&self, host: &str) -> bool {
         let mut broken = self.broken.lock().unwrap();
-        let Some(Broken { fault, resets, inserts }) = broken.get(host).copied() else {
+        let Some(Broken { fault, resets, inserts, restarts }) = broken.get(host).copied() else {
             return self.is_booting(host);
         };
         let bmc = self.bmcs.bmc(&system_url(host)).state();
         let on = bmc.power == PowerState::On;
         let healed = match fault {
+            HostFault::Service => on && (bmc.resets >= resets + 2 || self.restarts(host) > restarts),
             HostFault::Hang => on && bmc.resets >= resets + 2,
             HostFault::Disk => on && bmc.inserts > inserts,
             HostFault::Dead => false,
@@ -94,6 +102,30 @@ impl Faults {
             self.booting.lock().unwrap().insert(host.to_owned(), until);
         }
         !healed || self.is_booting(host)
+    }
+
+    /// How often the service of a host was restarted.
+    pub fn restarts(&self, host: &str) -> usize {
+        self.restarts.lock().unwrap().get(host).map_or(0, Vec::len)
+    }
+
+    /// What the agent of a host does, once for each order. The host has one service, which is that of its role.
+    pub fn restart(&self, host: &str, service: &str, order: &str) -> Result<(), DriverError> {
+        let at = At { system: host.to_owned(), doing: "restarting a service" };
+        let fault = self.broken.lock().unwrap().get(host).map(|broken| broken.fault);
+        if matches!(fault, Some(HostFault::Hang | HostFault::Dead)) {
+            return Err(busy(host));
+        }
+        if service != SERVICE {
+            let reason = format!("its agent knows no service {service}");
+            return Err(DriverError::StepFailed { at, reason, transient: false });
+        }
+        let mut restarts = self.restarts.lock().unwrap();
+        let orders = restarts.entry(host.to_owned()).or_default();
+        if !orders.iter().any(|known| known == order) {
+            orders.push(order.to_owned());
+        }
+        Ok(())
     }
 
     fn is_booting(&self, host: &str) -> bool {
@@ -153,6 +185,7 @@ impl Fleet {
         let faults = Faults {
             bmcs: bmcs.memory.clone(),
             broken: Arc::default(),
+            restarts: Arc::default(),
             scrape_seconds: Arc::default(),
             boot_seconds: Arc::default(),
             requests: Arc::default(),
@@ -165,7 +198,8 @@ impl Fleet {
     /// Breaks a host.
     pub fn breaks(&self, host: &str, fault: HostFault) {
         let bmc = self.bmc(host).state();
-        let broken = Broken { fault, resets: bmc.resets, inserts: bmc.inserts };
+        let restarts = self.faults.restarts(host);
+        let broken = Broken { fault, resets: bmc.resets, inserts: bmc.inserts, restarts };
         self.faults.broken.lock().unwrap().insert(host.to_owned(), broken);
     }
 

@@ -13,7 +13,7 @@ use hostler_drivers::memory::busy;
 use hostler_drivers::{
     Applied, ApplyRole, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
     LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, Reapply,
-    RegisterHost, Registered, TlsTrust, TrafficServer,
+    RegisterHost, Registered, RestartService, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -23,8 +23,9 @@ use hostler_runtime::serving::callback::CallbackKey;
 use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
-use monitor_host::MonitorHost;
+use monitor_host::{MonitorHost, OutOfBand};
 use recover_hosts::RecoverHosts;
+use restart_service::RestartServices;
 use scale_pools::ScalePools;
 use shift_traffic::ShiftTraffic;
 
@@ -35,6 +36,10 @@ use super::fleet::Faults;
 pub const APPROVAL_ABOVE: u32 = 60;
 /// What senders of signals show.
 pub const SIGNAL_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// How long changes of power are waited for.
+const PATIENCE: Patience =
+    Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) };
 
 pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSignals>, Own) {
     let (control, clock, switch) = (&ports.control, &ports.clock, &ports.switch);
@@ -48,6 +53,13 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
     );
     let (views, bmcs) = (ports.views.clone(), Arc::new(fleet.bmcs.clone()));
+    let out_of_band = OutOfBand {
+        bmcs: bmcs.clone(),
+        username: "admin".to_owned(),
+        password: "secret".to_owned(),
+        trust: TlsTrust::System,
+        patience: PATIENCE,
+    };
     let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key) };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
@@ -60,7 +72,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         clock: clock.clone(),
         switch: switch.clone(),
     };
-    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring) };
+    let monitor_host = MonitorHost { worker: worker(), monitoring: Arc::new(monitoring), out_of_band };
     let balancer = PlainLoadBalancer::new(ControlState(control.clone()));
     let balancer = Flaky { inner: balancer, switch: switch.clone() };
     let balancer = Loaded { inner: balancer, faults: fleet.faults.clone() };
@@ -71,6 +83,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
         provisioning: ProvisioningPolicy::default(),
     };
+    let services = Arc::new(Agents { faults: fleet.faults.clone(), switch: switch.clone() });
+    let restart_services = RestartServices { worker: worker(), services };
     let ingest_signals = Arc::new(IngestSignals {
         clock: clock.clone(),
         ids: ports.ids.clone(),
@@ -90,6 +104,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("monitor-host", Arc::new(monitor_host)),
         ("shift-traffic", Arc::new(shift_traffic)),
         ("recover-hosts", Arc::new(recover_hosts)),
+        ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
     ];
@@ -105,7 +120,7 @@ fn settings(callback_key: CallbackKey) -> DeploySettings {
         bmc_username: "admin".to_owned(),
         bmc_password: "secret".to_owned(),
         bmc_trust: TlsTrust::System,
-        patience: Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) },
+        patience: PATIENCE,
     }
 }
 
@@ -205,6 +220,24 @@ impl<T: LoadBalancer> LoadBalancer for Loaded<T> {
 
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
         self.inner.leave(server).await
+    }
+}
+
+/// The agents on the hosts, each of which has one service.
+struct Agents {
+    faults: Faults,
+    switch: Switch,
+}
+
+#[async_trait]
+impl Services for Agents {
+    async fn restart(&self, request: &RestartService) -> Result<(), DriverError> {
+        let _worked_on = self.switch.work_on(&format!("services of {}", request.host)).await;
+        if self.switch.call_fails("agents") {
+            return Err(busy("agents"));
+        }
+        let done = async { self.faults.restart(&request.host, &request.service, &request.order) };
+        self.switch.write("restart", &request.host, done, || Err(busy("agents"))).await
     }
 }
 

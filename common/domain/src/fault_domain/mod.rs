@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use hostler_core::mutants;
-use hostler_core::{Decider, Decision};
+use hostler_core::{Decider, Decision, SetTimer};
 use hostler_events::fault_domain::{
-    DomainIncidentClosed, DomainIncidentOpened, FaultDomainEvent, MemberHealthy, MemberUnhealthy,
+    DomainIncidentClosed, DomainIncidentEscalated, DomainIncidentOpened, FaultDomainEvent, MemberHealthy,
+    MemberUnhealthy,
 };
 use hostler_events::recovery::{ReportDomain, ReportMember};
 use hostler_events::site::{DomainLimit, PowerDomain};
@@ -17,11 +18,15 @@ use hostler_events::{FaultDomain, RecoverCommand};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::{CORRELATED, HoldBack};
+use crate::health::{CORRELATED, HEALTH_TIMERS_TO, HoldBack};
 use crate::policies::PolicyState;
+use crate::support::after;
 
 #[cfg(test)]
 mod tests;
+
+/// An incident that goes on is escalated once a day at least.
+const ESCALATE_SECONDS_MAX: u32 = 86_400;
 
 /// Decides on `domain#` streams.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,22 @@ pub fn rack_key(rack: &FaultDomain) -> String {
 #[must_use]
 pub fn power_key(domain: &PowerDomain) -> String {
     format!("power.{domain}")
+}
+
+/// What a domain is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultDomainInput {
+    /// How one of its members is.
+    Member(MemberReport),
+    /// A wait is over.
+    Timer {
+        /// The timer's name.
+        name: String,
+        /// Whether the domain that this one is a part of has an incident itself: a person is told of that one.
+        is_part_of_another: bool,
+        /// Seconds after which a person is told.
+        escalate_seconds: u32,
+    },
 }
 
 /// A member is unhealthy, or is not any more, and everything by which that is judged.
@@ -56,6 +77,8 @@ pub struct MemberReport {
     pub limit: DomainLimit,
     /// A rack and its power domain, where it has one that is told.
     pub tells: Option<(FaultDomain, PowerDomain)>,
+    /// Seconds after which a person is told of an incident that goes on.
+    pub escalate_seconds: u32,
     /// The version of the policies that say so.
     pub policy_version: u64,
 }
@@ -72,6 +95,7 @@ impl MemberReport {
             incident: report.incident,
             size: place.map_or(0, |place| place.hosts),
             limit: policies.policy.correlation.rack,
+            escalate_seconds: policies.policy.correlation.escalate_seconds,
             tells: place.map(|place| (report.rack.clone(), place.power_domain.clone())),
             policy_version: policies.policy_version,
         }
@@ -89,6 +113,7 @@ impl MemberReport {
             incident: report.incident,
             size: u32::try_from(size).unwrap_or(u32::MAX),
             limit: policies.policy.correlation.power_domain,
+            escalate_seconds: policies.policy.correlation.escalate_seconds,
             tells: None,
             policy_version: policies.policy_version,
         }
@@ -134,6 +159,9 @@ pub struct DomainIncident {
     pub opened_at: Timestamp,
     /// When it was over.
     pub closed_at: Option<Timestamp>,
+    /// How often a person was told that it goes on.
+    #[serde(default)]
+    pub escalated: u32,
 }
 
 impl FaultDomainState {
@@ -170,16 +198,22 @@ impl Decider for FaultDomainDecider {
     const CATEGORY: &'static str = "domain";
     const STATE_VERSION: u32 = 1;
     type State = FaultDomainState;
-    type Input = MemberReport;
+    type Input = FaultDomainInput;
     type Event = FaultDomainEvent;
     type Command = RecoverCommand;
     type Refusal = std::convert::Infallible;
 
     fn decide(
         state: &FaultDomainState,
-        report: &MemberReport,
+        input: &FaultDomainInput,
         now: Timestamp,
     ) -> Result<Decision<FaultDomainEvent, RecoverCommand>, Self::Refusal> {
+        let report = match input {
+            FaultDomainInput::Member(report) => report,
+            FaultDomainInput::Timer { name, is_part_of_another, escalate_seconds } => {
+                return Ok(goes_on(state, name, *is_part_of_another, *escalate_seconds, now));
+            }
+        };
         let known = state.members.get(&report.member);
         // Reports overtake each other: what is told of an incident that is over, or of an earlier one, comes late.
         let is_late = known.is_some_and(|known| {
@@ -211,7 +245,9 @@ impl Decider for FaultDomainDecider {
                     policy_version: report.policy_version,
                     at: now,
                 };
-                told_above(decision.event(FaultDomainEvent::Opened(opened)), report, number, true)
+                let mut decision = decision.event(FaultDomainEvent::Opened(opened));
+                decision.timers.push(escalation(number, 1, after_seconds(report.escalate_seconds, 0, now)));
+                told_above(decision, report, number, true)
             }
             Some(open) if !is_many || is_back(members.len(), open.most) => {
                 let (domain, number) = (report.domain.clone(), open.number);
@@ -241,8 +277,20 @@ impl Decider for FaultDomainDecider {
             FaultDomainEvent::Opened(e) => {
                 let (number, size, limit, opened_at) = (e.incident, e.size, e.limit, e.at);
                 let most = e.members.len();
-                state.incident =
-                    Some(DomainIncident { number, size, limit, most, opened_at, closed_at: None });
+                state.incident = Some(DomainIncident {
+                    number,
+                    size,
+                    limit,
+                    most,
+                    opened_at,
+                    closed_at: None,
+                    escalated: 0,
+                });
+            }
+            FaultDomainEvent::Escalated(e) => {
+                if let Some(incident) = &mut state.incident {
+                    incident.escalated = e.times;
+                }
             }
             FaultDomainEvent::Closed(e) => {
                 if let Some(incident) = &mut state.incident {
@@ -252,6 +300,53 @@ impl Decider for FaultDomainDecider {
         }
         state
     }
+}
+
+/// A wait is over, and the incident that it is of may go on. Its members have nobody else who tells of them, for they are held back
+/// without an end. One timer follows the other until it is over.
+fn goes_on(
+    state: &FaultDomainState,
+    name: &str,
+    is_part_of_another: bool,
+    escalate_seconds: u32,
+    now: Timestamp,
+) -> Decision<FaultDomainEvent, RecoverCommand> {
+    let (Some(open), Some(domain)) = (state.open(), state.domain.clone()) else { return Decision::nothing() };
+    let Some(wait) = wait_of(name, open.number) else { return Decision::nothing() };
+    let next_at = after_seconds(escalate_seconds, wait, now);
+    let mut decision = Decision::nothing();
+    if !is_part_of_another {
+        decision.events.push(FaultDomainEvent::Escalated(DomainIncidentEscalated {
+            domain,
+            incident: open.number,
+            members: state.unhealthy(),
+            most: u32::try_from(open.most).unwrap_or(u32::MAX),
+            size: open.size,
+            limit: open.limit,
+            opened_at: open.opened_at,
+            times: open.escalated.saturating_add(1),
+            at: now,
+            next_at,
+        }));
+    }
+    decision.timers.push(escalation(open.number, wait.saturating_add(1), next_at));
+    decision
+}
+
+/// The timer of one wait of an incident.
+fn escalation(incident: u32, wait: u32, due_at: Timestamp) -> SetTimer {
+    SetTimer { name: format!("escalate:{incident}:{wait}"), due_at, deliver_to: HEALTH_TIMERS_TO }
+}
+
+/// The number of the wait that this timer ends, if it is one of this incident.
+fn wait_of(name: &str, incident: u32) -> Option<u32> {
+    let (number, wait) = name.strip_prefix("escalate:")?.split_once(':')?;
+    (number == incident.to_string()).then(|| wait.parse().ok())?
+}
+
+/// The end of a wait that comes after so many others.
+fn after_seconds(seconds: u32, waits: u32, now: Timestamp) -> Timestamp {
+    after(now, seconds.saturating_mul(1 << waits.min(16)).min(ESCALATE_SECONDS_MAX))
 }
 
 /// Whether so many members are so large a part of all. Of a domain whose size nobody knows the number alone says so.

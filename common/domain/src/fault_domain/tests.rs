@@ -6,7 +6,7 @@ use crate::testing::{Run, id};
 
 type Domain = Run<FaultDomainDecider>;
 
-fn report(member: u32, unhealthy: bool, incident: u32) -> MemberReport {
+fn member(member: u32, unhealthy: bool, incident: u32) -> MemberReport {
     MemberReport {
         domain: "rack.r-1".to_owned(),
         member: format!("h-{member}"),
@@ -15,8 +15,13 @@ fn report(member: u32, unhealthy: bool, incident: u32) -> MemberReport {
         size: 40,
         limit: DomainLimit { count: 3, percent: 20 },
         tells: Some((id("r-1"), id("feed-a"))),
+        escalate_seconds: 1_800,
         policy_version: 1,
     }
+}
+
+fn report(host: u32, unhealthy: bool, incident: u32) -> FaultDomainInput {
+    FaultDomainInput::Member(member(host, unhealthy, incident))
 }
 
 fn lost(hosts: u32) -> Domain {
@@ -39,9 +44,10 @@ fn both_the_number_and_the_part_must_be_reached() {
     assert_eq!(rack.state.open().map(|incident| incident.number), Some(1));
     let held = rack.state.holds_back().unwrap();
     assert_eq!(held.value, "8 of 40 members of rack.r-1 are unhealthy: incident 1");
-    let small = |host| MemberReport { size: 5, ..report(host, true, 1) };
+    let of = |size, host| FaultDomainInput::Member(MemberReport { size, ..member(host, true, 1) });
+    let small = |host| of(5, host);
     assert!(Domain::given([small(1), small(2)]).state.open().is_none(), "2 of 5 are 40 %, and less than 3");
-    let unknown = |host| MemberReport { size: 0, ..report(host, true, 1) };
+    let unknown = |host| of(0, host);
     assert!(Domain::given([unknown(1), unknown(2), unknown(3)]).state.open().is_some());
 }
 
@@ -84,4 +90,47 @@ fn reports_that_come_twice_or_late_change_nothing() {
     rack.when(&report(9, false, 4)).unwrap();
     assert!(rack.ignores(&report(9, true, 4)), "even when the end came first");
     assert_eq!(rack.state.unhealthy(), ["h-2"]);
+}
+
+/// The newest timer is due.
+fn wakes(rack: &mut Domain, is_part_of_another: bool) -> Vec<FaultDomainEvent> {
+    let timer = rack.timers.last().unwrap().clone();
+    rack.now = timer.due_at;
+    let input = FaultDomainInput::Timer { name: timer.name, is_part_of_another, escalate_seconds: 1_800 };
+    rack.when(&input).unwrap().events
+}
+
+#[test]
+fn an_incident_that_goes_on_is_told_to_a_person_again_and_again_ever_more_seldom() {
+    let mut rack = lost(38);
+    for host in 1..=10 {
+        rack.when(&report(host, false, 1)).unwrap();
+    }
+    let mut waits = Vec::new();
+    for times in 1..=8 {
+        let before = rack.now;
+        let events = wakes(&mut rack, false);
+        let [FaultDomainEvent::Escalated(told)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((told.times, told.members.len(), told.most, told.size), (times, 28, 38, 40));
+        waits.push(rack.now.duration_since(before).as_secs());
+    }
+    assert_eq!(waits, [1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 86_400]);
+}
+
+#[test]
+fn an_incident_that_is_over_or_is_part_of_another_is_told_to_nobody() {
+    let mut rack = lost(8);
+    assert!(wakes(&mut rack, true).is_empty(), "its power domain is lost");
+    assert_eq!(wakes(&mut rack, false).len(), 1, "and is back, while the rack is not");
+    rack.when(&report(3, false, 1)).unwrap();
+    assert!(wakes(&mut rack, false).is_empty());
+    let timers = rack.timers.len();
+    rack.when(&report(3, true, 2)).unwrap();
+    assert_eq!(rack.timers.len(), timers + 1, "another incident has a timer of its own");
+    let late = FaultDomainInput::Timer {
+        name: "escalate:1:9".to_owned(),
+        is_part_of_another: false,
+        escalate_seconds: 1,
+    };
+    assert!(rack.ignores(&late), "one of an earlier incident says nothing");
 }

@@ -62,6 +62,8 @@ impl Draft {
         let Some(now) = self.state.incident.clone() else { return };
         let pool = seen.policies.policy.pools.get(&now.pool);
         let joined = seen.host.as_ref().and_then(|host| host.traffic.as_ref());
+        // A role is the service that its hosts are for, where its name can be one.
+        let role = || pool.and_then(|pool| pool.role.as_str().parse().ok());
         let order = RecoveryOrder {
             host: host.clone(),
             pool: now.pool.clone(),
@@ -74,8 +76,10 @@ impl Draft {
                 .and_then(|pool| pool.traffic.clone())
                 .or_else(|| joined.map(|traffic| traffic.policy.clone())),
             out_of_traffic: joined.is_some_and(|traffic| !traffic.is_in()),
+            service: self.state.failed_service(&now.fault, self.now).cloned().or_else(role),
             out_of_service: seen.host.as_ref().is_none_or(|host| host.phase != Phase::InService),
             provisioning: seen.provisioning,
+            verify_seconds: seen.policies.policy.recovery.verify_seconds,
         };
         let fault = seen.policies.policy.faults.get(&now.fault);
         let runbook = fault.map(|fault| fault.runbook.clone()).filter(|_| claim.rung.is_some());
@@ -118,26 +122,34 @@ impl Draft {
             && claim.saga == *saga
             && !checks.contains_key(&check)
         {
-            self.check_recorded(saga, step, check, None);
+            self.check_recorded(saga, step, check, None, None);
         }
     }
 
-    fn check_recorded(&mut self, saga: &SagaRef, step: &StepId, check: CheckKind, healthy: Option<bool>) {
+    fn check_recorded(
+        &mut self,
+        saga: &SagaRef,
+        step: &StepId,
+        check: CheckKind,
+        healthy: Option<bool>,
+        reason: Option<String>,
+    ) {
         let Some((host, _)) = self.about() else { return };
-        let (saga, step) = (saga.clone(), step.clone());
-        self.record(HealthEvent::Checked(HostChecked { host, saga, step, check, healthy, at: self.now }));
+        let (saga, step, at) = (saga.clone(), step.clone(), self.now);
+        self.record(HealthEvent::Checked(HostChecked { host, saga, step, check, healthy, reason, at }));
     }
 
     /// Before a remediation both answers are good ones. After it only health is.
-    pub(super) fn checked(&mut self, saga: &SagaRef, step: &StepId, check: CheckKind, healthy: bool) {
+    pub(super) fn checked(&mut self, saga: &SagaRef, step: &StepId, check: CheckKind, faulty: Option<&str>) {
+        let (healthy, reason) = (faulty.is_none(), faulty.map(clip));
         if self.is_acting(saga) {
-            self.check_recorded(saga, step, check, Some(healthy));
+            self.check_recorded(saga, step, check, Some(healthy), reason.clone());
         }
         let (saga, step) = (saga.clone(), step.clone());
-        let is_good = check == CheckKind::Before || healthy || mutants::on("health.believes-without-a-look");
-        self.send(match is_good {
-            true => StepReply::succeeded(saga, step, json!({ "healthy": healthy })),
-            false => StepReply::failed(saga, step, Category::Transient, "monitoring still sees it unhealthy"),
+        let is_good = check == CheckKind::Before || mutants::on("health.believes-without-a-look");
+        self.send(match reason {
+            Some(reason) if !is_good => StepReply::failed(saga, step, Category::Transient, reason),
+            _ => StepReply::succeeded(saga, step, json!({ "healthy": healthy })),
         });
     }
 

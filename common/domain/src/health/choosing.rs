@@ -314,6 +314,7 @@ impl Draft {
 pub fn name_of(rung: Rung) -> &'static str {
     match rung {
         Rung::RedirectTraffic => "redirect-traffic",
+        Rung::RestartService => "restart-service",
         Rung::PowerCycle => "power-cycle",
         Rung::Reimage => "reimage",
         Rung::Replace => "replace",

@@ -166,7 +166,7 @@ pub enum HealthInput {
         /// Why.
         check: CheckKind,
     },
-    /// Monitoring has said how the host is.
+    /// It was seen how the host is.
     Checked {
         /// The saga.
         saga: SagaRef,
@@ -174,8 +174,8 @@ pub enum HealthInput {
         step: StepId,
         /// Why it was asked.
         check: CheckKind,
-        /// What it said.
-        healthy: bool,
+        /// What is wrong with the host; absent where it is healthy.
+        faulty: Option<String>,
     },
     /// Monitoring could not say how the host is.
     CheckFailed {
@@ -251,7 +251,7 @@ type HealthDecision = Decision<HealthEvent, StepCommand>;
 
 impl Decider for HealthDecider {
     const CATEGORY: &'static str = "health";
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type State = HealthState;
     type Input = HealthInput;
     type Event = HealthEvent;
@@ -271,8 +271,8 @@ impl Decider for HealthDecider {
             HealthInput::Held { saga, why } => draft.held(saga, why),
             HealthInput::Begin { saga, step, seen } => draft.begin(saga, step, seen),
             HealthInput::BeginCheck { saga, step, check } => draft.begin_check(saga, step, *check),
-            HealthInput::Checked { saga, step, check, healthy } => {
-                draft.checked(saga, step, *check, *healthy);
+            HealthInput::Checked { saga, step, check, faulty } => {
+                draft.checked(saga, step, *check, faulty.as_deref());
             }
             HealthInput::CheckFailed { saga, step, category, reason } => {
                 draft.check_failed(saga, step, *category, reason);

@@ -10,10 +10,12 @@ use hostler_events::health::{
 };
 use hostler_events::signal::SignalStatus;
 use hostler_events::site::Rung;
-use hostler_events::{FaultClass, FaultDomain, HostId, PoolId};
+use hostler_events::{FaultClass, FaultDomain, HostId, PoolId, Service};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// The label by which a signal names the service that has failed.
+const SERVICE_LABEL: &str = "service";
 /// How many signals of a host are remembered; the one that began first is forgotten first.
 const SIGNALS_MAX: usize = 32;
 /// How many remediations of one incident are told.
@@ -147,6 +149,9 @@ pub struct KnownSignal {
     pub fault: Option<FaultClass>,
     /// What it says, for people.
     pub summary: String,
+    /// The service that has failed, where it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 impl KnownSignal {
@@ -216,6 +221,13 @@ impl HealthState {
     #[must_use]
     pub fn acting(&self) -> Option<&SagaRef> {
         if let Condition::Acting { claim, .. } = &self.condition { Some(&claim.saga) } else { None }
+    }
+
+    /// The service that has failed, as a signal of this fault names it that goes on.
+    #[must_use]
+    pub fn failed_service(&self, fault: &FaultClass, now: Timestamp) -> Option<&Service> {
+        let mut signals = self.signals.values().filter(|signal| signal.is_fresh(now));
+        signals.find_map(|signal| signal.service.as_ref().filter(|_| signal.fault.as_ref() == Some(fault)))
     }
 
     /// How often this rung was tried since the host was last healthy for long.
@@ -327,6 +339,8 @@ fn received(state: &mut HealthState, e: &SignalReceived) {
         expires_at: header.expires_at,
         fault: Some(e.signal.fault.clone()),
         summary: e.signal.summary.clone(),
+        // What cannot be the name of a service is for people only.
+        service: e.signal.labels.get(SERVICE_LABEL).and_then(|service| service.parse().ok()),
     };
     remember(state, signal_name(&header.source, &header.fingerprint), known);
 }
@@ -334,7 +348,8 @@ fn received(state: &mut HealthState, e: &SignalReceived) {
 fn dropped(state: &mut HealthState, e: &SignalDropped) {
     state.host = Some(e.host.clone());
     let (starts_at, status, expires_at) = (e.starts_at, e.status, e.expires_at);
-    let known = KnownSignal { starts_at, status, expires_at, fault: None, summary: e.reason.clone() };
+    let known =
+        KnownSignal { starts_at, status, expires_at, fault: None, summary: e.reason.clone(), service: None };
     remember(state, e.fingerprint.clone(), known);
 }
 

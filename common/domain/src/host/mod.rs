@@ -9,7 +9,9 @@ use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
-use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId};
+use hostler_events::{
+    HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, Service, StepCommand, StepId,
+};
 use jiff::Timestamp;
 
 mod booting;
@@ -274,6 +276,22 @@ pub enum HostInput {
         /// The step.
         step: StepId,
     },
+    /// A service of it is about to be restarted.
+    StartRestart {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+    },
+    /// A service of it was restarted, and runs.
+    RecordRestarted {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The service.
+        service: Service,
+    },
     /// It is about to be installed again, from service.
     StartReimage {
         /// The saga.
@@ -370,6 +388,10 @@ impl Decider for HostDecider {
             }
             HostInput::RecordPowerCycled { saga, step } => {
                 Ok(repairing::record_power_cycled(known()?, saga, step))
+            }
+            HostInput::StartRestart { saga, step } => Ok(repairing::start_restart(known()?, saga, step)),
+            HostInput::RecordRestarted { saga, step, service } => {
+                Ok(repairing::record_restarted(known()?, saga, step, service))
             }
             HostInput::StartReimage { saga, step, image } => {
                 repairing::start_reimage(known()?, saga, step, image)

@@ -230,6 +230,8 @@ pub enum Move {
     PowerCycle,
     /// It is installed again, from service.
     Reimage,
+    /// A service of it is restarted.
+    RestartService,
 }
 
 impl Move {
@@ -256,6 +258,7 @@ impl Move {
         Self::Uncordon,
         Self::PowerCycle,
         Self::Reimage,
+        Self::RestartService,
     ];
 
     /// The names of the phases in which one of these moves may happen, for a refusal.
@@ -325,6 +328,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::Uncordon, &[InService], InService, "host.uncordoned", "uncordon-host"),
     row(Move::PowerCycle, &[InService], InService, "host.power-cycled", "power-cycle-host, cordoned"),
     row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
+    row(Move::RestartService, &[InService], InService, "host.service-restarted", "restart-service, cordoned"),
 ];
 
 impl Phase {

@@ -1,11 +1,13 @@
-//! Repairing a host in service: a power cycle, or a new installation. Only the saga that has cordoned the host does so.
+//! Repairing a host in service: a restart of a service, a power cycle, or a new installation. Only the saga that has cordoned the host does so.
 
 use hostler_core::Decision;
 use hostler_core::failure::clip;
 use hostler_core::saga::SagaRef;
 use hostler_events::commands::FinishPowerCycle;
-use hostler_events::host::{HostPowerCycled, PowerCycleStarted, PowerState, ReimageStarted};
-use hostler_events::{HostEvent, Image, StepCommand, StepId};
+use hostler_events::host::{
+    HostPowerCycled, PowerCycleStarted, PowerState, ReimageStarted, ServiceRestarted,
+};
+use hostler_events::{HostEvent, Image, Service, StepCommand, StepId};
 
 use super::cordoning::refuse;
 use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, Phase, PowerCycle, replies};
@@ -18,6 +20,34 @@ impl Known<'_> {
     fn finish_power_cycle(&self, saga: &SagaRef, step: &StepId) -> StepCommand {
         FinishPowerCycle { saga: saga.clone(), step: step.clone(), host: self.host() }.into()
     }
+}
+
+/// Nothing is recorded before the agent has answered. An attempt that comes after the service was restarted is answered.
+pub(super) fn start_restart(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecision {
+    if known.state.awaits_restart_for(saga) {
+        return Decision::nothing();
+    }
+    match known.state.is_cordoned_by(saga) && known.state.phase.allows(Move::RestartService) {
+        true => Decision::nothing().command(replies::done(saga, step)),
+        false => refuse(known, saga, step, &known.not_cordoned(saga)),
+    }
+}
+
+/// This answers whichever attempt the saga waits for by now.
+pub(super) fn record_restarted(
+    known: Known<'_>,
+    saga: &SagaRef,
+    step: &StepId,
+    service: &Service,
+) -> HostDecision {
+    if !known.state.awaits_restart_for(saga) {
+        return Decision::nothing();
+    }
+    let (saga_ref, service) = (saga.clone(), service.clone());
+    let restarted = ServiceRestarted { host: known.host(), saga: saga_ref, step: step.clone(), service };
+    let mut decision = Decision::events([HostEvent::ServiceRestarted(restarted)]);
+    decision.commands.extend(replies::done_by_any_attempt(saga, step));
+    decision
 }
 
 /// Nothing is recorded before the BMC has said how the host is. A host has one power cycle under a cordon: an attempt that comes

@@ -7,7 +7,9 @@ use hostler_events::host::{
     HostQuarantined, HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested,
     UndeployStarted, VerificationFailed,
 };
-use hostler_events::{FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Sku, StepId};
+use hostler_events::{
+    FaultDomain, HostEvent, HostId, HostPolicy, Labels, PoolId, Role, Service, Sku, StepId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::phases::{HostPhase, Move};
@@ -139,6 +141,9 @@ pub struct Cordon {
     pub reason: String,
     /// How far its power cycle is.
     pub power_cycle: PowerCycle,
+    /// The service that was restarted. There is one at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Service>,
 }
 
 /// How far the power cycle under a cordon is. There is one at most.
@@ -199,6 +204,13 @@ impl HostState {
     pub fn power_cycle_of(&self, saga: &SagaRef) -> Option<PowerCycle> {
         let cordon = self.cordon.as_ref().filter(|cordon| cordon.saga == *saga)?;
         self.phase.allows(Move::PowerCycle).then_some(cordon.power_cycle)
+    }
+
+    /// Whether a service of the host may be restarted for this saga, and was not yet: it has cordoned the host, which is in service.
+    #[must_use]
+    pub fn awaits_restart_for(&self, saga: &SagaRef) -> bool {
+        let cordon = self.cordon.as_ref().filter(|cordon| cordon.saga == *saga);
+        self.phase.allows(Move::RestartService) && cordon.is_some_and(|cordon| cordon.restarted.is_none())
     }
 
     /// Whether this saga may have its steps done on the host: it holds the host, or has cordoned it.
@@ -271,7 +283,8 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Retired(e) => state.phase = HostPhase::Retired { reason: e.reason.clone() },
         HostEvent::Cordoned(e) => {
             let (saga, reason) = (e.saga.clone(), e.reason.clone());
-            state.cordon = Some(Cordon { saga, reason, power_cycle: PowerCycle::NotBegun });
+            let power_cycle = PowerCycle::NotBegun;
+            state.cordon = Some(Cordon { saga, reason, power_cycle, restarted: None });
         }
         HostEvent::Uncordoned(e) => {
             state.cordon = state.cordon.take().filter(|cordon| cordon.saga != e.saga);
@@ -279,6 +292,11 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         }
         HostEvent::PowerCycleStarted(_) => power_cycle(&mut state, PowerCycle::Off),
         HostEvent::PowerCycled(_) => power_cycle(&mut state, PowerCycle::Done),
+        HostEvent::ServiceRestarted(e) => {
+            if let Some(cordon) = &mut state.cordon {
+                cordon.restarted = Some(e.service.clone());
+            }
+        }
         HostEvent::ReimageStarted(e) => reimage_started(&mut state, e),
         HostEvent::JoinedTraffic(e) => traffic::joined(&mut state, e),
         HostEvent::DrainStarted(e) => traffic::drain_started(&mut state, e),

@@ -5,17 +5,18 @@
 
 use hostler_core::saga::{Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, SagaState, Step};
 use hostler_events::commands::{
-    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, UndeployHost,
+    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, RestartService,
+    UndeployHost,
 };
 use hostler_events::health::{CheckKind, RemediationOutcome};
 use hostler_events::recovery::{
     AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
 };
-use hostler_events::site::Rung;
+use hostler_events::site::{RecoveryPolicy, Rung};
 use hostler_events::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic};
 use hostler_events::{
-    FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, StepCommand,
-    StepPolicy, TrafficPolicy,
+    FaultClass, HostId, Image, PoolId, ProvisioningOrder, ProvisioningPolicy, RequestId, Role, Service,
+    StepCommand, StepPolicy, TrafficPolicy,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -51,10 +52,12 @@ const OWN: RetryPolicy =
 /// A look at the host. Monitoring may take a scrape or two to have a new sample.
 const LOOK: RetryPolicy =
     RetryPolicy { deadline_seconds: 60, attempts: 6, backoff_seconds: 5, backoff_seconds_max: 60 };
-/// The look after a repair: a host that was booted takes minutes until it is healthy. Monitoring takes a sample every 15 s or so, and a
-/// wait that is longer than that makes the repair longer.
-const VERIFY: RetryPolicy =
-    RetryPolicy { deadline_seconds: 60, attempts: 28, backoff_seconds: 5, backoff_seconds_max: 20 };
+/// The longest wait between two looks after a repair: monitoring takes a sample every 15 s or so, and a wait that is longer than that
+/// makes the repair longer.
+const VERIFY_BACKOFF_SECONDS_MAX: u32 = 20;
+/// A restart of a service. What the host's agent refuses is refused for good.
+const RESTART: RetryPolicy =
+    RetryPolicy { deadline_seconds: 120, attempts: 3, backoff_seconds: 5, backoff_seconds_max: 30 };
 /// A power cycle.
 const POWER_CYCLE: RetryPolicy =
     RetryPolicy { deadline_seconds: 300, attempts: 3, backoff_seconds: 10, backoff_seconds_max: 60 };
@@ -82,6 +85,8 @@ hostler_core::step_names! {
         ReturnTraffic = "return-traffic",
         /// Put the host back into traffic, once monitoring has seen it well.
         JoinTraffic = "join-traffic",
+        /// Have the host's agent restart a service.
+        RestartService = "restart-service",
         /// Take the host's power and give it back.
         PowerCycleHost = "power-cycle-host",
         /// Install the host again, and wait for its own callback.
@@ -135,10 +140,21 @@ pub struct RecoveryOrder {
     /// Whether something has taken it out of traffic before, so that it is put back even when it is healthy by itself.
     #[serde(default)]
     pub out_of_traffic: bool,
+    /// The service that has failed: the one that a signal names, else that of the pool's role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Whether the host has left service before: then it is replaced, and nothing is done to it.
     pub out_of_service: bool,
     /// The numbers by which hosts are installed.
     pub provisioning: ProvisioningPolicy,
+    /// Seconds that the host has until it must be healthy.
+    #[serde(default = "verify_seconds")]
+    pub verify_seconds: u32,
+}
+
+/// Orders from before it was a policy do not say it.
+const fn verify_seconds() -> u32 {
+    RecoveryPolicy::VERIFY_SECONDS
 }
 
 impl RecoveryOrder {
@@ -147,6 +163,21 @@ impl RecoveryOrder {
     pub fn to_value(&self) -> Value {
         // A plain record with text keys, for which this cannot fail.
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The looks after a repair: so many that the waits between them are as long as the host has. Where that is short, they are
+    /// close to each other.
+    fn verify(&self) -> RetryPolicy {
+        let backoff_seconds = (self.verify_seconds / 96).clamp(1, 5);
+        let backoff_seconds_max = (self.verify_seconds / 12).clamp(1, VERIFY_BACKOFF_SECONDS_MAX);
+        let mut policy =
+            RetryPolicy { deadline_seconds: 60, attempts: 1, backoff_seconds, backoff_seconds_max };
+        let mut waited = 0_u32;
+        while waited < self.verify_seconds {
+            waited = waited.saturating_add(policy.delay_seconds(policy.attempts).max(1));
+            policy.attempts += 1;
+        }
+        policy
     }
 
     fn reason(&self) -> String {
@@ -187,8 +218,8 @@ fn returned(plan: RecoveryPlan, traffic: Option<&TrafficPolicy>) -> RecoveryPlan
     plan.then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED))
 }
 
-fn verified(plan: RecoveryPlan, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
-    returned(plan.then(if_faulty(Step::ask(RecoveryStep::VerifyRecovery, VERIFY))), traffic)
+fn verified(plan: RecoveryPlan, order: &RecoveryOrder, traffic: Option<&TrafficPolicy>) -> RecoveryPlan {
+    returned(plan.then(if_faulty(Step::ask(RecoveryStep::VerifyRecovery, order.verify()))), traffic)
 }
 
 /// The host is only looked at. One that was taken out of traffic before, and is healthy, is put back.
@@ -243,7 +274,7 @@ impl SagaDefinition for Recovery {
     fn plan(version: u32, order: &RecoveryOrder) -> Option<RecoveryPlan> {
         use RecoveryStep::{
             AbandonRecovery, BeginRecovery, ConcludeRecovery, DeregisterMonitoring, LookAgain,
-            PowerCycleHost, ReturnToService,
+            PowerCycleHost, RestartService, ReturnToService,
         };
         if !(1..=2).contains(&version) {
             return None;
@@ -258,14 +289,20 @@ impl SagaDefinition for Recovery {
             // Not put back: that is what is left of it.
             Some(Rung::RedirectTraffic) => cordoned(begun.then(look()), traffic)
                 .then(if_faulty(Step::ask(ReturnToService, OWN)).never_skipped(CORDONED)),
+            // A service that has failed serves nobody, so that a host in traffic is left there for the moment that it takes.
+            Some(Rung::RestartService) => {
+                let traffic = traffic.filter(|_| order.out_of_traffic);
+                let cordoned = cordoned(begun.then(look()), traffic);
+                verified(cordoned.then(if_faulty(Step::ask(RestartService, RESTART))), order, traffic)
+            }
             Some(Rung::PowerCycle) => {
                 let cordoned = cordoned(begun.then(look()), traffic);
-                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))), traffic)
+                verified(cordoned.then(if_faulty(Step::ask(PowerCycleHost, POWER_CYCLE))), order, traffic)
             }
             Some(Rung::Reimage) => {
                 let forgotten = order.provisioning.deregister_monitoring.into();
                 let looked = begun.then(look().undone_by(DeregisterMonitoring, forgotten));
-                verified(reimaged(cordoned(looked, traffic), &order.provisioning), traffic)
+                verified(reimaged(cordoned(looked, traffic), &order.provisioning), order, traffic)
             }
             Some(Rung::Replace) if order.out_of_service => replaced(begun, order),
             Some(Rung::Replace) => replaced(cordoned(begun.then(look()), traffic), order),
@@ -303,6 +340,10 @@ impl SagaDefinition for Recovery {
             RecoveryStep::LeaveTraffic => LeaveTraffic { saga, step, host, traffic: traffic()? }.into(),
             RecoveryStep::ReturnTraffic => ReturnTraffic { saga, step, host, traffic: traffic()? }.into(),
             RecoveryStep::JoinTraffic => JoinTraffic { saga, step, host, traffic: traffic()? }.into(),
+            RecoveryStep::RestartService => {
+                let service = ask.order.service.clone().ok_or_else(|| missing("role"))?;
+                RestartService { saga, step, host, service }.into()
+            }
             RecoveryStep::PowerCycleHost => PowerCycleHost { saga, step, host }.into(),
             RecoveryStep::ReimageHost => ReimageHost { saga, step, host, image: image()? }.into(),
             RecoveryStep::UndeployHost => UndeployHost { saga, step, host }.into(),
@@ -348,9 +389,10 @@ impl SagaDefinition for Recovery {
 
     fn examples() -> Vec<RecoveryOrder> {
         let id = "example";
-        let ids = (id.parse(), id.parse(), id.parse(), id.parse(), id.parse());
-        let (Ok(host), Ok(pool), Ok(fault), Ok(role), Ok(image)) = ids else { return Vec::new() };
-        let Ok(backend) = id.parse() else { return Vec::new() };
+        let ids = (id.parse(), id.parse(), id.parse(), id.parse(), id.parse(), id.parse(), id.parse());
+        let (Ok(host), Ok(pool), Ok(fault), Ok(role), Ok(image), Ok(service), Ok(backend)) = ids else {
+            return Vec::new();
+        };
         let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
         let order = RecoveryOrder {
             host,
@@ -362,10 +404,18 @@ impl SagaDefinition for Recovery {
             image: Some(image),
             traffic: None,
             out_of_traffic: false,
+            service: Some(service),
             out_of_service: false,
             provisioning: ProvisioningPolicy::default(),
+            verify_seconds: RecoveryPolicy::VERIFY_SECONDS,
         };
-        let rungs = [None, Some(Rung::PowerCycle), Some(Rung::Reimage), Some(Rung::Replace)];
+        let rungs = [
+            None,
+            Some(Rung::RestartService),
+            Some(Rung::PowerCycle),
+            Some(Rung::Reimage),
+            Some(Rung::Replace),
+        ];
         let mut orders: Vec<_> = rungs.map(|rung| RecoveryOrder { rung, ..order.clone() }).into();
         orders.push(RecoveryOrder { rung: Some(Rung::Replace), out_of_service: true, ..order.clone() });
         // The same in a pool with traffic.
@@ -387,6 +437,6 @@ fn outcome(facts: &Facts<'_, Recovery>) -> RemediationOutcome {
         None => RemediationOutcome::Needless,
         Some(Rung::RedirectTraffic) => RemediationOutcome::Redirected,
         Some(Rung::Replace) => RemediationOutcome::Replaced,
-        Some(Rung::PowerCycle | Rung::Reimage) => RemediationOutcome::Healed,
+        Some(Rung::RestartService | Rung::PowerCycle | Rung::Reimage) => RemediationOutcome::Healed,
     }
 }

@@ -37,11 +37,40 @@ fn fails(saga: &mut Test) {
     answer(saga, StepOutcome::Failed { category, reason, uncertain: true });
 }
 
+fn waits(verify_seconds: u32) -> Vec<u32> {
+    let verify = RecoveryOrder { verify_seconds, ..Recovery::examples().remove(0) }.verify();
+    (1..verify.attempts).map(|tried| verify.delay_seconds(tried)).collect()
+}
+
 #[test]
 fn a_repaired_host_is_looked_at_as_often_as_it_may_have_a_new_sample_and_long_enough_to_boot() {
-    let waits: Vec<u32> = (1..VERIFY.attempts).map(|tried| VERIFY.delay_seconds(tried)).collect();
+    let waits = waits(RecoveryPolicy::VERIFY_SECONDS);
     assert!(waits.iter().all(|wait| *wait <= 20), "{waits:?}");
     assert!(waits.iter().sum::<u32>() >= 8 * 60, "{waits:?}");
+}
+
+#[test]
+fn a_repaired_host_has_as_long_as_the_policies_say() {
+    for seconds in [5, 20, 60, 500, 3_600] {
+        let waits = waits(seconds);
+        let waited = waits.iter().sum::<u32>();
+        assert!((seconds..seconds + 20).contains(&waited), "{seconds}: {waits:?}");
+    }
+    assert!(
+        waits(20).iter().all(|wait| *wait == 1),
+        "a host that boots in a second is not waited for any longer"
+    );
+}
+
+/// A saga that runs goes by the plan that it started with.
+#[test]
+fn an_order_from_before_it_was_a_policy_has_the_looks_that_it_had() {
+    let mut order = Recovery::examples().remove(0).to_value();
+    order.as_object_mut().unwrap().remove("verifySeconds").unwrap();
+    let order: RecoveryOrder = serde_json::from_value(order).unwrap();
+    let before =
+        RetryPolicy { deadline_seconds: 60, attempts: 28, backoff_seconds: 5, backoff_seconds_max: 20 };
+    assert_eq!(order.verify(), before);
 }
 
 fn concluded(saga: &Test) -> RemediationOutcome {
@@ -85,8 +114,44 @@ fn a_power_cycle_looks_first_has_the_host_alone_and_ends_with_a_healthy_sample()
 }
 
 #[test]
+fn a_service_is_restarted_on_a_cordoned_host_and_nothing_else_is_done_to_it() {
+    let mut saga = started(Some(Rung::RestartService), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    done(&mut saga);
+    looked(&mut saga, true);
+    done(&mut saga);
+    done(&mut saga);
+    assert_eq!(
+        asked(&saga),
+        [
+            "begin-recovery",
+            "check-host",
+            "cordon-host",
+            "restart-service",
+            "check-host",
+            "uncordon-host",
+            "conclude-recovery"
+        ]
+    );
+    assert_eq!((saga.state.status.name(), concluded(&saga)), ("completed", RemediationOutcome::Healed));
+}
+
+/// The agent knows no such service: what it says once it says again.
+#[test]
+fn what_an_agent_refuses_is_not_asked_again() {
+    let mut saga = started(Some(Rung::RestartService), false);
+    done(&mut saga);
+    looked(&mut saga, false);
+    done(&mut saga);
+    fails(&mut saga);
+    assert_eq!(asked(&saga)[3..], ["restart-service", "uncordon-host"]);
+}
+
+#[test]
 fn a_host_that_is_healthy_by_now_is_not_touched() {
-    for rung in [Rung::PowerCycle, Rung::Reimage, Rung::Replace] {
+    for rung in [Rung::RestartService, Rung::PowerCycle, Rung::Reimage, Rung::Replace] {
         let mut saga = started(Some(rung), false);
         done(&mut saga);
         looked(&mut saga, true);

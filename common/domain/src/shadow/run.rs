@@ -19,7 +19,9 @@ use super::pool_tape::PoolTape;
 use super::pools::{PoolDue, PoolRun};
 use super::recording::{HostTape, Recorded, Recording, before};
 use crate::budget::{BudgetDecider, BudgetInput, BudgetState, Claim};
-use crate::fault_domain::{FaultDomainDecider, FaultDomainState, MemberReport, power_key, rack_key};
+use crate::fault_domain::{
+    FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, power_key, rack_key,
+};
 use crate::health::{HealthInput, HoldBack};
 use crate::policies::{PolicyDecider, PolicyState};
 use crate::recovery::Recovery;
@@ -201,7 +203,7 @@ impl<'a> Run<'a> {
             RecoverCommand::ReportMember(command) => self.member(command),
             RecoverCommand::ReportDomain(command) => {
                 let report = MemberReport::of_rack(command, &self.policies.at(self.now));
-                self.report(&report);
+                self.report(report);
             }
             RecoverCommand::ReportSignal(_)
             | RecoverCommand::BeginRecovery(_)
@@ -215,12 +217,12 @@ impl<'a> Run<'a> {
 
     pub(super) fn member(&mut self, command: &ReportMember) {
         let report = MemberReport::of_host(command, &self.policies.at(self.now));
-        self.report(&report);
+        self.report(report);
     }
 
-    fn report(&mut self, report: &MemberReport) {
+    fn report(&mut self, report: MemberReport) {
         let state = self.domains.entry(report.domain.clone()).or_default();
-        let Ok(decision) = FaultDomainDecider::decide(state, report, self.now);
+        let Ok(decision) = FaultDomainDecider::decide(state, &FaultDomainInput::Member(report), self.now);
         *state = decision.events.iter().fold(std::mem::take(state), FaultDomainDecider::evolve);
         for command in decision.commands {
             self.ask(&StepCommand::Recover(command));

@@ -69,6 +69,8 @@ fn said(body: &Value, received_at: Timestamp) -> Result<Said, String> {
         (false, false) => format!("the agent says that these are down: {}", down.join(", ")),
     };
     let sequence = sequence.to_string();
-    let about = About::new("", &summary).labelled([("sequence", sequence.as_str())].into_iter());
+    let service = down.first().map(|service| ("service", service.as_str()));
+    let labels = [("sequence", sequence.as_str())].into_iter().chain(service);
+    let about = About::new("", &summary).labelled(labels);
     claim.of_host(&host, FAULT, About { shelf_life: memory.min(SHELF_LIFE), ..about })
 }

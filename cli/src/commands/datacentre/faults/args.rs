@@ -82,7 +82,7 @@ pub(super) enum Kind {
     Slow,
     /// The host's system takes connections and never answers, until its power is cycled
     Hang,
-    /// The host's service has failed, until its power is cycled
+    /// The host's service has failed, until it is restarted or the host's power is cycled
     ServiceDown,
     /// The host's disk is about to fail, until the host is installed anew
     Disk,

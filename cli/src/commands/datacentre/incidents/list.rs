@@ -75,7 +75,10 @@ fn table(rows: &[Listed], now: Timestamp) -> String {
                 "-".to_owned(),
                 length(domain.opened_at, domain.closed_at, now),
                 "-".to_owned(),
-                "what its members share is lost".to_owned(),
+                match domain.escalated {
+                    0 => "what its members share is lost".to_owned(),
+                    times => format!("what its members share is lost; escalated {times} times"),
+                },
             ],
             Listed::Host(incident) => [
                 incident.host.to_string(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt, TryStreamExt};
-use hostler_domain::{METRICS_ADDRESS, METRICS_PATH, TRAFFIC_ADDRESS};
+use hostler_domain::{AGENT_URL, METRICS_ADDRESS, METRICS_PATH, TRAFFIC_ADDRESS};
 use hostler_localstack::fleet::FleetHost;
 use serde_json::{Value, json};
 
@@ -32,13 +32,14 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// The host tells Prometheus where its metrics are by its labels.
+    /// The host says by its labels where its metrics and its agent are.
     fn body(&self) -> Value {
         let mut labels = self.labels.clone();
         labels.insert(METRICS_ADDRESS.to_owned(), self.host.metrics_address.clone());
         // All hosts of the fleet are at one address, and not at the port of the pool's policy.
         labels.insert(TRAFFIC_ADDRESS.to_owned(), self.host.metrics_address.clone());
         labels.insert(METRICS_PATH.to_owned(), self.host.metrics_path.clone());
+        labels.insert(AGENT_URL.to_owned(), self.host.agent_url.clone());
         json!({
             "host": self.host.host_id,
             "pool": self.pool,
@@ -105,6 +106,7 @@ mod tests {
             host_id: "h-01".to_owned(),
             system: "s".to_owned(),
             bmc_url: "http://127.0.0.1:1/redfish/v1/Systems/s".to_owned(),
+            agent_url: "http://127.0.0.1:1/agents/h-1".to_owned(),
             metrics_address: "127.0.0.1:1".to_owned(),
             metrics_path: "/metrics/h-01".to_owned(),
             sku: "cpu-small".to_owned(),

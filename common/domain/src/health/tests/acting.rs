@@ -56,15 +56,37 @@ fn a_sample_counts_from_when_monitoring_was_first_asked_and_only_health_ends_a_r
     assert_eq!(host.names(&begin), ["health.host-checked"]);
     host.later(30);
     assert!(host.run.ignores(&begin), "a later attempt asks for samples since the first");
-    let checked = |healthy| HealthInput::Checked { saga: saga.clone(), step: step.clone(), check, healthy };
-    host.names(&checked(false));
+    let checked = |faulty: Option<&str>| {
+        let faulty = faulty.map(str::to_owned);
+        HealthInput::Checked { saga: saga.clone(), step: step.clone(), check, faulty }
+    };
+    host.names(&checked(Some("its BMC says that its hardware is Critical")));
     assert!(matches!(host.reply(), StepOutcome::Failed { .. }));
-    host.names(&checked(true));
+    host.names(&checked(None));
     assert!(matches!(host.reply(), StepOutcome::Succeeded { .. }));
     assert!(host.run.state.incident.as_ref().unwrap().verified_at.is_some());
-    let before = HealthInput::Checked { saga, step, check: CheckKind::Before, healthy: false };
+    let before =
+        HealthInput::Checked { saga, step, check: CheckKind::Before, faulty: Some("hung".to_owned()) };
     host.names(&before);
     assert!(matches!(host.reply(), StepOutcome::Succeeded { .. }), "before a repair it may be faulty");
+}
+
+#[test]
+fn the_service_that_a_signal_names_is_restarted_else_that_of_the_role() {
+    let mut host = Host::acting();
+    assert_eq!(host.order()["service"], "web-server");
+    host = Host::healthy();
+    let mut signal = host.signal("a1", SignalStatus::Firing);
+    signal.labels.insert("service".to_owned(), "nginx.service".to_owned());
+    host.told(signal);
+    host.granted_after_toleration();
+    assert_eq!(host.order()["service"], "nginx.service");
+    host = Host::healthy();
+    let mut signal = host.signal("a1", SignalStatus::Firing);
+    signal.labels.insert("service".to_owned(), "; reboot".to_owned());
+    host.told(signal);
+    host.granted_after_toleration();
+    assert_eq!(host.order()["service"], "web-server", "what can be no service is for people");
 }
 
 #[test]

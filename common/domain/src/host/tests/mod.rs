@@ -138,6 +138,14 @@ fn power_cycled(saga: &str, step: &str) -> HostInput {
     HostInput::RecordPowerCycled { saga: recovery(saga), step: id(step) }
 }
 
+fn start_restart(saga: &str, step: &str) -> HostInput {
+    HostInput::StartRestart { saga: recovery(saga), step: id(step) }
+}
+
+fn restarted(saga: &str, step: &str) -> HostInput {
+    HostInput::RecordRestarted { saga: recovery(saga), step: id(step), service: id("nginx.service") }
+}
+
 fn reimage(saga: &str, step: &str) -> HostInput {
     HostInput::StartReimage { saga: recovery(saga), step: id(step), image: id("debian-13") }
 }
@@ -212,6 +220,7 @@ fn nothing_can_be_done_to_an_unknown_host() {
         cordon("r-1", "x"),
         uncordon("r-1", "x"),
         start_power_cycle("r-1", "x"),
+        start_restart("r-1", "x"),
         reimage("r-1", "x"),
     ] {
         assert_eq!(Host::new().when(&input).unwrap_err(), HostRefusal::UnknownHost, "{input:?}");

@@ -61,6 +61,8 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
         25 => power_cut(&recovery, &new),
         26 => power_cycled(&recovery, &new),
         27 => reimage(&recovery, &new),
+        29 => start_restart(&recovery, &new),
+        30 => restarted(&recovery, &new),
         28 => HostInput::RecordDeployed { saga: super::recovery(&recovery), step: id(&step) },
         _ => HostInput::StartUndeploy { saga: super::recovery(&recovery), step: id(&new) },
     }

@@ -44,6 +44,31 @@ fn a_power_cycle_says_what_the_bmc_saw_before_it_and_ends_when_the_host_has_powe
 }
 
 #[test]
+fn a_service_is_restarted_once_for_the_saga_that_has_cordoned_the_host_and_for_no_other() {
+    let mut host = at("cordoned");
+    assert!(
+        host.ignores(&start_restart("r-1", "r/restart/1")),
+        "nothing is recorded before the agent has answered"
+    );
+    is_refused(&host.when(&start_restart("r-2", "s/restart/1")).unwrap(), "not cordoned by recovery");
+    assert!(host.ignores(&restarted("r-2", "s/restart/1")), "another saga's");
+    let done = host.when(&restarted("r-1", "r/restart/1")).unwrap();
+    let [HostEvent::ServiceRestarted(event)] = &done.events[..] else { panic!("{done:?}") };
+    assert_eq!(event.service.as_str(), "nginx.service");
+    let [reply] = replies(&done.commands)[..] else { panic!("{done:?}") };
+    assert!(matches!((&reply.answers, &reply.outcome), (Answers::Step(_), StepOutcome::Succeeded { .. })));
+    assert!(host.ignores(&restarted("r-1", "r/restart/1")), "a repeat");
+    let late = host.when(&start_restart("r-1", "r/restart/2")).unwrap();
+    assert_eq!(
+        (late.events.len(), replies(&late.commands).len()),
+        (0, 1),
+        "an attempt that comes late is answered"
+    );
+    host.when(&uncordon("r-1", "r/return/1")).unwrap();
+    is_refused(&host.when(&start_restart("r-1", "r/restart/3")).unwrap(), "not cordoned by recovery");
+}
+
+#[test]
 fn a_host_has_one_power_cycle_under_a_cordon() {
     let mut host = at("power-cut");
     let again = host.when(&start_power_cycle("r-1", "r/cycle/2")).unwrap();

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::budget::{BudgetDecider, BudgetInput, BudgetState, Claim};
-use crate::fault_domain::{FaultDomainDecider, FaultDomainState, MemberReport, rack_key};
+use crate::fault_domain::{FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, rack_key};
 use crate::health::{HealthDecider, HealthInput, HealthState, HoldBack, HostSeen, Seen};
 use crate::host::{HostDecider, HostState};
 use crate::policies::{PolicyDecider, PolicyState};
@@ -373,7 +373,8 @@ impl Site {
 
     fn report(&mut self, report: &MemberReport) {
         let state = self.domains.entry(report.domain.clone()).or_default();
-        let Ok(decision) = FaultDomainDecider::decide(state, report, self.now);
+        let input = FaultDomainInput::Member(report.clone());
+        let Ok(decision) = FaultDomainDecider::decide(state, &input, self.now);
         *state = decision.events.iter().fold(std::mem::take(state), FaultDomainDecider::evolve);
         let (at, events) = (self.now, decision.events);
         self.recording.domains.entry(report.domain.clone()).or_default().push(Recorded { at, events });
