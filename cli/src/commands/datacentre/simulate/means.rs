@@ -113,6 +113,8 @@ impl Signals {
     async fn host(&mut self, host: &HostRow, fault: Fault) -> Result<(), CliError> {
         let (name, class) = fault.alert();
         let fingerprint = self.fingerprint(&host.host);
+        // One that breaks again has worked in between.
+        self.resolve(&fingerprint).await?;
         let labels = json!({
             "alertname": name, "host": host.host, "pool": host.pool, "rack": host.fault_domain, "fault": class,
             "severity": "critical", MARK: "true",

@@ -113,7 +113,9 @@ pub(super) fn of_host(
     }
     let of = |incident: IncidentView| {
         let caused_at = broke.iter().rev().find(|at| **at <= incident.detected_at).copied()?;
-        let rungs: Vec<&str> = incident.tried.iter().filter_map(|tried| tried.rung.map(name_of)).collect();
+        // What found the host well has done nothing to it.
+        let done = incident.tried.iter().filter(|tried| cordons.contains_key(&tried.saga));
+        let rungs: Vec<&str> = done.filter_map(|tried| tried.rung.map(name_of)).collect();
         let closed = incident.closed_at.is_some();
         let did = match (rungs.is_empty(), closed) {
             (false, _) => rungs.join(", "),
@@ -344,6 +346,8 @@ mod tests {
             commit(32, "health.suspected", suspected(2, 32)),
         ];
         let host = [commit(11, "host.cordoned", json!({ "saga": "recovery#h-01.1" }))];
+        let found_well = of_host((&health, &[]), (&[at(4), at(30)], at(59)), &mut HeldBack::new());
+        assert_eq!((found_well[0].did.as_str(), found_well[0].repairs), ("nothing, and it is well", 0));
         let mut held_back = HeldBack::new();
         let reactions = of_host((&health, &host), (&[at(4), at(30)], at(59)), &mut held_back);
         let [first, second] = reactions.as_slice() else { panic!("{reactions:#?}") };
