@@ -99,7 +99,7 @@ fn a_lower_budget_holds_back_with_its_rule_and_its_value() {
     assert_eq!((report.recorded.disturbed_at_once, report.would.disturbed_at_once), (2, 1));
     assert_eq!((report.recorded.held.get("rack"), report.would.held["rack"]), (None, 1));
     let told = told(&report);
-    let held = "instead: power-cycle held back by rack: 1 (limit 1 (policies of version 2)) at 70";
+    let held = "instead: power-cycle held back by rack: 1, and the limit is 1 (policies of version 2) at 70";
     assert!(told.contains(&held.to_owned()), "{told:?}");
     assert_eq!(report.would.acted, report.recorded.acted, "it is done later: {told:?}");
 }

@@ -26,7 +26,9 @@ What a replay does not know, it takes for granted:
 /// All of it, as text.
 pub(super) fn report(report: &Report, extent: &Extent, out: Out) -> String {
     let mut parts = vec![extent_of(report, extent)];
-    parts.push(totals(report));
+    if report.compared > 0 {
+        parts.push(totals(report));
+    }
     if report.differences.is_empty() {
         parts.push("These policies would have decided the same.".to_owned());
     }
@@ -48,7 +50,7 @@ fn extent_of(report: &Report, extent: &Extent) -> String {
     let mut lines = vec![
         format!("Replayed from {since} to {until}: {commits} commits of {streams} streams."),
         format!(
-            "{} incidents and pools were compared; about {} these policies decide otherwise.",
+            "Of {} incidents and pools, {} would have been decided otherwise.",
             report.compared,
             report.differences.len()
         ),
@@ -62,6 +64,9 @@ fn totals(report: &Report) -> String {
     let mut table = plain(["", "ON RECORD", "WOULD BE", ""]);
     let (recorded, would) = (&report.recorded, &report.would);
     let mut row = |name: &str, recorded: u32, would: u32| {
+        if recorded == 0 && would == 0 {
+            return;
+        }
         let change = i64::from(would) - i64::from(recorded);
         let change = if change == 0 { String::new() } else { format!("{change:+}") };
         let cells = [name.to_owned(), recorded.to_string(), would.to_string()];
@@ -242,6 +247,8 @@ mod tests {
     fn sums_name_each_rung_and_each_rule_and_what_was_not_read() {
         let text = shown(Vec::new(), Vec::new());
         assert!(text.contains("90 commits of 4 streams"), "{text}");
+        assert!(text.contains("Of 3 incidents and pools, 0 would have been decided otherwise."), "{text}");
+        assert!(!text.contains("scaling"), "what did not happen is no line: {text}");
         assert!(
             text.contains("Not read, because there is too much of it: the first 12 commits of budgets/site.")
         );
