@@ -197,3 +197,13 @@ fn what_the_replay_does_a_little_later_than_the_record_is_the_same() {
     let report = try_policies(&recording, &policy(|_| {}));
     assert_eq!((report.not_reproduced, report.recorded.acted[&Rung::PowerCycle]), (Vec::new(), 1));
 }
+
+/// A person takes so long that the repair goes on when the next incident begins: what has no end is not counted for ever.
+#[test]
+fn a_repair_that_goes_on_when_the_next_incident_begins_has_no_end() {
+    let slow = |policy: &mut Value| policy["faults"]["unreachable"]["tolerationSeconds"] = json!(350);
+    let next = Fault { at: 420, ..fault(0, 0) };
+    let report = tries(vec![fault(0, 0), next, fault(2, 600)], slow);
+    assert_eq!((report.would.unknown, report.would.disturbed_at_once), (1, 1));
+    assert_eq!(report.would.acted[&Rung::PowerCycle], 3);
+}
