@@ -28,7 +28,7 @@ pub(super) async fn run(
     let (started, mut told) = (Instant::now(), BTreeSet::new());
     loop {
         reader.read_on(Timestamp::now()).await?;
-        let report = tried(args, policy, reader);
+        let (report, _) = tried(args, policy, reader);
         for compared in &report.differences {
             for pair in compared.decisions.iter().filter(|pair| pair.differs) {
                 if told.insert(name(compared, pair)) {
