@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::state::VIEW_LAGS;
 use super::{PoolState, REQUEST_PREFIX};
-use crate::budget::Claim;
+use crate::budget::{Claim, Held};
 use crate::host::Phase;
 use crate::policies::PolicyState;
 use crate::provisioning::{self, Provisioning};
@@ -244,6 +244,25 @@ impl PoolFacts {
             policy: self.provisioning,
         };
         provisioning::starts(&order, &decided.provisionings).collect()
+    }
+}
+
+/// What the disruption budget says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldByBudget {
+    /// The rule, such as `budget-rack`.
+    pub rule: String,
+    /// What it allows.
+    pub limit: u32,
+    /// What there is.
+    pub value: u32,
+    /// What would lift it.
+    pub lifts: String,
+}
+
+impl From<Held> for HeldByBudget {
+    fn from(Held { rule, limit, value, lifts, .. }: Held) -> Self {
+        Self { rule: format!("budget-{}", rule.name()), limit, value, lifts }
     }
 }
 

@@ -21,10 +21,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{PoolFacts, PoolHost};
+pub use facts::{HeldByBudget, PoolFacts, PoolHost};
 pub use state::{Edge, Leaving, Open, PoolState, Proposal, Word};
 
-use crate::budget::Held;
 use crate::support::after;
 use choosing::{Choice, choose};
 
@@ -150,25 +149,6 @@ pub enum Released {
         /// Why.
         reason: String,
     },
-}
-
-/// What the disruption budget says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldByBudget {
-    /// The rule, such as `budget-rack`.
-    pub rule: String,
-    /// What it allows.
-    pub limit: u32,
-    /// What there is.
-    pub value: u32,
-    /// What would lift it.
-    pub lifts: String,
-}
-
-impl From<Held> for HeldByBudget {
-    fn from(Held { rule, limit, value, lifts, .. }: Held) -> Self {
-        Self { rule: format!("budget-{}", rule.name()), limit, value, lifts }
-    }
 }
 
 command_sets! {

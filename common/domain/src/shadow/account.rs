@@ -247,7 +247,7 @@ impl fmt::Display for What {
             Self::Held { rung, rule, limit, value } => {
                 let what = rung.map_or("held back", name_of);
                 let held = if rung.is_some() { " held back" } else { "" };
-                write!(f, "{what}{held} by {rule}: {value} (limit {limit})")
+                write!(f, "{what}{held} by {rule}: {value}, and the limit is {limit}")
             }
             Self::Asked { rung } => write!(f, "approval asked for {}", name_of(*rung)),
             Self::Looked => f.write_str("looked at only"),
@@ -269,7 +269,11 @@ impl fmt::Display for What {
                 write!(f, "approval asked for scaling {} by {hosts}", way(*direction))
             }
             Self::ScalingHeld { direction, rule, limit, value } => {
-                write!(f, "scaling {} held back by {rule}: {value} (limit {limit})", way(*direction))
+                write!(
+                    f,
+                    "scaling {} held back by {rule}: {value}, and the limit is {limit}",
+                    way(*direction)
+                )
             }
         }
     }

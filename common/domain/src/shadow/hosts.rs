@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::{Subject, What};
 use super::recording::{Chapter, Entry, HostTape, Repair, SeenSince};
 use super::run::{Due, Run};
-use crate::health::{Condition, HealthDecider, HealthInput, HealthState, HostSeen, Seen, wait_name};
+use crate::health::{Claim, Condition, HealthDecider, HealthInput, HealthState, HostSeen, Seen, wait_name};
 use crate::recovery::Recovery;
 
 /// How long it takes to look at a host, where that was not done on record.
@@ -224,8 +224,14 @@ impl Run<'_> {
         }
     }
 
-    /// The next incident on record: whatever was different before, it begins as it did there.
+    /// The next incident on record: whatever was different before, it begins as it did there. What is still being done here
+    /// has no end.
     fn turn_to(&mut self, host: &HostId, next: usize) {
+        let Some(run) = self.hosts.get(host) else { return };
+        if let Condition::Acting { claim: Claim { rung: Some(rung), .. }, .. } = run.state.condition {
+            let incident_at = run.chapter().map_or(self.now, |chapter| chapter.at);
+            self.say(Subject::Host(host.clone()), incident_at, What::Unknown { rung });
+        }
         let Some(run) = self.hosts.get_mut(host) else { return };
         let Some(chapter) = run.tape.chapters.get(next) else { return };
         let open = run.state.open().map(|open| (open.rack.clone(), open.number));

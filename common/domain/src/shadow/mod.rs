@@ -10,8 +10,8 @@
 //! - A repair that was made on record ends as it did there. What would have come of any other is not known
 //!   ([`What::Unknown`]); the others are decided on as if it had helped, and its host's next incident begins as on record.
 //! - A person says the same, after as long, as on record. Who was not asked there does not answer here.
-//! - Of pools the numbers of hosts are on record, and not which ones: racks are no limit to those that leave. What is
-//!   measured is shared by the hosts: twice as many measure half.
+//! - Of hosts that did not come on record nobody knows the racks, which are no limit to those that leave. What is measured is
+//!   shared by the hosts: twice as many measure half.
 
 mod account;
 mod compare;

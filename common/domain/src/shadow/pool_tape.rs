@@ -1,5 +1,7 @@
 //! What a replay takes from the record of one pool.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hostler_core::Decider;
 use hostler_events::pool::{PoolCounts, PoolEvent, ThresholdCrossed};
 use hostler_events::signal::ReportThreshold;
@@ -7,11 +9,16 @@ use hostler_events::{HostId, ProvisioningId};
 use jiff::{SignedDuration, Timestamp};
 
 use super::recording::{Recorded, before};
-use crate::pool::{PoolDecider, PoolState, Word};
+use crate::host::Phase;
+use crate::pool::{PoolDecider, PoolHost, PoolState, Word};
 
 /// What is on record of a pool from the beginning of a replay on.
 pub(super) struct PoolTape {
     pub start: PoolState,
+    /// Which hosts were in service then.
+    pub serving: BTreeSet<HostId>,
+    /// What is known of each host of the pool.
+    pub members: BTreeMap<HostId, PoolHost>,
     pub signals: Vec<(Timestamp, Crossed)>,
     pub bases: Vec<(Timestamp, Base)>,
     /// How hosts that were asked for have ended, in the order in which they were asked for.
@@ -41,8 +48,8 @@ pub(super) struct Base {
 pub(super) struct Arrival {
     pub provisioning: ProvisioningId,
     pub asked_at: Timestamp,
-    /// When it ended, and why in vain where it did.
-    pub end: Option<(Timestamp, Option<String>)>,
+    /// When it ended: with a host, or in vain for a reason.
+    pub end: Option<(Timestamp, Result<HostId, String>)>,
 }
 
 pub(super) struct PoolWord {
@@ -88,7 +95,7 @@ pub(super) fn size(len: usize) -> i64 {
 }
 
 impl PoolTape {
-    pub(super) fn read(commits: &[Recorded<PoolEvent>], since: Timestamp) -> Self {
+    pub(super) fn read(commits: &[Recorded<PoolEvent>], members: &[PoolHost], since: Timestamp) -> Self {
         let start = before::<PoolDecider>(commits, since);
         let early = start.in_flight.iter().map(|(provisioning, of)| Arrival {
             provisioning: provisioning.clone(),
@@ -101,6 +108,8 @@ impl PoolTape {
             let_go: start.leaving.iter().map(|(host, of)| (host.clone(), of.since)).collect(),
             proposed_at: since,
             tape: Self {
+                serving: serving_at(since, commits, members),
+                members: members.iter().map(|member| (member.host.clone(), member.clone())).collect(),
                 arrivals: early.collect(),
                 signals: Vec::new(),
                 bases: Vec::new(),
@@ -150,8 +159,8 @@ impl Reader {
             PoolEvent::Suppressed(e) => self.counts(at, e.inputs),
             PoolEvent::Approved(e) => self.word(at, true, &e.reason),
             PoolEvent::Rejected(e) => self.word(at, false, &e.reason),
-            PoolEvent::HostArrived(e) => self.arrived(at, &e.provisioning, None),
-            PoolEvent::ProvisioningFailed(e) => self.arrived(at, &e.provisioning, Some(&e.reason)),
+            PoolEvent::HostArrived(e) => self.arrived(at, &e.provisioning, Ok(e.host.clone())),
+            PoolEvent::ProvisioningFailed(e) => self.arrived(at, &e.provisioning, Err(e.reason.clone())),
             PoolEvent::ReleaseStarted(e) => self.let_go.push((e.host.clone(), at)),
             PoolEvent::HostLeft(e) => {
                 if let Some(index) = self.let_go.iter().position(|(host, _)| *host == e.host) {
@@ -199,10 +208,25 @@ impl Reader {
         }
     }
 
-    fn arrived(&mut self, at: Timestamp, provisioning: &ProvisioningId, reason: Option<&String>) {
+    fn arrived(&mut self, at: Timestamp, provisioning: &ProvisioningId, end: Result<HostId, String>) {
         let arrival = self.tape.arrivals.iter_mut().find(|of| of.provisioning == *provisioning);
         if let Some(arrival) = arrival {
-            arrival.end = Some((at, reason.cloned()));
+            arrival.end = Some((at, end));
         }
     }
+}
+
+/// Who serves now, without who has come since, and with who has left or is about to.
+fn serving_at(since: Timestamp, commits: &[Recorded<PoolEvent>], members: &[PoolHost]) -> BTreeSet<HostId> {
+    let serves = members.iter().filter(|member| member.phase == Phase::InService);
+    let mut serving: BTreeSet<HostId> = serves.map(|member| member.host.clone()).collect();
+    let late = commits.iter().rev().filter(|commit| commit.at >= since);
+    for event in late.flat_map(|commit| commit.events.iter().rev()) {
+        if let PoolEvent::HostArrived(arrived) = event {
+            serving.remove(&arrived.host);
+        } else if let PoolEvent::ReleaseStarted(released) = event {
+            serving.insert(released.host.clone());
+        }
+    }
+    serving
 }

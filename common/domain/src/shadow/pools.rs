@@ -1,6 +1,6 @@
 //! The pools of a replay: what each is told, and what comes of the hosts that it asks for and lets go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hostler_core::Decider;
@@ -9,7 +9,7 @@ use hostler_events::budget::Unhealthy;
 use hostler_events::pool::{PoolEvent, ScalingDecided};
 use hostler_events::signal::ReportThreshold;
 use hostler_events::site::{PolicySet, SITE};
-use hostler_events::{HostId, PoolId, ProvisioningId, ProvisioningPolicy, ScaleCommand};
+use hostler_events::{FaultDomain, HostId, PoolId, ProvisioningId, ProvisioningPolicy, ScaleCommand};
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Subject, What};
@@ -30,6 +30,8 @@ pub(super) struct PoolRun<'a> {
     state: PoolState,
     tape: &'a PoolTape,
     own: Own,
+    /// Which hosts are in service, as far as the record names them; also those that leave.
+    serving: BTreeSet<HostId>,
     /// How many hosts were asked for, were let go, and how often a person was asked.
     asked: usize,
     let_go: usize,
@@ -46,12 +48,12 @@ pub(super) enum PoolDue {
 
 impl<'a> PoolRun<'a> {
     pub(super) fn new(tape: &'a PoolTape) -> Self {
-        let (state, own) = (tape.start.clone(), Own::default());
-        Self { state, tape, own, asked: 0, let_go: 0, proposed: 0 }
+        let (state, own, serving) = (tape.start.clone(), Own::default(), tape.serving.clone());
+        Self { state, tape, own, serving, asked: 0, let_go: 0, proposed: 0 }
     }
 
-    /// How the hosts are: as many as on record, but for those that came and left by decisions there and not here. Which ones
-    /// they are, and in which racks, nobody knows.
+    /// How the hosts are: as many as on record, but for those that came and left by decisions there and not here. Where the
+    /// record names fewer, nobody knows who the others are, and in which racks.
     fn hosts(&self, now: Timestamp, all: u32) -> Vec<PoolHost> {
         let known = self.tape.bases.iter().rfind(|(at, _)| *at <= now).or(self.tape.bases.first());
         let Some((_, base)) = known else { return Vec::new() };
@@ -59,15 +61,14 @@ impl<'a> PoolRun<'a> {
         let later = self.tape.bases.iter().find_map(|(_, base)| base.free);
         let free = base.free.or(later).unwrap_or(i64::from(all) - base.in_service);
         let free = free - self.own.arrived + self.own.left;
-        let is_gone =
-            |host: &HostId| self.state.leaving.contains_key(host) || self.state.left.contains_key(host);
-        let of = |host: HostId, phase: Phase| {
-            let rack = format!("rack-of-{host}").parse().ok()?;
-            Some(PoolHost { host, phase, rack, saga: None, stays: false })
-        };
         let named = |n: i64| HostId::new(format!("host-{n:06}")).ok();
-        let known = self.state.arrived.keys().cloned();
-        let serving = known.chain((0..).map_while(named)).filter(|host| !is_gone(host));
+        let known = self.serving.iter().filter(|host| !self.state.leaving.contains_key(*host));
+        let serving = known.cloned().chain((0..).map_while(named));
+        let of = |host: HostId, phase: Phase| {
+            let rack = self.rack_of(&host)?;
+            let stays = self.tape.members.get(&host).is_some_and(|member| member.stays);
+            Some(PoolHost { host, phase, rack, saga: None, stays })
+        };
         let others = [
             (Phase::Available, free),
             (Phase::Reserved, base.others_in_flight),
@@ -79,6 +80,20 @@ impl<'a> PoolRun<'a> {
             .flat_map(|(phase, hosts)| (0..hosts).filter_map(move |n| of(named_by(phase, n)?, phase)));
         let serving = serving.take(usize::try_from(in_service).unwrap_or(0));
         serving.filter_map(|host| of(host, Phase::InService)).chain(others).collect()
+    }
+
+    fn rack_of(&self, host: &HostId) -> Option<FaultDomain> {
+        let known = self.tape.members.get(host).map(|member| member.rack.clone());
+        known.or_else(|| format!("rack-of-{host}").parse().ok())
+    }
+
+    fn hear(&mut self, event: &PoolEvent) {
+        self.own.hear(event);
+        if let PoolEvent::HostArrived(arrived) = event {
+            self.serving.insert(arrived.host.clone());
+        } else if let PoolEvent::HostLeft(left) = event {
+            self.serving.remove(&left.host);
+        }
     }
 
     /// What is measured is taken to be shared by the hosts: with twice as many of them it is half.
@@ -161,7 +176,7 @@ impl<'a> Run<'a> {
         let Some(run) = self.pools.get_mut(pool) else { return };
         let Ok(decision) = PoolDecider::decide(&run.state, input, now) else { return };
         for event in &decision.events {
-            run.own.hear(event);
+            run.hear(event);
         }
         let state = std::mem::take(&mut run.state);
         run.state = decision.events.iter().fold(state, PoolDecider::evolve);
@@ -194,20 +209,22 @@ impl<'a> Run<'a> {
             let nth = run.asked;
             run.asked += 1;
             let on_record = run.tape.arrivals.get(nth);
-            let end = on_record.and_then(|of| of.end.as_ref().map(|end| (of.asked_at, end)));
-            let (took, failed) = match end {
-                Some((asked_at, (at, failed))) => (at.duration_since(asked_at), failed.clone()),
+            let end = on_record.and_then(|of| of.end.as_ref().map(|(at, end)| (of.asked_at, at, end)));
+            let (took, came) = match end {
+                Some((asked_at, at, end)) => (at.duration_since(asked_at), end.clone()),
                 // One that is on its way when the recording ends is on its way here, too.
                 None if on_record.is_some() => continue,
-                None => (usual_arrival(run.tape), None),
+                None => {
+                    let Ok(host) = HostId::new(format!("new-{nth:06}")) else { continue };
+                    (usual_arrival(run.tape), Ok(host))
+                }
             };
             let begun = run.state.in_flight.get(provisioning).map_or(self.now, |of| of.since);
             let at = begun.checked_add(took).unwrap_or(self.now);
             let provisioning = provisioning.clone();
-            let end = match (failed, HostId::new(format!("new-{nth:06}"))) {
-                (Some(reason), _) => End::Failed { provisioning, reason },
-                (None, Ok(host)) => End::Arrived { provisioning, host },
-                (None, Err(_)) => continue,
+            let end = match came {
+                Ok(host) => End::Arrived { provisioning, host },
+                Err(reason) => End::Failed { provisioning, reason },
             };
             self.due(at, Due::Pool(pool.clone(), PoolDue::End(end)));
         }
@@ -232,7 +249,7 @@ impl<'a> Run<'a> {
         let (mut released, mut first) = (Vec::new(), None);
         for host in chosen {
             let (Some(saga), Ok(budget)) = (claimant(&host), PolicySet::new(SITE)) else { continue };
-            let Ok(rack) = format!("rack-of-{host}").parse() else { continue };
+            let Some(rack) = self.pools.get(pool).and_then(|run| run.rack_of(&host)) else { continue };
             let disruption = facts.disruption(&host, &rack);
             // Each host of a replay stands in a rack of its own.
             let in_pool = u32::try_from(facts.unhealthy.len()).unwrap_or(u32::MAX);
@@ -278,7 +295,7 @@ fn claimant(host: &HostId) -> Option<SagaRef> {
 /// How long hosts took to come on record: the middle one.
 fn usual_arrival(tape: &PoolTape) -> SignedDuration {
     let ended = tape.arrivals.iter().filter_map(|of| Some((of.asked_at, of.end.as_ref()?)));
-    let came = ended.filter(|(_, (_, failed))| failed.is_none());
+    let came = ended.filter(|(_, (_, end))| end.is_ok());
     let mut took: Vec<SignedDuration> = came.map(|(asked_at, (at, _))| at.duration_since(asked_at)).collect();
     took.sort_unstable();
     let middle = took.get(took.len() / 2).copied();

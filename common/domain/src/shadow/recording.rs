@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::health::{Condition, HealthDecider, HealthState, HostSeen};
 use crate::host::{HostDecider, HostState, Phase};
+use crate::pool::PoolHost;
 use crate::recovery::Recovery;
 
 /// By how much the moments of a replay may be later than those on record where nothing else differs.
@@ -41,6 +42,8 @@ pub struct Recording {
     pub hosts: BTreeMap<HostId, Vec<Recorded<HostEvent>>>,
     /// `pool#` streams.
     pub pools: BTreeMap<PoolId, Vec<Recorded<PoolEvent>>>,
+    /// The hosts of these pools as they are at the end: who served before is told by who has come and left since.
+    pub members: BTreeMap<PoolId, Vec<PoolHost>>,
     /// `domain#` streams, by their keys.
     pub domains: BTreeMap<String, Vec<Recorded<FaultDomainEvent>>>,
     /// The disruption budget.
@@ -54,8 +57,8 @@ impl Recording {
     #[must_use]
     pub fn between(since: Timestamp, until: Timestamp) -> Self {
         let (health, hosts, pools) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (domains, budget, policies) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { since, until, health, hosts, pools, domains, budget, policies }
+        let (members, domains, budget, policies) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
+        Self { since, until, health, hosts, pools, members, domains, budget, policies }
     }
 }
 

@@ -80,7 +80,10 @@ impl Tapes {
             (host.clone(), HostTape::read(health, of_host, since))
         });
         let pools = recording.pools.iter();
-        let pools = pools.map(|(pool, commits)| (pool.clone(), PoolTape::read(commits, since)));
+        let pools = pools.map(|(pool, commits)| {
+            let members = recording.members.get(pool).map_or(&[][..], Vec::as_slice);
+            (pool.clone(), PoolTape::read(commits, members, since))
+        });
         Self { hosts: hosts.collect(), pools: pools.collect() }
     }
 

@@ -99,7 +99,7 @@ fn a_lower_budget_holds_back_with_its_rule_and_its_value() {
     assert_eq!((report.recorded.disturbed_at_once, report.would.disturbed_at_once), (2, 1));
     assert_eq!((report.recorded.held.get("rack"), report.would.held["rack"]), (None, 1));
     let told = told(&report);
-    let held = "instead: power-cycle held back by rack: 1 (limit 1 (policies of version 2)) at 70";
+    let held = "instead: power-cycle held back by rack: 1, and the limit is 1 (policies of version 2) at 70";
     assert!(told.contains(&held.to_owned()), "{told:?}");
     assert_eq!(report.would.acted, report.recorded.acted, "it is done later: {told:?}");
 }
@@ -196,4 +196,14 @@ fn what_the_replay_does_a_little_later_than_the_record_is_the_same() {
     }
     let report = try_policies(&recording, &policy(|_| {}));
     assert_eq!((report.not_reproduced, report.recorded.acted[&Rung::PowerCycle]), (Vec::new(), 1));
+}
+
+/// A person takes so long that the repair goes on when the next incident begins: what has no end is not counted for ever.
+#[test]
+fn a_repair_that_goes_on_when_the_next_incident_begins_has_no_end() {
+    let slow = |policy: &mut Value| policy["faults"]["unreachable"]["tolerationSeconds"] = json!(350);
+    let next = Fault { at: 420, ..fault(0, 0) };
+    let report = tries(vec![fault(0, 0), next, fault(2, 600)], slow);
+    assert_eq!((report.would.unknown, report.would.disturbed_at_once), (1, 1));
+    assert_eq!(report.would.acted[&Rung::PowerCycle], 3);
 }

@@ -168,6 +168,7 @@ impl Pool {
         };
         recording.policies.push(Recorded { at: moment(-1), events: vec![PolicyEvent::Applied(applied)] });
         recording.pools.insert(pool(), self.commits);
+        recording.members.insert(pool(), self.hosts);
         recording
     }
 }
@@ -232,6 +233,16 @@ fn a_lower_budget_holds_back_what_leaves() {
     // It takes more decisions, one host each, and comes to the same.
     assert_eq!(report.would.hosts_removed, report.recorded.hosts_removed);
     assert!(said(&report).len() > 11, "{:?}", said(&report));
+}
+
+/// Which hosts leave, and in which racks they are, is on record.
+#[test]
+fn the_budget_of_a_rack_holds_back_what_leaves() {
+    let mut narrow = scales(|_| {});
+    narrow.budget.rack = 1;
+    let report = try_policies(&sale(&scales(|_| {})), &narrow);
+    assert!(report.would.scaling_held.contains_key("budget-rack"), "{:?}", report.would);
+    assert_eq!(report.not_reproduced, []);
 }
 
 #[test]

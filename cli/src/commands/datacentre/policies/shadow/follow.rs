@@ -28,7 +28,7 @@ pub(super) async fn run(
     let (started, mut told) = (Instant::now(), BTreeSet::new());
     loop {
         reader.read_on(Timestamp::now()).await?;
-        let report = tried(args, policy, reader);
+        let (report, _) = tried(args, policy, reader);
         for compared in &report.differences {
             for pair in compared.decisions.iter().filter(|pair| pair.differs) {
                 if told.insert(name(compared, pair)) {
@@ -43,12 +43,11 @@ pub(super) async fn run(
     }
 }
 
-/// The same difference is not told again. One that looks otherwise by now is.
+/// The same difference is not told again. What would be decided at another moment by now is.
 fn name(compared: &Compared, pair: &Pair) -> String {
-    let what = |said: &Option<hostler_domain::shadow::Said>| {
-        said.as_ref().map(|said| format!("{} {:?}", said.at.as_second(), said.what))
-    };
-    format!("{} {} {:?} {:?}", compared.of, compared.incident_at, what(&pair.recorded), what(&pair.would))
+    let recorded = pair.recorded.as_ref().map(|said| &said.what);
+    let would = pair.would.as_ref().map(|said| (said.at.as_second(), &said.what));
+    format!("{} {} {recorded:?} {would:?}", compared.of, compared.incident_at)
 }
 
 fn tell(compared: &Compared, pair: &Pair, out: Out) -> Result<(), CliError> {
@@ -68,8 +67,9 @@ fn line(compared: &Compared, pair: &Pair) -> String {
             format!("{at}  {of}  would be: {}  ({change}; on record: {})", would.what, recorded.what)
         }
         (None, Some(would)) => format!("{}  {of}  would be: {}", time::moment(would.at), would.what),
+        // It may come later: what is tolerated for longer, for one.
         (Some(recorded), None) => {
-            format!("{}  {of}  would not be: {}", time::moment(recorded.at), recorded.what)
+            format!("{}  {of}  not yet: {}", time::moment(recorded.at), recorded.what)
         }
         (None, None) => String::new(),
     }
@@ -101,16 +101,15 @@ mod tests {
     #[test]
     fn a_difference_is_one_line_with_its_moment() {
         assert_eq!(told(None, Some(5)).0, "2026-01-31 12:00:05 UTC  h-1  would be: power-cycle, attempt 1");
-        assert_eq!(
-            told(Some(5), None).0,
-            "2026-01-31 12:00:05 UTC  h-1  would not be: power-cycle, attempt 1"
-        );
+        assert_eq!(told(Some(5), None).0, "2026-01-31 12:00:05 UTC  h-1  not yet: power-cycle, attempt 1");
         assert!(told(Some(5), Some(65)).0.ends_with("(60.0 s later; on record: power-cycle, attempt 1)"));
     }
 
     #[test]
     fn a_difference_is_told_again_only_when_it_looks_otherwise() {
         assert_eq!(told(None, Some(5)).1, told(None, Some(5)).1);
+        assert_eq!(told(Some(4), None).1, told(Some(5), None).1);
+        assert_ne!(told(None, Some(5)).1, told(None, Some(65)).1);
         assert_ne!(told(None, Some(5)).1, told(Some(65), Some(5)).1);
     }
 }

@@ -28,16 +28,17 @@ pub(super) async fn run(args: &TryArgs, target: &Target, out: Out) -> Result<(),
         return follow::run(args, &policy, &mut reader, out).await;
     }
     reader.read_on(now).await?;
-    let report = tried(args, &policy, &reader);
+    let (report, otherwise) = tried(args, &policy, &reader);
     if out.json {
         return out.document(&json!({ "read": reader.extent, "report": report }));
     }
-    out.line(show::report(&report, &reader.extent, out))
+    out.line(show::report(&report, otherwise, &reader.extent, out))
 }
 
-/// What the policies decide otherwise about the hosts and pools that were asked for.
-fn tried(args: &TryArgs, policy: &SitePolicy, reader: &Reader<'_>) -> Report {
+/// What the policies decide otherwise about the hosts and pools that were asked for, and about how many in all. Sums are of all.
+fn tried(args: &TryArgs, policy: &SitePolicy, reader: &Reader<'_>) -> (Report, usize) {
     let mut report = try_policies(&reader.recording, policy);
+    let otherwise = report.differences.len();
     let wanted = |of: &Subject| match of {
         Subject::Host(host) => {
             let in_pool = |pool| reader.pools.get(host).is_some_and(|of| of == pool);
@@ -48,5 +49,5 @@ fn tried(args: &TryArgs, policy: &SitePolicy, reader: &Reader<'_>) -> Report {
     };
     report.differences.retain(|compared| wanted(&compared.of));
     report.not_reproduced.retain(|compared| wanted(&compared.of));
-    report
+    (report, otherwise)
 }

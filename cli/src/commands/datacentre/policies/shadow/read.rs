@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt, stream};
 use hostler_core::Payload;
 use hostler_domain::shadow::{Recorded, Recording};
+use hostler_domain::{Phase, PoolHost};
 use hostler_events::site::SITE;
 use hostler_events::{HostId, PoolId};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::api::{Api, CommitShown, Entity, FaultDomainRow, IncidentRow, PoolRow, View};
+use crate::api::{Api, CommitShown, Entity, FaultDomainRow, HostRow, IncidentRow, PoolRow, View};
 use crate::error::CliError;
 
 /// How many commits of a stream are read: the newest.
@@ -128,9 +129,33 @@ impl<'a> Reader<'a> {
             let pool = row.pool.pool;
             self.moved(View::Pool, pool.to_string(), pool, Some(row.version))
         });
-        let moved = moved.collect();
+        let moved: Vec<_> = moved.collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
         for (pool, commits) in self.read(moved).await? {
             self.recording.pools.entry(pool).or_default().extend(commits);
+        }
+        self.members().await
+    }
+
+    /// The hosts of the pools that scale, as they are now.
+    async fn members(&mut self) -> Result<(), CliError> {
+        let rows: Vec<HostRow> = self.rows().await?;
+        self.recording.members.clear();
+        for row in rows {
+            let phase = Phase::ALL.iter().copied().find(|phase| phase.name() == row.phase);
+            let (Ok(pool), Ok(host), Ok(rack)) =
+                (row.pool.parse(), row.host.parse(), row.fault_domain.parse())
+            else {
+                continue;
+            };
+            let (Some(phase), true) = (phase, self.recording.pools.contains_key::<PoolId>(&pool)) else {
+                continue;
+            };
+            let stays = PoolHost::is_protected(&row.labels);
+            let member = PoolHost { host, phase, rack, saga: None, stays };
+            self.recording.members.entry(pool).or_default().push(member);
         }
         Ok(())
     }

@@ -24,10 +24,12 @@ What a replay does not know, it takes for granted:
   Load is shared by the hosts of a pool: with twice as many, each measures half.";
 
 /// All of it, as text.
-pub(super) fn report(report: &Report, extent: &Extent, out: Out) -> String {
-    let mut parts = vec![extent_of(report, extent)];
-    parts.push(totals(report));
-    if report.differences.is_empty() {
+pub(super) fn report(report: &Report, otherwise: usize, extent: &Extent, out: Out) -> String {
+    let mut parts = vec![extent_of(report, otherwise, extent)];
+    if report.compared > 0 {
+        parts.push(totals(report));
+    }
+    if otherwise == 0 {
         parts.push("These policies would have decided the same.".to_owned());
     }
     for compared in report.differences.iter().take(SHOWN_MAX) {
@@ -42,17 +44,17 @@ pub(super) fn report(report: &Report, extent: &Extent, out: Out) -> String {
     parts.join("\n\n")
 }
 
-fn extent_of(report: &Report, extent: &Extent) -> String {
+fn extent_of(report: &Report, otherwise: usize, extent: &Extent) -> String {
     let Extent { streams, commits, left_out } = extent;
     let (since, until) = (time::moment(report.since), time::moment(report.until));
     let mut lines = vec![
         format!("Replayed from {since} to {until}: {commits} commits of {streams} streams."),
-        format!(
-            "{} incidents and pools were compared; about {} these policies decide otherwise.",
-            report.compared,
-            report.differences.len()
-        ),
+        format!("Of {} incidents and pools, {otherwise} would have been decided otherwise.", report.compared),
     ];
+    let shown = report.differences.len();
+    if shown < otherwise {
+        lines.push(format!("Those that were asked for are shown: {shown}. The sums are of all."));
+    }
     lines.extend(left_out.iter().map(|what| format!("Not read, because there is too much of it: {what}.")));
     lines.join("\n")
 }
@@ -62,6 +64,9 @@ fn totals(report: &Report) -> String {
     let mut table = plain(["", "ON RECORD", "WOULD BE", ""]);
     let (recorded, would) = (&report.recorded, &report.would);
     let mut row = |name: &str, recorded: u32, would: u32| {
+        if recorded == 0 && would == 0 {
+            return;
+        }
         let change = i64::from(would) - i64::from(recorded);
         let change = if change == 0 { String::new() } else { format!("{change:+}") };
         let cells = [name.to_owned(), recorded.to_string(), would.to_string()];
@@ -207,7 +212,7 @@ mod tests {
         Compared { of: Subject::Host("h-1".parse().unwrap()), incident_at: began(), decisions }
     }
 
-    fn shown(differences: Vec<Compared>, not_reproduced: Vec<Compared>) -> String {
+    fn shown(differences: Vec<Compared>, otherwise: usize, not_reproduced: Vec<Compared>) -> String {
         let mut recorded = Totals { confirmed: 2, ..Totals::default() };
         recorded.acted.insert(Rung::PowerCycle, 2);
         let mut would = Totals { confirmed: 2, ..Totals::default() };
@@ -217,7 +222,7 @@ mod tests {
         let told =
             Report { since, until, compared: 3, differences, not_reproduced, recorded, control, would };
         let left_out = vec!["the first 12 commits of budgets/site".to_owned()];
-        report(&told, &Extent { streams: 4, commits: 90, left_out }, PLAIN)
+        report(&told, otherwise, &Extent { streams: 4, commits: 90, left_out }, PLAIN)
     }
 
     fn has(text: &str, line: &[&str]) -> bool {
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_would_be_stands_beside_what_was_with_how_it_differs() {
-        let text = shown(vec![compared()], Vec::new());
+        let text = shown(vec![compared()], 1, Vec::new());
         assert!(text.contains("h-1, incident of 2026-01-31 12:00:00 UTC"), "{text}");
         let tolerated = ["12:00:00 tolerated for 60 s", "12:00:00 tolerated for 300 s", "otherwise"];
         assert!(has(&text, &tolerated), "{text}");
@@ -240,8 +245,10 @@ mod tests {
 
     #[test]
     fn sums_name_each_rung_and_each_rule_and_what_was_not_read() {
-        let text = shown(Vec::new(), Vec::new());
+        let text = shown(Vec::new(), 0, Vec::new());
         assert!(text.contains("90 commits of 4 streams"), "{text}");
+        assert!(text.contains("Of 3 incidents and pools, 0 would have been decided otherwise."), "{text}");
+        assert!(!text.contains("scaling"), "what did not happen is no line: {text}");
         assert!(
             text.contains("Not read, because there is too much of it: the first 12 commits of budgets/site.")
         );
@@ -253,8 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_asked_for_is_in_the_sums_only() {
+        let text = shown(vec![compared()], 2, Vec::new());
+        assert!(text.contains("Those that were asked for are shown: 1. The sums are of all."), "{text}");
+    }
+
+    #[test]
     fn what_is_not_reproduced_is_not_to_be_trusted_and_says_why() {
-        let text = shown(Vec::new(), vec![compared()]);
+        let text = shown(Vec::new(), 0, vec![compared()]);
         assert!(text.contains("1 of them are not reproduced"), "{text}");
         assert!(text.contains("only in the replay: whether replace helps is not known"), "{text}");
     }
