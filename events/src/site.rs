@@ -293,6 +293,10 @@ pub struct PoolPolicy {
     /// The most that may be done in it without a person, whatever a runbook says.
     #[serde(default = "auto")]
     pub autonomy: Autonomy,
+    /// How important it is beside other pools, which may reclaim hosts from less important ones.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub priority: u32,
     /// How it grows and shrinks. Without it, it does neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<ScalingPolicy>,
@@ -336,8 +340,10 @@ impl SitePolicy {
         check_budget(self.budget, &mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
+            problems.range(&["pools", pool.as_str(), "priority"], policy.priority, 0, 100);
             if let Some(scaling) = &policy.scaling {
                 scaling.check(pool.as_str(), policy.hosts, &mut problems);
+                scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }

@@ -243,7 +243,8 @@ impl Elastic {
             counts.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default()
         };
         let (all, (_, rack)) = (self.leaving.len(), most(|leaving| leaving.rack));
-        let ((number, pool), (_, power_domain)) = (most(|leaving| leaving.pool), most(|leaving| leaving.power_domain));
+        let ((number, pool), (_, power_domain)) =
+            (most(|leaving| leaving.pool), most(|leaving| leaving.power_domain));
         let part = (self.pools[number].hosts * limits.pool_percent).div_ceil(100);
         self.leaving_most = self.leaving_most.max(all);
         assert!(all <= limits.site as usize, "{all} hosts of the site leave at a time");

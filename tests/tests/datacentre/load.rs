@@ -172,8 +172,7 @@ impl Loads {
 }
 
 fn webhook(pool: usize, rule: usize, firing: &Firing) -> Value {
-    let (name, direction, threshold) =
-        [("PoolLoadHigh", "above", HIGH), ("PoolLoadLow", "below", LOW)][rule];
+    let (name, direction, threshold) = [("PoolLoadHigh", "above", HIGH), ("PoolLoadLow", "below", LOW)][rule];
     let ended = firing.ended.map_or("0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
     json!({
         "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "receiver": "hostler",

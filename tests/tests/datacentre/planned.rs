@@ -88,6 +88,7 @@ impl Polled {
             rack: rack.parse().unwrap(),
             saga: None,
             stays: false,
+            is_lent: false,
         });
         let hosts: Vec<PoolHost> = hosts.collect();
         let at = (0..hosts.len()).map(|n| if n < serving as usize { At::Serves } else { At::Free });
@@ -103,6 +104,7 @@ impl Polled {
                 provisioning: ProvisioningPolicy::default(),
                 hosts,
                 unhealthy: std::sync::Arc::default(),
+                lenders: Vec::new(),
             },
             state: PoolState::default(),
             asked: BTreeMap::new(),
@@ -185,7 +187,9 @@ impl Polled {
             match self.at[n] {
                 At::Comes(at) if at <= now => {
                     let (provisioning, since) = self.asked.remove(&n).unwrap();
-                    self.service.to_service.extend(since.map(|since| now.duration_since(since).as_secs_f64()));
+                    self.service
+                        .to_service
+                        .extend(since.map(|since| now.duration_since(since).as_secs_f64()));
                     ends.push(End::Arrived { provisioning, host });
                     self.goes(n, At::Serves, Phase::InService);
                 }
@@ -217,7 +221,8 @@ impl Polled {
             // An image takes a minute; a pass finds it installed and configures the host, and the next finds it healthy.
             let there = now + pass_after(INSTALL) + POLL;
             for provisioning in &decided.provisionings {
-                let n = self.at.iter().position(|at| *at == At::Free).expect("as many are free as it decides");
+                let n =
+                    self.at.iter().position(|at| *at == At::Free).expect("as many are free as it decides");
                 self.asked.insert(n, (provisioning.clone(), since));
                 self.facts.hosts[n].saga = SagaRef::new("provisioning", provisioning.as_str()).ok();
                 self.goes(n, At::Comes(there), Phase::Deploying);

@@ -61,7 +61,10 @@ async fn works(name: &str, work: &[Work], seconds: i64) -> DataCentre {
     println!("  alerts about pools: {}", centre.loads.told);
     println!("  calls of ports: {:?}", centre.site.port_calls);
     let elastic = centre.watch.elastic.as_ref().unwrap();
-    println!("  left at a time, at most: {}, within the window: {}", elastic.leaving_most, elastic.window_most);
+    println!(
+        "  left at a time, at most: {}, within the window: {}",
+        elastic.leaving_most, elastic.window_most
+    );
     for of in work {
         let pool = of.pool;
         println!("\n  pool-{pool}: {:?}; in service {:?}", of.curve, elastic.range(pool));
@@ -84,8 +87,17 @@ async fn works(name: &str, work: &[Work], seconds: i64) -> DataCentre {
 fn table(all: &[(&str, &Service)]) {
     println!(
         "  {:<22} {:>7} {:>11} {:>11} {:>7} {:>11} {:>9} {:>17} {:>17} {:>9} {:>5}",
-        "", "used %", "host-hours", "held hours", "saves %", "short h-min", "over min", "to decide p50/99", "to serve p50/99",
-        "out/in", "flaps"
+        "",
+        "used %",
+        "host-hours",
+        "held hours",
+        "saves %",
+        "short h-min",
+        "over min",
+        "to decide p50/99",
+        "to serve p50/99",
+        "out/in",
+        "flaps"
     );
     let held = all.last().map_or(0.0, |(_, of)| of.held_hours);
     for (name, of) in all {
@@ -117,8 +129,10 @@ fn table(all: &[(&str, &Service)]) {
 fn day_of_load() {
     in_one_thread(async {
         let size = Size::wanted();
-        let day = |low: f64, high: f64, most_at_hour: f64| {
-            Curve::Day { low: part(size, low), high: part(size, high), most_at_hour }
+        let day = |low: f64, high: f64, most_at_hour: f64| Curve::Day {
+            low: part(size, low),
+            high: part(size, high),
+            most_at_hour,
         };
         let work = [
             Work { pool: 0, curve: day(1_000.0, 2_600.0, 14.0), noise_percent: 2 },
@@ -137,11 +151,17 @@ fn flash_sale() {
         let usual = part(size, 800.0);
         let curve = Curve::Sale { usual, times: 4.0, from: 1_800.0, ramp: 120.0, until: 5_400.0 };
         let work = [Work { pool: 0, curve, noise_percent: 1 }];
-        let centre = works("a flash sale: four times the load within two minutes, for an hour", &work, 6 * 3_600).await;
+        let centre =
+            works("a flash sale: four times the load within two minutes, for an hour", &work, 6 * 3_600)
+                .await;
         let elastic = centre.watch.elastic.as_ref().unwrap();
         let (least, most) = elastic.range(0);
         assert!(f64::from(most) * HIGH * 1.1 >= 4.0 * usual, "{most} hosts at most");
-        assert!(f64::from(elastic.serving(0)) <= usual / LOW * 1.2, "it shrinks again: {}", elastic.serving(0));
+        assert!(
+            f64::from(elastic.serving(0)) <= usual / LOW * 1.2,
+            "it shrinks again: {}",
+            elastic.serving(0)
+        );
         assert!(least > 0);
     });
 }

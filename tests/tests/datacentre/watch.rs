@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostler_core::{Commit, Decider, Payload};
 use hostler_domain::pool::PoolDecider;
 use hostler_domain::{BudgetDecider, Condition, HealthDecider};
+use hostler_events::HostEvent;
 use hostler_events::health::{HealthEvent, RemediationOutcome};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::{BudgetPolicy, Rung, SITE};
-use hostler_events::HostEvent;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 

@@ -9,7 +9,9 @@ use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
-use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId};
+use hostler_events::{
+    HostEvent, HostId, HostPolicy, Image, PoolId, ProvisioningPolicy, Role, StepCommand, StepId,
+};
 use jiff::Timestamp;
 
 mod booting;
@@ -17,6 +19,7 @@ mod cleaning;
 mod cordoning;
 mod deploying;
 mod enrolment;
+mod lending;
 mod phases;
 mod place;
 mod refusal;
@@ -138,6 +141,8 @@ pub enum HostInput {
         saga: SagaRef,
         /// The step.
         step: StepId,
+        /// The pool that it serves until it is given back, where that is not its own.
+        lent_to: Option<PoolId>,
     },
     /// Give it back. The saga never gets it again.
     Release {
@@ -317,13 +322,18 @@ impl Decider for HostDecider {
                 booting::reported(known()?, step, *outcome, reason.as_deref())
             }
             HostInput::RecordCleaned { step } => {
-                Ok(releasing::retired_when_clean(known()?, cleaning::record_cleaned(known()?, step)))
+                let cleaned = cleaning::record_cleaned(known()?, step);
+                Ok(lending::home_when_free(known()?, releasing::retired_when_clean(known()?, cleaned)))
             }
             HostInput::FailCleaning { step, category, reason } => {
                 cleaning::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
-            HostInput::Reserve { saga, step } => reserving::reserve(known()?, saga, step),
-            HostInput::Release { saga, step } => reserving::release(known()?, saga, step),
+            HostInput::Reserve { saga, step, lent_to } => {
+                reserving::reserve(known()?, saga, step, lent_to.as_ref())
+            }
+            HostInput::Release { saga, step } => {
+                Ok(lending::home_when_free(known()?, reserving::release(known()?, saga, step)?))
+            }
             HostInput::StartDeploy { saga, step, image } => deploying::start(known()?, saga, step, image),
             HostInput::RecordPower { step, power_states } => {
                 Ok(deploying::record_power(known()?, step, power_states))

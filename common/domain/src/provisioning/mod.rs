@@ -68,12 +68,13 @@ impl SagaDefinition for Provisioning {
     }
 
     fn command(ask: &Ask<'_, Self>) -> Result<Option<StepCommand>, SagaRefusal> {
-        let ProvisioningOrder { pool, role, image, sku, .. } = ask.order;
+        let ProvisioningOrder { pool, take_from, role, image, sku, .. } = ask.order;
         let (saga, step) = (ask.saga.clone(), ask.id.clone());
         let host = || ask.output::<HostHeld>(ProvisioningStep::ReserveHost).map(|held| held.host);
         Ok(Some(match ask.step {
             ProvisioningStep::ReserveHost => {
-                ReserveHost { saga, step, pool: pool.clone(), sku: sku.clone() }.into()
+                let (pool, take_from) = (pool.clone(), take_from.clone());
+                ReserveHost { saga, step, pool, take_from, sku: sku.clone() }.into()
             }
             ProvisioningStep::DeployImage => {
                 DeployImage { saga, step, host: host()?, image: image.clone() }.into()
@@ -111,7 +112,7 @@ impl SagaDefinition for Provisioning {
         let order = (id.parse(), id.parse(), id.parse(), id.parse());
         let (Ok(request), Ok(pool), Ok(role), Ok(image)) = order else { return Vec::new() };
         let policy = ProvisioningPolicy::default();
-        vec![ProvisioningOrder { request, pool, role, image, sku: None, policy }]
+        vec![ProvisioningOrder { request, pool, take_from: Vec::new(), role, image, sku: None, policy }]
     }
 }
 
