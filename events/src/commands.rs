@@ -362,8 +362,11 @@ pub struct ReserveHost {
     pub saga: SagaRef,
     /// The step.
     pub step: StepId,
-    /// The pool to take it from.
+    /// The pool that needs it, and to take it from.
     pub pool: PoolId,
+    /// The pools to take it from instead, the first one first. The host serves the pool that needs it until it is given back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take_from: Vec<PoolId>,
     /// The model, if it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,

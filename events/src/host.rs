@@ -30,6 +30,7 @@ contracts! {
         "host.cleaned" v 1 => Cleaned(HostCleaned),
         "host.reserved" v 1 => Reserved(HostReserved),
         "host.released" v 1 => Released(HostReleased),
+        "host.moved" v 1 => Moved(HostMoved),
         "host.deploy-started" v 1 => DeployStarted(DeployStarted),
         "host.power-state-changed" v 1 => PowerStateChanged(PowerStateChanged),
         "host.deploy-booted" v 1 => DeployBooted(DeployBooted),
@@ -246,6 +247,21 @@ pub struct HostReleased {
     pub saga: SagaRef,
     /// The step that asked.
     pub step: StepId,
+}
+
+/// The host serves another pool from now on: a saga has taken it for one, or it is free again and goes back to its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostMoved {
+    /// The host.
+    pub host: HostId,
+    /// The pool that it leaves.
+    pub from: PoolId,
+    /// The pool that it serves.
+    pub to: PoolId,
+    /// The saga that has taken it. Absent where it goes back to its own pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaRef>,
 }
 
 /// The host is about to be booted from its image; from here on it counts as dirty.

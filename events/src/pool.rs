@@ -26,6 +26,7 @@ contracts! {
         "pool.release-started" v 1 => ReleaseStarted(PoolReleaseStarted),
         "pool.release-refused" v 1 => ReleaseRefused(PoolReleaseRefused),
         "pool.host-left" v 1 => HostLeft(PoolHostLeft),
+        "pool.hosts-reclaimed" v 1 => Reclaimed(PoolHostsReclaimed),
     }
 }
 
@@ -131,6 +132,14 @@ pub struct PoolCounts {
     pub not_ready: u32,
     /// All of them, by the policy.
     pub hosts: u32,
+    /// Free in pools of lower priority, from which it may take them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lendable: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_none(hosts: &u32) -> bool {
+    *hosts == 0
 }
 
 /// A limit that made a decision smaller.
@@ -178,6 +187,9 @@ pub struct ScalingDecided {
     /// When it is looked at again, where something is known to change then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
+    /// The pool of higher priority for which it shrinks, where it does so for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lends_to: Option<PoolId>,
 }
 
 /// What would be done waits for a person's word.
@@ -330,6 +342,20 @@ pub struct PoolHostLeft {
     pub host: HostId,
     /// When that was recorded.
     pub left_at: Timestamp,
+}
+
+/// A pool lacks free hosts, and a pool of lower priority is asked to give back hosts in service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolHostsReclaimed {
+    /// The pool.
+    pub pool: PoolId,
+    /// The pool that is asked.
+    pub from: PoolId,
+    /// For how many hosts.
+    pub hosts: u32,
+    /// When.
+    pub asked_at: Timestamp,
 }
 
 /// Have a pool grow or shrink as it was proposed, as far as that is still needed.

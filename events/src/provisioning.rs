@@ -64,6 +64,9 @@ pub struct ProvisioningOrder {
     pub request: RequestId,
     /// The pool that needs the host.
     pub pool: PoolId,
+    /// The pools that the host is taken from, where it is not taken from its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take_from: Vec<PoolId>,
     /// What the host is to be.
     pub role: Role,
     /// What it runs.

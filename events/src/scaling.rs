@@ -1,8 +1,11 @@
 //! How a pool grows and shrinks by what is measured, as its site's policies say.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::PoolId;
 use crate::signal::Metric;
 use crate::site::{Autonomy, PoolPolicy, Problems};
 
@@ -62,6 +65,9 @@ pub struct ScalingPolicy {
     /// What it may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostPolicy>,
+    /// Pools of lower priority from which it takes hosts when it has no free ones left, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reclaim_from: Vec<PoolId>,
 }
 
 /// How fast a pool grows at most: by the percentage or by the number, whichever is more.
@@ -175,6 +181,32 @@ impl ScalingPolicy {
     }
 }
 
+impl ScalingPolicy {
+    /// Checks the pools from which hosts are reclaimed. As each is of lower priority, no two reclaim from each other.
+    pub(crate) fn check_reclaim(
+        &self,
+        pool: &PoolId,
+        priority: u32,
+        pools: &BTreeMap<PoolId, PoolPolicy>,
+        problems: &mut Problems,
+    ) {
+        for from in &self.reclaim_from {
+            let problem = match pools.get(from) {
+                None => format!("there is no pool {from}: name one of pools"),
+                Some(PoolPolicy { scaling: None, .. }) => {
+                    format!("pool {from} does not scale: give it pools.{from}.scaling, whose min it keeps")
+                }
+                Some(lender) if lender.priority >= priority => format!(
+                    "pool {from} has the priority {}, and {pool} has {priority}: give {pool} a higher one",
+                    lender.priority
+                ),
+                Some(_) => continue,
+            };
+            problems.add(&["pools", pool.as_str(), "scaling", "reclaimFrom"], problem);
+        }
+    }
+}
+
 const fn one() -> u32 {
     1
 }
@@ -219,6 +251,28 @@ mod tests {
                 "pools.web.scaling.min: it is 20, and max is 12: give 12 at most",
                 "pools.web.scaling.max: it is 12, and the pool has 10 hosts: give 10 at most",
                 "pools.web.scaling.cost.centsPerHour: it pays for 2 hosts, and min is 20: give more",
+            ]
+        );
+    }
+
+    #[test]
+    fn hosts_are_reclaimed_only_from_pools_of_lower_priority_that_scale() {
+        let scaling = |from: &[&str]| serde_json::json!({ "metrics": ["load"], "min": 1, "max": 2, "reclaimFrom": from });
+        let policy: SitePolicy = serde_json::from_value(serde_json::json!({ "pools": {
+            "web": { "role": "web", "image": "i", "hosts": 9, "priority": 5, "scaling": scaling(&["batch", "db", "api", "no"]) },
+            "batch": { "role": "web", "image": "i", "hosts": 9, "scaling": scaling(&[]) },
+            "db": { "role": "web", "image": "i", "hosts": 9 },
+            "api": { "role": "web", "image": "i", "hosts": 9, "priority": 5, "scaling": scaling(&["web"]) },
+        } }))
+        .unwrap();
+        let problems: Vec<String> = policy.check().unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "pools.api.scaling.reclaimFrom: pool web has the priority 5, and api has 5: give api a higher one",
+                "pools.web.scaling.reclaimFrom: pool db does not scale: give it pools.db.scaling, whose min it keeps",
+                "pools.web.scaling.reclaimFrom: pool api has the priority 5, and web has 5: give web a higher one",
+                "pools.web.scaling.reclaimFrom: there is no pool no: name one of pools",
             ]
         );
     }

@@ -140,6 +140,7 @@ contracts! {
     pub enum ScaleCommand as Command {
         "report-threshold" v 1 @ "scale-pools" => ReportThreshold(ReportThreshold),
         "look-at-pool" v 1 @ "scale-pools" => LookAtPool(LookAtPool),
+        "lend-hosts" v 1 @ "scale-pools" => LendHosts(LendHosts),
     }
 }
 
@@ -180,4 +181,18 @@ pub struct ReportThreshold {
 pub struct LookAtPool {
     /// The pool.
     pub pool: PoolId,
+}
+
+/// Have a pool give back hosts in service, so that they are free for a pool of higher priority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LendHosts {
+    /// The pool that gives.
+    pub pool: PoolId,
+    /// The pool that needs them.
+    pub to: PoolId,
+    /// How many hosts.
+    pub hosts: u32,
+    /// Until when they are needed at least. Later it is asked anew.
+    pub expires_at: Timestamp,
 }

@@ -328,6 +328,10 @@ pub struct PoolPolicy {
     /// How its hosts take requests. Without it, nobody sends them any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficPolicy>,
+    /// How important it is beside other pools, which may reclaim hosts from less important ones.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub priority: u32,
     /// How it grows and shrinks. Without it, it does neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<ScalingPolicy>,
@@ -379,8 +383,10 @@ impl SitePolicy {
                 problems.range(&at("port"), traffic.port, 1, 65_535);
                 problems.range(&at("drainSeconds"), traffic.drain_seconds, 0, DRAIN_SECONDS_MAX);
             }
+            problems.range(&["pools", pool.as_str(), "priority"], policy.priority, 0, 100);
             if let Some(scaling) = &policy.scaling {
                 scaling.check(pool.as_str(), policy.hosts, &mut problems);
+                scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }

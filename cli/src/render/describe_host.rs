@@ -36,6 +36,12 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Failed, format!("cleaning failed in attempt {}: {}", it.attempt, it.reason))
         }
         HostEvent::Cleaned(_) => Line::new(Mark::Done, "clean and at rest"),
+        HostEvent::Moved(it) => match &it.saga {
+            Some(saga) => {
+                Line::new(Mark::Begun, format!("lent by pool {} to {}, for {saga}", it.from, it.to))
+            }
+            None => Line::new(Mark::Done, format!("back in its own pool {}", it.to)),
+        },
         HostEvent::Reserved(it) => Line::new(Mark::Begun, format!("reserved for {}", it.saga)),
         HostEvent::Released(it) => Line::new(Mark::Undone, format!("released by {}, and available", it.saga)),
         HostEvent::DeployStarted(it) => Line::new(Mark::Begun, format!("booting from image {}", it.image)),

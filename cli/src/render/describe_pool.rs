@@ -65,6 +65,9 @@ pub(crate) fn pool(event: &PoolEvent) -> Line {
         PoolEvent::ReleaseRefused(e) => {
             Line::new(Mark::Other, format!("{} stays", e.host)).because(&e.reason)
         }
+        PoolEvent::Reclaimed(e) => {
+            Line::new(Mark::Begun, format!("asks pool {} for {} hosts, which it needs more", e.from, e.hosts))
+        }
         PoolEvent::HostLeft(e) => Line::new(Mark::Done, format!("{} left", e.host)),
     }
 }

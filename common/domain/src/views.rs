@@ -4,7 +4,7 @@ use hostler_core::Category;
 use hostler_core::saga::{SagaRef, SagaStatus};
 use hostler_events::health::Tried;
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::pool::{MetricSaid, PoolCounts, ScalingDecided, ScalingSuppressed};
+use hostler_events::pool::{MetricSaid, PoolCounts, PoolHostsReclaimed, ScalingDecided, ScalingSuppressed};
 use hostler_events::provisioning::CapacityRequested;
 use hostler_events::site::{DomainLimit, Rung};
 use hostler_events::{
@@ -42,6 +42,9 @@ pub struct HostView {
     pub host: HostId,
     /// The pool it serves.
     pub pool: PoolId,
+    /// Its own pool, where it is lent to that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PoolId>,
     /// Where it is in its life.
     pub phase: String,
     /// Its model.
@@ -88,6 +91,7 @@ pub fn host(state: &HostState) -> Option<HostView> {
     Some(HostView {
         host: profile.host.clone(),
         pool: profile.pool.clone(),
+        home: state.home.clone(),
         phase: state.phase.name().to_owned(),
         sku: profile.sku.clone(),
         fault_domain: profile.fault_domain.clone(),
@@ -401,6 +405,9 @@ pub struct PoolView {
     pub in_flight: Vec<ProvisioningId>,
     /// Hosts that leave.
     pub leaving: Vec<HostId>,
+    /// What it has asked pools of lower priority for, the newest of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reclaimed: Vec<PoolHostsReclaimed>,
     /// What sources say of its metrics.
     pub signals: Vec<Edge>,
     /// The newest decision.
@@ -448,6 +455,7 @@ pub fn pool(state: &PoolState) -> Option<PoolView> {
         seen: seen.map(|(at, counts, per_metric)| PoolSeen { at, counts, per_metric: per_metric.clone() }),
         in_flight: state.in_flight.keys().cloned().collect(),
         leaving: state.leaving.keys().cloned().collect(),
+        reclaimed: state.reclaimed.values().cloned().collect(),
         signals: state.edges.clone(),
         decision: state.last.clone(),
         held: state.held.clone(),

@@ -101,6 +101,7 @@ impl World {
         for n in 0..sagas {
             let order = ProvisioningOrder {
                 request: id("r-1"),
+                take_from: Vec::new(),
                 pool: id("web"),
                 role: id("web-server"),
                 image: id("debian-13"),
@@ -357,7 +358,7 @@ impl World {
                 }
             };
             self.survive()?;
-            let reserve = HostInput::Reserve { saga: saga.clone(), step: step.clone() };
+            let reserve = HostInput::Reserve { saga: saga.clone(), step: step.clone(), lent_to: None };
             if self.tell(&host, &reserve) {
                 return Ok(());
             }

@@ -68,8 +68,8 @@ proptest! {
         key in "[A-Za-z0-9._:/-]{1,150}", request in id(), pool in id(), role in id(), image in id(),
         sku in prop::option::of(id()), policy in provisioning_policy(),
     ) {
-        let traffic = None;
-        let order = ProvisioningOrder { request, pool, role, image, sku, traffic, policy };
+        let (traffic, take_from) = (None, Vec::new());
+        let order = ProvisioningOrder { request, pool, take_from, role, image, sku, traffic, policy };
         let start = StartSaga {
             saga: SagaRef::new("provisioning", &key).unwrap(),
             order: serde_json::to_value(&order).unwrap(),

@@ -110,7 +110,11 @@ impl DeployHost {
                 }
                 Err(error) => return Err(error.into()),
             };
-        let ask = HostInput::Reserve { saga: command.saga.clone(), step: command.step.clone() };
+        let ask = HostInput::Reserve {
+            saga: command.saga.clone(),
+            step: command.step.clone(),
+            lent_to: (!command.take_from.is_empty()).then(|| command.pool.clone()),
+        };
         let stream = host_stream(&chosen)?;
         let held = match chosen == *host {
             true => self.worker.shell.execute_from(&stream, candidate, cause, &ask).await,
@@ -200,19 +204,24 @@ impl DeployHost {
         Ok(())
     }
 
-    /// Available hosts of the pool, the best first. The view may be a little old: each is asked itself.
+    /// Available hosts of the pool, or of those that they are taken from, the best first. The view may be a little old: each is asked
+    /// itself.
     async fn candidates(&self, command: &ReserveHost) -> Result<Vec<HostId>, Failure> {
         let fits = |row: &HostRow| command.sku.as_ref().is_none_or(|sku| row.sku == *sku);
-        let available = self.rows(&command.pool, "available", fits).await?;
         let mut in_use: BTreeMap<FaultDomain, usize> = BTreeMap::new();
         for row in self.rows(&command.pool, "in-service", |_| true).await? {
             *in_use.entry(row.fault_domain).or_default() += 1;
         }
-        let candidates = available
-            .into_iter()
-            .map(|HostRow { host, sku, fault_domain }| Candidate { host, sku, fault_domain })
-            .collect();
-        Ok(candidate_order(&command.saga, command.sku.as_ref(), candidates, &in_use))
+        let own = std::slice::from_ref(&command.pool);
+        let pools = if command.take_from.is_empty() { own } else { command.take_from.as_slice() };
+        let mut order = Vec::new();
+        for pool in pools {
+            let available = self.rows(pool, "available", fits).await?.into_iter();
+            let candidate = |HostRow { host, sku, fault_domain }| Candidate { host, sku, fault_domain };
+            let candidates = available.map(candidate).collect();
+            order.extend(candidate_order(&command.saga, command.sku.as_ref(), candidates, &in_use));
+        }
+        Ok(order)
     }
 
     /// The rows of a phase that are wanted, up to the first full page of them: hosts of a rare model may lie behind

@@ -81,6 +81,7 @@ fn reserve_host(of: &str, at: &str, sku: Option<&str>) -> ReserveHost {
     ReserveHost {
         saga: saga(of),
         step: step(at),
+        take_from: Vec::new(),
         pool: hostler_events::PoolId::new("web").unwrap(),
         sku: sku.map(|sku| hostler_events::Sku::new(sku).unwrap()),
     }
@@ -181,7 +182,7 @@ impl World {
         let host = self.available_host(name, "cpu").await;
         let (holder, at) = (saga("p"), step("p/deploy-image/1"));
         for input in [
-            HostInput::Reserve { saga: holder.clone(), step: step("p/reserve-host/1") },
+            HostInput::Reserve { saga: holder.clone(), step: step("p/reserve-host/1"), lent_to: None },
             HostInput::StartDeploy {
                 saga: holder.clone(),
                 step: at.clone(),
@@ -220,7 +221,7 @@ impl World {
 async fn a_try_that_was_overtaken_does_not_hold_what_the_reservation_has_lost() {
     let world = world();
     let host = world.available_host("h-1", "cpu").await;
-    world.told(&host, HostInput::Reserve { saga: saga("z"), step: step("z/1") }).await;
+    world.told(&host, HostInput::Reserve { saga: saga("z"), step: step("z/1"), lent_to: None }).await;
 
     // The first try chooses the host, loses it to another saga, and dies before it says that it failed.
     let (first, late) = (world.cause(), reserve_host("p", "p/1", None));

@@ -123,7 +123,7 @@ impl World {
         let booted = |step| HostInput::BootReported { step, outcome: BootOutcome::Succeeded, reason: None };
         self.told(booted(cleaning.clone())).await;
         self.told(HostInput::RecordCleaned { step: cleaning }).await;
-        self.told(HostInput::Reserve { saga: saga("p"), step: step("p/r") }).await;
+        self.told(HostInput::Reserve { saga: saga("p"), step: step("p/r"), lent_to: None }).await;
         let image = Image::new("debian-12").unwrap();
         self.told(HostInput::StartDeploy { saga: saga("p"), step: step("p/d"), image }).await;
         self.told(booted(step("p/d"))).await;

@@ -1,11 +1,11 @@
 //! What has come of the hosts that pools have asked for, and of those that were to leave.
 
 use hostler_core::saga::{SagaDefinition, SagaRef, SagaStatus};
-use hostler_core::{Decider, Failure, StreamId};
+use hostler_core::{Failure, StreamId};
 use hostler_domain::deprovisioning::DeprovisioningSaga;
 use hostler_domain::pool::{End, PoolDecider, PoolInput, PoolState, pool_of};
 use hostler_domain::provisioning::{ProvisioningSaga, host_of};
-use hostler_domain::{Deprovisioning, HostDecider, Provisioning};
+use hostler_domain::{Deprovisioning, Provisioning};
 use hostler_events::{HostId, PoolId, ProvisioningId};
 use hostler_runtime::state::history::Fold;
 use hostler_runtime::state::shell::Cause;
@@ -30,18 +30,18 @@ impl ScalePools {
                 let host = HostId::new(host).map_err(Failure::invalid)?;
                 // The budget is given back whatever the pool knows of the host.
                 self.give_back_claim(cause, &host).await?;
-                let of_host =
-                    StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
-                let Some(profile) = self.shell.load::<HostDecider>(&of_host).await?.state.profile else {
+                // A host that was lent is in its own pool by now: whose it was then is in the saga's order.
+                let Some(begun) = self.shell.load::<DeprovisioningSaga>(stream).await?.state.begun else {
                     return Ok(());
                 };
-                let fold = self.shell.load::<PoolDecider>(&pool_stream(&profile.pool)?).await?;
+                let pool = begun.order.pool;
+                let fold = self.shell.load::<PoolDecider>(&pool_stream(&pool)?).await?;
                 let saga = SagaRef::from(stream.clone());
                 let is_it = fold.state.leaving.get(&host).is_some_and(|of| of.saga.as_ref() == Some(&saga));
                 if !is_it || !self.is_over(&saga).await? {
                     return Ok(());
                 }
-                self.ended(cause, &profile.pool, Some(fold), vec![End::Left { host }]).await
+                self.ended(cause, &pool, Some(fold), vec![End::Left { host }]).await
             }
             _ => Ok(()),
         }

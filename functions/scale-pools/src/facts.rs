@@ -5,9 +5,9 @@ use std::sync::Arc;
 use hostler_core::Failure;
 use hostler_core::saga::SagaRef;
 use hostler_domain::Phase;
-use hostler_domain::pool::{PoolFacts, PoolHost};
+use hostler_domain::pool::{Lender, PoolFacts, PoolHost};
 use hostler_domain::views::{HOSTS, host_group};
-use hostler_events::{FaultDomain, HostId, Labels, PoolId};
+use hostler_events::{FaultDomain, HostId, Labels, PoolId, SitePolicy};
 use hostler_runtime::ports::Row;
 use serde::Deserialize;
 
@@ -17,6 +17,8 @@ use crate::ScalePools;
 const PAGE_ROWS: usize = 1_000;
 /// How many pages of a phase are looked at: more rows than a pool has hosts.
 const PAGES_MAX: usize = 250;
+/// With fewer free hosts than one decision may ask for, other pools are looked at as well.
+const LENDERS_BELOW: usize = 250;
 /// The phases that count. Hosts in others are neither there nor on their way.
 const PHASES: [Phase; 9] = [
     Phase::InService,
@@ -39,6 +41,8 @@ struct HostRow {
     #[serde(default)]
     labels: Labels,
     #[serde(default)]
+    home: Option<PoolId>,
+    #[serde(default)]
     saga: Option<SagaRef>,
     #[serde(default)]
     cordoned_by: Option<SagaRef>,
@@ -56,7 +60,35 @@ impl ScalePools {
         for phase in PHASES {
             self.list(pool, phase, &mut hosts).await?;
         }
-        Ok(Some(PoolFacts { hosts, unhealthy: self.unhealthy.of(pool).await?, ..empty }))
+        let free = hosts.iter().filter(|host| host.phase == Phase::Available).count();
+        let lenders = match free < LENDERS_BELOW {
+            true => self.lenders(&policies.policy, &empty.scaling.reclaim_from).await?,
+            false => Vec::new(),
+        };
+        Ok(Some(PoolFacts { hosts, unhealthy: self.unhealthy.of(pool).await?, lenders, ..empty }))
+    }
+
+    /// How many hosts others could give.
+    async fn lenders(&self, policy: &SitePolicy, from: &[PoolId]) -> Result<Vec<Lender>, Failure> {
+        let mut lenders = Vec::new();
+        for pool in from {
+            let Some(scaling) = policy.pools.get(pool).and_then(|policy| policy.scaling.as_ref()) else {
+                continue;
+            };
+            let mut counts = [0_u32; 2];
+            for (count, phase) in counts.iter_mut().zip([Phase::Available, Phase::InService]) {
+                let mut hosts = Vec::new();
+                self.list(pool, phase, &mut hosts).await?;
+                *count = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+            }
+            let [free, in_service] = counts;
+            lenders.push(Lender {
+                pool: pool.clone(),
+                lendable: free.saturating_sub(scaling.spare_hosts),
+                may_give: in_service.saturating_sub(scaling.min),
+            });
+        }
+        Ok(lenders)
     }
 
     async fn list(&self, pool: &PoolId, phase: Phase, hosts: &mut Vec<PoolHost>) -> Result<(), Failure> {
@@ -77,9 +109,9 @@ impl ScalePools {
 fn read_row(row: Row, phase: Phase) -> Option<PoolHost> {
     let key = row.key;
     match serde_json::from_value(row.body) {
-        Ok(HostRow { host, fault_domain, labels, saga, cordoned_by }) => {
+        Ok(HostRow { host, fault_domain, labels, home, saga, cordoned_by }) => {
             let stays = cordoned_by.is_some() || PoolHost::is_protected(&labels);
-            Some(PoolHost { host, phase, rack: fault_domain, saga, stays })
+            Some(PoolHost { host, phase, rack: fault_domain, saga, stays, is_lent: home.is_some() })
         }
         Err(error) => {
             tracing::warn!(key, %error, "a row of the hosts view does not read; rebuild the view");

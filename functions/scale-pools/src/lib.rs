@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, UnhealthyHosts};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired};
 use hostler_domain::pool::{PoolDecider, PoolFacts, PoolInput, PoolState, PoolTimer};
-use hostler_events::signal::{LookAtPool, ReportThreshold};
+use hostler_events::signal::{LendHosts, LookAtPool, ReportThreshold};
 use hostler_events::{PoolId, ProvisioningPolicy, ScaleCommand};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Views;
@@ -44,6 +44,7 @@ impl Handler for ScalePools {
             Incoming::Command(_) => match message.command::<ScaleCommand>()? {
                 ScaleCommand::ReportThreshold(report) => self.report(cause, report).await,
                 ScaleCommand::LookAtPool(LookAtPool { pool }) => self.look(cause, &pool).await,
+                ScaleCommand::LendHosts(ask) => self.lend(&afresh(cause), ask).await,
             },
         }
     }
@@ -67,6 +68,17 @@ impl ScalePools {
         match self.facts(pool).await? {
             Some(facts) => {
                 let input = PoolInput::Look { due: None, facts: Box::new(facts.clone()) };
+                self.tell(cause, &facts, None, input).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A pool of higher priority asks. A pool that does not scale any more gives nothing.
+    async fn lend(&self, cause: &Cause, ask: LendHosts) -> Result<(), Failure> {
+        match self.facts(&ask.pool).await? {
+            Some(facts) => {
+                let input = PoolInput::Lend { ask, facts: Box::new(facts.clone()) };
                 self.tell(cause, &facts, None, input).await
             }
             None => Ok(()),

@@ -193,6 +193,7 @@ impl Elastic {
             | PoolEvent::Completed(_)
             | PoolEvent::HostArrived(_)
             | PoolEvent::ReleaseStarted(_)
+            | PoolEvent::Reclaimed(_)
             | PoolEvent::HostLeft(_) => {}
         }
     }

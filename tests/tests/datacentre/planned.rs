@@ -88,6 +88,7 @@ impl Polled {
             rack: rack.parse().unwrap(),
             saga: None,
             stays: false,
+            is_lent: false,
         });
         let hosts: Vec<PoolHost> = hosts.collect();
         let at = (0..hosts.len()).map(|n| if n < serving as usize { At::Serves } else { At::Free });
@@ -103,6 +104,7 @@ impl Polled {
                 provisioning: ProvisioningPolicy::default(),
                 hosts,
                 unhealthy: std::sync::Arc::default(),
+                lenders: Vec::new(),
             },
             state: PoolState::default(),
             asked: BTreeMap::new(),

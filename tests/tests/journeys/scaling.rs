@@ -14,7 +14,7 @@ use hostler_runtime::state::history::decode_events;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::site::{Site, WriteFault};
+use crate::site::{Site, WriteFault, system_url};
 
 /// How many runs with a fault are under way at a time.
 const AT_ONCE: usize = 32;
@@ -213,6 +213,108 @@ async fn a_signal_that_is_hours_old_does_nothing() {
     site.check();
     assert_eq!((serving_hosts(&site), site.count("pool.scaling-decided")), (4, 0));
     assert!(site.count("pool.signal-dropped") > 0);
+}
+
+/// Four hosts of `web` serve, and seven of the eight of `batch`, which has the lower priority and keeps four.
+async fn two_pools(fault: Option<(usize, WriteFault)>) -> Site {
+    let mut site = Site::new();
+    for n in 0..12 {
+        let host = format!("h-{n:02}");
+        site.fleet.add(&host);
+        let command = json!({
+            "host": host, "pool": if n < 4 { "web" } else { "batch" }, "sku": "cpu",
+            "faultDomain": format!("rack-{}", n % 3), "bmc": { "systemUrl": system_url(&host) }, "labels": {},
+        });
+        site.accepted("enrol-host", command).await;
+    }
+    site.run().await;
+    let mut policies = policy(&scaling());
+    policies["pools"]["web"]["priority"] = json!(5);
+    policies["pools"]["web"]["scaling"]["reclaimFrom"] = json!(["batch"]);
+    policies["pools"]["web"]["scaling"]["spareHosts"] = json!(0);
+    policies["pools"]["batch"] = json!({ "role": "worker", "image": "debian-13", "hosts": 8, "scaling": {
+        "autonomy": "auto", "metrics": ["backlog"], "min": 4, "max": 8,
+    } });
+    site.accepted("apply-policies", json!({ "policies": "site", "policy": policies, "reason": "a test" }))
+        .await;
+    site.request("r-1", 4).await;
+    let of_batch =
+        json!({ "request": "r-2", "pool": "batch", "role": "worker", "image": "debian-13", "count": 7 });
+    site.accepted("request-hosts", of_batch).await;
+    site.run().await;
+    let before = site.switch.writes().len();
+    if let Some((n, fault)) = fault {
+        site.switch.plan(before + n, fault);
+    }
+    site
+}
+
+fn hosts_in(site: &Site, group: &str) -> usize {
+    site.views.rows("hosts").iter().filter(|row| row.group == group).count()
+}
+
+/// Two hosts are needed: one is free in the other pool, and one has to be given back there first. When they are needed no more they
+/// go home.
+async fn lent_and_back(fault: Option<(usize, WriteFault)>) -> Site {
+    let mut site = two_pools(fault).await;
+    say_now(&site, Direction::Above, SignalStatus::Firing, Some(1.2)).await;
+    site.advance(Duration::from_secs(800)).await;
+    let lent = site.views.rows("hosts").into_iter().filter(|row| row.body["home"] == "batch").count();
+    assert_eq!((hosts_in(&site, "web/in-service"), lent), (6, 2), "{:?}", pool(&site));
+    assert_eq!((hosts_in(&site, "batch/in-service"), hosts_in(&site, "batch/available")), (6, 0));
+    say_now(&site, Direction::Above, SignalStatus::Resolved, None).await;
+    say_now(&site, Direction::Below, SignalStatus::Firing, Some(0.3)).await;
+    site.run().await;
+    site
+}
+
+fn all_are_home(site: &Site) {
+    site.check();
+    let counts = ["web/in-service", "batch/in-service", "batch/available"].map(|group| hosts_in(site, group));
+    assert_eq!(counts, [4, 6, 2], "{:?}", pool(site));
+    assert!(site.views.rows("hosts").iter().all(|row| row.body["home"].is_null()), "none is lent any more");
+    let state = pool(site);
+    assert!(state.open.is_empty() && state.in_flight.is_empty() && state.leaving.is_empty(), "{state:?}");
+    assert_eq!(budget(site).holders, []);
+}
+
+#[tokio::test]
+async fn a_pool_takes_hosts_from_one_of_lower_priority_which_go_home_when_they_are_given_back() {
+    let site = lent_and_back(None).await;
+    all_are_home(&site);
+    // One in the other pool was disturbed for it, two of its own when the load was over.
+    assert_eq!(site.count("host.release-requested"), 3);
+    assert_eq!((site.count("pool.hosts-reclaimed"), site.count("host.moved")), (1, 4));
+    let lender = site.state::<PoolDecider>("batch");
+    assert_eq!(lender.last.unwrap().lends_to, Some("web".parse().unwrap()));
+    let shown = site.views.rows("pools").into_iter().find(|row| row.key == "web").unwrap();
+    assert_eq!(shown.body["reclaimed"][0]["from"], "batch", "{}", shown.body);
+}
+
+#[tokio::test]
+async fn a_pool_of_lower_priority_is_never_left_under_its_minimum() {
+    let mut site = two_pools(None).await;
+    // Fourteen hosts are asked for: four more than there are in both pools above the minimum.
+    say_now(&site, Direction::Above, SignalStatus::Firing, Some(2.8)).await;
+    for _ in 0..30 {
+        site.advance(Duration::from_secs(60)).await;
+        assert!(hosts_in(&site, "batch/in-service") >= 4);
+        say_now(&site, Direction::Above, SignalStatus::Firing, Some(2.8)).await;
+    }
+    assert_eq!((hosts_in(&site, "web/in-service"), hosts_in(&site, "batch/in-service")), (8, 4));
+}
+
+#[tokio::test]
+async fn dying_after_a_write_while_hosts_are_lent_changes_nothing_of_the_end() {
+    let undisturbed = lent_and_back(None).await;
+    let writes = undisturbed.switch.writes().len() - two_pools(None).await.switch.writes().len();
+    let chosen = (0..writes).step_by(7);
+    let runs = chosen.map(|n| async move { (n, lent_and_back(Some((n, WriteFault::DieAfter))).await) });
+    let mut runs = futures::stream::iter(runs).buffer_unordered(AT_ONCE);
+    while let Some((n, site)) = runs.next().await {
+        println!("died after write {n}");
+        all_are_home(&site);
+    }
 }
 
 /// Nearly half of what serves is known to be faulty: the lack is not of hosts, and more of them do not help.

@@ -153,6 +153,8 @@ const SELDOM: &[(&str, &str)] = &[
     ("pool.provisioning-failed", UNMEASURED),
     ("pool.release-started", UNMEASURED),
     ("pool.release-refused", UNMEASURED),
+    ("pool.hosts-reclaimed", UNMEASURED),
+    ("host.moved", UNMEASURED),
     ("pool.host-left", UNMEASURED),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
 ];

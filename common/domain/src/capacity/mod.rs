@@ -338,7 +338,7 @@ fn carry_out(
 ) -> CapacityDecision {
     let mut decision = decision.event(CapacityEvent::Requested(asked.clone()));
     let CapacityRequested { request, pool, role, image, sku, provisionings } = asked;
-    let order = ProvisioningOrder { request, pool, role, image, sku, traffic, policy };
+    let order = ProvisioningOrder { request, pool, take_from: Vec::new(), role, image, sku, traffic, policy };
     let starts = provisioning::starts(&order, &provisionings);
     for start in starts.skip(usize::from(mutants::on("capacity.one-host-short"))) {
         decision = decision.command(start.into());

@@ -24,7 +24,9 @@ pub(super) fn enrol(
     now: Timestamp,
 ) -> HostOutcome {
     if let Some(profile) = &state.profile {
-        return same_host(profile, command).map(|()| Decision::nothing());
+        // One that is lent is known by its own pool.
+        let pool = state.home.clone().unwrap_or_else(|| profile.pool.clone());
+        return same_host(&HostProfile { pool, ..profile.clone() }, command).map(|()| Decision::nothing());
     }
     if command.host.as_str().len() > OWNER_ID_BYTES_MAX {
         return Err(HostRefusal::HostIdTooLong { host: command.host.clone() });

@@ -10,7 +10,7 @@ use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
 use hostler_events::host::PowerState;
 use hostler_events::{
-    HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, Service, StepCommand, StepId,
+    HostEvent, HostId, HostPolicy, Image, PoolId, ProvisioningPolicy, Role, Service, StepCommand, StepId,
 };
 use jiff::Timestamp;
 
@@ -19,6 +19,7 @@ mod cleaning;
 mod cordoning;
 mod deploying;
 mod enrolment;
+mod lending;
 mod phases;
 mod place;
 mod refusal;
@@ -143,6 +144,8 @@ pub enum HostInput {
         saga: SagaRef,
         /// The step.
         step: StepId,
+        /// The pool that it serves until it is given back, where that is not its own.
+        lent_to: Option<PoolId>,
     },
     /// Give it back. The saga never gets it again.
     Release {
@@ -347,13 +350,18 @@ impl Decider for HostDecider {
                 booting::reported(known()?, step, *outcome, reason.as_deref())
             }
             HostInput::RecordCleaned { step } => {
-                Ok(releasing::retired_when_clean(known()?, cleaning::record_cleaned(known()?, step)))
+                let cleaned = cleaning::record_cleaned(known()?, step);
+                Ok(lending::home_when_free(known()?, releasing::retired_when_clean(known()?, cleaned)))
             }
             HostInput::FailCleaning { step, category, reason } => {
                 cleaning::fail(known()?, step, *category, &format!("{category}: {reason}"))
             }
-            HostInput::Reserve { saga, step } => reserving::reserve(known()?, saga, step),
-            HostInput::Release { saga, step } => reserving::release(known()?, saga, step),
+            HostInput::Reserve { saga, step, lent_to } => {
+                reserving::reserve(known()?, saga, step, lent_to.as_ref())
+            }
+            HostInput::Release { saga, step } => {
+                Ok(lending::home_when_free(known()?, reserving::release(known()?, saga, step)?))
+            }
             HostInput::StartDeploy { saga, step, image } => deploying::start(known()?, saga, step, image),
             HostInput::RecordPower { step, power_states } => {
                 Ok(deploying::record_power(known()?, step, power_states))

@@ -120,7 +120,8 @@ mod tests {
         };
         assert_eq!((told, matches!(answers, Answers::Step(_))), (&saga, true));
         assert!(host.state.is_available() && host.state.reservation.is_none());
-        let reserved = host.names(&HostInput::Reserve { saga: saga_ref("p-9"), step: id("t/1") });
+        let reserved =
+            host.names(&HostInput::Reserve { saga: saga_ref("p-9"), step: id("t/1"), lent_to: None });
         assert_eq!(reserved, ["host.reserved"], "the next saga has it");
     }
 
@@ -133,7 +134,7 @@ mod tests {
         );
         assert_eq!(host.state.phase.name(), "retired");
         assert!(host.ignores(&HostInput::RecordCleaned { step: cleaning }), "told twice");
-        let reserve = HostInput::Reserve { saga: saga_ref("p-9"), step: id("t/1") };
+        let reserve = HostInput::Reserve { saga: saga_ref("p-9"), step: id("t/1"), lent_to: None };
         assert_eq!(host.when(&reserve).unwrap_err().label(), "not-available");
         assert_eq!(host.names(&HostInput::Requalify), ["host.requalified"]);
     }
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_order_to_reserve_it_for_the_saga_that_it_served_comes_late_and_asks_for_no_other_host() {
-        let late = HostInput::Reserve { saga: saga_ref("p-1"), step: id("s/reserve/2") };
+        let late = HostInput::Reserve { saga: saga_ref("p-1"), step: id("s/reserve/2"), lent_to: None };
         let (mut host, cleaning) = nearly_clean(false);
         assert!(host.ignores(&late));
         host.when(&HostInput::RecordCleaned { step: cleaning }).unwrap();
@@ -166,7 +167,7 @@ mod tests {
         let (mut host, cleaning) = nearly_clean(false);
         let first = saga_of(&host);
         host.when(&HostInput::RecordCleaned { step: cleaning }).unwrap();
-        host.when(&HostInput::Reserve { saga: saga_ref("p-2"), step: id("t/1") }).unwrap();
+        host.when(&HostInput::Reserve { saga: saga_ref("p-2"), step: id("t/1"), lent_to: None }).unwrap();
         for input in [
             HostInput::StartDeploy { saga: saga_ref("p-2"), step: id("t/2"), image: id("debian-13") },
             HostInput::BootReported {

@@ -4,26 +4,31 @@ use hostler_core::Decision;
 use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{HostReleased, HostReserved};
-use hostler_events::{HostEvent, StepId};
+use hostler_events::{HostEvent, PoolId, StepId};
 
+use super::lending::lent;
 use super::{HostOutcome, HostRefusal, Known, Move, replies};
 
 /// A saga that holds the host already, and asks by another step, is answered again: the first answer was lost or came
 /// too late. Once the host is past `Reserved` the saga has had an answer, and a late command changes nothing. A
 /// refusal would make the saga look for a second host.
-pub(super) fn reserve(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostOutcome {
+pub(super) fn reserve(
+    known: Known<'_>,
+    saga: &SagaRef,
+    step: &StepId,
+    lent_to: Option<&PoolId>,
+) -> HostOutcome {
     // A saga that brought the host into service has heard an answer, and is over. The step comes late.
     if known.state.served.contains(saga) {
         return Ok(Decision::nothing());
     }
-    let reserved = || {
-        Ok(Decision::events([HostEvent::Reserved(HostReserved {
-            host: known.host(),
-            saga: saga.clone(),
-            step: step.clone(),
-        })])
-        .command(replies::held(saga, step, known.host())))
-    };
+    let reserved =
+        || {
+            let (host, saga_of, step_of) = (known.host(), saga.clone(), step.clone());
+            let reserved = HostEvent::Reserved(HostReserved { host, saga: saga_of, step: step_of });
+            Ok(Decision::events(lent(known, saga, lent_to).into_iter().chain([reserved]))
+                .command(replies::held(saga, step, known.host())))
+        };
     let can_be_reserved = known.state.phase.allows(Move::Reserve);
     if known.state.is_held_by(saga) {
         let answered = known.state.reserved_step.as_ref() == Some(step);

@@ -4,7 +4,7 @@ use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{
     BmcAddress, BootMethod, CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostInspected,
-    HostQuarantined, HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested,
+    HostMoved, HostQuarantined, HostReleased, HostReserved, PowerState, ReimageStarted, ReleaseRequested,
     UndeployStarted, VerificationFailed,
 };
 use hostler_events::{
@@ -117,6 +117,9 @@ pub struct HostState {
     pub traffic: Option<Traffic>,
     /// Whether this reservation's deployment is or was being undone. Then the host is not deployed for it again.
     pub undone: bool,
+    /// Its own pool, while it serves another one.
+    #[serde(default)]
+    pub home: Option<PoolId>,
     /// The sagas that gave the host back or lost it, the newest last. They never get it again, however late they ask.
     pub released: Vec<SagaRef>,
 }
@@ -257,6 +260,7 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Cleaned(e) => cleaned(&mut state, e),
         HostEvent::Reserved(e) => reserved(&mut state, e),
         HostEvent::Released(e) => released(&mut state, e),
+        HostEvent::Moved(e) => moved(&mut state, e),
         HostEvent::DeployStarted(e) => deployment_started(&mut state, &e.step),
         HostEvent::PowerStateChanged(e) => state.power = Some(e.power_state),
         HostEvent::DeployBooted(e) => state.booted_step = Some(e.step.clone()),
@@ -440,6 +444,14 @@ fn released(state: &mut HostState, e: &HostReleased) {
         state.phase = HostPhase::Available;
     }
     remember(&mut state.released, &e.saga);
+}
+
+fn moved(state: &mut HostState, e: &HostMoved) {
+    if let Some(profile) = &mut state.profile {
+        let home = state.home.take().or_else(|| Some(profile.pool.clone()));
+        state.home = home.filter(|home| *home != e.to);
+        profile.pool = e.to.clone();
+    }
 }
 
 fn deployment_started(state: &mut HostState, step: &StepId) {

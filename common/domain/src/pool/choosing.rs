@@ -4,6 +4,7 @@ use hostler_events::HostId;
 use hostler_events::pool::{
     LimitApplied, ScalingDecided, ScalingDirection, ScalingProposed, ScalingSuppressed,
 };
+use hostler_events::signal::LendHosts;
 use hostler_events::site::Autonomy;
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ const IN_FLIGHT_MAX: u32 = hostler_events::commands::HOSTS_PER_REQUEST_MAX;
 const LEAVING_MAX: u32 = 50;
 /// The shortest delay after a provisioning that failed, in seconds; doubled with each that follows.
 const FAILURE_DELAY_SECONDS: u32 = 30;
+/// For so long after a pool has lent hosts it does not grow above its minimum: it would take back what it has just given.
+const LENT_SECONDS: u32 = 1_800;
 /// The longest such delay.
 const FAILURE_DELAY_SECONDS_MAX: u32 = 3_600;
 
@@ -68,6 +71,35 @@ pub(super) fn choose(state: &PoolState, facts: &PoolFacts, now: Timestamp) -> Ch
     }
 }
 
+/// Decides which hosts leave so that they are free for a pool of higher priority, by the same rules as when a pool shrinks.
+pub(super) fn choose_lending(
+    state: &PoolState,
+    facts: &PoolFacts,
+    ask: &LendHosts,
+    now: Timestamp,
+) -> Choice {
+    let sizes = facts.sizes(state, now);
+    let said = say(state, &facts.scaling, sizes.counts.in_service, now);
+    let chooser = Chooser { state, facts, now, sizes, said };
+    let (capacity, min) = (chooser.sizes.capacity(), facts.scaling.min);
+    let direction = ScalingDirection::In;
+    if facts.policy.scaling_autonomy() != Some(Autonomy::Auto) {
+        let lifts = format!("pool {} asks for hosts: it needs autonomy auto in scaling", ask.to);
+        return chooser.hold_back(direction, "autonomy", (0, ask.hosts), lifts, None);
+    }
+    let target = capacity.saturating_sub(ask.hosts).max(min);
+    if target >= capacity {
+        let lifts = format!("pool {} asks for hosts: more of them must be in service", ask.to);
+        return chooser.hold_back(direction, "min", (min, capacity), lifts, None);
+    }
+    match chooser.shrink(target) {
+        Choice::Act(decided) => {
+            Choice::Act(Box::new(ScalingDecided { lends_to: Some(ask.to.clone()), ..*decided }))
+        }
+        other => other,
+    }
+}
+
 struct Chooser<'a> {
     state: &'a PoolState,
     facts: &'a PoolFacts,
@@ -86,6 +118,12 @@ impl Chooser<'_> {
         }
         if let Some(held) = self.not_ready(direction) {
             return held;
+        }
+        let is_enough = self.sizes.capacity() >= scaling.min;
+        if let Some(until) = self.cools(state.lent_at.filter(|_| is_enough), LENT_SECONDS) {
+            let lifts =
+                format!("hosts were lent to a pool of higher priority; it may grow again at {until:.0}");
+            return self.hold_back(direction, "lent", (LENT_SECONDS, 0), lifts, Some(until));
         }
         if let Some((until, failures)) = self.after_failures() {
             let lifts = format!("the last provisionings failed: look at why; it is tried again at {until}");
@@ -123,7 +161,7 @@ impl Chooser<'_> {
             (Limit::Cost, paid.saturating_sub(capacity)),
             (Limit::InFlight, IN_FLIGHT_MAX.saturating_sub(counts.in_flight)),
             (Limit::Growth, self.may_grow_by()),
-            (Limit::Spare, counts.free.saturating_sub(scaling.spare_hosts)),
+            (Limit::Spare, counts.free.saturating_sub(scaling.spare_hosts).saturating_add(counts.lendable)),
         ];
         let mut limits = Vec::new();
         let mut hosts = wanted;
@@ -311,6 +349,7 @@ impl Chooser<'_> {
             leaving: Vec::new(),
             policy_version: self.facts.policy_version,
             look_at: None,
+            lends_to: None,
         }
     }
 
@@ -355,7 +394,7 @@ impl Limit {
             Self::Cost => "cost",
             Self::InFlight => "in-flight",
             Self::Growth => "growth",
-            Self::Spare => "spare",
+            Self::Spare => super::lending::SPARE,
         }
     }
 }

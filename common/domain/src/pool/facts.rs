@@ -39,6 +39,8 @@ pub struct PoolHost {
     pub saga: Option<SagaRef>,
     /// Whether somebody else works on it, or it is protected: then it is not chosen to leave.
     pub stays: bool,
+    /// Whether it is lent by another pool: then it is chosen to leave before the pool's own.
+    pub is_lent: bool,
 }
 
 impl PoolHost {
@@ -47,6 +49,17 @@ impl PoolHost {
     pub fn is_protected(labels: &Labels) -> bool {
         labels.get(PROTECT.0).is_some_and(|value| value == PROTECT.1)
     }
+}
+
+/// A pool of lower priority, from which hosts may be reclaimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lender {
+    /// The pool.
+    pub pool: PoolId,
+    /// Its free hosts above those that it keeps to spare.
+    pub lendable: u32,
+    /// Its hosts in service above its minimum.
+    pub may_give: u32,
 }
 
 /// How a pool is, and by what it is to be decided.
@@ -70,6 +83,8 @@ pub struct PoolFacts {
     pub hosts: Vec<PoolHost>,
     /// Those that are in quarantine or known to be faulty, and their racks. Whoever is faulty may be in service all the same.
     pub unhealthy: Arc<BTreeMap<HostId, FaultDomain>>,
+    /// The pools from which it may reclaim hosts, in the order in which they are asked.
+    pub lenders: Vec<Lender>,
 }
 
 /// What the hosts of a pool add up to, with what the pool itself knows better than any view.
@@ -89,7 +104,7 @@ impl Sizes<'_> {
 }
 
 impl PoolFacts {
-    /// A pool with these hosts, by the policies that hold; none where they do not say how it scales.
+    /// A pool with these hosts and no lenders, by the policies that hold; none where they do not say how it scales.
     #[must_use]
     pub fn of(
         pool: &PoolId,
@@ -111,6 +126,7 @@ impl PoolFacts {
             provisioning,
             hosts,
             unhealthy,
+            lenders: Vec::new(),
         })
     }
 
@@ -183,33 +199,17 @@ impl PoolFacts {
             leaving: count(leaving.len()),
             not_ready: count(unhealthy.len()),
             hosts: self.policy.hosts,
+            lendable: self.lenders.iter().fold(0, |sum, lender| sum.saturating_add(lender.lendable)),
         };
         Sizes { in_service, counts, unhealthy_beside: count(unhealthy.len() - serving_unhealthy) }
     }
 
-    /// So many hosts that are to leave: one after the other from the rack that has the most then.
+    /// So many hosts that are to leave: those that are lent first, and one after the other from the rack that has the most then.
     pub(super) fn to_leave(&self, in_service: &[&PoolHost], wanted: u32) -> Vec<HostId> {
-        let mut racks: BTreeMap<&FaultDomain, (usize, Vec<&HostId>)> = BTreeMap::new();
-        for host in in_service {
-            let (size, may_leave) = racks.entry(&host.rack).or_default();
-            *size += 1;
-            if !host.stays {
-                may_leave.push(&host.host);
-            }
-        }
-        for (_, may_leave) in racks.values_mut() {
-            // The last is taken first.
-            may_leave.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        let mut chosen = Vec::new();
-        for _ in 0..wanted {
-            let rack = racks.iter_mut().filter(|(_, (_, may_leave))| !may_leave.is_empty());
-            // Of two that are as full, the first by name.
-            let fullest = rack.max_by(|(a, (size, _)), (b, (other, _))| size.cmp(other).then(b.cmp(a)));
-            let Some((_, (size, may_leave))) = fullest else { break };
-            *size -= 1;
-            chosen.extend(may_leave.pop().cloned());
-        }
+        let mut chosen = choose_leaving(in_service, wanted, &BTreeSet::new(), |host| host.is_lent);
+        let left = wanted.saturating_sub(count(chosen.len()));
+        let gone: BTreeSet<HostId> = chosen.iter().cloned().collect();
+        chosen.extend(choose_leaving(in_service, left, &gone, |host| !host.is_lent));
         chosen
     }
 
@@ -231,20 +231,58 @@ impl PoolFacts {
         Disruption { host: host.clone(), pool: self.pool.clone(), rack: rack.clone(), power_domain }
     }
 
-    /// What starts the provisionings of a decision.
+    /// What starts the provisionings of a decision: of the pool's own free hosts, without those to spare, and then of others'.
     pub(super) fn starts(&self, decided: &ScalingDecided) -> Vec<StartSaga> {
         let Ok(request) = RequestId::new(self.request(decided.number)) else { return Vec::new() };
+        let own = decided.inputs.free.saturating_sub(self.scaling.spare_hosts);
+        let own = usize::try_from(own).unwrap_or(usize::MAX).min(decided.provisionings.len());
+        let (of_own, of_others) = decided.provisionings.split_at(own);
+        let lenders = self.lenders.iter().filter(|lender| lender.lendable > 0);
         let order = ProvisioningOrder {
             request,
             pool: self.pool.clone(),
+            take_from: Vec::new(),
             role: self.policy.role.clone(),
             image: self.policy.image.clone(),
             sku: None,
             traffic: self.policy.traffic.clone(),
             policy: self.provisioning,
         };
-        provisioning::starts(&order, &decided.provisionings).collect()
+        let take_from = lenders.map(|lender| lender.pool.clone()).collect();
+        let lent = ProvisioningOrder { take_from, ..order.clone() };
+        provisioning::starts(&order, of_own).chain(provisioning::starts(&lent, of_others)).collect()
     }
+}
+
+/// So many of the hosts for which this is so, without those that are gone.
+fn choose_leaving(
+    in_service: &[&PoolHost],
+    wanted: u32,
+    gone: &BTreeSet<HostId>,
+    is_so: impl Fn(&PoolHost) -> bool,
+) -> Vec<HostId> {
+    let mut racks: BTreeMap<&FaultDomain, (usize, Vec<&HostId>)> = BTreeMap::new();
+    for host in in_service.iter().filter(|host| !gone.contains(&host.host)) {
+        let (size, may_leave) = racks.entry(&host.rack).or_default();
+        *size += 1;
+        if !host.stays && is_so(host) {
+            may_leave.push(&host.host);
+        }
+    }
+    for (_, may_leave) in racks.values_mut() {
+        // The last is taken first.
+        may_leave.sort_unstable_by(|a, b| b.cmp(a));
+    }
+    let mut chosen = Vec::new();
+    for _ in 0..wanted {
+        let rack = racks.iter_mut().filter(|(_, (_, may_leave))| !may_leave.is_empty());
+        // Of two that are as full, the first by name.
+        let fullest = rack.max_by(|(a, (size, _)), (b, (other, _))| size.cmp(other).then(b.cmp(a)));
+        let Some((_, (size, may_leave))) = fullest else { break };
+        *size -= 1;
+        chosen.extend(may_leave.pop().cloned());
+    }
+    chosen
 }
 
 /// What the disruption budget says.

@@ -10,18 +10,19 @@ use hostler_events::pool::{
     PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, PoolReleaseRefused, PoolReleaseStarted,
     ScalingApproved, ScalingCompleted, ScalingDirection, ScalingRejected, ScalingSuppressed, SignalDropped,
 };
-use hostler_events::signal::{LookAtPool, ReportThreshold, ScaleCommand};
+use hostler_events::signal::{LendHosts, LookAtPool, ReportThreshold, ScaleCommand};
 use hostler_events::{HostId, PoolId, ProvisioningId};
 use jiff::{SignedDuration, Timestamp};
 
 mod choosing;
 mod facts;
+mod lending;
 mod metrics;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{HeldByBudget, PoolFacts, PoolHost};
+pub use facts::{HeldByBudget, Lender, PoolFacts, PoolHost};
 pub use state::{Edge, Leaving, Open, PoolState, Proposal, Word};
 
 use crate::support::after;
@@ -62,6 +63,13 @@ pub enum PoolInput {
     Look {
         /// When the wait ended, where it is a wait that ended. One that the pool does not wait for any more means nothing.
         due: Option<Timestamp>,
+        /// How the pool is.
+        facts: Box<PoolFacts>,
+    },
+    /// A pool of higher priority lacks free hosts.
+    Lend {
+        /// How many, and for whom.
+        ask: LendHosts,
         /// How the pool is.
         facts: Box<PoolFacts>,
     },
@@ -238,6 +246,7 @@ impl Decider for PoolDecider {
             PoolInput::Signal { report, facts } => draft.signal(report, facts),
             PoolInput::Look { due: Some(due), .. } if state.look_at != Some(*due) => {}
             PoolInput::Look { facts, .. } => draft.look(facts),
+            PoolInput::Lend { ask, facts } => draft.lend(ask, facts),
             PoolInput::Ended { pool, ends, facts } => {
                 ends.iter().for_each(|end| draft.end(pool, end));
                 match facts {
@@ -301,7 +310,14 @@ impl Draft {
 
     /// What the pool needs now, within its limits.
     fn look(&mut self, facts: &PoolFacts) {
-        match choose(&self.state, facts, self.now) {
+        let choice = choose(&self.state, facts, self.now);
+        let short = lending::short(&choice);
+        self.carry_out(choice, facts);
+        self.reclaim(short, facts);
+    }
+
+    fn carry_out(&mut self, choice: Choice, facts: &PoolFacts) {
+        match choice {
             Choice::Nothing => {}
             Choice::Act(decided) => {
                 let (number, at) = (decided.number, decided.look_at);
@@ -392,7 +408,11 @@ impl Draft {
             failed: open.failed,
             seconds: u64::try_from(seconds).unwrap_or(0),
         };
+        let lends_to = open.lends_to.clone();
         self.record(PoolEvent::Completed(completed));
+        if let Some(pool) = lends_to {
+            self.decision.commands.push(ScaleCommand::from(LookAtPool { pool }).into());
+        }
     }
 
     fn released(&mut self, pool: &PoolId, released: &[Released], held: Option<&HeldByBudget>) {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hostler_core::saga::SagaRef;
 use hostler_events::pool::{
-    PoolEvent, ScalingDecided, ScalingDirection, ScalingProposed, ScalingSuppressed, ThresholdCrossed,
+    PoolEvent, PoolHostsReclaimed, ScalingDecided, ScalingDirection, ScalingProposed, ScalingSuppressed,
+    ThresholdCrossed,
 };
 use hostler_events::signal::{Direction, Metric, SignalHeader, SignalStatus};
 use hostler_events::{HostId, PoolId, ProvisioningId};
@@ -99,6 +100,9 @@ pub struct Open {
     pub done: u32,
     /// How many will not.
     pub failed: u32,
+    /// The pool of higher priority for which the hosts leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lends_to: Option<PoolId>,
 }
 
 impl Open {
@@ -163,6 +167,10 @@ pub struct PoolState {
     pub open: BTreeMap<u64, Open>,
     /// When it grew, and by how many, the newest last.
     pub grown: Vec<(Timestamp, u32)>,
+    /// What it has asked other pools for, the newest of each.
+    pub reclaimed: BTreeMap<PoolId, PoolHostsReclaimed>,
+    /// When it last gave hosts to a pool of higher priority.
+    pub lent_at: Option<Timestamp>,
     /// When it last shrank.
     pub shrunk_at: Option<Timestamp>,
     /// How many provisionings in a row have failed.
@@ -238,6 +246,10 @@ pub(super) fn evolve(mut state: PoolState, event: &PoolEvent) -> PoolState {
             }
             state.failures = state.failures.saturating_add(1);
             state.failed_at = Some(e.failed_at);
+        }
+        PoolEvent::Reclaimed(e) => {
+            state.pool = Some(e.pool.clone());
+            state.reclaimed.insert(e.from.clone(), e.clone());
         }
         PoolEvent::ReleaseStarted(e) => {
             if let Some(leaving) = state.leaving.get_mut(&e.host) {
@@ -317,7 +329,13 @@ fn decided(state: &mut PoolState, e: &ScalingDecided) {
         state.leaving.insert(host.clone(), Leaving { number, since, saga: None });
     }
     let (direction, decided_at) = (e.direction, e.decided_at);
-    state.open.insert(number, Open { direction, decided_at, requested, done: 0, failed: 0 });
+    state.open.insert(
+        number,
+        Open { direction, decided_at, requested, done: 0, failed: 0, lends_to: e.lends_to.clone() },
+    );
+    if e.lends_to.is_some() {
+        state.lent_at = Some(decided_at);
+    }
     if direction == ScalingDirection::Out {
         if state.grown.len() >= GROWN_MAX {
             state.grown.remove(0);

@@ -81,7 +81,7 @@ impl SagaDefinition for Provisioning {
     }
 
     fn command(ask: &Ask<'_, Self>) -> Result<Option<StepCommand>, SagaRefusal> {
-        let ProvisioningOrder { pool, role, image, sku, .. } = ask.order;
+        let ProvisioningOrder { pool, take_from, role, image, sku, .. } = ask.order;
         let (saga, step) = (ask.saga.clone(), ask.id.clone());
         let host = || ask.output::<HostHeld>(ProvisioningStep::ReserveHost).map(|held| held.host);
         let traffic = || {
@@ -90,7 +90,8 @@ impl SagaDefinition for Provisioning {
         };
         Ok(Some(match ask.step {
             ProvisioningStep::ReserveHost => {
-                ReserveHost { saga, step, pool: pool.clone(), sku: sku.clone() }.into()
+                let (pool, take_from) = (pool.clone(), take_from.clone());
+                ReserveHost { saga, step, pool, take_from, sku: sku.clone() }.into()
             }
             ProvisioningStep::DeployImage => {
                 DeployImage { saga, step, host: host()?, image: image.clone() }.into()
@@ -137,7 +138,9 @@ impl SagaDefinition for Provisioning {
         let (Ok(request), Ok(pool), Ok(role), Ok(image)) = order else { return Vec::new() };
         let policy = ProvisioningPolicy::default();
         let Ok(backend) = "web".parse() else { return Vec::new() };
-        let order = ProvisioningOrder { request, pool, role, image, sku: None, traffic: None, policy };
+        let take_from = Vec::new();
+        let order =
+            ProvisioningOrder { request, pool, take_from, role, image, sku: None, traffic: None, policy };
         let traffic = Some(TrafficPolicy { backend, port: 80, drain_seconds: 30 });
         vec![ProvisioningOrder { traffic, ..order.clone() }, order]
     }

@@ -25,7 +25,8 @@ const FORWARD: [ProvisioningStep; 4] = [
 fn start() -> Input {
     let policy = ProvisioningPolicy::default();
     let (request, pool, role, image) = (id("r-1"), id("web"), id("web-server"), id("debian-13"));
-    let order = ProvisioningOrder { request, pool, role, image, sku: None, traffic: None, policy };
+    let take_from = Vec::new();
+    let order = ProvisioningOrder { request, pool, take_from, role, image, sku: None, traffic: None, policy };
     SagaInput::Start { saga: saga_ref("p-1"), order, parent: None }
 }
 

@@ -370,7 +370,8 @@ impl SagaDefinition for Recovery {
         let request = RequestId::new(format!("recovery.{}", ask.saga.id()));
         let request = request.map_err(|error| refused(error.to_string()))?;
         let (pool, traffic, policy) = (order.pool.clone(), order.traffic.clone(), order.provisioning);
-        let child = ProvisioningOrder { request, pool, role, image, sku: None, traffic, policy };
+        let take_from = Vec::new();
+        let child = ProvisioningOrder { request, pool, take_from, role, image, sku: None, traffic, policy };
         // A plain record with text keys, for which this cannot fail.
         Ok(serde_json::to_value(child).unwrap_or_default())
     }

@@ -196,6 +196,8 @@ impl What {
             | PoolEvent::Completed(_)
             | PoolEvent::HostArrived(_)
             | PoolEvent::ProvisioningFailed(_)
+            // A replay asks no other pool for hosts: how many that one would have had is not on record.
+            | PoolEvent::Reclaimed(_)
             | PoolEvent::ReleaseRefused(_)
             | PoolEvent::HostLeft(_) => return None,
         })

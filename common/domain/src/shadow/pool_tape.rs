@@ -80,6 +80,7 @@ impl Own {
             | PoolEvent::Completed(_)
             | PoolEvent::ProvisioningFailed(_)
             | PoolEvent::ReleaseStarted(_)
+            | PoolEvent::Reclaimed(_)
             | PoolEvent::ReleaseRefused(_) => {}
         }
     }
@@ -168,7 +169,10 @@ impl Reader {
                     self.tape.leaves.push(at.duration_since(let_go_at));
                 }
             }
-            PoolEvent::SignalDropped(_) | PoolEvent::Completed(_) | PoolEvent::ReleaseRefused(_) => {}
+            PoolEvent::SignalDropped(_)
+            | PoolEvent::Completed(_)
+            | PoolEvent::Reclaimed(_)
+            | PoolEvent::ReleaseRefused(_) => {}
         }
         self.own.hear(event);
         self.state = PoolDecider::evolve(std::mem::take(&mut self.state), event);

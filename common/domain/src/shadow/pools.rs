@@ -67,7 +67,7 @@ impl<'a> PoolRun<'a> {
         let of = |host: HostId, phase: Phase| {
             let rack = self.rack_of(&host)?;
             let stays = self.tape.members.get(&host).is_some_and(|member| member.stays);
-            Some(PoolHost { host, phase, rack, saga: None, stays })
+            Some(PoolHost { host, phase, rack, saga: None, stays, is_lent: false })
         };
         let others = [
             (Phase::Available, free),

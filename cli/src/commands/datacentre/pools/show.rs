@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use hostler_domain::views::PoolView;
-use hostler_events::pool::{LimitApplied, MetricReading, MetricSaid, PoolCounts, ScalingDirection};
+use hostler_events::pool::{
+    LimitApplied, MetricReading, MetricSaid, PoolCounts, PoolHostsReclaimed, ScalingDirection,
+};
 
 use super::args::ShowArgs;
 use crate::api::View;
@@ -46,10 +48,11 @@ fn in_words(pool: &PoolView) -> String {
             if limits.is_empty() { String::new() } else { format!("; less, by {}", limits.join(", ")) };
         let (number, at, chosen) = (decision.number, time::moment(decision.decided_at), decision.chosen);
         let (asked, version) = (decision.recommended, decision.policy_version);
+        let lends = decision.lends_to.as_ref().map_or_else(String::new, |to| format!(", for pool {to}"));
         line(
             "decision",
             format!(
-                "{number} at {at}: {verb} to {chosen} hosts; {asked} were asked for{limits} (policies {version})"
+                "{number} at {at}: {verb} to {chosen} hosts; {asked} were asked for{limits}{lends} (policies {version})"
             ),
         );
     }
@@ -58,6 +61,13 @@ fn in_words(pool: &PoolView) -> String {
     }
     for host in &pool.leaving {
         line("leaving", format!("{host}: hostler hosts show {host}"));
+    }
+    for PoolHostsReclaimed { from, hosts, asked_at, .. } in &pool.reclaimed {
+        let at = time::moment(*asked_at);
+        line(
+            "reclaimed",
+            format!("{hosts} hosts of pool {from}, asked for at {at}: hostler pools show {from}"),
+        );
     }
     if let Some(held) = &pool.held {
         let (verb, rule, limit, value) = (verb(held.direction), &held.rule, held.limit, held.value);
@@ -85,9 +95,11 @@ fn in_words(pool: &PoolView) -> String {
 }
 
 fn counts(counts: PoolCounts, at: jiff::Timestamp) -> String {
-    let PoolCounts { in_service, in_flight, free, leaving, not_ready, hosts } = counts;
+    let PoolCounts { in_service, in_flight, free, leaving, not_ready, hosts, lendable } = counts;
+    let lendable =
+        if lendable == 0 { String::new() } else { format!(", {lendable} free in pools of lower priority") };
     format!(
-        "{in_service} in service, {in_flight} in flight, {free} free, {leaving} leaving, {not_ready} unhealthy, of {hosts}; at {}",
+        "{in_service} in service, {in_flight} in flight, {free} free, {leaving} leaving, {not_ready} unhealthy, of {hosts}{lendable}; at {}",
         time::moment(at)
     )
 }

@@ -80,7 +80,7 @@ fn timer(name: &str) -> HostInput {
 }
 
 fn reserve(saga: &str, step: &str) -> HostInput {
-    HostInput::Reserve { saga: saga_ref(saga), step: id(step) }
+    HostInput::Reserve { saga: saga_ref(saga), step: id(step), lent_to: None }
 }
 
 fn release(saga: &str, step: &str) -> HostInput {

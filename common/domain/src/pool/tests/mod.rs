@@ -18,6 +18,7 @@ use crate::testing::{Run, id};
 
 mod asking;
 mod ends;
+mod lending;
 mod limits;
 mod properties;
 mod proposals;
@@ -45,6 +46,7 @@ fn facts(in_service: u32, free: u32) -> PoolFacts {
         rack: id(&format!("r-{}", n % 4)),
         saga: None,
         stays: false,
+        is_lent: false,
     };
     let hosts = (0..in_service).map(|n| host(n, Phase::InService));
     let hosts = hosts.chain((in_service..in_service + free).map(|n| host(n, Phase::Available))).collect();
@@ -58,6 +60,7 @@ fn facts(in_service: u32, free: u32) -> PoolFacts {
         provisioning: hostler_events::ProvisioningPolicy::default(),
         hosts,
         unhealthy: std::sync::Arc::default(),
+        lenders: Vec::new(),
     })
 }
 

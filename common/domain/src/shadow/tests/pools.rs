@@ -50,6 +50,7 @@ impl Pool {
             rack: id(&format!("rack-{}", n % 2)),
             saga: None,
             stays: false,
+            is_lent: false,
         };
         let policies = PolicyState { policy: policy.clone(), policy_version: 1, ..PolicyState::default() };
         Self {
