@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::BmcAddress;
-use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Service, Sku, StepId};
+use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
     AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
-    ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, ReturnDisruption,
-    UncordonHost,
+    ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, RestartService,
+    ReturnDisruption, UncordonHost,
 };
 use crate::signal::RecoverCommand;
 use crate::site::ApplyPolicies;
@@ -472,20 +472,6 @@ pub struct FinishPowerCycle {
     pub step: StepId,
     /// The host.
     pub host: HostId,
-}
-
-/// Restart a service on a host in service that the saga has cordoned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RestartService {
-    /// The saga that has cordoned the host.
-    pub saga: SagaRef,
-    /// The step.
-    pub step: StepId,
-    /// The host.
-    pub host: HostId,
-    /// The service.
-    pub service: Service,
 }
 
 /// Install a host in service again that the saga has cordoned. From here on the saga holds it.

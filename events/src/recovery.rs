@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::health::{CheckKind, RemediationOutcome};
-use crate::ids::{FaultDomain, HostId, PoolId, StepId};
+use crate::ids::{FaultDomain, HostId, PoolId, Service, StepId};
 use crate::site::PowerDomain;
 
 /// Have a host repaired whose remediation waits for a person's word.
@@ -154,6 +154,20 @@ pub struct CheckHost {
     pub host: HostId,
     /// Why.
     pub check: CheckKind,
+}
+
+/// Restart a service on a host in service that the saga has cordoned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartService {
+    /// The saga that has cordoned the host.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The host.
+    pub host: HostId,
+    /// The service.
+    pub service: Service,
 }
 
 /// A remediation is over.

@@ -10,7 +10,7 @@ use hostler_core::{Failure, Incoming};
 use hostler_domain::{HostDecider, HostInput, HostState, StepFailure, agent_url};
 use hostler_drivers::Services;
 use hostler_events::ServiceCommand;
-use hostler_events::commands::RestartService;
+use hostler_events::recovery::RestartService;
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, StepWorker, Target, Wanted};

@@ -475,3 +475,25 @@ async fn a_failure_of_any_write_of_a_repair_changes_nothing_of_the_end() {
 async fn a_lost_answer_to_any_write_of_a_repair_changes_nothing_of_the_end() {
     healed_whatever_goes_wrong(WriteFault::LoseAnswer).await;
 }
+
+/// The function dies, or an answer is lost, at the agent's work and at the writes around it.
+#[tokio::test]
+async fn whatever_goes_wrong_around_it_a_service_is_restarted_once() {
+    let restarted = async |fault: Option<(usize, WriteFault)>| {
+        let mut site = in_service_with(1, gentle_policies(), fault).await;
+        site.breaks_and_fires("h-1", HostFault::Service).await;
+        site.run().await;
+        site
+    };
+    let writes = restarted(None).await.switch.writes();
+    let at = writes.iter().position(|write| *write == "restart").unwrap();
+    for fault in [WriteFault::DieBefore, WriteFault::DieAfter, WriteFault::Fail, WriteFault::LoseAnswer] {
+        for n in at - 1..=at + 2 {
+            let site = restarted(Some((n, fault))).await;
+            println!("{fault:?} at write {n} ({})", writes[n]);
+            site.check();
+            assert_eq!(site.tried("h-1"), ["RestartService: Healed"], "{fault:?} at write {n}");
+            assert_eq!((site.count("host.service-restarted"), site.fleet.faults.restarts("h-1")), (1, 1));
+        }
+    }
+}

@@ -147,9 +147,9 @@ impl Draft {
         }
         let (saga, step) = (saga.clone(), step.clone());
         let is_good = check == CheckKind::Before || mutants::on("health.believes-without-a-look");
-        self.send(match reason {
-            Some(reason) if !is_good => StepReply::failed(saga, step, Category::Transient, reason),
-            _ => StepReply::succeeded(saga, step, json!({ "healthy": healthy })),
+        self.send(match reason.filter(|_| !is_good) {
+            Some(reason) => StepReply::failed(saga, step, Category::Transient, reason),
+            None => StepReply::succeeded(saga, step, json!({ "healthy": healthy })),
         });
     }
 

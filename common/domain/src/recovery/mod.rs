@@ -5,12 +5,12 @@
 
 use hostler_core::saga::{Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRefusal, SagaState, Step};
 use hostler_events::commands::{
-    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, RestartService,
-    UndeployHost,
+    ApplyRole, DeregisterMonitoring, PowerCycleHost, RegisterMonitoring, ReimageHost, UndeployHost,
 };
 use hostler_events::health::{CheckKind, RemediationOutcome};
 use hostler_events::recovery::{
-    AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, UncordonHost,
+    AbandonRecovery, BeginRecovery, CheckHost, ConcludeRecovery, CordonHost, GiveBackHost, RestartService,
+    UncordonHost,
 };
 use hostler_events::site::{RecoveryPolicy, Rung};
 use hostler_events::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic};

@@ -1,7 +1,8 @@
 //! Heartbeats of an agent on a host: a form of our own, which [docs/operations.md](../../../../docs/operations.md) describes.
 //!
 //! An agent says that its host is not well for as long as it is so, and that it is well for some intervals after it was not.
-//! Any other heartbeat says nothing new. That none comes is for a timer to notice, not for this.
+//! Any other heartbeat says nothing new, and leaves nothing behind. That none comes is noticed by Prometheus, which looks at the host
+//! itself: a timer here would take a commit for each host and each wait, whether anything is wrong or not.
 
 use hostler_events::signal::SignalStatus;
 use jiff::{SignedDuration, Timestamp};
