@@ -137,7 +137,7 @@ impl World {
         for input in [
             booted(cleaning.clone()),
             HostInput::RecordCleaned { step: cleaning },
-            HostInput::Reserve { saga: saga(P), step: step("p/r") },
+            HostInput::Reserve { saga: saga(P), step: step("p/r"), lent_to: None },
             HostInput::StartDeploy {
                 saga: saga(P),
                 step: step("p/d"),

@@ -205,6 +205,7 @@ pub(super) fn of_pool(
                 | PoolEvent::Approved(_)
                 | PoolEvent::Rejected(_)
                 | PoolEvent::ProvisioningFailed(_)
+                | PoolEvent::Reclaimed(_)
                 | PoolEvent::ReleaseRefused(_) => {}
             }
         }

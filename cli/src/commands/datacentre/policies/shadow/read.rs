@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let stays = PoolHost::is_protected(&row.labels);
-            let member = PoolHost { host, phase, rack, saga: None, stays };
+            let member = PoolHost { host, phase, rack, saga: None, stays, is_lent: false };
             self.recording.members.entry(pool).or_default().push(member);
         }
         Ok(())
