@@ -3,7 +3,7 @@
 use hostler_drivers::{LoadBalancer, TrafficServer};
 
 /// A load balancer, and a way to see what it does.
-pub trait Subject {
+pub(crate) trait Subject {
     /// The driver.
     fn driver(&self) -> &dyn LoadBalancer;
 
@@ -21,7 +21,7 @@ pub trait Subject {
 }
 
 /// All that every load balancer promises.
-pub async fn holds(mut subject: impl Subject) {
+pub(crate) async fn holds(mut subject: impl Subject) {
     a_host_takes_requests_from_joining_to_draining(&subject).await;
     what_is_so_already_is_left_alone(&subject).await;
     a_drained_host_ends_the_requests_that_it_has(&mut subject).await;
