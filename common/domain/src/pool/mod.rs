@@ -4,18 +4,19 @@
 //! metrics say, at the hosts as they are, and at the limits of the policy; and it is an event with all of that in it. What is
 //! held back says by which rule. Waits have timers, and nothing is asked again and again.
 
-use hostler_core::saga::{SagaCommand, SagaRef};
+use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
 use hostler_events::pool::{
     PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, PoolReleaseRefused, PoolReleaseStarted,
     ScalingApproved, ScalingCompleted, ScalingDirection, ScalingRejected, ScalingSuppressed, SignalDropped,
 };
-use hostler_events::signal::{LendHosts, LookAtPool, ReportThreshold, ScaleCommand};
-use hostler_events::{HostId, PoolId, ProvisioningId};
+use hostler_events::signal::{LookAtPool, ReportThreshold, ScaleCommand};
+use hostler_events::PoolId;
 use jiff::{SignedDuration, Timestamp};
 
 mod choosing;
 mod facts;
+mod input;
 mod lending;
 mod metrics;
 mod state;
@@ -23,6 +24,7 @@ mod state;
 mod tests;
 
 pub use facts::{HeldByBudget, Lender, PoolFacts, PoolHost};
+pub use input::{End, PoolInput, Released};
 pub use state::{Edge, Leaving, Open, PoolState, Proposal, Word};
 
 use crate::support::after;
@@ -48,116 +50,6 @@ const LOOK_AGAIN_SECONDS_MAX: u32 = 600;
 /// Decides on `pool#` streams.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolDecider;
-
-/// What a pool is told. With each comes how its hosts are at that moment.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PoolInput {
-    /// A metric has crossed a threshold, or is back.
-    Signal {
-        /// What was said.
-        report: Box<ReportThreshold>,
-        /// How the pool is.
-        facts: Box<PoolFacts>,
-    },
-    /// See what it needs now: a wait is over, or a person has approved something.
-    Look {
-        /// When the wait ended, where it is a wait that ended. One that the pool does not wait for any more means nothing.
-        due: Option<Timestamp>,
-        /// How the pool is.
-        facts: Box<PoolFacts>,
-    },
-    /// A pool of higher priority lacks free hosts.
-    Lend {
-        /// How many, and for whom.
-        ask: LendHosts,
-        /// How the pool is.
-        facts: Box<PoolFacts>,
-    },
-    /// Provisionings and releases of the pool have ended.
-    Ended {
-        /// The pool.
-        pool: PoolId,
-        /// Which, and how.
-        ends: Vec<End>,
-        /// How the pool is; absent where the policies do not say any more how it scales.
-        facts: Option<Box<PoolFacts>>,
-    },
-    /// The ends of a decision were looked for, and some of it goes on.
-    StillOpen {
-        /// The decision.
-        number: u64,
-    },
-    /// Hosts that were to leave were asked.
-    Released {
-        /// The pool.
-        pool: PoolId,
-        /// What came of it.
-        released: Vec<Released>,
-        /// What held the first of them back, where the disruption budget did.
-        held: Option<HeldByBudget>,
-    },
-    /// A person approves a proposal.
-    Approve {
-        /// The pool.
-        pool: PoolId,
-        /// The proposal.
-        number: u64,
-        /// Why.
-        reason: String,
-    },
-    /// A person rejects a proposal.
-    Reject {
-        /// The pool.
-        pool: PoolId,
-        /// The proposal.
-        number: u64,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// How something that the pool had asked for has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// A host is in service.
-    Arrived {
-        /// The provisioning.
-        provisioning: ProvisioningId,
-        /// The host.
-        host: HostId,
-    },
-    /// No host comes of it.
-    Failed {
-        /// The provisioning.
-        provisioning: ProvisioningId,
-        /// Why.
-        reason: String,
-    },
-    /// A host is out of service.
-    Left {
-        /// The host.
-        host: HostId,
-    },
-}
-
-/// What came of asking a host to leave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Released {
-    /// A saga gives it back.
-    By {
-        /// The host.
-        host: HostId,
-        /// The saga.
-        saga: SagaRef,
-    },
-    /// It stays.
-    Refused {
-        /// The host.
-        host: HostId,
-        /// Why.
-        reason: String,
-    },
-}
 
 command_sets! {
     /// What pools ask of others.
