@@ -38,6 +38,9 @@ pub(crate) struct LocalState {
     /// Where Prometheus and Alertmanager are, when they run.
     #[serde(default)]
     pub(crate) monitoring: Option<LocalMonitoring>,
+    /// The folder of the hosts' disks, each a folder of its own; none where roles are only noted.
+    #[serde(default)]
+    pub(crate) disks: Option<String>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -190,6 +193,7 @@ mod tests {
             stack: None,
             fleet: None,
             monitoring: None,
+            disks: None,
             log_dir: "logs".to_owned(),
         }
     }

@@ -112,6 +112,7 @@ contract_files! {
     "host.cleaning-failed" v 1,
     "host.cleaning-started" v 1,
     "host.configuration-applied" v 1,
+    "host.configuration-started" v 1,
     "host.cordoned" v 1,
     "host.deploy-booted" v 1,
     "host.deploy-completed" v 1,
@@ -132,6 +133,7 @@ contract_files! {
     "host.requalified" v 1,
     "host.reserved" v 1,
     "host.retired" v 1,
+    "host.role-run" v 1,
     "host.step-deferred" v 1,
     "host.step-failed" v 1,
     "host.uncordoned" v 1,
@@ -166,6 +168,7 @@ contract_files! {
     "release-host" v 1,
     "release-reservation" v 1,
     "report-boot" v 1,
+    "report-configuration" v 1,
     "report-domain" v 1,
     "report-member" v 1,
     "report-signal" v 1,
@@ -213,6 +216,7 @@ contract_files! {
 
 lambda_files! {
     "accept-commands" . "callback.http",
+    "accept-commands" . "configuration.http",
     "accept-commands" . "http",
     "accept-commands" . "sqs",
     "answer-queries" . "http",

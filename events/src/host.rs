@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
 
+mod configuring;
 mod repairing;
 
+pub use configuring::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
 pub use repairing::{HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted};
 
 contracts! {
@@ -48,6 +50,8 @@ contracts! {
         "host.power-cycle-started" v 1 => PowerCycleStarted(PowerCycleStarted),
         "host.power-cycled" v 1 => PowerCycled(HostPowerCycled),
         "host.reimage-started" v 1 => ReimageStarted(ReimageStarted),
+        "host.configuration-started" v 1 => ConfigurationStarted(ConfigurationStarted),
+        "host.role-run" v 1 => RoleRun(RoleRun),
     }
 }
 

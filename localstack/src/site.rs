@@ -8,6 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::account::Account;
+use crate::configuration::{ConfigurationOptions, ConfigurationRunner};
 use crate::deploy::{DeployOptions, Edit};
 use crate::endpoint::Cloud;
 use crate::error::Error;
@@ -39,8 +40,17 @@ pub struct SiteOptions {
     pub fleet: FleetOptions,
     /// Whether Prometheus and Alertmanager watch the hosts. Without them every host is taken for well.
     pub monitoring: bool,
+    /// Whether roles are applied by Ansible, and from which folder when not from infra/roles. Without it they are only noted.
+    pub configuration: Option<Configured>,
     /// Who is told about progress.
     pub progress: Progress,
+}
+
+/// By what hosts are configured.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// The folder of the roles; infra/roles without one.
+    pub roles: Option<PathBuf>,
 }
 
 impl fmt::Debug for SiteOptions {
@@ -51,6 +61,7 @@ impl fmt::Debug for SiteOptions {
             .field("parameters", &self.parameters.keys())
             .field("hosts", &self.fleet.hosts)
             .field("monitoring", &self.monitoring)
+            .field("configuration", &self.configuration)
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +87,8 @@ pub struct Site {
     pub fleet: Fleet,
     /// What watches them, if anything does.
     pub monitoring: Option<Monitoring>,
+    /// What configures them, if not the plain driver.
+    pub configuration: Option<ConfigurationRunner>,
     /// The template's parameters it was deployed with.
     pub parameters: BTreeMap<String, String>,
 }
@@ -93,8 +106,17 @@ impl Site {
     /// # Errors
     /// Those of [`Cloud::deploy`] and [`Fleet::start`], and [`Error::File`] when the site's file cannot be read.
     pub async fn start(cloud: &Cloud, options: SiteOptions) -> Result<Self, Error> {
-        let SiteOptions { root, name, functions, parameters, edit, mut fleet, monitoring, progress } =
-            options;
+        let SiteOptions {
+            root,
+            name,
+            functions,
+            parameters,
+            edit,
+            mut fleet,
+            monitoring,
+            configuration,
+            progress,
+        } = options;
         let account = cloud.new_account();
         fleet.callback = account.callback_route();
         fleet.progress = progress.clone();
@@ -114,6 +136,15 @@ impl Site {
         };
         if let Some(monitoring) = &monitoring {
             values.insert("PrometheusUrl".to_owned(), monitoring.prometheus_url());
+        }
+        let mut configuration = match configuration {
+            Some(configured) => Some(start_runner(&root, configured, &fleet, &progress).await?),
+            None => None,
+        };
+        if let Some(runner) = &configuration {
+            values.insert("RunnerUrl".to_owned(), runner.url());
+            values.insert("RunnerToken".to_owned(), runner.token().to_owned());
+            fleet.roots = Some(runner.roots());
         }
         values.extend(parameters);
         if let Some(image) = values.get("CleaningImage") {
@@ -135,14 +166,29 @@ impl Site {
                 (token("MonitoringToken").unwrap_or_default(), token("SignalToken"));
             monitoring.watch(&Watched { api_url: &api_url, monitoring_token, signal_token })?;
         }
-        Ok(Self { account, stack, fleet, monitoring, parameters: values })
+        if let Some(runner) = &mut configuration {
+            runner.report_to(&stack.api_url()?)?;
+        }
+        Ok(Self { account, stack, fleet, monitoring, configuration, parameters: values })
     }
 
-    /// Ends the fleet and monitoring. The stack goes with its endpoint.
+    /// Ends the fleet, and what watches and configures it. The stack goes with its endpoint.
     pub async fn stop(self) {
         drop(self.monitoring);
+        drop(self.configuration);
         self.fleet.stop().await;
     }
+}
+
+async fn start_runner(
+    root: &Path,
+    configured: Configured,
+    fleet: &FleetOptions,
+    progress: &Progress,
+) -> Result<ConfigurationRunner, Error> {
+    let (log_dir, progress) = (fleet.log_dir.clone(), progress.clone());
+    let Configured { roles } = configured;
+    ConfigurationRunner::start(ConfigurationOptions { root: root.to_owned(), roles, log_dir, progress }).await
 }
 
 async fn start_monitoring(

@@ -15,9 +15,10 @@ from .server import Server, handler
 class Running:
     """A runner with all its parts."""
 
-    def __init__(self, path):
+    def __init__(self, path, port=None):
         self._path = path
         self.settings = of.read(path)
+        self._port = self.settings.port if port is None else port
         self._url = self.settings.hostler_url
         os.makedirs(self.settings.state, mode=0o700, exist_ok=True)
         roles = Roles(self.settings.roles, os.path.join(self.settings.state, "revisions"))
@@ -31,13 +32,17 @@ class Running:
         except of.BadSettings as error:
             logging.error("the settings are not read again: %s", error)
 
-    def serve(self, listener=None):
-        """Serves until the process ends. Gives the port to `listener`, which is called once it listens."""
-        server = Server((self.settings.listen, self.settings.port), handler(self.jobs, self.settings.token))
+    def serve(self, listener):
+        """Serves until the process is told to end. `listener` is given the port once it listens."""
+        signal.signal(signal.SIGTERM, self._end)
+        server = Server((self.settings.listen, self._port), handler(self.jobs, self.settings.token))
         self.jobs.start()
-        if listener:
-            listener(server.server_address[1])
+        listener(server.server_address[1])
         server.serve_forever()
+
+    def _end(self, *_):
+        self.jobs.end()
+        os._exit(0)
 
 
 def main(arguments):
@@ -49,12 +54,7 @@ def main(arguments):
     except of.BadSettings as error:
         sys.exit(f"the runner cannot start: {error}")
 
-    def end(*_):
-        running.jobs.end()
-        os._exit(0)
-
     signal.signal(signal.SIGHUP, lambda *_: running.read_again())
-    signal.signal(signal.SIGTERM, end)
     running.serve(lambda port: logging.info("listening on %s:%s", running.settings.listen, port))
 
 

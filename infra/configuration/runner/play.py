@@ -11,6 +11,7 @@ import ansible_runner
 import yaml
 
 TASKS_MAX = 50
+NAME_CHARS_MAX = 120
 TEXT_CHARS_MAX = 500
 # The variable by which the processes of a job are found, also by a runner that was started anew.
 MARK = "HOSTLER_CONFIGURATION_JOB"
@@ -67,7 +68,8 @@ class Tasks:
                 return
             self.tasks.pop()
             self.left_off += 1
-        self.tasks.append({"task": clip(data.get("task") or "?"), "result": result, "message": clip(message)})
+        name = clip(data.get("task") or "?", NAME_CHARS_MAX)
+        self.tasks.append({"task": name, "result": result, "message": clip(message)})
 
 
 def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
@@ -191,9 +193,9 @@ def message_of(result):
     return clip(": ".join(texts) or "it gave no message")
 
 
-def clip(text):
+def clip(text, chars_max=TEXT_CHARS_MAX):
     text = " ".join(str(text).split())
-    return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
+    return text if len(text) <= chars_max else text[: chars_max - 1] + "…"
 
 
 def end_processes(folder):

@@ -59,8 +59,8 @@ class Reports:
         if not url:
             return False
         query = urllib.parse.urlencode({"host": job["host"], "step": job["callback"]["step"], "token": job["callback"]["token"]})
-        body = {"role": job["role"], "revision": job["revision"], **body}
-        request = urllib.request.Request(f"{url.rstrip('/')}{PATH}?{query}", json.dumps(body).encode(),
+        body = {"revision": job["revision"], **body}
+        request = urllib.request.Request(f"{url.rstrip('/')}{PATH}?{query}", json.dumps(body, ensure_ascii=False).encode(errors="replace"),
                                          {"content-type": "application/json"}, method="POST")
         try:
             with self._opener.open(request, timeout=CALL_SECONDS_MAX):

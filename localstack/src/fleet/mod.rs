@@ -9,6 +9,7 @@ mod hosts;
 mod inventory;
 mod proxy;
 mod record;
+mod roots;
 mod system;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use guard::FleetAccess;
 pub use hosts::{Behaviour, Boots, Hosts};
 pub use inventory::FleetHost;
 pub use record::{Counts, Record, RequestKind};
+pub use roots::HostRoots;
 pub use system::Condition;
 
 /// What fleet to start.
@@ -49,6 +51,8 @@ pub struct FleetOptions {
     pub cleaning_image: String,
     /// How hosts reach the address they are told to call.
     pub callback: CallbackRoute,
+    /// Where the hosts have disks on which something can be installed; without it they have none.
+    pub roots: Option<HostRoots>,
     /// The loopback port of the BMCs; a free one when none is given.
     pub port: Option<u16>,
     /// The user name of every BMC.
@@ -69,6 +73,7 @@ impl Default for FleetOptions {
             boot_ms: 300,
             cleaning_image: "cleaner".to_owned(),
             callback: CallbackRoute::default(),
+            roots: None,
             port: None,
             username: "admin".to_owned(),
             password: "password".to_owned(),
@@ -144,6 +149,7 @@ impl Fleet {
                 options.boot_ms,
                 options.cleaning_image.clone(),
                 options.callback.clone(),
+                options.roots.clone(),
             )
             .map_err(failed)?,
             client: proxy::client().map_err(failed)?,

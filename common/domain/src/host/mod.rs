@@ -8,12 +8,13 @@ use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
-use hostler_events::host::PowerState;
+use hostler_events::host::{PowerState, RunReport};
 use hostler_events::{HostEvent, HostId, HostPolicy, Image, ProvisioningPolicy, Role, StepCommand, StepId};
 use jiff::Timestamp;
 
 mod booting;
 mod cleaning;
+mod configuring;
 mod cordoning;
 mod deploying;
 mod enrolment;
@@ -36,7 +37,7 @@ pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use place::bmc_place;
 pub use refusal::HostRefusal;
-pub use state::{Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
+pub use state::{Configuration, Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
 
 use state::OwnWork;
 
@@ -181,6 +182,24 @@ pub enum HostInput {
         revision: String,
         /// Whether anything had to change.
         changed: bool,
+    },
+    /// A runner is about to be asked to apply its role.
+    StartConfiguration {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The role.
+        role: Role,
+        /// The revision; the newest, where none is named.
+        revision: Option<String>,
+    },
+    /// The runner calls back. Its token was checked at the edge.
+    ConfigurationReported {
+        /// The step that has the role applied.
+        step: StepId,
+        /// What it says.
+        report: RunReport,
     },
     /// It is registered with monitoring, and its first sample was healthy.
     RecordMonitoring {
@@ -331,6 +350,12 @@ impl Decider for HostDecider {
             HostInput::RecordDeployed { saga, step } => Ok(booting::record_deployed(known()?, saga, step)),
             HostInput::RecordConfiguration { saga, step, role, revision, changed } => {
                 Ok(serving::record_configuration(known()?, saga, step, role, revision, *changed))
+            }
+            HostInput::StartConfiguration { saga, step, role, revision } => {
+                Ok(configuring::start(known()?, saga, step, role, revision.as_deref()))
+            }
+            HostInput::ConfigurationReported { step, report } => {
+                configuring::reported(known()?, step, report)
             }
             HostInput::RecordMonitoring { saga, step } => {
                 Ok(serving::record_monitoring(known()?, saga, step))

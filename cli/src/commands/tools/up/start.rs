@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
 use hostler_localstack::{
-    ApplicationOptions, Build, Capability, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions,
-    Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
+    ApplicationOptions, Build, Capability, Cloud, CloudOptions, ConfigurationRunner, Configured,
+    EndpointKind, Fleet, FleetOptions, Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use jiff::Timestamp;
 
@@ -35,6 +35,7 @@ pub(crate) struct Running {
     pub(crate) target: Target,
     fleet: Option<Fleet>,
     monitoring: Option<Monitoring>,
+    configuration: Option<ConfigurationRunner>,
     cloud: Cloud,
 }
 
@@ -42,6 +43,7 @@ impl Running {
     /// Ends everything and waits for it.
     pub(crate) async fn stop(self) {
         drop(self.monitoring);
+        drop(self.configuration);
         if let Some(fleet) = self.fleet {
             fleet.stop().await;
         }
@@ -63,6 +65,7 @@ pub(crate) async fn start(
         stack: None,
         fleet: None,
         monitoring: None,
+        disks: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -70,14 +73,15 @@ pub(crate) async fn start(
     let cloud = endpoint(args, application, steps).await?;
     state.endpoint = Some(cloud.url().to_owned());
 
-    let (stack, fleet, monitoring) = match application.has_fleet()? {
+    let (stack, fleet, monitoring, configuration) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, monitoring, .. } =
+            let Site { stack, fleet, monitoring, configuration, .. } =
                 site(args, &cloud, application, functions, steps).await?;
-            (stack, Some(fleet), monitoring)
+            (stack, Some(fleet), monitoring, configuration)
         }
-        false => (deploy(&cloud, application, functions, steps).await?, None, None),
+        false => (deploy(&cloud, application, functions, steps).await?, None, None, None),
     };
+    state.disks = configuration.as_ref().map(|runner| runner.roots().folder().display().to_string());
     state.monitoring = monitoring.as_ref().map(|monitoring| LocalMonitoring {
         prometheus: monitoring.prometheus_url(),
         alertmanager: monitoring.alertmanager_url(),
@@ -95,7 +99,7 @@ pub(crate) async fn start(
         policies(&target, application, steps).await?;
         enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
     }
-    Ok(Running { state, target, fleet, monitoring, cloud })
+    Ok(Running { state, target, fleet, monitoring, configuration, cloud })
 }
 
 /// Has the site follow its file, where it has one.
@@ -180,7 +184,8 @@ async fn site(
     functions: BTreeMap<String, PathBuf>,
     steps: &Steps,
 ) -> Result<Site, CliError> {
-    let lacking = no_monitoring(&EndpointKind::from_env()?);
+    let kind = EndpointKind::from_env()?;
+    let (lacking, plain) = (no_monitoring(&kind), no_runner(&kind, args));
     let step = steps.begin("deploying template.yaml");
     let fleet = FleetOptions {
         // The lab's host comes on top.
@@ -193,6 +198,7 @@ async fn site(
         functions,
         fleet,
         monitoring: lacking.is_none(),
+        configuration: plain.is_none().then(Configured::default),
         progress: progress(steps),
         ..SiteOptions::default()
     };
@@ -201,6 +207,11 @@ async fn site(
     step.done("deployed template.yaml", &format!("{resources} resources, account {account}"))?;
     let hosts = site.fleet.hosts().len();
     steps.begin("starting the fleet").done(&format!("started {hosts} hosts with BMCs"), site.fleet.url())?;
+    let step = steps.begin("starting the configuration runner");
+    match (&site.configuration, plain) {
+        (Some(runner), _) => step.done("started the configuration runner", &runner.url())?,
+        (None, plain) => step.done("no Ansible: roles are only noted", &plain.unwrap_or_default())?,
+    }
     let step = steps.begin("starting Prometheus and Alertmanager");
     match (&site.monitoring, lacking) {
         (Some(monitoring), _) => {
@@ -218,6 +229,15 @@ fn no_monitoring(kind: &EndpointKind) -> Option<String> {
     match kind.can(Capability::Processes) {
         true => Monitoring::missing_here(),
         false => Some(format!("functions on {kind} do not reach what runs on this machine")),
+    }
+}
+
+/// Why roles are only noted: none where Ansible can apply them.
+fn no_runner(kind: &EndpointKind, args: &UpArgs) -> Option<String> {
+    match (args.plain, kind.can(Capability::Processes)) {
+        (true, _) => Some("as --plain asks".to_owned()),
+        (false, true) => ConfigurationRunner::missing_here(),
+        (false, false) => Some(format!("functions on {kind} do not reach what runs on this machine")),
     }
 }
 
