@@ -215,8 +215,8 @@ contract_files! {
 }
 
 lambda_files! {
+    "accept-commands" . "callback-configuration.http",
     "accept-commands" . "callback.http",
-    "accept-commands" . "configuration.http",
     "accept-commands" . "http",
     "accept-commands" . "sqs",
     "answer-queries" . "http",

@@ -51,6 +51,7 @@ def build_packages(source):
             path.chmod(0o755 if path.is_dir() else 0o644)
         subprocess.run(["dpkg-deb", "--root-owner-group", "--build", str(copy), built], check=True,
                        stdin=subprocess.DEVNULL, timeout=BUILD_SECONDS_MAX)
+    shutil.rmtree(os.path.join(WORK, "building"), ignore_errors=True)
 
 
 def main():

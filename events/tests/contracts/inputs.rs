@@ -20,7 +20,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
     let mut inputs: BTreeMap<String, Value> = [
         ("accept-commands.http.json", command_request()),
         ("accept-commands.callback.http.json", boot_callback()),
-        ("accept-commands.configuration.http.json", configuration_callback()),
+        ("accept-commands.callback-configuration.http.json", configuration_callback()),
         ("accept-commands.sqs.json", sqs("commands", &[sample("request-hosts")])),
         ("run-sagas.timer.sqs.json", sqs("run-sagas", &[saga_timer()])),
         ("deploy-host.timer.sqs.json", sqs("deploy-host", &[host_timer()])),

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import ansible_runner
 import yaml
@@ -13,6 +14,8 @@ import yaml
 TASKS_MAX = 50
 NAME_CHARS_MAX = 120
 TEXT_CHARS_MAX = 500
+# How often the processes of a job are looked for until none is left.
+ROUNDS_MAX = 100
 # The variable by which the processes of a job are found, also by a runner that was started anew.
 MARK = "HOSTLER_CONFIGURATION_JOB"
 LIBRARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "library")
@@ -201,12 +204,26 @@ def clip(text, chars_max=TEXT_CHARS_MAX):
 def end_processes(folder):
     """Ends what is left of a job, its children in sessions of their own as well (Linux: as /proc shows them)."""
     mark = f"{MARK}={folder}".encode()
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{entry}/environ", "rb") as file:
-                if mark in file.read().split(b"\0"):
-                    os.kill(int(entry), signal.SIGKILL)
-        except OSError:
-            continue  # it is not ours, or it has just ended
+    for _ in range(ROUNDS_MAX):
+        # One that was about to start another is ended, and the other in the next round.
+        if not any([end_marked(int(entry), mark) for entry in listed_processes()]):
+            return
+        time.sleep(0.02)
+
+
+def listed_processes():
+    return [entry for entry in os.listdir("/proc") if entry.isdigit()] if os.path.isdir("/proc") else []
+
+
+def end_marked(pid, mark):
+    """Whether this process had the mark, and was ended."""
+    if pid == os.getpid():
+        return False
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            is_marked = mark in file.read().split(b"\0")
+        if is_marked:
+            os.kill(pid, signal.SIGKILL)
+        return is_marked
+    except OSError:
+        return False  # it is not ours, or it has just ended

@@ -62,7 +62,7 @@ class RunnerTest(unittest.TestCase):
         self.addCleanup(self.heard.server_close)
         self.addCleanup(self.heard.shutdown)
         self.process = None
-        self.addCleanup(self.kill)
+        self.addCleanup(self.clean_up)
         os.makedirs(self.path("roles"))
 
     def path(self, *names):
@@ -108,6 +108,29 @@ class RunnerTest(unittest.TestCase):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+
+    def left_over(self):
+        """The processes of jobs that are there."""
+        found = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/environ", "rb") as file:
+                    if f"HOSTLER_CONFIGURATION_JOB={self.folder}".encode() in file.read():
+                        found.append(entry)
+            except OSError:
+                pass
+        return found
+
+    def clean_up(self):
+        """A killed runner leaves what it ran, and that still writes below the test's folder."""
+        self.kill()
+        while self.left_over():
+            for entry in self.left_over():
+                try:
+                    os.kill(int(entry), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
 
     def call(self, method, path, body=None, token=TOKEN):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

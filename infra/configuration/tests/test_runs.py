@@ -34,7 +34,7 @@ class Runs(RunnerTest):
         self.until("the report", self.heard.ends)
         _, path, query, body = self.heard.reports[-1]
         self.assertEqual((path, query), ("/callbacks/configuration", {"host": "h-1", "step": taken["id"], "token": "secret"}))
-        self.assertEqual((body["outcome"], body["role"], body["revision"]), ("succeeded", "web", taken["revision"]))
+        self.assertEqual((body["outcome"], body["revision"]), ("succeeded", taken["revision"]))
         self.hand_in("p-1/apply-role/2", labels={"site": "berlin"})
         again = self.end_of("p-1/apply-role/2")
         self.assertEqual((again["outcome"], again["changed"], again["tasks"]), ("succeeded", False, []))
@@ -91,7 +91,7 @@ class Runs(RunnerTest):
         self.hand_in("a")
         ended = self.end_of("a")
         self.assertEqual((ended["outcome"], ended["message"]), ("timed-out", "it took longer than 8 s and was ended"))
-        self.assertEqual(self.left_over(), [])
+        self.until("the end of all processes", lambda: self.left_over() == [])
 
     def test_a_host_that_cannot_be_reached_is_told_so(self):
         self.role("web", WRITES)
@@ -111,7 +111,7 @@ class Runs(RunnerTest):
         self.assertEqual(self.end_of("a")["outcome"], "superseded")
         self.assertEqual(self.end_of("b")["outcome"], "succeeded")
         self.until("the report", self.heard.ends)
-        self.assertEqual([body["role"] for body in self.heard.ends()], ["db"])
+        self.assertEqual([query["step"] for _, _, query, _ in self.heard.reports], ["b"])
 
     def test_a_runner_that_died_says_that_what_ran_is_lost_and_goes_on_with_what_waited(self):
         self.role("web", SLEEPS)
@@ -143,18 +143,6 @@ class Runs(RunnerTest):
         self.until("signs of life of both", lambda: alive() == {"a", "b"})
         self.end_of("b")
         self.until("both ends", lambda: len(self.heard.ends()) == 2)
-
-    def left_over(self):
-        """The processes of jobs that are there."""
-        found = []
-        for entry in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{entry}/environ", "rb") as file:
-                    if f"HOSTLER_CONFIGURATION_JOB={self.folder}".encode() in file.read():
-                        found.append(entry)
-            except OSError:
-                pass
-        return found
 
 
 if __name__ == "__main__":

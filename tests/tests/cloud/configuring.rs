@@ -40,7 +40,10 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(path, target).unwrap()) }
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => assert!(std::fs::copy(path, target).is_ok()),
+        }
     }
 }
 
