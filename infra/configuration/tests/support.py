@@ -112,7 +112,7 @@ class RunnerTest(unittest.TestCase):
     def left_over(self):
         """The processes of jobs that are there."""
         found = []
-        for entry in filter(str.isdigit, os.listdir("/proc")):
+        for entry in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
             try:
                 with open(f"/proc/{entry}/environ", "rb") as file:
                     if f"HOSTLER_CONFIGURATION_JOB={self.folder}".encode() in file.read():
