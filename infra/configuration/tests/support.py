@@ -15,7 +15,7 @@ import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = "t" * 32
-WAIT_SECONDS_MAX = 90
+WAIT_SECONDS_MAX = 180
 
 
 class Heard(http.server.ThreadingHTTPServer):
@@ -85,7 +85,7 @@ class RunnerTest(unittest.TestCase):
 
     def start(self, **settings):
         given = {"roles": self.path("roles"), "state": self.path("state"), "token": TOKEN, "hostler_url": self.heard.url,
-                 "root": self.path("hosts", "{host}"), "heartbeat_seconds": 60, "jobs_at_once": 2, **settings}
+                 "root": self.path("hosts", "{host}"), "heartbeat_seconds": 3600, "jobs_at_once": 2, **settings}
         self.write("settings.json", json.dumps(given))
         log = open(self.path("log"), "a+", encoding="utf-8")
         self.addCleanup(log.close)
