@@ -44,6 +44,9 @@ pub(crate) struct LocalState {
     /// What alerts are sent with, where the application takes any.
     #[serde(default)]
     pub(crate) signal_token: Option<String>,
+    /// The folder of the hosts' disks, each a folder of its own; none where roles are only noted.
+    #[serde(default)]
+    pub(crate) disks: Option<String>,
     /// Where logs are.
     pub(crate) log_dir: String,
 }
@@ -198,6 +201,7 @@ mod tests {
             monitoring: None,
             traffic: None,
             signal_token: None,
+            disks: None,
             log_dir: "logs".to_owned(),
         }
     }

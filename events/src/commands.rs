@@ -5,7 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::host::BmcAddress;
+use crate::host::{BmcAddress, RunReport};
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, RequestId, Role, Sku, StepId};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
@@ -38,6 +38,7 @@ contracts! {
         "close-incident" v 1 @ "commands" => CloseIncident(CloseIncident) of host,
         "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
+        "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
     }
 }
 
@@ -324,6 +325,20 @@ pub struct ReportBoot {
     pub reason: Option<String>,
 }
 
+/// A runner calls back about a role that it applies to a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReportConfiguration {
+    /// The host.
+    pub host: HostId,
+    /// The step that has the role applied.
+    pub step: StepId,
+    /// The secret that the runner was given for this step.
+    pub token: String,
+    /// What it says.
+    pub report: RunReport,
+}
+
 /// Reach a host's BMC and read its hardware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -410,6 +425,9 @@ pub struct ApplyRole {
     pub host: HostId,
     /// The role.
     pub role: Role,
+    /// The revision of the role; the newest, where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// Make a host known to monitoring.

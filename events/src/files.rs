@@ -114,6 +114,7 @@ contract_files! {
     "host.cleaning-failed" v 1,
     "host.cleaning-started" v 1,
     "host.configuration-applied" v 1,
+    "host.configuration-started" v 1,
     "host.cordoned" v 1,
     "host.deploy-booted" v 1,
     "host.deploy-completed" v 1,
@@ -138,6 +139,7 @@ contract_files! {
     "host.requalified" v 1,
     "host.reserved" v 1,
     "host.retired" v 1,
+    "host.role-run" v 1,
     "host.service-restarted" v 1,
     "host.step-deferred" v 1,
     "host.step-failed" v 1,
@@ -177,6 +179,7 @@ contract_files! {
     "release-host" v 1,
     "release-reservation" v 1,
     "report-boot" v 1,
+    "report-configuration" v 1,
     "report-domain" v 1,
     "report-member" v 1,
     "report-signal" v 1,
@@ -225,6 +228,7 @@ contract_files! {
 }
 
 lambda_files! {
+    "accept-commands" . "callback-configuration.http",
     "accept-commands" . "callback.http",
     "accept-commands" . "http",
     "accept-commands" . "sqs",

@@ -10,8 +10,10 @@ use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
 use crate::traffic::{DrainStarted, HostJoinedTraffic, HostLeftTraffic};
 
+mod configuring;
 mod repairing;
 
+pub use configuring::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
 pub use repairing::{
     HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted, ServiceRestarted,
 };
@@ -56,6 +58,8 @@ contracts! {
         "host.joined-traffic" v 1 => JoinedTraffic(HostJoinedTraffic),
         "host.drain-started" v 1 => DrainStarted(DrainStarted),
         "host.left-traffic" v 1 => LeftTraffic(HostLeftTraffic),
+        "host.configuration-started" v 1 => ConfigurationStarted(ConfigurationStarted),
+        "host.role-run" v 1 => RoleRun(RoleRun),
     }
 }
 

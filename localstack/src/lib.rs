@@ -4,6 +4,7 @@
 //! - [`Account`] is one tenant of it; give each test its own.
 //! - [`Cloud::deploy`] brings the template up in an account and gives a [`Stack`].
 //! - [`Fleet`] is a number of simulated hosts with Redfish BMCs, and faults on demand.
+//! - [`ConfigurationRunner`] has Ansible apply roles to the hosts, which are folders for it.
 //! - [`Monitoring`] is the Prometheus and the Alertmanager that are installed on this machine, [`Balancer`] the HAProxy.
 //!
 //! Nothing outlives its owner: what is started here ends when its handle is dropped, and also when the
@@ -12,6 +13,7 @@
 mod account;
 mod application;
 mod balancer;
+mod configuration;
 mod container;
 mod deploy;
 mod dynamodb;
@@ -34,6 +36,7 @@ mod venv;
 pub use account::{Account, Chain};
 pub use application::ApplicationOptions;
 pub use balancer::{Balancer, BalancerOptions};
+pub use configuration::{ConfigurationOptions, ConfigurationRunner};
 pub use deploy::{DeployOptions, Edit};
 pub use endpoint::{Cloud, CloudOptions};
 pub use error::Error;
@@ -45,6 +48,6 @@ pub use kind::{Capability, EndpointKind, lacks_balancer, lacks_monitoring, skips
 pub use monitoring::{Monitoring, MonitoringOptions, Watched};
 pub use process::group_members;
 pub use progress::Progress;
-pub use site::{Site, SiteOptions, site_parameters};
+pub use site::{Configured, Site, SiteOptions, site_parameters};
 pub use stack::{Resource, Stack};
-pub use venv::{ensure_environment, ensure_python};
+pub use venv::{ensure_environment, ensure_python, ensure_runner_python};

@@ -16,6 +16,8 @@ use crate::venv;
 
 const START_SECONDS_MAX: u64 = 60;
 const STOP_SECONDS_MAX: u64 = 30;
+/// How long a server that is no longer needed may take to end what it runs.
+const TERMINATE_SECONDS_MAX: u64 = 5;
 
 /// What to run.
 pub(crate) struct ServerSpec<'a> {
@@ -161,6 +163,23 @@ impl Server {
     pub(crate) fn group(&self) -> i32 {
         // Process ids fit: the kernel's are positive 32-bit numbers.
         i32::try_from(self.child.id()).unwrap_or(i32::MAX)
+    }
+
+    /// Kills the process group without a word, as the end of its machine would.
+    pub(crate) fn kill(&self) {
+        if let Err(error) = killpg(Pid::from_raw(self.group()), Signal::SIGKILL) {
+            tracing::warn!(group = self.group(), %error, "could not kill a process group");
+        }
+    }
+
+    /// Asks the leader to end, gives it a moment to do so, and ends the process group.
+    pub(crate) fn terminate(&mut self) {
+        let asked = !self.stopped && kill(Pid::from_raw(self.group()), Signal::SIGTERM).is_ok();
+        let deadline = Instant::now() + Duration::from_secs(TERMINATE_SECONDS_MAX);
+        while asked && group_has_leader(self.group()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.stop();
     }
 
     /// Ends the process group and waits for its leader. Doing it twice is harmless.

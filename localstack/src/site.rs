@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::balancer::{Balancer, BalancerOptions};
+use crate::configuration::{ConfigurationOptions, ConfigurationRunner};
 use crate::deploy::{DeployOptions, Edit};
 use crate::endpoint::Cloud;
 use crate::error::Error;
@@ -42,8 +43,17 @@ pub struct SiteOptions {
     pub monitoring: bool,
     /// The backends of the HAProxy that sends requests to hosts. Without any there is no HAProxy.
     pub backends: Vec<String>,
+    /// Whether roles are applied by Ansible, and from which folder when not from infra/roles. Without it they are only noted.
+    pub configuration: Option<Configured>,
     /// Who is told about progress.
     pub progress: Progress,
+}
+
+/// By what hosts are configured.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// The folder of the roles; infra/roles without one.
+    pub roles: Option<PathBuf>,
 }
 
 impl fmt::Debug for SiteOptions {
@@ -55,6 +65,7 @@ impl fmt::Debug for SiteOptions {
             .field("hosts", &self.fleet.hosts)
             .field("monitoring", &self.monitoring)
             .field("backends", &self.backends)
+            .field("configuration", &self.configuration)
             .finish_non_exhaustive()
     }
 }
@@ -82,6 +93,8 @@ pub struct Site {
     pub monitoring: Option<Monitoring>,
     /// What sends them requests, if anything does.
     pub balancer: Option<Balancer>,
+    /// What configures them, if not the plain driver.
+    pub configuration: Option<ConfigurationRunner>,
     /// The template's parameters it was deployed with.
     pub parameters: BTreeMap<String, String>,
 }
@@ -108,6 +121,7 @@ impl Site {
             mut fleet,
             monitoring,
             backends,
+            configuration,
             progress,
         } = options;
         let account = cloud.new_account();
@@ -137,6 +151,15 @@ impl Site {
         if let Some(balancer) = &balancer {
             values.insert("HaproxyAddress".to_owned(), balancer.api().to_owned());
         }
+        let mut configuration = match configuration {
+            Some(configured) => Some(start_runner(&root, configured, &fleet, &progress).await?),
+            None => None,
+        };
+        if let Some(runner) = &configuration {
+            values.insert("RunnerUrl".to_owned(), runner.url());
+            values.insert("RunnerToken".to_owned(), runner.token().to_owned());
+            fleet.roots = Some(runner.roots());
+        }
         values.extend(parameters);
         if let Some(token) = values.get("AgentToken") {
             fleet.agent_token.clone_from(token);
@@ -160,12 +183,16 @@ impl Site {
                 (token("MonitoringToken").unwrap_or_default(), token("SignalToken"));
             monitoring.watch(&Watched { api_url: &api_url, monitoring_token, signal_token })?;
         }
-        Ok(Self { account, stack, fleet, monitoring, balancer, parameters: values })
+        if let Some(runner) = &mut configuration {
+            runner.report_to(&stack.api_url()?)?;
+        }
+        Ok(Self { account, stack, fleet, monitoring, balancer, configuration, parameters: values })
     }
 
-    /// Ends the fleet, monitoring and HAProxy. The stack goes with its endpoint.
+    /// Ends the fleet, and what watches, configures and sends requests to it. The stack goes with its endpoint.
     pub async fn stop(self) {
         drop((self.monitoring, self.balancer));
+        drop(self.configuration);
         self.fleet.stop().await;
     }
 }
@@ -178,6 +205,17 @@ async fn start_balancer(
 ) -> Result<Balancer, Error> {
     let (root, log_dir, progress) = (root.to_owned(), fleet.log_dir.clone(), progress.clone());
     Balancer::start(BalancerOptions { root, backends, log_dir, progress }).await
+}
+
+async fn start_runner(
+    root: &Path,
+    configured: Configured,
+    fleet: &FleetOptions,
+    progress: &Progress,
+) -> Result<ConfigurationRunner, Error> {
+    let (log_dir, progress) = (fleet.log_dir.clone(), progress.clone());
+    let Configured { roles } = configured;
+    ConfigurationRunner::start(ConfigurationOptions { root: root.to_owned(), roles, log_dir, progress }).await
 }
 
 async fn start_monitoring(

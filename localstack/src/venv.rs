@@ -15,10 +15,12 @@ const LOCK_FILE: &str = include_str!("../requirements.txt");
 /// LocalStack and moto pin packages of the same names in other versions, so each has an environment of its own.
 const LOCALSTACK_LOCK_FILE: &str = include_str!("../requirements-localstack.txt");
 const MOTO_LOCK_FILE: &str = include_str!("../requirements-moto.txt");
-const MODULES: [(&str, &str); 11] = [
+const RUNNER_LOCK_FILE: &str = include_str!("../../infra/configuration/requirements.txt");
+const MODULES: [(&str, &str); 12] = [
     ("backport.py", include_str!("../python/backport.py")),
     ("chains.py", include_str!("../python/chains.py")),
     ("cloud.py", include_str!("../python/cloud.py")),
+    ("configuration.py", include_str!("../python/configuration.py")),
     ("fleet.py", include_str!("../python/fleet.py")),
     ("guard.py", include_str!("../python/guard.py")),
     ("lifetime.py", include_str!("../python/lifetime.py")),
@@ -62,6 +64,14 @@ pub(crate) async fn ensure_localstack(progress: &Progress) -> Result<PathBuf, Er
 /// As [`ensure_python`], with moto.
 pub(crate) async fn ensure_moto(progress: &Progress) -> Result<PathBuf, Error> {
     ensure_environment(MOTO_LOCK_FILE, progress).await
+}
+
+/// As [`ensure_python`], with what the configuration runner needs.
+///
+/// # Errors
+/// As [`ensure_python`].
+pub async fn ensure_runner_python(progress: &Progress) -> Result<PathBuf, Error> {
+    ensure_environment(RUNNER_LOCK_FILE, progress).await
 }
 
 /// Runs an installation on a thread where it may wait.

@@ -1,7 +1,7 @@
 //! What happens to a host, in words.
 
 use hostler_events::HostEvent;
-use hostler_events::host::{BootMethod, HostInspected, PowerState};
+use hostler_events::host::{BootMethod, HostInspected, PowerState, RoleRun, RunOutcome, TaskResult};
 
 use crate::render::describe::{Line, Mark};
 
@@ -116,7 +116,31 @@ pub(super) fn host(event: &HostEvent) -> Line {
             };
             Line::new(Mark::Done, format!("out of traffic{cut}"))
         }
+        HostEvent::ConfigurationStarted(it) => {
+            let revision =
+                it.revision.as_ref().map_or_else(String::new, |it| format!(" in revision {it} again"));
+            Line::new(Mark::Begun, format!("a runner is asked to apply role {}{revision}", it.role))
+        }
+        HostEvent::RoleRun(it) => role_run(it),
         HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
+    }
+}
+
+/// What the tasks of a run did. The last one is why it ended, where it did not end well.
+fn role_run(it: &RoleRun) -> Line {
+    let changed = it.tasks.iter().filter(|task| task.result == TaskResult::Changed).count();
+    let more = match it.tasks_left_off {
+        0 => String::new(),
+        left_off => format!(" (and {left_off} that are not told)"),
+    };
+    let changes =
+        format!("role {} ran in revision {}: {changed} tasks changed something{more}", it.role, it.revision);
+    let failed = it.tasks.iter().rfind(|task| task.result != TaskResult::Changed);
+    match (it.outcome, failed) {
+        (RunOutcome::Succeeded, _) => Line::new(Mark::Done, changes),
+        (_, Some(task)) => Line::new(Mark::Failed, format!("{changes}, and task {:?} failed", task.task))
+            .because(&task.message),
+        (_, None) => Line::new(Mark::Failed, format!("{changes}, and it did not end well")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The port to configuration runs, and a plain one that keeps its outcome in a store.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -10,39 +11,55 @@ use crate::simulate::{self, CONFIGURE_LABEL, Labels, Verdict};
 use crate::state::{StateStore, load, save};
 
 /// Asks for a role on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct ApplyRole {
+    /// The saga that asks.
+    pub saga: String,
+    /// Its step, by which the end is reported where it is not told at once.
+    pub step: String,
+    /// The secret by which that report is believed.
+    pub token: String,
     /// The id of the host.
     pub host: String,
     /// The name of the role.
     pub role: String,
     /// The revision of the role; the newest that the configuration knows when left away.
-    #[serde(default)]
-    pub revision: Option<u64>,
+    pub revision: Option<String>,
     /// The host's labels.
-    #[serde(default)]
     pub labels: Labels,
 }
 
-/// Asks to bring a host back to the last role that was applied well.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Reapply {
-    /// The id of the host.
-    pub host: String,
-    /// The host's labels.
-    #[serde(default)]
-    pub labels: Labels,
+impl fmt::Debug for ApplyRole {
+    /// Without the token.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ApplyRole")
+            .field("step", &self.step)
+            .field("host", &self.host)
+            .field("role", &self.role)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A role is on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// The name of the role.
     pub role: String,
     /// Its revision.
-    pub revision: u64,
+    pub revision: String,
     /// Whether anything on the host was changed by this run.
     pub changed: bool,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applying {
+    /// The role is on the host.
+    Done(Applied),
+    /// The role is being applied. How that ends is reported to `POST /callbacks/configuration`.
+    Begun,
 }
 
 /// Brings roles onto hosts. Applying what is already applied changes nothing.
@@ -51,16 +68,15 @@ pub struct Applied {
 /// All return [`DriverError`], of which [`DriverError::is_transient`] says whether to call again.
 #[async_trait]
 pub trait Configuration: Send + Sync {
-    /// Applies a role to a host.
-    async fn apply_role(&self, request: &ApplyRole) -> Result<Applied, DriverError>;
+    /// Whether the end of a run is reported by a callback. Then who asks says so on record before it does.
+    fn calls_back(&self) -> bool;
 
-    /// Applies the last role that went well once more. `None` if there never was one: the host is to be undeployed.
-    async fn reapply(&self, request: &Reapply) -> Result<Option<Applied>, DriverError>;
+    /// Applies a role to a host, or has it applied. A repeat with the same saga, step and revision is the same order.
+    async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError>;
 }
 
 /// A [`Configuration`] without a configuration service: it records what it was asked for, under
-/// `configuration/<host>`, and obeys the label `simulate.configure` when a role is applied (not when one is
-/// re-applied: compensation should work while the way forward is made to fail).
+/// `configuration/<host>`, and obeys the label `simulate.configure`.
 #[derive(Debug, Clone)]
 pub struct PlainConfiguration<S> {
     store: S,
@@ -77,8 +93,6 @@ pub struct ConfigurationRow {
     pub runs: u64,
     /// Runs that changed the role or its revision.
     pub applied: u64,
-    /// Runs that brought the last good role back.
-    pub reapplied: u64,
     /// Steps that failed once, because a label asked for it.
     #[serde(default)]
     pub failed_once: BTreeSet<String>,
@@ -115,7 +129,11 @@ impl<S: StateStore> PlainConfiguration<S> {
 
 #[async_trait]
 impl<S: StateStore> Configuration for PlainConfiguration<S> {
-    async fn apply_role(&self, request: &ApplyRole) -> Result<Applied, DriverError> {
+    fn calls_back(&self) -> bool {
+        false
+    }
+
+    async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError> {
         let host = request.host.as_str();
         let at = at(host, "applying a role");
         let mut row = self.row(host).await?;
@@ -131,27 +149,22 @@ impl<S: StateStore> Configuration for PlainConfiguration<S> {
         }
         let same_role = row.role.as_deref() == Some(request.role.as_str());
         let newest = if same_role { row.revision } else { FIRST_REVISION };
-        let revision = request.revision.unwrap_or(newest);
+        let revision = match &request.revision {
+            Some(revision) => revision.parse().map_err(|_| DriverError::StepFailed {
+                at: at.clone(),
+                reason: format!("{revision:?} is no revision here: revisions are numbers"),
+                transient: false,
+            })?,
+            None => newest,
+        };
         let changed = !same_role || row.revision != revision;
         row.role = Some(request.role.clone());
         row.revision = revision;
         row.runs += 1;
         row.applied += u64::from(changed);
         self.keep(host, &row, &at).await?;
-        Ok(Applied { role: request.role.clone(), revision, changed })
-    }
-
-    async fn reapply(&self, request: &Reapply) -> Result<Option<Applied>, DriverError> {
-        let host = request.host.as_str();
-        let at = at(host, "re-applying the last good role");
-        let mut row = self.row(host).await?;
-        let Some(role) = row.role.clone() else {
-            return Ok(None);
-        };
-        row.runs += 1;
-        row.reapplied += 1;
-        self.keep(host, &row, &at).await?;
-        Ok(Some(Applied { role, revision: row.revision, changed: false }))
+        let (role, revision) = (request.role.clone(), revision.to_string());
+        Ok(Applying::Done(Applied { role, revision, changed }))
     }
 }
 

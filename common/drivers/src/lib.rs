@@ -4,6 +4,7 @@
 //! memory. Operations are idempotent: whoever calls them may die at any point and call again. What was really
 //! changed is told in the answer, so that effects can be counted.
 
+pub mod ansible;
 pub mod bmc;
 pub mod configuration;
 pub mod error;
@@ -19,11 +20,12 @@ pub mod services;
 pub mod simulate;
 pub mod state;
 
+pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
     Rested, SystemFacts, TlsTrust,
 };
-pub use configuration::{Applied, ApplyRole, Configuration, PlainConfiguration, Reapply};
+pub use configuration::{Applied, ApplyRole, Applying, Configuration, PlainConfiguration};
 pub use error::{At, BoxError, DriverError};
 pub use haproxy::HaproxyLoadBalancer;
 pub use image::{BootImage, ImageUrlError};

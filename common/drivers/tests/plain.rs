@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
 use hostler_drivers::{
-    Applied, ApplyRole, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration, PlainMonitoring,
-    PowerState, Reapply, RegisterHost,
+    Applied, ApplyRole, Applying, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration,
+    PlainMonitoring, PowerState, RegisterHost,
 };
 use hostler_runtime::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -42,7 +42,16 @@ fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn role(name: &str, revision: Option<u64>, simulate: &[(&str, &str)]) -> ApplyRole {
-    ApplyRole { host: "h-01".to_owned(), role: name.to_owned(), revision, labels: labels(simulate) }
+    let (host, revision) = ("h-01".to_owned(), revision.map(|revision| revision.to_string()));
+    ApplyRole { host, role: name.to_owned(), revision, labels: labels(simulate), ..ApplyRole::default() }
+}
+
+/// What was applied at once.
+fn done(applying: Applying) -> Applied {
+    match applying {
+        Applying::Done(applied) => applied,
+        Applying::Begun => panic!("it is only begun"),
+    }
 }
 
 fn watched(simulate: &[(&str, &str)]) -> RegisterHost {
@@ -54,32 +63,19 @@ fn watched(simulate: &[(&str, &str)]) -> RegisterHost {
 async fn a_role_is_applied_once_and_counted() {
     let store = MemoryStore::default();
     let driver = PlainConfiguration::new(store.clone());
-    let applied = driver.apply_role(&role("web", Some(7), &[])).await.unwrap();
-    assert_eq!(applied, Applied { role: "web".to_owned(), revision: 7, changed: true });
-    let again = driver.apply_role(&role("web", None, &[])).await.unwrap();
-    assert!(!again.changed && again.revision == 7);
-    let newer = driver.apply_role(&role("web", Some(8), &[])).await.unwrap();
+    let applied = done(driver.apply_role(&role("web", Some(7), &[])).await.unwrap());
+    assert_eq!(applied, Applied { role: "web".to_owned(), revision: "7".to_owned(), changed: true });
+    let again = done(driver.apply_role(&role("web", None, &[])).await.unwrap());
+    assert!(!again.changed && again.revision == "7");
+    let newer = done(driver.apply_role(&role("web", Some(8), &[])).await.unwrap());
     assert!(newer.changed);
-    let other = driver.apply_role(&role("db", None, &[])).await.unwrap();
-    assert!(other.changed && other.revision == 1);
+    let other = done(driver.apply_role(&role("db", None, &[])).await.unwrap());
+    assert!(other.changed && other.revision == "1");
     let row = driver.row("h-01").await.unwrap();
-    assert_eq!((row.runs, row.applied, row.reapplied), (4, 3, 0));
+    assert_eq!((row.runs, row.applied), (4, 3));
     assert_eq!(store.rows()["configuration/h-01"]["applied"], 3);
-}
-
-#[tokio::test]
-async fn the_last_good_role_comes_back_although_the_new_one_fails() {
-    let driver = PlainConfiguration::new(MemoryStore::default());
-    let fail = [("simulate.configure", "fail")];
-    let again = Reapply { host: "h-01".to_owned(), labels: labels(&fail) };
-    assert_eq!(driver.reapply(&again).await.unwrap(), None, "there never was one");
-    driver.apply_role(&role("web", Some(3), &[])).await.unwrap();
-    let error = driver.apply_role(&role("db", None, &fail)).await;
-    let error = error.unwrap_err();
-    assert!(!error.is_transient() && error.label() == "step-failed");
-    let back = driver.reapply(&again).await.unwrap().unwrap();
-    assert_eq!((back.role.as_str(), back.revision), ("web", 3));
-    assert_eq!(driver.row("h-01").await.unwrap().reapplied, 1);
+    let odd = ApplyRole { revision: Some("9f3b".to_owned()), ..role("web", None, &[]) };
+    assert!(!driver.apply_role(&odd).await.unwrap_err().is_transient());
 }
 
 #[tokio::test]
@@ -90,8 +86,9 @@ async fn labels_make_steps_fail_as_they_say() {
         assert!(driver.apply_role(&transient).await.unwrap_err().is_transient());
     }
     let once = role("web", None, &[("simulate.configure", "fail-once")]);
-    assert!(driver.apply_role(&once).await.unwrap_err().is_transient());
-    assert!(driver.apply_role(&once).await.unwrap().changed);
+    let error = driver.apply_role(&once).await.unwrap_err();
+    assert!(error.is_transient() && error.label() == "step-failed");
+    assert!(done(driver.apply_role(&once).await.unwrap()).changed);
     let other_host = ApplyRole { host: "h-02".to_owned(), ..once };
     assert!(driver.apply_role(&other_host).await.is_err());
     let wrong = role("web", None, &[("simulate.configure", "explode")]);

@@ -20,6 +20,7 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
     let mut inputs: BTreeMap<String, Value> = [
         ("accept-commands.http.json", command_request()),
         ("accept-commands.callback.http.json", boot_callback()),
+        ("accept-commands.callback-configuration.http.json", configuration_callback()),
         ("accept-commands.sqs.json", sqs("commands", &[sample("request-hosts")])),
         ("run-sagas.timer.sqs.json", sqs("run-sagas", &[saga_timer()])),
         ("deploy-host.timer.sqs.json", sqs("deploy-host", &[host_timer()])),
@@ -240,6 +241,17 @@ fn boot_callback() -> Value {
     let query = ["host", "step", "token"].map(|name| (name, report[name].as_str().unwrap()));
     let body = json!({ "outcome": report["outcome"], "reason": report["reason"] });
     let mut request = http("POST", "/callbacks/boot", "/callbacks/boot", &query, Some(&body));
+    request["requestContext"].as_object_mut().unwrap().remove("authorizer");
+    request["headers"].as_object_mut().unwrap().remove("authorization");
+    request
+}
+
+/// What a runner reports. It has no AWS identity either, and shows the token of its job.
+fn configuration_callback() -> Value {
+    let report = &sample("report-configuration")["data"];
+    let query = ["host", "step", "token"].map(|name| (name, report[name].as_str().unwrap()));
+    let path = "/callbacks/configuration";
+    let mut request = http("POST", path, path, &query, Some(&report["report"]));
     request["requestContext"].as_object_mut().unwrap().remove("authorizer");
     request["headers"].as_object_mut().unwrap().remove("authorization");
     request

@@ -1,7 +1,9 @@
-//! Takes operators' commands over HTTP and from the queue `commands`, and booting hosts' callbacks.
+//! Takes operators' commands over HTTP and from the queue `commands`, and the callbacks of booting hosts and of runners.
 
 mod bmcs;
 mod boot;
+mod callbacks;
+mod configuration;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -11,14 +13,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, Settings, operations};
 use hostler_core::{CommandType, Failure, Incoming};
-use hostler_events::commands::{EnrolHost, ReportBoot, RequalifyHost, RequestHosts};
+use hostler_events::commands::{EnrolHost, ReportBoot, ReportConfiguration, RequalifyHost, RequestHosts};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::ports::Control;
 use hostler_runtime::serving::CommandEdge;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
-use hostler_runtime::state::shell::Shell;
+use hostler_runtime::state::shell::{Cause, Shell};
+use serde::Serialize;
 
 use crate::bmcs::Bmcs;
 
@@ -44,7 +47,8 @@ impl AcceptCommands {
             .special::<EnrolHost>(bmcs.clone())
             .special::<RequalifyHost>(bmcs)
             .special::<RequestHosts>(requests)
-            .special::<ReportBoot>(boot::Boots { callback_key });
+            .special::<ReportBoot>(boot::Boots { callback_key: callback_key.clone() })
+            .special::<ReportConfiguration>(configuration::Runs { callback_key });
         Self { edge: CommandEdge { shell, backpressure, operations } }
     }
 }
@@ -64,20 +68,29 @@ impl Handler for AcceptCommands {
 impl HttpHandler for AcceptCommands {
     async fn answer(&self, request: &Request) -> Response {
         match request.segments()[..] {
-            // What a host has to say is taken whatever happens: it says it once, and it ends work that is under way.
+            // What a host or a runner has to say is taken whatever happens: it ends work that is under way.
             ["callbacks", "boot"] if request.method == "POST" => {
-                match boot::read(request, &self.edge.shell) {
-                    Ok((cause, report)) => {
-                        let (version, data) = (ReportBoot::VERSION, hostler_core::Data::of(&report));
-                        match self.edge.accept(&cause, ReportBoot::TYPE, version, &data).await {
-                            Ok(accepted) => accepted.into(),
-                            Err(rejected) => rejected.into(),
-                        }
-                    }
-                    Err(response) => response,
-                }
+                self.called_back(boot::read(request, &self.edge.shell)).await
+            }
+            ["callbacks", "configuration"] if request.method == "POST" => {
+                self.called_back(configuration::read(request, &self.edge.shell)).await
             }
             _ => self.edge.answer(request).await,
+        }
+    }
+}
+
+impl AcceptCommands {
+    /// Takes what was read of a callback.
+    async fn called_back<C: CommandType + Serialize>(&self, read: Result<(Cause, C), Response>) -> Response {
+        let (cause, command) = match read {
+            Ok(read) => read,
+            Err(response) => return response,
+        };
+        let data = hostler_core::Data::of(&command);
+        match self.edge.accept(&cause, C::TYPE, C::VERSION, &data).await {
+            Ok(accepted) => accepted.into(),
+            Err(rejected) => rejected.into(),
         }
     }
 }

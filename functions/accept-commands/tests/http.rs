@@ -375,6 +375,32 @@ async fn only_the_holder_of_a_steps_token_may_call_back_for_it() {
 }
 
 #[tokio::test]
+async fn a_runner_reports_with_the_token_of_its_job_and_no_other() {
+    let fixture = Fixture::new();
+    fixture.enrol().await;
+    let step = "p-1/apply-role/1";
+    let right = fixture.key.token(&"host#h-1".parse().unwrap(), &StepId::new(step).unwrap());
+    let report = |token: &str, body: &str| {
+        let mut request = callback(step, token, body);
+        request.path = "/callbacks/configuration".to_owned();
+        request
+    };
+    let running = r#"{"state":"running","revision":"r1"}"#;
+    for wrong in ["", "00", &right[2..]] {
+        let answer = fixture.send(&report(wrong, running)).await;
+        refused(&answer, 403, "wrong-token", "token that came with the job");
+        assert!(!answer.body.to_string().contains(&right));
+    }
+    let odd = r#"{"state":"ended","revision":"r1","outcome":"exploded","changed":true}"#;
+    for (body, says) in [("{}", "state"), (odd, "exploded"), ("[]", "does not read")] {
+        refused(&fixture.send(&report(&right, body)).await, 400, "malformed", says);
+    }
+    let late = fixture.send(&report(&right, running)).await;
+    assert_eq!(late.status, 409, "the host waits for no runner, and this one is to be quiet: {late:?}");
+    assert_eq!(fixture.commits(), 1);
+}
+
+#[tokio::test]
 async fn a_store_that_does_not_answer_is_503_with_a_time_to_come_back() {
     let fixture = Fixture::new();
     fixture.store.faults().fail_reads_next(1);

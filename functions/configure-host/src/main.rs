@@ -5,15 +5,31 @@ use std::sync::Arc;
 use configure_host::ConfigureHost;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::{ControlState, PlainConfiguration};
+use hostler_drivers::{
+    AnsibleConfiguration, Configuration, ControlState, PlainConfiguration, RunnerSettings,
+};
 use hostler_runtime::effects::steps::StepWorker;
+use hostler_runtime::serving::callback::CallbackKey;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = start("configure-host").await?;
-    let configuration = PlainConfiguration::new(ControlState(function.control()?));
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let (url, token) = (variable("RUNNER_URL"), variable("RUNNER_TOKEN"));
+    let configuration: Arc<dyn Configuration> = if url.is_empty() {
+        Arc::new(PlainConfiguration::new(ControlState(function.control()?)))
+    } else {
+        let settings = RunnerSettings { url, token, timeout: RunnerSettings::TIMEOUT };
+        let ansible = AnsibleConfiguration::new(&settings);
+        Arc::new(
+            ansible
+                .map_err(|error| format!("the environment variables RUNNER_URL and RUNNER_TOKEN: {error}"))?,
+        )
+    };
+    let callback_key = CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
+        .map_err(|error| format!("the environment variable CALLBACK_KEY: {error}"))?;
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let worker = StepWorker { shell, once, breakers };
-    let handler = ConfigureHost { worker, configuration: Arc::new(configuration) };
+    let handler = ConfigureHost { worker, configuration, callback_key };
     function.serve_queue("configure-host", handler).await
 }

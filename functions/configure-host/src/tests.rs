@@ -1,22 +1,35 @@
-//! Orders that come late, on the ports in memory.
+//! Orders that come late, and those that a runner carries out, on the ports in memory.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use hostler_core::StepId;
+use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
-use hostler_domain::{HostPhase, HostState};
-use hostler_drivers::{ControlState, PlainConfiguration};
-use hostler_events::commands::ApplyRole;
-use hostler_events::{HostId, Role};
+use hostler_core::{Actor, CommandId, CorrelationId, Decider, Failure, StepId, StreamId};
+use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
+use hostler_drivers::memory::busy;
+use hostler_drivers::{Applying, Configuration, ControlState, DriverError, PlainConfiguration};
+use hostler_events::commands::{ApplyRole, BootOutcome, EnrolHost};
+use hostler_events::host::{BmcAddress, PowerState};
+use hostler_events::{FaultDomain, HostId, HostPolicy, Image, PoolId, Role, Sku};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
 use hostler_runtime::effects::steps::{Step, StepWorker, Wanted};
-use hostler_runtime::state::shell::Shell;
+use hostler_runtime::serving::callback::CallbackKey;
+use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 
 use crate::ConfigureHost;
+
+fn saga() -> SagaRef {
+    SagaRef::new("provisioning", "p").unwrap()
+}
+
+fn stream() -> StreamId {
+    StreamId::new(HostDecider::CATEGORY, "h-1").unwrap()
+}
 
 fn configure_host() -> ConfigureHost {
     let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(SeededIds::default()));
@@ -27,6 +40,7 @@ fn configure_host() -> ConfigureHost {
     ConfigureHost {
         worker: StepWorker { shell, once, breakers },
         configuration: Arc::new(PlainConfiguration::new(state)),
+        callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
     }
 }
 
@@ -38,6 +52,7 @@ fn an_order_that_comes_late_changes_no_host() {
         step: StepId::new("p/apply-role/1").unwrap(),
         host: HostId::new("h-1").unwrap(),
         role: Role::new("web").unwrap(),
+        revision: None,
     };
     let configuring =
         HostState { phase: HostPhase::Configuring, reservation: Some(saga), ..HostState::default() };
@@ -54,4 +69,137 @@ fn an_order_that_comes_late_changes_no_host() {
     ] {
         assert!(!is_wanted(&late), "{:?}", late.phase);
     }
+}
+
+/// A runner that notes what it is handed, and is away when it is told so.
+#[derive(Default)]
+struct Runner {
+    jobs: Mutex<Vec<hostler_drivers::ApplyRole>>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl Configuration for Runner {
+    fn calls_back(&self) -> bool {
+        true
+    }
+
+    async fn apply_role(&self, request: &hostler_drivers::ApplyRole) -> Result<Applying, DriverError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(busy("the runner"));
+        }
+        self.jobs.lock().unwrap().push(request.clone());
+        Ok(Applying::Begun)
+    }
+}
+
+/// A host that its saga has deployed, and a function whose roles a runner applies.
+struct World {
+    function: ConfigureHost,
+    runner: Arc<Runner>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let runner = Arc::new(Runner::default());
+        let function = ConfigureHost { configuration: runner.clone(), ..configure_host() };
+        let world = Self { function, runner };
+        let command = EnrolHost {
+            host: HostId::new("h-1").unwrap(),
+            pool: PoolId::new("web").unwrap(),
+            sku: Sku::new("cpu").unwrap(),
+            fault_domain: FaultDomain::new("rack-1").unwrap(),
+            bmc: BmcAddress { system_url: "https://10.0.0.7/redfish/v1/Systems/1".to_owned() },
+            labels: [("site".to_owned(), "berlin".to_owned())].into(),
+        };
+        let (own, deploy) =
+            (|step: &str| StepId::new(step).unwrap(), StepId::new("p/deploy-image/1").unwrap());
+        let facts = HostFacts { power_state: PowerState::Off, hardware: Default::default() };
+        let booted = |step: &StepId| HostInput::BootReported {
+            step: step.clone(),
+            outcome: BootOutcome::Succeeded,
+            reason: None,
+        };
+        let clean = own("h-1/clean/2");
+        for input in [
+            HostInput::Enrol { command, policy: HostPolicy::default() },
+            HostInput::RecordFacts { step: own("h-1/verify/1"), facts },
+            booted(&clean),
+            HostInput::RecordCleaned { step: clean },
+            HostInput::Reserve { saga: saga(), step: own("p/reserve-host/1"), lent_to: None },
+            HostInput::StartDeploy {
+                saga: saga(),
+                step: deploy.clone(),
+                image: Image::new("debian").unwrap(),
+            },
+            booted(&deploy),
+            HostInput::RecordDeployed { saga: saga(), step: deploy },
+        ] {
+            let cause = world.cause();
+            world.function.worker.shell.execute::<HostDecider>(&stream(), &cause, &input).await.unwrap();
+        }
+        world
+    }
+
+    fn cause(&self) -> Cause {
+        let shell = &self.function.worker.shell;
+        Cause {
+            id: CommandId(shell.new_id()).into(),
+            since: shell.now(),
+            correlation_id: CorrelationId(shell.new_id()),
+            trace_context: None,
+            hops: 0,
+            actor: Actor("test".to_owned()),
+        }
+    }
+
+    async fn run(&self, cause: &Cause, step: &str) -> Result<(), Failure> {
+        let command = ApplyRole {
+            saga: saga(),
+            step: StepId::new(step).unwrap(),
+            host: HostId::new("h-1").unwrap(),
+            role: Role::new("web").unwrap(),
+            revision: None,
+        };
+        self.function.worker.run(&self.function, cause, &command).await.map(drop)
+    }
+
+    async fn state(&self) -> HostState {
+        self.function.worker.shell.load::<HostDecider>(&stream()).await.unwrap().state
+    }
+}
+
+#[tokio::test]
+async fn a_runner_is_handed_the_role_once_it_is_on_record_with_a_token_that_is_the_steps_own() {
+    let world = World::new().await;
+    let cause = world.cause();
+    world.run(&cause, "p/apply-role/1").await.unwrap();
+    let state = world.state().await;
+    assert!(state.is_configured_by(&StepId::new("p/apply-role/1").unwrap()));
+    assert_eq!(state.phase, HostPhase::Configuring, "the runner reports the end");
+    // A worker that died after it has handed the job in does so again, and it is the same job.
+    world.run(&cause, "p/apply-role/1").await.unwrap();
+    let jobs = world.runner.jobs.lock().unwrap().clone();
+    assert_eq!(jobs.len(), 2);
+    assert_eq!(jobs[0], jobs[1]);
+    assert_eq!((jobs[0].role.as_str(), jobs[0].labels["site"].as_str()), ("web", "berlin"));
+    let step = StepId::new(&jobs[0].step).unwrap();
+    assert!(world.function.callback_key.verify(&stream(), &step, &jobs[0].token));
+    // The next attempt takes the place of the one that was given up, whose order is then late.
+    world.run(&world.cause(), "p/apply-role/2").await.unwrap();
+    world.run(&cause, "p/apply-role/1").await.unwrap();
+    let jobs = world.runner.jobs.lock().unwrap().len();
+    assert_eq!(jobs, 3, "the order of the attempt that was given up is not handed in again");
+}
+
+#[tokio::test]
+async fn a_runner_that_is_away_fails_the_attempt_and_not_the_host() {
+    let world = World::new().await;
+    world.runner.away.store(true, Ordering::Relaxed);
+    world.run(&world.cause(), "p/apply-role/1").await.unwrap();
+    let state = world.state().await;
+    assert_eq!((state.configuration, state.phase), (None, HostPhase::Configuring));
+    world.runner.away.store(false, Ordering::Relaxed);
+    world.run(&world.cause(), "p/apply-role/2").await.unwrap();
+    assert_eq!(world.runner.jobs.lock().unwrap().len(), 1);
 }

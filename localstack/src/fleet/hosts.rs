@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::fleet::inventory::FleetHost;
+use crate::fleet::roots::HostRoots;
 use crate::fleet::system::{Condition, Metrics, Restart, System};
 use crate::http::CallbackRoute;
 
@@ -73,6 +74,7 @@ struct Inner {
     boot_ms: u64,
     cleaning_image: String,
     client: reqwest::Client,
+    roots: Option<HostRoots>,
 }
 
 #[derive(Debug, Default)]
@@ -118,12 +120,13 @@ impl Hosts {
         boot_ms: u64,
         cleaning_image: String,
         route: CallbackRoute,
+        roots: Option<HostRoots>,
     ) -> reqwest::Result<Self> {
         let by_host = inventory.iter().map(|host| (host.host_id.clone(), Host::default())).collect();
         let timeout = Duration::from_secs(CALL_SECONDS_MAX);
         let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
         let (by_host, route) = (Mutex::new(by_host), Mutex::new(route));
-        Ok(Self(Arc::new(Inner { by_host, route, boot_ms, cleaning_image, client })))
+        Ok(Self(Arc::new(Inner { by_host, route, boot_ms, cleaning_image, client, roots })))
     }
 
     /// Changes how a host behaves from its next boot on.
@@ -246,11 +249,18 @@ impl Inner {
 
     /// What an image does to a host that boots from it to the end: the cleaning image wipes it, any other is installed.
     fn apply(&self, host_id: &str, media: &str) {
+        let wipes = image_of(media) == self.cleaning_image;
         if let Some(host) = self.hosts().get_mut(host_id) {
-            match image_of(media) == self.cleaning_image {
+            match wipes {
                 true => host.system.wipe(),
                 false => host.system.install(SystemTime::now()),
             }
+        }
+        let Some(roots) = &self.roots else { return };
+        let done = if wipes { roots.wipe(host_id) } else { roots.install(host_id) };
+        if let Err(error) = done {
+            // Whoever configures the host finds no system there, and says so.
+            tracing::error!(host = host_id, %error, "a host's disk could not be written");
         }
     }
 

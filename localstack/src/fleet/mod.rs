@@ -10,6 +10,7 @@ mod inventory;
 mod load;
 mod proxy;
 mod record;
+mod roots;
 mod system;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use inventory::FleetHost;
 pub(crate) use inventory::{SERVER_HEADER, TRAFFIC};
 pub use load::{Demand, Loads, PoolLoad};
 pub use record::{Counts, Record, RequestKind};
+pub use roots::HostRoots;
 pub use system::Condition;
 
 /// What fleet to start.
@@ -52,6 +54,8 @@ pub struct FleetOptions {
     pub cleaning_image: String,
     /// How hosts reach the address they are told to call.
     pub callback: CallbackRoute,
+    /// Where the hosts have disks on which something can be installed; without it they have none.
+    pub roots: Option<HostRoots>,
     /// The loopback port of the BMCs; a free one when none is given.
     pub port: Option<u16>,
     /// The user name of every BMC.
@@ -74,6 +78,7 @@ impl Default for FleetOptions {
             boot_ms: 300,
             cleaning_image: "cleaner".to_owned(),
             callback: CallbackRoute::default(),
+            roots: None,
             port: None,
             username: "admin".to_owned(),
             password: "password".to_owned(),
@@ -153,6 +158,7 @@ impl Fleet {
                 options.boot_ms,
                 options.cleaning_image.clone(),
                 options.callback.clone(),
+                options.roots.clone(),
             )
             .map_err(failed)?,
             client: proxy::client().map_err(failed)?,

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod bmc;
+mod configuring;
 mod edge;
 mod faults;
 mod flash_sale;

@@ -11,9 +11,9 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    Applied, ApplyRole, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
-    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, Reapply,
-    RegisterHost, Registered, RestartService, Services, TlsTrust, TrafficServer,
+    ApplyRole, Applying, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
+    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, RegisterHost,
+    Registered, RestartService, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -60,10 +60,11 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         trust: TlsTrust::System,
         patience: PATIENCE,
     };
-    let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key) };
+    let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key.clone()) };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
-    let configure_host = ConfigureHost { worker: worker(), configuration: Arc::new(configuration) };
+    let configuration = Arc::new(configuration);
+    let configure_host = ConfigureHost { worker: worker(), configuration, callback_key };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitoring = Faulty {
@@ -138,15 +139,14 @@ impl<T> Flaky<T> {
 
 #[async_trait]
 impl<T: Configuration> Configuration for Flaky<T> {
-    async fn apply_role(&self, request: &ApplyRole) -> Result<Applied, DriverError> {
+    fn calls_back(&self) -> bool {
+        self.inner.calls_back()
+    }
+
+    async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError> {
         let _worked_on = self.switch.work_on(&format!("configuration of {}", request.host)).await;
         self.check("configuration")?;
         self.inner.apply_role(request).await
-    }
-
-    async fn reapply(&self, request: &Reapply) -> Result<Option<Applied>, DriverError> {
-        self.check("configuration")?;
-        self.inner.reapply(request).await
     }
 }
 

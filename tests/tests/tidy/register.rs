@@ -75,9 +75,10 @@ fn every_command_has_a_registered_reader() {
         "the queue of every command is registered, and every operator's command is registered with its entity",
     );
     let queues: BTreeSet<&str> = Register::queues().map(|(queue, _)| queue.name).collect();
-    // The callback of a booting host has an acceptor of its own, in accept-commands.
+    // The callbacks of booting hosts and of runners have acceptors of their own, in accept-commands.
     let operations = operations(Settings::default());
-    let accepted: BTreeSet<&str> = operations.types().chain(["report-boot"]).collect();
+    let accepted: BTreeSet<&str> =
+        operations.types().chain(["report-boot", "report-configuration"]).collect();
     for contract in catalogue() {
         let Some(queue) = contract.queue else { continue };
         findings.unless(queues.contains(queue), REGISTER, format!("{} goes to {queue}", contract.name));

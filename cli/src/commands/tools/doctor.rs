@@ -112,6 +112,11 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
             "for traffic of the local cloud: apt install --no-install-recommends haproxy",
         ),
         Finding::optional(
+            "dpkg",
+            version("dpkg-deb", &["--version"]).await,
+            "for real configuration of the local cloud's hosts by Ansible: apt install dpkg",
+        ),
+        Finding::optional(
             "cargo-lambda",
             version("cargo-lambda", &["lambda", "--version"]).await,
             "to deploy to AWS: https://www.cargo-lambda.info",

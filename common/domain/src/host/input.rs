@@ -3,7 +3,7 @@
 use hostler_core::Category;
 use hostler_core::saga::SagaRef;
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
-use hostler_events::host::PowerState;
+use hostler_events::host::{PowerState, RunReport};
 use hostler_events::{HostPolicy, Image, PoolId, ProvisioningPolicy, Role, Service, StepId};
 use jiff::Timestamp;
 
@@ -145,6 +145,24 @@ pub enum HostInput {
         revision: String,
         /// Whether anything had to change.
         changed: bool,
+    },
+    /// A runner is about to be asked to apply its role.
+    StartConfiguration {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// The role.
+        role: Role,
+        /// The revision; the newest, where none is named.
+        revision: Option<String>,
+    },
+    /// The runner calls back. Its token was checked at the edge.
+    ConfigurationReported {
+        /// The step that has the role applied.
+        step: StepId,
+        /// What it says.
+        report: RunReport,
     },
     /// It is registered with monitoring, and its first sample was healthy.
     RecordMonitoring {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 mod booting;
 mod cleaning;
+mod configuring;
 mod cordoning;
 mod deploying;
 mod enrolment;
@@ -38,7 +39,7 @@ pub use input::{HostFacts, HostInput, StepFailure};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use place::bmc_place;
 pub use refusal::HostRefusal;
-pub use state::{Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
+pub use state::{Configuration, Cordon, Hardware, HostProfile, HostState, PowerCycle, Release};
 
 pub use traffic::{Traffic, TrafficInput, TrafficPart};
 
@@ -99,6 +100,12 @@ impl Decider for HostDecider {
             HostInput::RecordDeployed { saga, step } => Ok(booting::record_deployed(known()?, saga, step)),
             HostInput::RecordConfiguration { saga, step, role, revision, changed } => {
                 Ok(serving::record_configuration(known()?, saga, step, role, revision, *changed))
+            }
+            HostInput::StartConfiguration { saga, step, role, revision } => {
+                Ok(configuring::start(known()?, saga, step, role, revision.as_deref()))
+            }
+            HostInput::ConfigurationReported { step, report } => {
+                configuring::reported(known()?, step, report)
             }
             HostInput::RecordMonitoring { saga, step } => {
                 Ok(serving::record_monitoring(known()?, saga, step))

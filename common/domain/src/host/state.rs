@@ -82,6 +82,9 @@ pub struct HostState {
     pub role: Option<Role>,
     /// The revision of the configuration that was applied.
     pub revision: Option<String>,
+    /// The role that a runner is applying, until it has reported how that ended.
+    #[serde(default)]
+    pub configuration: Option<Configuration>,
     /// What was read of the hardware.
     pub facts: Option<Hardware>,
     /// The power state that was last recorded.
@@ -132,6 +135,20 @@ pub struct Release {
     pub retire: bool,
     /// Why.
     pub reason: String,
+}
+
+/// A role that a runner applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// The saga that holds the host.
+    pub saga: SagaRef,
+    /// The step whose end the runner reports.
+    pub step: StepId,
+    /// The role.
+    pub role: Role,
+    /// The revision that is applied; the newest, where none was named.
+    pub revision: Option<String>,
 }
 
 /// Who has a host for itself, while it is in service or installed again from there.
@@ -229,6 +246,12 @@ impl HostState {
         self.phase.step() == Some(step)
     }
 
+    /// Whether a runner is at work for this step.
+    #[must_use]
+    pub fn is_configured_by(&self, step: &StepId) -> bool {
+        self.configuration.as_ref().is_some_and(|run| run.step == *step)
+    }
+
     /// Whether the image of this step has reported from the host that it is done.
     #[must_use]
     pub fn has_booted(&self, step: &StepId) -> bool {
@@ -265,19 +288,27 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::PowerStateChanged(e) => state.power = Some(e.power_state),
         HostEvent::DeployBooted(e) => state.booted_step = Some(e.step.clone()),
         HostEvent::DeployCompleted(_) => state.phase = HostPhase::Configuring,
+        HostEvent::ConfigurationStarted(e) => {
+            let (saga, step, role) = (e.saga.clone(), e.step.clone(), e.role.clone());
+            state.configuration = Some(Configuration { saga, step, role, revision: e.revision.clone() });
+        }
+        // What follows it in its commit says how the run ended.
+        HostEvent::RoleRun(_) => {}
         HostEvent::ConfigurationApplied(e) => {
             state.role = Some(e.role.clone());
             state.revision = Some(e.revision.clone());
+            state.configuration = None;
             state.phase = HostPhase::RegisteringMonitoring;
         }
-        HostEvent::MonitoringRegistered(_)
-        | HostEvent::StepFailed(_)
-        | HostEvent::StepDeferred(_)
-        | HostEvent::Undeployed(_) => {}
+        HostEvent::StepFailed(e) => {
+            state.configuration = state.configuration.take().filter(|run| run.step != e.step);
+        }
+        HostEvent::MonitoringRegistered(_) | HostEvent::StepDeferred(_) | HostEvent::Undeployed(_) => {}
         // The first step back: from here on nothing brings the host forward for this saga.
         HostEvent::MonitoringDeregistered(e) => state.undone |= state.is_held_by(&e.saga),
         HostEvent::InService(e) => {
             state.service_step = Some(e.step.clone());
+            state.configuration = None;
             state.phase = HostPhase::InService;
         }
         HostEvent::UndeployStarted(e) => undeploy_started(&mut state, e),
@@ -407,6 +438,7 @@ fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
     // What it was in traffic says nothing of its next life, unless it is still in it.
     state.traffic = state.traffic.take().filter(Traffic::is_in);
     state.undone = true;
+    state.configuration = None;
     state.undeploy_step = Some(e.step.clone());
     state.phase = HostPhase::Deprovisioning { step: e.step.clone() };
 }
@@ -479,6 +511,7 @@ fn forget_holder(state: &mut HostState) {
     state.service_step = None;
     state.undeploy_step = None;
     state.undone = false;
+    state.configuration = None;
     state.release = None;
 }
 

@@ -6,12 +6,12 @@
 
 use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
+use hostler_events::PoolId;
 use hostler_events::pool::{
     PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, PoolReleaseRefused, PoolReleaseStarted,
     ScalingApproved, ScalingCompleted, ScalingDirection, ScalingRejected, ScalingSuppressed, SignalDropped,
 };
 use hostler_events::signal::{LookAtPool, ReportThreshold, ScaleCommand};
-use hostler_events::PoolId;
 use jiff::{SignedDuration, Timestamp};
 
 mod choosing;

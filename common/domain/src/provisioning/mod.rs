@@ -96,7 +96,9 @@ impl SagaDefinition for Provisioning {
             ProvisioningStep::DeployImage => {
                 DeployImage { saga, step, host: host()?, image: image.clone() }.into()
             }
-            ProvisioningStep::ApplyRole => ApplyRole { saga, step, host: host()?, role: role.clone() }.into(),
+            ProvisioningStep::ApplyRole => {
+                ApplyRole { saga, step, host: host()?, role: role.clone(), revision: None }.into()
+            }
             ProvisioningStep::RegisterMonitoring => {
                 RegisterMonitoring { saga, step, host: host()?, role: role.clone() }.into()
             }

@@ -347,7 +347,7 @@ impl SagaDefinition for Recovery {
             RecoveryStep::PowerCycleHost => PowerCycleHost { saga, step, host }.into(),
             RecoveryStep::ReimageHost => ReimageHost { saga, step, host, image: image()? }.into(),
             RecoveryStep::UndeployHost => UndeployHost { saga, step, host }.into(),
-            RecoveryStep::ApplyRole => ApplyRole { saga, step, host, role: role()? }.into(),
+            RecoveryStep::ApplyRole => ApplyRole { saga, step, host, role: role()?, revision: None }.into(),
             RecoveryStep::RegisterMonitoring => RegisterMonitoring { saga, step, host, role: role()? }.into(),
             RecoveryStep::ProvideHost | RecoveryStep::WithdrawHost => return Ok(None),
             RecoveryStep::VerifyRecovery => CheckHost { saga, step, host, check: CheckKind::After }.into(),

@@ -37,7 +37,7 @@ pub(crate) struct Tally {
     pub(crate) sagas_requested: u64,
     /// How many sagas were started, by now completed, compensated, and last found stuck.
     pub(crate) sagas: Sagas,
-    /// How often a role newly came onto a host, as events say.
+    /// How often a role newly came onto a host without a runner, as events say. Of a runner's work its reports are the record.
     pub(crate) roles_changed: u64,
     /// How many pairs of host and saga became known to monitoring, as events say.
     pub(crate) registrations: u64,
@@ -73,6 +73,9 @@ pub(super) struct Counting {
     versions: BTreeMap<String, u64>,
     causes: BTreeSet<(String, String)>,
     registrations: BTreeSet<(String, String)>,
+    /// The steps that brought a role onto a host, and those that a runner carried out, each with its host.
+    roles_changed: BTreeSet<(String, String)>,
+    roles_run: BTreeSet<(String, String)>,
     /// The newest telling event of each saga, with its version, and all ends it came to.
     sagas: BTreeMap<String, (u64, String)>,
     ends: BTreeMap<String, BTreeSet<String>>,
@@ -150,7 +153,12 @@ impl Counting {
                 let sagas = data["provisionings"].as_array().map_or(0, Vec::len);
                 self.tally.sagas_requested += sagas as u64;
             }
-            "host.configuration-applied" if data["changed"] == true => self.tally.roles_changed += 1,
+            "host.configuration-applied" if data["changed"] == true => {
+                self.roles_changed.insert((field("host"), field("step")));
+            }
+            "host.role-run" => {
+                self.roles_run.insert((field("host"), field("step")));
+            }
             "host.monitoring-registered" => {
                 self.registrations.insert((field("host"), field("saga")));
             }
@@ -188,7 +196,8 @@ impl Counting {
 
     /// Sums up.
     pub(super) fn end(self) -> Tally {
-        let Self { mut tally, versions, registrations, sagas, ends, .. } = self;
+        let Self { mut tally, versions, registrations, roles_changed, roles_run, sagas, ends, .. } = self;
+        tally.roles_changed = roles_changed.difference(&roles_run).count() as u64;
         for (stream, version) in &versions {
             let category = stream.split_once('#').map_or(stream.as_str(), |(category, _)| category);
             *tally.streams.entry(category.to_owned()).or_default() += 1;
@@ -243,6 +252,18 @@ mod tests {
             tally.streams,
             BTreeMap::from([("provisioning".to_owned(), 2), ("request".to_owned(), 1)])
         );
+    }
+
+    #[test]
+    fn what_a_runner_has_applied_is_not_expected_of_the_plain_driver() {
+        let applied = |step: &str| {
+            ("host.configuration-applied", json!({ "host": "h", "step": step, "changed": true }))
+        };
+        let ran = ("host.role-run", json!({ "host": "h", "step": "by-runner" }));
+        let mut counting = Counting::default();
+        counting.commit(&item("host#h", 1, "a", &[applied("plain")])).unwrap();
+        counting.commit(&item("host#h", 2, "b", &[ran, applied("by-runner")])).unwrap();
+        assert_eq!(counting.end().roles_changed, 1);
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub(crate) struct UpArgs {
     /// Enforce IAM policies, as AWS does
     #[arg(long)]
     pub(crate) iam: bool,
+    /// Only note which role a host has, instead of having Ansible apply it
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Stop after the demo also on a terminal
     #[arg(long, requires = "demo")]
     pub(crate) stop_after_demo: bool,
@@ -177,6 +180,7 @@ fn tell(running: &Running, took: Duration, out: Out) -> Result<(), CliError> {
         ("metrics", state.monitoring.as_ref().map(|monitoring| monitoring.prometheus.clone())),
         ("alerts", state.monitoring.as_ref().map(|monitoring| monitoring.alertmanager.clone())),
         ("traffic", state.traffic.clone()),
+        ("disks", state.disks.clone()),
         ("logs", Some(state.log_dir.clone())),
         ("aws CLI", Some("eval \"$(cargo hostler env)\" && aws dynamodb list-tables".to_owned())),
     ];

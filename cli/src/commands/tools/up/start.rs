@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hostler_localstack::fleet::FleetHost;
 use hostler_localstack::{
-    ApplicationOptions, Balancer, Build, Capability, Cloud, CloudOptions, EndpointKind, Fleet, FleetOptions,
-    Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
+    ApplicationOptions, Balancer, Build, Capability, Cloud, CloudOptions, ConfigurationRunner, Configured,
+    EndpointKind, Fleet, FleetOptions, Monitoring, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use jiff::Timestamp;
 
@@ -37,6 +37,7 @@ pub(crate) struct Running {
     fleet: Option<Fleet>,
     monitoring: Option<Monitoring>,
     balancer: Option<Balancer>,
+    configuration: Option<ConfigurationRunner>,
     cloud: Cloud,
 }
 
@@ -44,6 +45,7 @@ impl Running {
     /// Ends everything and waits for it.
     pub(crate) async fn stop(self) {
         drop((self.monitoring, self.balancer));
+        drop(self.configuration);
         if let Some(fleet) = self.fleet {
             fleet.stop().await;
         }
@@ -67,6 +69,7 @@ pub(crate) async fn start(
         monitoring: None,
         traffic: None,
         signal_token: None,
+        disks: None,
         log_dir: application.log_dir().display().to_string(),
     };
     lock.publish(&state)?;
@@ -74,15 +77,16 @@ pub(crate) async fn start(
     let cloud = endpoint(args, application, steps).await?;
     state.endpoint = Some(cloud.url().to_owned());
 
-    let (stack, fleet, monitoring, balancer) = match application.has_fleet()? {
+    let (stack, fleet, monitoring, balancer, configuration) = match application.has_fleet()? {
         true => {
-            let Site { stack, fleet, monitoring, balancer, mut parameters, .. } =
+            let Site { stack, fleet, monitoring, balancer, configuration, mut parameters, .. } =
                 site(args, &cloud, application, functions, steps).await?;
             state.signal_token = parameters.remove("SignalToken");
-            (stack, Some(fleet), monitoring, balancer)
+            (stack, Some(fleet), monitoring, balancer, configuration)
         }
-        false => (deploy(&cloud, application, functions, steps).await?, None, None, None),
+        false => (deploy(&cloud, application, functions, steps).await?, None, None, None, None),
     };
+    state.disks = configuration.as_ref().map(|runner| runner.roots().folder().display().to_string());
     state.monitoring = monitoring.as_ref().map(|monitoring| LocalMonitoring {
         prometheus: monitoring.prometheus_url(),
         alertmanager: monitoring.alertmanager_url(),
@@ -101,7 +105,7 @@ pub(crate) async fn start(
         policies(&target, application, steps).await?;
         enrol::enrol(&target.api, &place(fleet.hosts(), args.demo), steps).await?;
     }
-    Ok(Running { state, target, fleet, monitoring, balancer, cloud })
+    Ok(Running { state, target, fleet, monitoring, balancer, configuration, cloud })
 }
 
 /// Has the site follow its file, where it has one.
@@ -189,6 +193,7 @@ async fn site(
     let kind = EndpointKind::from_env()?;
     let (lacking, no_balancer) = (no_monitoring(&kind), lacks(&kind, Balancer::missing_here));
     let backends = backends(application)?;
+    let plain = no_runner(&kind, args);
     let step = steps.begin("deploying template.yaml");
     let fleet = FleetOptions {
         // The lab's host comes on top.
@@ -202,6 +207,7 @@ async fn site(
         fleet,
         monitoring: lacking.is_none(),
         backends: if no_balancer.is_none() { backends } else { Vec::new() },
+        configuration: plain.is_none().then(Configured::default),
         progress: progress(steps),
         ..SiteOptions::default()
     };
@@ -210,6 +216,11 @@ async fn site(
     step.done("deployed template.yaml", &format!("{resources} resources, account {account}"))?;
     let hosts = site.fleet.hosts().len();
     steps.begin("starting the fleet").done(&format!("started {hosts} hosts with BMCs"), site.fleet.url())?;
+    let step = steps.begin("starting the configuration runner");
+    match (&site.configuration, plain) {
+        (Some(runner), _) => step.done("started the configuration runner", &runner.url())?,
+        (None, plain) => step.done("no Ansible: roles are only noted", &plain.unwrap_or_default())?,
+    }
     let step = steps.begin("starting Prometheus and Alertmanager");
     match (&site.monitoring, lacking) {
         (Some(monitoring), _) => {
@@ -251,6 +262,15 @@ fn lacks(kind: &EndpointKind, missing_here: fn() -> Option<String>) -> Option<St
     match kind.can(Capability::Processes) {
         true => missing_here(),
         false => Some(format!("functions on {kind} do not reach what runs on this machine")),
+    }
+}
+
+/// Why roles are only noted: none where Ansible can apply them.
+fn no_runner(kind: &EndpointKind, args: &UpArgs) -> Option<String> {
+    match (args.plain, kind.can(Capability::Processes)) {
+        (true, _) => Some("as --plain asks".to_owned()),
+        (false, true) => ConfigurationRunner::missing_here(),
+        (false, false) => Some(format!("functions on {kind} do not reach what runs on this machine")),
     }
 }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::testing::{Run, id, saga_ref};
 
 mod cleaning;
+mod configuring;
 mod cordoning;
 mod deploying;
 mod enrolment;

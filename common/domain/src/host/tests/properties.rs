@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use hostler_core::saga::{SagaCommand, StepOutcome};
+use hostler_events::host::{RunOutcome, RunReport};
 
 use super::*;
 
@@ -17,7 +18,7 @@ struct Told {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    (0usize..30, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
+    (0usize..34, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
 }
 
 fn input(host: &Host, told: &Told, n: usize) -> HostInput {
@@ -63,13 +64,34 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
         27 => reimage(&recovery, &new),
         29 => start_restart(&recovery, &new),
         30 => restarted(&recovery, &new),
+        31 => HostInput::StartConfiguration { saga: holder, step: id(&new), role: id("web"), revision: None },
+        32 => ran(host, &step, n),
         28 => HostInput::RecordDeployed { saga: super::recovery(&recovery), step: id(&step) },
         _ => HostInput::StartUndeploy { saga: super::recovery(&recovery), step: id(&new) },
     }
 }
 
+/// The end of the run that there is, or of one that is over.
+fn ran(host: &Host, step: &str, n: usize) -> HostInput {
+    let outcomes = [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::Lost];
+    let running = host.state.configuration.as_ref().map_or_else(|| id(step), |run| run.step.clone());
+    let report = RunReport::Ended {
+        revision: format!("r{}", n % 2),
+        outcome: outcomes[n % outcomes.len()],
+        changed: true,
+        message: "x".to_owned(),
+        tasks: Vec::new(),
+        tasks_left_off: 0,
+    };
+    HostInput::ConfigurationReported { step: running, report }
+}
+
 fn check(host: &Host) {
     let state = &host.state;
+    // A runner is at work for a saga that holds the host, and may configure it.
+    if let Some(run) = &state.configuration {
+        assert!(state.phase.allows(Move::Configure) && state.is_held_by(&run.saga), "{state:?}");
+    }
     // Nobody gets a host that was not cleaned since it was last written to.
     let last = host.events.iter().rev().find(|event| {
         matches!(

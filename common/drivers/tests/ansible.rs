@@ -1,0 +1,137 @@
+//! The driver of the configuration runner against a server that answers whatever a test says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests may fail loudly
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hostler_drivers::{AnsibleConfiguration, ApplyRole, Applying, Configuration, RunnerSettings};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "a-token-that-nobody-may-see";
+
+/// What the server answers, and what it was asked: the path, the header, the body.
+struct Script {
+    status: u16,
+    body: String,
+    silent: bool,
+    asked: Vec<(String, Option<String>, Value)>,
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+async fn answer(State(script): State<Shared>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let header = head.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let asked = serde_json::from_slice(&to_bytes(body, 1_000_000).await.unwrap()).unwrap();
+    let (status, body, silent) = {
+        let mut script = script.lock().unwrap();
+        script.asked.push((format!("{} {}", head.method, head.uri), header, asked));
+        (StatusCode::from_u16(script.status).unwrap(), script.body.clone(), script.silent)
+    };
+    if silent {
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+    }
+    (status, Body::from(body)).into_response()
+}
+
+async fn world(status: u16, body: impl ToString, silent: bool) -> (AnsibleConfiguration, Shared) {
+    let script = Arc::new(Mutex::new(Script { status, body: body.to_string(), silent, asked: Vec::new() }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/runner/", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer).with_state(script.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (driver(&url), script)
+}
+
+fn driver(url: &str) -> AnsibleConfiguration {
+    AnsibleConfiguration::new(&settings(url, TOKEN)).unwrap()
+}
+
+fn settings(url: &str, token: &str) -> RunnerSettings {
+    RunnerSettings { url: url.to_owned(), token: token.to_owned(), timeout: Duration::from_millis(500) }
+}
+
+fn order() -> ApplyRole {
+    ApplyRole {
+        saga: "provisioning#p-1".to_owned(),
+        step: "p-1/apply-role/1".to_owned(),
+        token: "secret".to_owned(),
+        host: "h-01".to_owned(),
+        role: "web".to_owned(),
+        revision: None,
+        labels: [("site".to_owned(), "berlin".to_owned())].into(),
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_handed_in_and_not_waited_for_and_a_repeat_is_the_same_job() {
+    let (driver, script) = world(202, json!({ "state": "waiting" }), false).await;
+    assert!(driver.calls_back());
+    for order in [order(), order(), ApplyRole { revision: Some("r1".to_owned()), ..order() }] {
+        assert_eq!(driver.apply_role(&order).await.unwrap(), Applying::Begun);
+    }
+    let asked = std::mem::take(&mut script.lock().unwrap().asked);
+    let (path, header, job) = &asked[0];
+    assert_eq!(path, "POST /runner/jobs");
+    assert_eq!(header.as_deref(), Some("Bearer a-token-that-nobody-may-see"));
+    let expected = json!({
+        "id": "provisioning#p-1/p-1/apply-role/1", "host": "h-01", "role": "web", "revision": null,
+        "labels": { "site": "berlin" }, "callback": { "step": "p-1/apply-role/1", "token": "secret" },
+    });
+    assert_eq!(*job, expected);
+    assert_eq!(asked[1].2, expected);
+    assert_eq!(asked[2].2["id"], "provisioning#p-1/p-1/apply-role/1#r1", "another revision is another job");
+}
+
+/// What the runner says of the job itself is final; whatever else goes wrong is tried again, and counts as an outage.
+#[tokio::test]
+async fn refusals_are_told_apart_from_a_runner_that_is_away() {
+    for (status, is_transient, says) in [
+        (400, false, "there is no role"),
+        (409, false, "there is no role"),
+        (422, false, "there is no role"),
+        (401, true, "correct RunnerToken"),
+        (302, true, "leads elsewhere"),
+        (404, true, "correct RunnerUrl"),
+        (503, true, "too many jobs wait"),
+        (500, true, "look into its log"),
+        (200, true, "look into its log"),
+    ] {
+        let (driver, _) = world(status, json!({ "message": "there is no role" }), false).await;
+        let error = driver.apply_role(&order()).await.unwrap_err();
+        let text = hostler_core::failure::error_chain(&error);
+        assert_eq!(
+            (error.is_transient(), error.is_outage()),
+            (is_transient, is_transient),
+            "{status}: {text}"
+        );
+        assert!(text.contains(says) && text.contains("h-01"), "{status}: {text}");
+        assert!(!text.contains(TOKEN) && !text.contains("secret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_does_not_answer_is_away() {
+    let (silent, _) = world(202, "", true).await;
+    let closed = driver("http://127.0.0.1:1");
+    for driver in [silent, closed] {
+        let error = driver.apply_role(&order()).await.unwrap_err();
+        assert!(error.is_transient() && error.is_outage(), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_so_and_no_token_is_shown() {
+    for (url, token) in [("", TOKEN), ("runner:80", TOKEN), ("https://u:p@r", TOKEN), ("https://r", "")] {
+        assert!(AnsibleConfiguration::new(&settings(url, token)).is_err(), "{url} {token}");
+    }
+    let settings = settings("https://r", TOKEN);
+    let driver = AnsibleConfiguration::new(&settings).unwrap();
+    assert!(!format!("{settings:?} {driver:?} {:?}", order()).contains("secret"));
+    assert!(!format!("{settings:?} {driver:?}").contains(TOKEN));
+}

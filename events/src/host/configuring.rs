@@ -1,0 +1,120 @@
+//! What happens to a host while a runner applies its role: events, and what the runner reports.
+
+use hostler_core::saga::SagaRef;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{HostId, Role, StepId};
+
+/// How many tasks a report may name.
+pub const TASKS_MAX: usize = 50;
+
+/// A runner is asked to apply the role. It reports how that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationStarted {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The role.
+    pub role: Role,
+    /// The revision that is to be applied; the newest, where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+}
+
+/// A runner has run the role on the host, well or not: what its tasks did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleRun {
+    /// The host.
+    pub host: HostId,
+    /// The saga.
+    pub saga: SagaRef,
+    /// The step.
+    pub step: StepId,
+    /// The role.
+    pub role: Role,
+    /// Its revision.
+    pub revision: String,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// The tasks that changed something or failed, in their order.
+    pub tasks: Vec<TaskRun>,
+    /// How many more of them there were.
+    #[serde(default)]
+    pub tasks_left_off: u32,
+}
+
+/// How a run of a role ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// Every task did.
+    Succeeded,
+    /// A task failed, or the role cannot be run.
+    Failed,
+    /// A task failed of which the role says that another try may help.
+    FailedTransiently,
+    /// The host did not answer.
+    Unreachable,
+    /// It was ended after the longest time that a run may take.
+    TimedOut,
+    /// The runner died while it ran.
+    Lost,
+}
+
+/// A task of a run that changed something or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRun {
+    /// Its name.
+    pub task: String,
+    /// What became of it.
+    pub result: TaskResult,
+    /// What it says of its failure; empty where it did not fail.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskResult {
+    /// It changed something on the host.
+    Changed,
+    /// It failed.
+    Failed,
+    /// The host did not answer.
+    Unreachable,
+}
+
+/// What a runner says of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum RunReport {
+    /// It waits for its turn, or runs.
+    Running,
+    /// It has ended.
+    Ended {
+        /// The role's revision.
+        revision: String,
+        /// How.
+        outcome: RunOutcome,
+        /// Whether it changed anything on the host.
+        changed: bool,
+        /// Why it did not succeed; empty where it did.
+        #[serde(default)]
+        message: String,
+        /// The tasks that changed something or failed, in their order.
+        #[serde(default)]
+        #[schemars(length(max = 50))]
+        tasks: Vec<TaskRun>,
+        /// How many more of them there were.
+        #[serde(default)]
+        tasks_left_off: u32,
+    },
+}

@@ -1,0 +1,1 @@
+"""The configuration runner: applies Ansible roles to hosts for Hostler."""
