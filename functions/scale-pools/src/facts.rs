@@ -75,20 +75,24 @@ impl ScalePools {
             let Some(scaling) = policy.pools.get(pool).and_then(|policy| policy.scaling.as_ref()) else {
                 continue;
             };
-            let mut counts = [0_u32; 2];
-            for (count, phase) in counts.iter_mut().zip([Phase::Available, Phase::InService]) {
-                let mut hosts = Vec::new();
-                self.list(pool, phase, &mut hosts).await?;
-                *count = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
-            }
-            let [free, in_service] = counts;
+            let free = self.count(pool, &[Phase::Available]).await?;
+            let in_service = self.count(pool, &[Phase::InService]).await?;
             lenders.push(Lender {
                 pool: pool.clone(),
                 lendable: free.saturating_sub(scaling.spare_hosts),
+                coming: self.count(pool, &[Phase::Draining, Phase::Deprovisioning, Phase::Cleaning]).await?,
                 may_give: in_service.saturating_sub(scaling.min),
             });
         }
         Ok(lenders)
+    }
+
+    async fn count(&self, pool: &PoolId, phases: &[Phase]) -> Result<u32, Failure> {
+        let mut hosts = Vec::new();
+        for phase in phases {
+            self.list(pool, *phase, &mut hosts).await?;
+        }
+        Ok(u32::try_from(hosts.len()).unwrap_or(u32::MAX))
     }
 
     async fn list(&self, pool: &PoolId, phase: Phase, hosts: &mut Vec<PoolHost>) -> Result<(), Failure> {

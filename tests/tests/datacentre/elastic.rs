@@ -192,6 +192,7 @@ impl Elastic {
             | PoolEvent::Rejected(_)
             | PoolEvent::Completed(_)
             | PoolEvent::HostArrived(_)
+            | PoolEvent::Reclaimed(_)
             | PoolEvent::ReleaseStarted(_)
             | PoolEvent::Reclaimed(_)
             | PoolEvent::HostLeft(_) => {}

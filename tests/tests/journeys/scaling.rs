@@ -257,13 +257,23 @@ fn hosts_in(site: &Site, group: &str) -> usize {
 /// go home.
 async fn lent_and_back(fault: Option<(usize, WriteFault)>) -> Site {
     let mut site = two_pools(fault).await;
-    say_now(&site, Direction::Above, SignalStatus::Firing, Some(1.2)).await;
-    site.advance(Duration::from_secs(800)).await;
+    let mut monitoring = Monitoring::default();
+    let are_lent =
+        |site: &Site| hosts_in(site, "web/in-service") == 6 && hosts_in(site, "batch/available") == 0;
+    for _ in 0..120 {
+        monitoring.evaluate(&site, 4.8).await;
+        site.advance(Duration::from_secs(60)).await;
+        if are_lent(&site) {
+            break;
+        }
+    }
     let lent = site.views.rows("hosts").into_iter().filter(|row| row.body["home"] == "batch").count();
     assert_eq!((hosts_in(&site, "web/in-service"), lent), (6, 2), "{:?}", pool(&site));
     assert_eq!((hosts_in(&site, "batch/in-service"), hosts_in(&site, "batch/available")), (6, 0));
-    say_now(&site, Direction::Above, SignalStatus::Resolved, None).await;
-    say_now(&site, Direction::Below, SignalStatus::Firing, Some(0.3)).await;
+    for _ in 0..120 {
+        monitoring.evaluate(&site, 2.0).await;
+        site.advance(Duration::from_secs(60)).await;
+    }
     site.run().await;
     site
 }

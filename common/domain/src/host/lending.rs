@@ -4,7 +4,7 @@ use hostler_core::saga::SagaRef;
 use hostler_events::host::HostMoved;
 use hostler_events::{HostEvent, PoolId};
 
-use super::{HostDecision, Known, state};
+use super::{HostDecision, Known, evolving};
 
 /// What a saga's reservation for another pool records beside it.
 pub(super) fn lent(known: Known<'_>, saga: &SagaRef, to: Option<&PoolId>) -> Option<HostEvent> {
@@ -18,7 +18,7 @@ pub(super) fn lent(known: Known<'_>, saga: &SagaRef, to: Option<&PoolId>) -> Opt
 pub(super) fn home_when_free(known: Known<'_>, decision: HostDecision) -> HostDecision {
     let Some(to) = known.state.home.clone() else { return decision };
     let before = known.state.clone();
-    if before.is_available() || !decision.events.iter().fold(before, state::evolve).is_available() {
+    if before.is_available() || !decision.events.iter().fold(before, evolving::evolve).is_available() {
         return decision;
     }
     let (host, from) = (known.host(), known.profile.pool.clone());

@@ -16,6 +16,7 @@ mod configuring;
 mod cordoning;
 mod deploying;
 mod enrolment;
+mod evolving;
 mod input;
 mod lending;
 mod phases;
@@ -150,7 +151,7 @@ impl Decider for HostDecider {
     }
 
     fn evolve(state: HostState, event: &HostEvent) -> HostState {
-        state::evolve(state, event)
+        evolving::evolve(state, event)
     }
 }
 

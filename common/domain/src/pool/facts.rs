@@ -58,6 +58,8 @@ pub struct Lender {
     pub pool: PoolId,
     /// Its free hosts above those that it keeps to spare.
     pub lendable: u32,
+    /// Its hosts that are being given back and cleaned: they are free soon.
+    pub coming: u32,
     /// Its hosts in service above its minimum.
     pub may_give: u32,
 }

@@ -33,6 +33,8 @@ impl Draft {
         if facts.policy.scaling_autonomy() != Some(Autonomy::Auto) {
             return;
         }
+        let coming = facts.lenders.iter().fold(0_u32, |sum, lender| sum.saturating_add(lender.coming));
+        short = short.saturating_sub(coming);
         for lender in &facts.lenders {
             let asked_at = self.state.reclaimed.get(&lender.pool).map(|asked| asked.asked_at);
             let was_asked = asked_at.is_some_and(|at| after(at, ASKED_AGAIN_SECONDS) > self.now);

@@ -8,8 +8,8 @@ use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
 use hostler_events::PoolId;
 use hostler_events::pool::{
-    PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, PoolReleaseRefused, PoolReleaseStarted,
-    ScalingApproved, ScalingCompleted, ScalingDirection, ScalingRejected, ScalingSuppressed, SignalDropped,
+    PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, ScalingApproved, ScalingCompleted,
+    ScalingRejected, ScalingSuppressed, SignalDropped,
 };
 use hostler_events::signal::{LookAtPool, ReportThreshold, ScaleCommand};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ mod facts;
 mod input;
 mod lending;
 mod metrics;
+mod releasing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -305,59 +306,6 @@ impl Draft {
         if let Some(pool) = lends_to {
             self.decision.commands.push(ScaleCommand::from(LookAtPool { pool }).into());
         }
-    }
-
-    fn released(&mut self, pool: &PoolId, released: &[Released], held: Option<&HeldByBudget>) {
-        let now = self.now;
-        for of in released {
-            let (Released::By { host, .. } | Released::Refused { host, .. }) = of;
-            // A host that is known to leave already was asked twice.
-            let Some(number) =
-                self.state.leaving.get(host).filter(|of| of.saga.is_none()).map(|of| of.number)
-            else {
-                continue;
-            };
-            let (pool, host) = (pool.clone(), host.clone());
-            self.record(match of {
-                Released::By { saga, .. } => {
-                    let saga = saga.clone();
-                    PoolEvent::ReleaseStarted(PoolReleaseStarted {
-                        pool: pool.clone(),
-                        host,
-                        saga,
-                        started_at: now,
-                    })
-                }
-                Released::Refused { reason, .. } => {
-                    let reason = hostler_core::failure::clip(reason);
-                    PoolEvent::ReleaseRefused(PoolReleaseRefused {
-                        pool: pool.clone(),
-                        host,
-                        reason,
-                        refused_at: now,
-                    })
-                }
-            });
-            self.complete(&pool, number);
-        }
-        let (Some(held), Some(last)) = (held, self.state.last.clone()) else { return };
-        if self.decision.events.is_empty() {
-            return;
-        }
-        let HeldByBudget { rule, limit, value, lifts } = held.clone();
-        self.hold_back(ScalingSuppressed {
-            pool: pool.clone(),
-            direction: ScalingDirection::In,
-            rule,
-            limit,
-            value,
-            lifts,
-            since: now,
-            until: Some(self.state.look_again_at(now)),
-            inputs: last.inputs,
-            per_metric: last.per_metric,
-            policy_version: last.policy_version,
-        });
     }
 
     fn proposal(&self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {

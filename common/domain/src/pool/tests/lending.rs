@@ -6,7 +6,10 @@ use super::*;
 
 /// A pool that may reclaim from another, which has so many free and so many above its minimum.
 fn borrower(in_service: u32, free: u32, lendable: u32, may_give: u32) -> PoolFacts {
-    PoolFacts { lenders: vec![Lender { pool: id("batch"), lendable, may_give }], ..facts(in_service, free) }
+    PoolFacts {
+        lenders: vec![Lender { pool: id("batch"), lendable, coming: 0, may_give }],
+        ..facts(in_service, free)
+    }
 }
 
 fn ask(hosts: u32, pool: &Pool) -> LendHosts {
@@ -42,6 +45,15 @@ fn a_pool_without_free_hosts_asks_a_pool_of_lower_priority_once_in_ten_minutes()
     pass(&mut pool, 600);
     hears(&mut pool, &above("load", 1.4), &facts);
     assert_eq!(asked(&pool.commands).len(), 2);
+}
+
+#[test]
+fn hosts_that_are_being_given_back_already_are_not_asked_for_again() {
+    let mut facts = borrower(10, 2, 0, 30);
+    facts.lenders[0].coming = 2;
+    let mut pool = Pool::new();
+    hears(&mut pool, &above("load", 1.5), &facts);
+    assert_eq!(asked(&pool.commands), [1], "three are missing, and two are free soon");
 }
 
 #[test]

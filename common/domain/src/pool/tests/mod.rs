@@ -8,7 +8,7 @@
 
 use hostler_core::Payload;
 use hostler_core::saga::SagaRef;
-use hostler_events::pool::{MetricReading, ScalingDecided};
+use hostler_events::pool::{MetricReading, ScalingDecided, ScalingDirection};
 use hostler_events::scaling::{CostPolicy, GrowthPolicy, ScalingPolicy};
 use hostler_events::signal::{Direction, SignalHeader, SignalStatus};
 use hostler_events::site::{Autonomy, PoolPolicy};
