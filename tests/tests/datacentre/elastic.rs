@@ -194,7 +194,6 @@ impl Elastic {
             | PoolEvent::HostArrived(_)
             | PoolEvent::Reclaimed(_)
             | PoolEvent::ReleaseStarted(_)
-            | PoolEvent::Reclaimed(_)
             | PoolEvent::HostLeft(_) => {}
         }
     }
