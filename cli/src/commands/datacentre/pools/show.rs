@@ -170,7 +170,7 @@ mod tests {
             text,
             "pool web is held-back\n\
              \x20    desired  6 hosts, since its last decision\n\
-             \x20      hosts  4 in service, 1 in flight, 9 free, 0 leaving, 0 in quarantine, of 24; at 2026-01-31 12:01:00 UTC\n\
+             \x20      hosts  4 in service, 1 in flight, 9 free, 0 leaving, 0 unhealthy, of 24; at 2026-01-31 12:01:00 UTC\n\
              \x20     metric  load is above its threshold (1.6 of 0.8), and asks for 8 hosts\n\
              \x20     metric  queue is missing: nothing that still holds is known of it\n\
              \x20   decision  1 at 2026-01-31 12:00:00 UTC: grow to 6 hosts; 8 were asked for; less, by growth (2 of 4) (policies 2)\n\
