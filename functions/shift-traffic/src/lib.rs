@@ -6,6 +6,7 @@
 
 mod joining;
 mod leaving;
+pub mod target_groups;
 #[cfg(test)]
 mod tests;
 

@@ -19,7 +19,7 @@ use hostler_runtime::operations::telemetry::LogSample;
 use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
 use hostler_runtime::state::shell::Shell;
 
-use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
+use crate::{Aws, SettingsError, SystemClock, TargetGroups, UuidV7, telemetry};
 
 pub use lambda_runtime::Error;
 
@@ -126,6 +126,12 @@ impl Function {
     #[must_use]
     pub fn schedules(&self) -> Option<Arc<dyn Schedules>> {
         self.aws.schedules().map(|schedules| Arc::new(schedules) as Arc<dyn Schedules>)
+    }
+
+    /// The target groups that addresses join and leave.
+    #[must_use]
+    pub fn target_groups(&self) -> TargetGroups {
+        self.aws.target_groups()
     }
 
     /// The depths of the queues.
