@@ -9,13 +9,15 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
-use hostler_runtime::ports::{Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
+use hostler_runtime::ports::{
+    Control, EventBus, EventStore, Outbound, Queues, StoreError, TargetGroups, Views,
+};
 use hostler_testkit::sample;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Class, DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, SqsQueues, TargetGroups};
+use crate::{DynamoControl, DynamoEventStore, DynamoViews, ElbTargetGroups, EventBridgeBus, SqsQueues};
 
 /// An endpoint that gives prepared answers, one for each request, and keeps what it was asked.
 struct Endpoint {
@@ -63,8 +65,8 @@ impl Endpoint {
         EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.config), "bus")
     }
 
-    fn target_groups(&self) -> TargetGroups {
-        TargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
+    fn target_groups(&self) -> ElbTargetGroups {
+        ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
     }
 
     fn queues(&self) -> SqsQueues {
@@ -270,7 +272,7 @@ async fn an_address_outside_of_the_vpc_is_registered_for_all_zones() {
     let endpoint = Endpoint::answering(answers).await;
     let error = endpoint.target_groups().register(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("the real reason"), "{error}");
-    assert_eq!(error.class(), Class::Invalid);
+    assert!(!error.retryable);
 }
 
 #[tokio::test]
@@ -296,15 +298,17 @@ async fn an_address_is_deregistered_however_it_was_registered() {
 
 #[tokio::test]
 async fn what_a_target_group_refuses_is_sorted_by_what_can_be_done() {
-    for (code, class) in [
-        ("Throttling", Class::Throttled),
-        ("AccessDenied", Class::Denied),
-        ("TargetGroupNotFound", Class::Missing),
-        ("TooManyTargets", Class::Invalid),
+    for (code, retryable) in [
+        ("Throttling", true),
+        ("AccessDenied", true),
+        ("TargetGroupNotFound", false),
+        ("TooManyTargets", false),
     ] {
         let endpoint = Endpoint::answering([refusal(code, "so it is")]).await;
         let error = endpoint.target_groups().register(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap_err();
-        assert_eq!(error.class(), class, "{error}");
+        assert_eq!(error.retryable, retryable, "{error}");
         assert!(error.to_string().contains(WEB), "{error}");
     }
+    let gone = Endpoint::answering([refusal("TargetGroupNotFound", "so it is")]).await;
+    gone.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
 }

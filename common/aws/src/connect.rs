@@ -10,8 +10,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::meter::Meter;
 use crate::{
-    DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus,
-    EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues, TargetGroups,
+    DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, ElbTargetGroups,
+    EventBridgeBus, EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -181,13 +181,13 @@ impl Aws {
 
     /// The target groups of Elastic Load Balancing that the function's policy lets it change.
     #[must_use]
-    pub fn target_groups(&self) -> TargetGroups {
+    pub fn target_groups(&self) -> ElbTargetGroups {
         // As with schedules: only the function that asks for it links it.
         let mut balancing = aws_sdk_elasticloadbalancingv2::config::Builder::from(&self.config);
         if let Some(meter) = &self.meter {
             balancing = balancing.interceptor(meter.clone());
         }
-        TargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing.build()))
+        ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing.build()))
     }
 
     /// Who works off the queues of `MAPPINGS`.

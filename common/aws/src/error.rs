@@ -17,7 +17,7 @@ pub enum Class {
     Server,
     /// Not permitted. Retried all the same: messages come back while the policy is repaired.
     Denied,
-    /// The table, queue, bus or target group is not there. Retried all the same: messages come back while it is deployed.
+    /// The table, queue or bus is not there. Retried all the same: messages come back while it is deployed.
     Missing,
     /// The request can never work.
     Invalid,
@@ -60,7 +60,7 @@ impl Class {
             "SignatureDoesNotMatch",
         ]) {
             Self::Denied
-        } else if has(&["ResourceNotFound", "QueueDoesNotExist", "NonExistentQueue", "TargetGroupNotFound"]) {
+        } else if has(&["ResourceNotFound", "QueueDoesNotExist", "NonExistentQueue"]) {
             Self::Missing
         } else if has(&["Internal", "ServiceUnavailable", "ServiceFailure", "RequestTimeout"])
             || status.is_some_and(|status| status >= 500)
@@ -190,7 +190,7 @@ mod tests {
             ("KMS.AccessDeniedException", 400, Class::Denied),
             ("ResourceNotFoundException", 400, Class::Missing),
             ("AWS.SimpleQueueService.NonExistentQueue", 400, Class::Missing),
-            ("TargetGroupNotFound", 400, Class::Missing),
+            ("TargetGroupNotFound", 400, Class::Invalid),
             ("InvalidTarget", 400, Class::Invalid),
             ("InternalServerError", 500, Class::Server),
             ("InternalFailure", 500, Class::Server),

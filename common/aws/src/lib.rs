@@ -41,5 +41,5 @@ pub use queues::{Received, SqsQueues};
 pub use schedules::{EventBridgeSchedules, ScheduleSettings};
 pub use settings::{Settings, SettingsError};
 pub use stream_image::{StreamEventError, outbox_records};
-pub use target_groups::TargetGroups;
+pub use target_groups::ElbTargetGroups;
 pub use views::DynamoViews;

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+use hostler_runtime::ports::{EntryFailure, TargetGroups};
 
 use crate::error::AwsError;
 
@@ -13,65 +15,73 @@ const DEREGISTER: &str = "elasticloadbalancing:DeregisterTargets";
 const VALIDATION: &str = "ValidationError";
 /// What it may say of a target that is not in the group (*API reference: DeregisterTargets, Errors*).
 const NO_TARGET: &str = "InvalidTarget";
+const NO_GROUP: &str = "TargetGroupNotFound";
 /// The zone of an address outside of the target group's VPC (*API reference: TargetDescription*).
 const ALL_ZONES: &str = "all";
 
-/// Registers addresses in target groups whose target type is `ip`. Each call may be repeated.
+/// Target groups whose target type is `ip`.
 #[derive(Debug, Clone)]
-pub struct TargetGroups {
+pub struct ElbTargetGroups {
     client: Client,
 }
 
-impl TargetGroups {
+impl ElbTargetGroups {
     /// Speaks by this client.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Has the target group send requests to the address as soon as its health checks see it well. An address outside of the group's
-    /// VPC needs the zone `all`, and one inside of it must not have it; only the service knows which is which.
-    ///
-    /// # Errors
-    /// [`AwsError`]; its class is `Missing` where there is no such target group.
-    pub async fn register(&self, group: &str, address: SocketAddr) -> Result<(), AwsError> {
-        let register = async |zone| {
-            let call = self.client.register_targets().target_group_arn(group).targets(target(address, zone));
-            call.send().await.map(drop).map_err(|error| AwsError::new(REGISTER, named(group, address), error))
-        };
-        match register(None).await {
-            Err(refused) if refused.code() == VALIDATION => {
-                // Where neither is taken, the zone is not the reason, and the first answer tells it.
-                register(Some(ALL_ZONES)).await.map_err(|error| match error.code() {
-                    VALIDATION => refused,
-                    _ => error,
-                })
-            }
-            answered => answered,
-        }
+    async fn register_in(
+        &self,
+        group: &str,
+        address: SocketAddr,
+        zone: Option<&str>,
+    ) -> Result<(), AwsError> {
+        let call = self.client.register_targets().target_group_arn(group).targets(target(address, zone));
+        call.send().await.map(drop).map_err(|error| AwsError::new(REGISTER, named(group, address), error))
     }
 
-    /// Has the target group send the address no new requests; those that it has go on for the group's deregistration delay. An
-    /// address that is not in the group is fine. It is told with and without a zone, for it may be registered either way, and the
-    /// service takes a target that it does not find for success.
-    ///
-    /// # Errors
-    /// As [`register`](Self::register).
-    pub async fn deregister(&self, group: &str, address: SocketAddr) -> Result<(), AwsError> {
-        let (mut taken, mut refused) = (false, None);
+    async fn deregister_in(
+        &self,
+        group: &str,
+        address: SocketAddr,
+        zone: Option<&str>,
+    ) -> Result<(), AwsError> {
+        let call = self.client.deregister_targets().target_group_arn(group).targets(target(address, zone));
+        call.send().await.map(drop).map_err(|error| AwsError::new(DEREGISTER, named(group, address), error))
+    }
+}
+
+#[async_trait]
+impl TargetGroups for ElbTargetGroups {
+    /// An address outside of the group's VPC needs the zone `all`, and one inside of it must not have it. Only the service knows which
+    /// is which.
+    async fn register(&self, group: &str, address: SocketAddr) -> Result<(), EntryFailure> {
+        let Err(refused) = self.register_in(group, address, None).await else { return Ok(()) };
+        if refused.code() != VALIDATION {
+            return Err(EntryFailure::from(&refused));
+        }
+        let Err(error) = self.register_in(group, address, Some(ALL_ZONES)).await else { return Ok(()) };
+        // Where neither is taken, the zone is not the reason, and the first answer tells it.
+        Err(EntryFailure::from(if error.code() == VALIDATION { &refused } else { &error }))
+    }
+
+    /// It is told with and without a zone, for the address may be registered either way, and the service takes a target that it
+    /// does not find for success.
+    async fn deregister(&self, group: &str, address: SocketAddr) -> Result<(), EntryFailure> {
+        let mut refused = Vec::new();
         for zone in [None, Some(ALL_ZONES)] {
-            let call =
-                self.client.deregister_targets().target_group_arn(group).targets(target(address, zone));
-            let answer = call.send().await.map(drop);
-            match answer.map_err(|error| AwsError::new(DEREGISTER, named(group, address), error)) {
-                Ok(()) => taken = true,
-                Err(error) if error.code() == NO_TARGET => taken = true,
-                Err(error) if error.code() == VALIDATION => refused = refused.or(Some(error)),
-                Err(error) => return Err(error),
+            match self.deregister_in(group, address, zone).await {
+                Ok(()) => {}
+                Err(error) if error.code() == NO_GROUP => return Ok(()),
+                Err(error) if error.code() == NO_TARGET => {}
+                Err(error) if error.code() == VALIDATION => refused.push(error),
+                Err(error) => return Err(EntryFailure::from(&error)),
             }
         }
-        match refused {
-            Some(error) if !taken => Err(error),
+        match refused.as_slice() {
+            [first, _second] => Err(EntryFailure::from(first)),
             _ => Ok(()),
         }
     }

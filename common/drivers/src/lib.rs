@@ -18,6 +18,7 @@ pub mod redfish;
 pub mod services;
 pub mod simulate;
 pub mod state;
+pub mod target_groups;
 
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
@@ -33,3 +34,4 @@ pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use services::{AgentServices, AgentSettings, RestartService, Services};
 pub use state::{ControlState, StateStore};
+pub use target_groups::{Backends, TargetGroupLoadBalancer, TargetGroupsError};

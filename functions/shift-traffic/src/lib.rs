@@ -6,7 +6,6 @@
 
 mod joining;
 mod leaving;
-pub mod target_groups;
 #[cfg(test)]
 mod tests;
 

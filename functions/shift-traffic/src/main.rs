@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::{ControlState, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer};
+use hostler_drivers::{
+    ControlState, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer, TargetGroupLoadBalancer,
+    TargetGroupsError,
+};
 use hostler_runtime::effects::steps::StepWorker;
 use shift_traffic::ShiftTraffic;
-use shift_traffic::target_groups::{TargetGroupLoadBalancer, TargetGroupsError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

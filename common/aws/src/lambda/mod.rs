@@ -16,10 +16,12 @@ use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::operations::flow::{Consumers, Depths};
 use hostler_runtime::operations::replay::EventLog;
 use hostler_runtime::operations::telemetry::LogSample;
-use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
+use hostler_runtime::ports::{
+    Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, TargetGroups, Views,
+};
 use hostler_runtime::state::shell::Shell;
 
-use crate::{Aws, SettingsError, SystemClock, TargetGroups, UuidV7, telemetry};
+use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
 
 pub use lambda_runtime::Error;
 
@@ -130,8 +132,8 @@ impl Function {
 
     /// The target groups that addresses join and leave.
     #[must_use]
-    pub fn target_groups(&self) -> TargetGroups {
-        self.aws.target_groups()
+    pub fn target_groups(&self) -> Arc<dyn TargetGroups> {
+        Arc::new(self.aws.target_groups())
     }
 
     /// The depths of the queues.

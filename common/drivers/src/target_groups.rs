@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_aws::{AwsError, Class, TargetGroups};
-use hostler_drivers::{At, DriverError, LoadBalancer, TrafficServer};
+use hostler_runtime::ports::{EntryFailure, TargetGroups};
+
+use crate::error::{At, DriverError};
+use crate::load_balancer::{LoadBalancer, TrafficServer, at};
 
 const SERVICE: &str = "Elastic Load Balancing";
 
@@ -73,16 +76,16 @@ fn name_in(arn: &str) -> Option<&str> {
 }
 
 /// A [`LoadBalancer`] that registers hosts in target groups.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TargetGroupLoadBalancer {
-    targets: TargetGroups,
+    targets: Arc<dyn TargetGroups>,
     backends: Backends,
 }
 
 impl TargetGroupLoadBalancer {
     /// Registers hosts in these target groups.
     #[must_use]
-    pub fn new(targets: TargetGroups, backends: Backends) -> Self {
+    pub fn new(targets: Arc<dyn TargetGroups>, backends: Backends) -> Self {
         Self { targets, backends }
     }
 
@@ -99,15 +102,12 @@ impl TargetGroupLoadBalancer {
         })
     }
 
-    /// Deregisters a host. What is gone has nobody in it, and an address that is none has never joined.
+    /// Deregisters a host. An address that is none has never joined.
     async fn take_out(&self, server: &TrafficServer, doing: &'static str) -> Result<(), DriverError> {
         let at = at(server, doing);
         let group = self.group(server, &at)?;
         let Ok(address) = server.address.parse::<SocketAddr>() else { return Ok(()) };
-        match self.targets.deregister(group, address).await {
-            Err(error) if error.class() != Class::Missing => Err(failed(&at, error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.targets.deregister(group, address).await.map_err(|failure| failed(&at, failure))
     }
 }
 
@@ -121,7 +121,7 @@ impl LoadBalancer for TargetGroupLoadBalancer {
             refused(&at, format!("a target group takes IP addresses, and {address:?} is none: correct the host's label traffic.address, \
                                   as 10.0.0.7:80, or metrics.address"))
         })?;
-        self.targets.register(group, address).await.map_err(|error| failed(&at, error))
+        self.targets.register(group, address).await.map_err(|failure| failed(&at, failure))
     }
 
     /// In-flight requests go on for the target group's deregistration delay.
@@ -139,21 +139,19 @@ impl LoadBalancer for TargetGroupLoadBalancer {
     }
 }
 
-fn at(server: &TrafficServer, doing: &'static str) -> At {
-    At { system: format!("{} in backend {}", server.host, server.backend), doing }
-}
-
-fn failed(at: &At, error: AwsError) -> DriverError {
-    match error.class() {
-        Class::Throttled | Class::Unreachable | Class::Server | Class::Denied => {
-            let (at, reason) = (at.clone(), error.to_string());
-            DriverError::ServiceFailed { at, service: SERVICE, reason, source: Some(Box::new(error)) }
+fn failed(at: &At, failure: EntryFailure) -> DriverError {
+    let reason = failure.message.clone();
+    match failure.retryable {
+        true => {
+            let at = at.clone();
+            DriverError::ServiceFailed { at, service: SERVICE, reason, source: Some(Box::new(failure)) }
         }
-        Class::Missing => refused(
+        false => refused(
             at,
-            format!("there is no such target group: correct the parameter TargetGroups ({error})"),
+            format!(
+                "{reason}; correct the parameter TargetGroups, its target group, or where the host takes requests"
+            ),
         ),
-        Class::Invalid => refused(at, error.to_string()),
     }
 }
 
