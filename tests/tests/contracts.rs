@@ -17,13 +17,13 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
-use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum, TargetTypeEnum};
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::meter::Metered;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, SystemClock, tables};
 use hostler_drivers::{LoadBalancer, TargetGroupLoadBalancer, TrafficServer};
-use hostler_localstack::{Cloud, needs};
+use hostler_localstack::{Account, Cloud, needs};
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::{TIMERS_QUEUE, fire};
 use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Queues, StoreError, Views};
@@ -300,14 +300,26 @@ impl load_balancer::Subject for Registered {
     }
 }
 
+/// The id of a new VPC. One call is no reason for one more SDK, and local endpoints read of a signature only whose it is.
+async fn create_vpc(account: &Account) -> String {
+    let scope = format!("{}/20261128/{}/ec2/aws4_request", account.id(), account.region());
+    let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let form = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0/16";
+    let call = reqwest::Client::new().post(account.endpoint()).header("authorization", signed);
+    let call = call.header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = call.send().await.unwrap().text().await.unwrap();
+    let (_, rest) = answer.split_once("<vpcId>").unwrap();
+    rest.split_once("</vpcId>").unwrap().0.to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn target_groups_keep_the_contract_of_load_balancers() {
     needs!(TargetGroups);
-    let config = Cloud::shared_services().await.unwrap().new_account().sdk_config();
-    let client = aws_sdk_elasticloadbalancingv2::Client::new(&config);
-    // Of the type `ip` moto wants a VPC, and takes addresses without.
+    let account = Cloud::shared_services().await.unwrap().new_account();
+    let client = aws_sdk_elasticloadbalancingv2::Client::new(&account.sdk_config());
+    let vpc = create_vpc(&account).await;
     let create = async |name: &str| {
-        let call = client.create_target_group().name(name);
+        let call = client.create_target_group().name(name).target_type(TargetTypeEnum::Ip).vpc_id(&vpc);
         let made = call.protocol(ProtocolEnum::Http).port(80).send().await.unwrap();
         made.target_groups()[0].target_group_arn().unwrap().to_owned()
     };
