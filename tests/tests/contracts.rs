@@ -270,7 +270,7 @@ impl load_balancer::Subject for Registered {
     }
 
     fn server(&self, host: &str) -> TrafficServer {
-        let address = host.replace("h-", "10.0.0.") + ":8080";
+        let address = host.replace("h-", "10.2.0.") + ":8080";
         TrafficServer { backend: "web".to_owned(), host: host.to_owned(), address }
     }
 
@@ -304,7 +304,7 @@ impl load_balancer::Subject for Registered {
 async fn create_vpc(account: &Account) -> String {
     let scope = format!("{}/20261128/{}/ec2/aws4_request", account.id(), account.region());
     let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-    let form = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0/16";
+    let form = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.2.0.0/16";
     let call = reqwest::Client::new().post(account.endpoint()).header("authorization", signed);
     let call = call.header("content-type", "application/x-www-form-urlencoded").body(form);
     let answer = call.send().await.unwrap().text().await.unwrap();
