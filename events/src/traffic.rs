@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{HostId, StepId};
 
 text_id!(
-    /// What a load balancer spreads requests over: the name of a backend of HAProxy, or the ARN of a target group on AWS.
+    /// What a load balancer spreads requests over: the name of a backend of HAProxy, or of a target group on AWS.
     Backend,
     "backend"
 );
@@ -131,6 +131,6 @@ pub struct HostLeftTraffic {
     pub saga: SagaRef,
     /// The step.
     pub step: StepId,
-    /// How many requests it still had when its time was over; they were cut off.
+    /// How many requests it still had when its time was over; they were cut off. 0 also where the load balancer does not count them.
     pub sessions_cut: u64,
 }

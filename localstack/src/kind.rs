@@ -49,11 +49,13 @@ pub enum Capability {
     Guard,
     /// Tables can be recovered: point-in-time recovery, backups.
     Recovery,
+    /// Target groups of Elastic Load Balancing, without a load balancer behind them.
+    TargetGroups,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Functions,
         Self::Processes,
         Self::Iam,
@@ -64,6 +66,7 @@ impl Capability {
         Self::LoopDetection,
         Self::Guard,
         Self::Recovery,
+        Self::TargetGroups,
     ];
 
     /// What is lacking without it.
@@ -80,6 +83,7 @@ impl Capability {
             Self::LoopDetection => "chains of invocations that are stopped",
             Self::Guard => "guard of ours against pages in a browser",
             Self::Recovery => "recovery of tables",
+            Self::TargetGroups => "target groups",
         }
     }
 }
@@ -140,11 +144,17 @@ impl EndpointKind {
                 | Capability::VerbatimBodies
                 | Capability::Schedules
                 | Capability::LoopDetection
-                | Capability::Recovery => false,
+                | Capability::Recovery
+                | Capability::TargetGroups => false,
             },
             // Functions run in containers, which our loopback is not the loopback of; there are no HTTP APIs.
             Self::LocalStack => capability == Capability::Functions,
-            Self::Moto => matches!(capability, Capability::VerbatimBodies | Capability::Guard),
+            Self::Moto => {
+                matches!(
+                    capability,
+                    Capability::VerbatimBodies | Capability::Guard | Capability::TargetGroups
+                )
+            }
             // Nobody knows but who runs it, so what it answers decides; that its processes are ours is not so.
             Self::Url(_) => matches!(
                 capability,

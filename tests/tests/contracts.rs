@@ -1,7 +1,11 @@
 //! The AWS adapters keep the ports' contracts, on the local cloud that `HOSTLER_TEST_CLOUD` asks for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[path = "../../common/drivers/tests/load_balancer/contract.rs"]
+mod load_balancer;
+
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +17,13 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum, TargetTypeEnum};
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hostler_aws::meter::Metered;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, SystemClock, tables};
-use hostler_localstack::{Cloud, needs};
+use hostler_drivers::{LoadBalancer, TargetGroupLoadBalancer, TrafficServer};
+use hostler_localstack::{Account, Cloud, needs};
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::{TIMERS_QUEUE, fire};
 use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Queues, StoreError, Views};
@@ -249,6 +255,81 @@ async fn a_wait_of_two_days_is_one_schedule_and_two_messages() {
     let metered: Metered = serde_json::from_str(&std::fs::read_to_string(calls.path()).unwrap()).unwrap();
     let counted: Vec<_> = metered.calls.iter().map(|(name, calls)| (name.as_str(), calls.calls)).collect();
     assert_eq!(counted, [("CreateSchedule", 1), ("SendMessageBatch", 2), ("messages sent", 2)]);
+}
+
+/// Target groups of an endpoint that sends nobody requests: what it would do is seen by what is registered.
+struct Registered {
+    driver: TargetGroupLoadBalancer,
+    client: aws_sdk_elasticloadbalancingv2::Client,
+    group: String,
+}
+
+impl load_balancer::Subject for Registered {
+    fn driver(&self) -> &dyn LoadBalancer {
+        &self.driver
+    }
+
+    fn server(&self, host: &str) -> TrafficServer {
+        let address = host.replace("h-", "10.2.0.") + ":8080";
+        TrafficServer { backend: "web".to_owned(), host: host.to_owned(), address }
+    }
+
+    fn counts_requests(&self) -> bool {
+        false
+    }
+
+    async fn takes_requests(&self, host: &str) -> bool {
+        let address: SocketAddr = self.server(host).address.parse().unwrap();
+        let (ip, port) = (address.ip().to_string(), Some(i32::from(address.port())));
+        let health = self.client.describe_target_health().target_group_arn(&self.group).send().await.unwrap();
+        health.target_health_descriptions().iter().any(|described| {
+            let target = described.target().unwrap();
+            let state = described.target_health().and_then(|health| health.state());
+            target.id() == Some(&ip)
+                && target.port() == port
+                && state == Some(&TargetHealthStateEnum::Healthy)
+        })
+    }
+
+    async fn begin_request(&mut self, _: &str) {
+        unreachable!("it counts no requests")
+    }
+
+    async fn end_request(&mut self, _: &str) -> bool {
+        unreachable!("it counts no requests")
+    }
+}
+
+/// The id of a new VPC. One call is no reason for one more SDK, and local endpoints read of a signature only whose it is.
+async fn create_vpc(account: &Account) -> String {
+    let scope = format!("{}/20261128/{}/ec2/aws4_request", account.id(), account.region());
+    let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let form = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.2.0.0/16";
+    let call = reqwest::Client::new().post(account.endpoint()).header("authorization", signed);
+    let call = call.header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = call.send().await.unwrap().text().await.unwrap();
+    let (_, rest) = answer.split_once("<vpcId>").unwrap();
+    rest.split_once("</vpcId>").unwrap().0.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn target_groups_keep_the_contract_of_load_balancers() {
+    needs!(TargetGroups);
+    let account = Cloud::shared_services().await.unwrap().new_account();
+    let client = aws_sdk_elasticloadbalancingv2::Client::new(&account.sdk_config());
+    let vpc = create_vpc(&account).await;
+    let create = async |name: &str| {
+        let call = client.create_target_group().name(name).target_type(TargetTypeEnum::Ip).vpc_id(&vpc);
+        let made = call.protocol(ProtocolEnum::Http).port(80).send().await.unwrap();
+        made.target_groups()[0].target_group_arn().unwrap().to_owned()
+    };
+    let (group, gone) = (create("web").await, create("no-such-backend").await);
+    client.delete_target_group().target_group_arn(&gone).send().await.unwrap();
+    let driver = TargetGroupLoadBalancer::new(
+        Arc::new(hostler_aws::ElbTargetGroups::new(client.clone())),
+        format!("{group},{gone}").parse().unwrap(),
+    );
+    load_balancer::holds(Registered { driver, client, group }).await;
 }
 
 /// What is not there is missing, not broken: callers retry, and the text says what to deploy.

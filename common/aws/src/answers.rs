@@ -9,13 +9,15 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
-use hostler_runtime::ports::{Control, EventBus, EventStore, Outbound, Queues, StoreError, Views};
+use hostler_runtime::ports::{
+    Control, EventBus, EventStore, Outbound, Queues, StoreError, TargetGroups, Views,
+};
 use hostler_testkit::sample;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{DynamoControl, DynamoEventStore, DynamoViews, EventBridgeBus, SqsQueues};
+use crate::{DynamoControl, DynamoEventStore, DynamoViews, ElbTargetGroups, EventBridgeBus, SqsQueues};
 
 /// An endpoint that gives prepared answers, one for each request, and keeps what it was asked.
 struct Endpoint {
@@ -63,6 +65,10 @@ impl Endpoint {
         EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.config), "bus")
     }
 
+    fn target_groups(&self) -> ElbTargetGroups {
+        ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
+    }
+
     fn queues(&self) -> SqsQueues {
         let urls = [("steps".to_owned(), format!("{}/1/steps", self.config.endpoint_url().unwrap()))];
         SqsQueues::new(aws_sdk_sqs::Client::new(&self.config), BTreeMap::from(urls))
@@ -80,10 +86,12 @@ async fn answer(mut stream: TcpStream, status: u16, body: &Value) -> Value {
         let length =
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if sent.len() >= length.unwrap_or(0) {
-            break serde_json::from_str(sent).unwrap_or_default();
+            // A service of the query protocol is asked by a form.
+            break serde_json::from_str(sent).unwrap_or_else(|_form| Value::from(sent));
         }
     };
-    let body = body.to_string();
+    // What is no JSON is given as a text.
+    let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
     let head = format!(
         "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -227,4 +235,80 @@ async fn an_item_that_cannot_be_read_names_its_version() {
     let said = error.to_string();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{said}");
     assert!(said.contains("version 4") && said.contains("source is missing"), "{said}");
+}
+
+const WEB: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/1";
+
+/// What Elastic Load Balancing answers to a call that it refuses.
+fn refusal(code: &str, message: &str) -> (u16, Value) {
+    let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+    (400, Value::from(format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>")))
+}
+
+fn taken(action: &str) -> (u16, Value) {
+    let text = format!("<{action}Response><{action}Result/></{action}Response>");
+    (200, Value::from(text))
+}
+
+fn zones(endpoint: &Endpoint) -> Vec<bool> {
+    let asked = endpoint.asked().into_iter();
+    let forms = asked.map(|form| form.as_str().unwrap().to_owned());
+    let zones = forms.map(|form| {
+        assert!(form.contains("Targets.member.1.Id=10.0.0.7&Targets.member.1.Port=80"), "{form}");
+        form.contains("Targets.member.1.AvailabilityZone=all")
+    });
+    zones.collect()
+}
+
+#[tokio::test]
+async fn an_address_outside_of_the_vpc_is_registered_for_all_zones() {
+    let outside = "The Availability Zone is required for IP address '10.0.0.7' because it is not in the VPC";
+    let answers = [refusal("ValidationError", outside), taken("RegisterTargets")];
+    let endpoint = Endpoint::answering(answers).await;
+    endpoint.target_groups().register(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
+    assert_eq!(zones(&endpoint), [false, true]);
+    // Where it is not the zone, the first answer says what it is.
+    let answers = [refusal("ValidationError", "the real reason"), refusal("ValidationError", "another")];
+    let endpoint = Endpoint::answering(answers).await;
+    let error = endpoint.target_groups().register(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("the real reason"), "{error}");
+    assert!(!error.retryable);
+}
+
+#[tokio::test]
+async fn an_address_is_deregistered_however_it_was_registered() {
+    let inside = "The IP address '10.0.0.7' is within the VPC";
+    for second in [
+        taken("DeregisterTargets"),
+        refusal("ValidationError", inside),
+        refusal("InvalidTarget", "it is not registered"),
+    ] {
+        let endpoint = Endpoint::answering([taken("DeregisterTargets"), second]).await;
+        endpoint.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
+        assert_eq!(zones(&endpoint), [false, true]);
+    }
+    let outside = refusal("ValidationError", "The Availability Zone is required");
+    let endpoint = Endpoint::answering([outside, taken("DeregisterTargets")]).await;
+    endpoint.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
+    let neither = ["the first", "the second"].map(|message| refusal("ValidationError", message));
+    let endpoint = Endpoint::answering(neither).await;
+    let error = endpoint.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("the first"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_target_group_refuses_is_sorted_by_what_can_be_done() {
+    for (code, retryable) in [
+        ("Throttling", true),
+        ("AccessDenied", true),
+        ("TargetGroupNotFound", false),
+        ("TooManyTargets", false),
+    ] {
+        let endpoint = Endpoint::answering([refusal(code, "so it is")]).await;
+        let error = endpoint.target_groups().register(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap_err();
+        assert_eq!(error.retryable, retryable, "{error}");
+        assert!(error.to_string().contains(WEB), "{error}");
+    }
+    let gone = Endpoint::answering([refusal("TargetGroupNotFound", "so it is")]).await;
+    gone.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
 }

@@ -10,8 +10,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::meter::Meter;
 use crate::{
-    DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, EventBridgeBus,
-    EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues,
+    DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, ElbTargetGroups,
+    EventBridgeBus, EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -177,6 +177,17 @@ impl Aws {
         }
         let client = aws_sdk_scheduler::Client::from_conf(scheduler.build());
         Some(EventBridgeSchedules::new(client, settings))
+    }
+
+    /// The target groups of Elastic Load Balancing that the function's policy lets it change.
+    #[must_use]
+    pub fn target_groups(&self) -> ElbTargetGroups {
+        // As with schedules: only the function that asks for it links it.
+        let mut balancing = aws_sdk_elasticloadbalancingv2::config::Builder::from(&self.config);
+        if let Some(meter) = &self.meter {
+            balancing = balancing.interceptor(meter.clone());
+        }
+        ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing.build()))
     }
 
     /// Who works off the queues of `MAPPINGS`.

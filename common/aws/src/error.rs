@@ -190,6 +190,8 @@ mod tests {
             ("KMS.AccessDeniedException", 400, Class::Denied),
             ("ResourceNotFoundException", 400, Class::Missing),
             ("AWS.SimpleQueueService.NonExistentQueue", 400, Class::Missing),
+            ("TargetGroupNotFound", 400, Class::Invalid),
+            ("InvalidTarget", 400, Class::Invalid),
             ("InternalServerError", 500, Class::Server),
             ("InternalFailure", 500, Class::Server),
             ("Whatever", 503, Class::Server),

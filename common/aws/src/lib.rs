@@ -20,6 +20,7 @@ mod schedules;
 pub mod settings;
 pub mod stream_image;
 pub mod tables;
+mod target_groups;
 pub mod telemetry;
 pub mod views;
 
@@ -40,4 +41,5 @@ pub use queues::{Received, SqsQueues};
 pub use schedules::{EventBridgeSchedules, ScheduleSettings};
 pub use settings::{Settings, SettingsError};
 pub use stream_image::{StreamEventError, outbox_records};
+pub use target_groups::ElbTargetGroups;
 pub use views::DynamoViews;

@@ -179,14 +179,14 @@ impl LoadBalancer for HaproxyLoadBalancer {
     }
 
     /// Those that it works on and those that wait for it.
-    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
+    async fn sessions(&self, server: &TrafficServer) -> Result<Option<u64>, DriverError> {
         let at = at(server, "counting its sessions");
         let names = Names::of(server, &at)?;
-        let Some((backend, own)) = self.numbers(&names, &at).await? else { return Ok(0) };
+        let Some((backend, own)) = self.numbers(&names, &at).await? else { return Ok(Some(0)) };
         // 4 stands for servers.
         let answer = self.say(&format!("show stat {backend} 4 {own}"), &at).await?;
         match sessions_in(&answer, &names) {
-            Some(sessions) => Ok(sessions),
+            Some(sessions) => Ok(Some(sessions)),
             None => {
                 Err(self.failed(&at, format!("statistics of another form: {}", shortened(&answer)), None))
             }

@@ -19,6 +19,7 @@ pub mod redfish;
 pub mod services;
 pub mod simulate;
 pub mod state;
+pub mod target_groups;
 
 pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
 pub use bmc::{
@@ -35,3 +36,4 @@ pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use services::{AgentServices, AgentSettings, RestartService, Services};
 pub use state::{ControlState, StateStore};
+pub use target_groups::{Backends, TargetGroupLoadBalancer, TargetGroupsError};

@@ -11,7 +11,7 @@ use crate::state::{StateStore, load, save};
 /// A host as one server of a load balancer's backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficServer {
-    /// The backend: its name in HAProxy, the ARN of a target group on AWS.
+    /// The name of the backend: of HAProxy, or of a target group on AWS.
     pub backend: String,
     /// The id of the host.
     pub host: String,
@@ -31,11 +31,12 @@ pub trait LoadBalancer: Send + Sync {
     /// Gives the host no new requests. Those that it has go on. A host that is not in the backend is fine.
     async fn drain(&self, server: &TrafficServer) -> Result<(), DriverError>;
 
-    /// How many requests the host still has, as far as the load balancer counts them: one at least while there are any. None of a
-    /// host that is not in the backend.
-    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError>;
+    /// How many requests the host still has: one at least while there are any, and 0 of a host that is not in the backend. `None` of a
+    /// load balancer that does not count: a host may have some until its time is over.
+    async fn sessions(&self, server: &TrafficServer) -> Result<Option<u64>, DriverError>;
 
-    /// Takes the host out of the backend. Requests that it still has are cut off. A host that is not in the backend is fine.
+    /// Takes the host out of the backend. A load balancer that counts requests cuts off those that it still has. A host that is not in
+    /// the backend is fine.
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError>;
 }
 
@@ -145,8 +146,8 @@ impl<S: StateStore> LoadBalancer for PlainLoadBalancer<S> {
         self.change(server, "draining", drained).await
     }
 
-    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
-        Ok(self.row(server).await?.sessions)
+    async fn sessions(&self, server: &TrafficServer) -> Result<Option<u64>, DriverError> {
+        Ok(Some(self.row(server).await?.sessions))
     }
 
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {

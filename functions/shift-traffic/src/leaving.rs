@@ -11,7 +11,7 @@ use crate::{ShiftTraffic, deferred, failed, server, target};
 
 impl Step<LeaveTraffic> for ShiftTraffic {
     type Entity = HostDecider;
-    /// How many requests were cut off.
+    /// How many requests were cut off, as far as anybody counts them.
     type Output = u64;
 
     fn target(&self, command: &LeaveTraffic) -> Target {
@@ -38,13 +38,18 @@ impl Step<LeaveTraffic> for ShiftTraffic {
         self.balancer.drain(&server).await?;
         let sessions = self.balancer.sessions(&server).await?;
         let over = self.worker.shell.now() >= until || mutants::on("shift-traffic.cuts-requests-off");
-        if sessions > 0 && !over {
-            return Err(StepError::transient(format!(
-                "the host still has {sessions} requests: it leaves when it has none, and at {until} in any case"
-            )));
+        if sessions != Some(0) && !over {
+            return Err(StepError::transient(match sessions {
+                Some(sessions) => format!(
+                    "the host still has {sessions} requests: it leaves when it has none, and at {until} in any case"
+                ),
+                None => format!(
+                    "the load balancer does not tell how many requests the host still has: it leaves at {until}"
+                ),
+            }));
         }
         self.balancer.leave(&server).await?;
-        Ok(sessions)
+        Ok(sessions.unwrap_or(0))
     }
 
     fn succeeded(&self, command: &LeaveTraffic, sessions_cut: u64) -> Vec<HostInput> {

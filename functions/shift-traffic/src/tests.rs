@@ -30,11 +30,11 @@ use hostler_testkit::{SeededIds, TestClock};
 
 use crate::ShiftTraffic;
 
-/// A load balancer whose servers have as many requests as a test says.
+/// A load balancer whose servers have as many requests as a test says; `None`: it does not count them.
 #[derive(Clone)]
 struct Busy {
     plain: PlainLoadBalancer<ControlState>,
-    sessions: Arc<Mutex<u64>>,
+    sessions: Arc<Mutex<Option<u64>>>,
 }
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl LoadBalancer for Busy {
         self.plain.drain(server).await
     }
 
-    async fn sessions(&self, _: &TrafficServer) -> Result<u64, DriverError> {
+    async fn sessions(&self, _: &TrafficServer) -> Result<Option<u64>, DriverError> {
         Ok(*self.sessions.lock().unwrap())
     }
 
@@ -104,7 +104,7 @@ impl World {
         let shell =
             Shell::new(Arc::new(MemoryStore::default()), Arc::new(clock.clone()), ids.clone(), "hostler");
         let plain = PlainLoadBalancer::new(ControlState(Arc::new(MemoryControl::default())));
-        let balancer = Busy { plain, sessions: Arc::default() };
+        let balancer = Busy { plain, sessions: Arc::new(Mutex::new(Some(0))) };
         let once = Once::new(Arc::new(MemoryLeases::default()), Arc::new(clock.clone()), ids.clone());
         let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
         let worker = StepWorker { shell, once, breakers };
@@ -226,10 +226,10 @@ async fn a_host_joins_and_leaves_when_it_has_nothing_left() {
     assert_eq!(world.handle(join(P, "p/join-traffic/1")).await, ["host.joined-traffic"]);
     assert_eq!(world.server().await, TrafficState::In);
     world.cordoned().await;
-    *world.balancer.sessions.lock().unwrap() = 2;
+    *world.balancer.sessions.lock().unwrap() = Some(2);
     assert_eq!(world.handle(leave(R, "r/leave-traffic/1")).await, ["host.drain-started", "host.step-failed"]);
     assert_eq!(world.server().await, TrafficState::Draining, "it keeps what it has");
-    *world.balancer.sessions.lock().unwrap() = 0;
+    *world.balancer.sessions.lock().unwrap() = Some(0);
     assert_eq!(world.handle(leave(R, "r/leave-traffic/2")).await, ["host.left-traffic"]);
     assert_eq!(world.server().await, TrafficState::Out);
     assert_eq!(world.handle(join(R, "r/join-traffic/1")).await, ["host.joined-traffic"]);
@@ -238,10 +238,19 @@ async fn a_host_joins_and_leaves_when_it_has_nothing_left() {
 
 #[tokio::test]
 async fn requests_that_never_end_are_cut_off_when_the_time_is_over_and_not_before() {
+    leaves_when_the_time_is_over(Some(7)).await;
+}
+
+#[tokio::test]
+async fn a_host_whose_requests_nobody_counts_leaves_when_the_time_is_over_and_not_before() {
+    leaves_when_the_time_is_over(None).await;
+}
+
+async fn leaves_when_the_time_is_over(sessions: Option<u64>) {
     let world = World::new().await;
     world.handle(join(P, "p/join-traffic/1")).await;
     world.cordoned().await;
-    *world.balancer.sessions.lock().unwrap() = 7;
+    *world.balancer.sessions.lock().unwrap() = sessions;
     for attempt in 1..=3 {
         world.handle(leave(R, &format!("r/leave-traffic/{attempt}"))).await;
         assert_eq!(world.server().await, TrafficState::Draining);

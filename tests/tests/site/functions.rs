@@ -186,7 +186,7 @@ impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
         self.inner.drain(server).await
     }
 
-    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
+    async fn sessions(&self, server: &TrafficServer) -> Result<Option<u64>, DriverError> {
         self.check("load-balancer")?;
         self.inner.sessions(server).await
     }
@@ -213,9 +213,10 @@ impl<T: LoadBalancer> LoadBalancer for Loaded<T> {
         self.inner.drain(server).await
     }
 
-    async fn sessions(&self, server: &TrafficServer) -> Result<u64, DriverError> {
+    async fn sessions(&self, server: &TrafficServer) -> Result<Option<u64>, DriverError> {
         let counted = self.inner.sessions(server).await?;
-        Ok(counted + self.faults.requests.lock().unwrap().get(&server.host).copied().unwrap_or_default())
+        let more = self.faults.requests.lock().unwrap().get(&server.host).copied().unwrap_or_default();
+        Ok(counted.map(|counted| counted + more))
     }
 
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {

@@ -238,6 +238,8 @@ fn resolved_bytes(value: &serde_json::Value) -> usize {
             let ids = text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(id, _)| id);
             ids.fold(text.len(), |sum, id| sum + of(id))
         }
+        // Texts of a list, with something between them. A list of ARNs has room for ten.
+        value if value["Fn::Join"].is_array() => 10 * resolved_bytes(&value["Fn::Join"][1]),
         // One of two: the longer is no longer than both.
         value => {
             let either = value["Fn::If"].as_array().unwrap_or_else(|| panic!("{value} is not understood"));

@@ -16,7 +16,9 @@ use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::operations::flow::{Consumers, Depths};
 use hostler_runtime::operations::replay::EventLog;
 use hostler_runtime::operations::telemetry::LogSample;
-use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, Views};
+use hostler_runtime::ports::{
+    Clock, Control, EventBus, EventStore, Ids, Queues, Schedules, TargetGroups, Views,
+};
 use hostler_runtime::state::shell::Shell;
 
 use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
@@ -126,6 +128,12 @@ impl Function {
     #[must_use]
     pub fn schedules(&self) -> Option<Arc<dyn Schedules>> {
         self.aws.schedules().map(|schedules| Arc::new(schedules) as Arc<dyn Schedules>)
+    }
+
+    /// The target groups that addresses join and leave.
+    #[must_use]
+    pub fn target_groups(&self) -> Arc<dyn TargetGroups> {
+        Arc::new(self.aws.target_groups())
     }
 
     /// The depths of the queues.

@@ -117,6 +117,10 @@ impl Subject for Haproxy {
         TrafficServer { backend: "web".to_owned(), host: host.to_owned(), address }
     }
 
+    fn counts_requests(&self) -> bool {
+        true
+    }
+
     /// There are two hosts at most, which take turns.
     async fn takes_requests(&self, host: &str) -> bool {
         let mut said = Vec::new();

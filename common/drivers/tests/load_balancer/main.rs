@@ -1,4 +1,4 @@
-//! What every load balancer promises, of the plain one and of a real HAProxy where it is installed; and what the driver of HAProxy
+//! What every load balancer promises, of the plain one, of target groups in memory and of a real HAProxy where it is installed; and what the driver of HAProxy
 //! makes of answers that are none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests may fail loudly
 
@@ -6,3 +6,4 @@ mod contract;
 mod haproxy;
 mod plain;
 mod strange;
+mod target_groups;

@@ -35,6 +35,10 @@ impl Subject for Plain {
         TrafficServer { backend, host: host.to_owned(), address }
     }
 
+    fn counts_requests(&self) -> bool {
+        true
+    }
+
     async fn takes_requests(&self, host: &str) -> bool {
         self.plain().row(&self.server(host)).await.unwrap().state == TrafficState::In
     }

@@ -3,6 +3,7 @@
 mod error;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -200,6 +201,23 @@ pub trait Schedules: Send + Sync {
     /// # Errors
     /// When it was not taken, or there was no answer.
     async fn create(&self, schedule: &Schedule) -> Result<(), EntryFailure>;
+}
+
+/// Groups of addresses that a load balancer sends requests to. Each call may be repeated.
+#[async_trait]
+pub trait TargetGroups: Send + Sync {
+    /// Has the group, named by its ARN, send requests to the address as soon as its health checks see it well.
+    ///
+    /// # Errors
+    /// When it was not taken, or there was no answer. A group that is not there is no reason to try again.
+    async fn register(&self, group: &str, address: SocketAddr) -> Result<(), EntryFailure>;
+
+    /// Has the group send the address no new requests; those that it has go on for as long as the group is set to wait. An address
+    /// that is not in the group is fine, and so is a group that is gone.
+    ///
+    /// # Errors
+    /// When it was not taken, or there was no answer.
+    async fn deregister(&self, group: &str, address: SocketAddr) -> Result<(), EntryFailure>;
 }
 
 /// A row of a read model.
