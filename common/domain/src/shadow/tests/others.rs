@@ -69,7 +69,7 @@ fn a_host_in_quarantine_counts_where_the_brake_binds() {
     let gone = Fault { ends_after: Some(10), out_of_use_after: Some(40), ..fault(0, 0) };
     let report = again(vec![gone, fault(3, 600)], |policy| {
         policy["pools"]["web"]["hosts"] = json!(5);
-        policy["budget"]["brakePercent"] = json!(20);
+        policy["budget"]["brakePercent"] = json!(40);
     });
     assert_eq!(report.recorded.held["brake"], 1, "{report:?}");
     assert!(report.recorded.acted.is_empty(), "{report:?}");
