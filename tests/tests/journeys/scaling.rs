@@ -259,8 +259,17 @@ async fn lent_and_back(fault: Option<(usize, WriteFault)>) -> Site {
     let mut site = two_pools(fault).await;
     say_now(&site, Direction::Above, SignalStatus::Firing, Some(1.2)).await;
     site.advance(Duration::from_secs(800)).await;
-    let lent = site.views.rows("hosts").into_iter().filter(|row| row.body["home"] == "batch").count();
-    assert_eq!((hosts_in(&site, "web/in-service"), lent), (6, 2), "{:?}", pool(&site));
+    let lent =
+        |site: &Site| site.views.rows("hosts").into_iter().filter(|row| row.body["home"] == "batch").count();
+    // The message of a function that died is there again after a quarter of an hour. Meanwhile the source says the same again.
+    for _ in 0..3 {
+        if (hosts_in(&site, "web/in-service"), lent(&site)) != (6, 2) {
+            let each = 4.0 * 1.2 / f64::from(u32::try_from(hosts_in(&site, "web/in-service")).unwrap());
+            say_now(&site, Direction::Above, SignalStatus::Firing, Some(each)).await;
+            site.advance(Duration::from_secs(800)).await;
+        }
+    }
+    assert_eq!((hosts_in(&site, "web/in-service"), lent(&site)), (6, 2), "{:?}", pool(&site));
     assert_eq!((hosts_in(&site, "batch/in-service"), hosts_in(&site, "batch/available")), (6, 0));
     say_now(&site, Direction::Above, SignalStatus::Resolved, None).await;
     say_now(&site, Direction::Below, SignalStatus::Firing, Some(0.3)).await;

@@ -8,7 +8,7 @@ use hostler_core::saga::{SagaCommand, SagaRef};
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
 use hostler_events::pool::{
     PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, PoolReleaseRefused, PoolReleaseStarted,
-    ScalingApproved, ScalingCompleted, ScalingDirection, ScalingRejected, ScalingSuppressed, SignalDropped,
+    ScalingCompleted, ScalingDirection, ScalingSuppressed, SignalDropped,
 };
 use hostler_events::signal::{LendHosts, LookAtPool, ReportThreshold, ScaleCommand};
 use hostler_events::{HostId, PoolId, ProvisioningId};
@@ -18,6 +18,7 @@ mod choosing;
 mod facts;
 mod lending;
 mod metrics;
+mod proposals;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -466,35 +467,6 @@ impl Draft {
             per_metric: last.per_metric,
             policy_version: last.policy_version,
         });
-    }
-
-    fn proposal(&self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        if reason.trim().is_empty() {
-            return Err(PoolRefusal::NoReason { pool: pool.clone() });
-        }
-        let is_open = |proposal: &&Proposal| {
-            proposal.number == number && proposal.word == Word::Awaited && proposal.approve_by > self.now
-        };
-        match self.state.proposal.as_ref().filter(is_open) {
-            Some(_) => Ok(()),
-            None => Err(PoolRefusal::NotProposed { pool: pool.clone(), number }),
-        }
-    }
-
-    /// The hosts are looked at again before anything is done, by the function that can.
-    fn approve(&mut self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        self.proposal(pool, number, reason)?;
-        let (pool, reason) = (pool.clone(), reason.to_owned());
-        self.record(PoolEvent::Approved(ScalingApproved { pool: pool.clone(), number, reason }));
-        self.decision.commands.push(ScaleCommand::from(LookAtPool { pool }).into());
-        Ok(())
-    }
-
-    fn reject(&mut self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        self.proposal(pool, number, reason)?;
-        let (pool, reason) = (pool.clone(), reason.to_owned());
-        self.record(PoolEvent::Rejected(ScalingRejected { pool, number, reason }));
-        Ok(())
     }
 }
 
