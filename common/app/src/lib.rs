@@ -27,7 +27,7 @@ pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
 pub use start::start;
-pub use unhealthy::{Surroundings, UnhealthyHosts, UnhealthyOfPool};
+pub use unhealthy::{UnhealthyHosts, UnhealthyOfPool};
 
 /// The data-centre orchestrator.
 #[derive(Debug, Clone, Copy)]

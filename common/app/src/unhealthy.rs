@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hostler_core::{Decider, Failure, StreamId};
 use hostler_domain::views::{HOSTS, HostView, INCIDENTS, IncidentView, host_group, open_incidents};
 use hostler_domain::{
-    FaultDomainDecider, FaultDomainState, HoldBack, Phase, PolicyState, power_key, rack_key,
+    FaultDomainDecider, FaultDomainState, Phase, PolicyState, Surroundings, power_key, rack_key,
 };
 use hostler_events::budget::{Disruption, Unhealthy};
 use hostler_events::{FaultDomain, HostId, PoolId};
@@ -32,21 +32,6 @@ pub struct UnhealthyHosts {
     shell: Shell,
     views: Arc<dyn Views>,
     known: Arc<Mutex<BTreeMap<PoolId, (Timestamp, UnhealthyOfPool)>>>,
-}
-
-/// What a host fails together with.
-#[derive(Debug, Clone, Default)]
-pub struct Surroundings {
-    rack: FaultDomainState,
-    power: FaultDomainState,
-}
-
-impl Surroundings {
-    /// Why no host there is repaired now, where that is so.
-    #[must_use]
-    pub fn holds_back(&self) -> Option<HoldBack> {
-        self.power.holds_back().or_else(|| self.rack.holds_back())
-    }
 }
 
 impl UnhealthyHosts {
@@ -86,17 +71,20 @@ impl UnhealthyHosts {
         Ok(unhealthy)
     }
 
-    /// The rack of a host that is to be disturbed, and the power domain.
+    /// A rack, and the power domain that the policies name for it.
     ///
     /// # Errors
     /// Those of the event store.
-    pub async fn surroundings(&self, of: &Disruption) -> Result<Surroundings, Failure> {
-        let rack = self.fault_domain(&rack_key(&of.rack)).await?;
-        let power = match &of.power_domain {
-            Some(power_domain) => self.fault_domain(&power_key(power_domain)).await?,
+    pub async fn surroundings(
+        &self,
+        rack: &FaultDomain,
+        policies: &PolicyState,
+    ) -> Result<Surroundings, Failure> {
+        let power = match policies.policy.topology.racks.get(rack) {
+            Some(place) => self.fault_domain(&power_key(&place.power_domain)).await?,
             None => FaultDomainState::default(),
         };
-        Ok(Surroundings { rack, power })
+        Ok(Surroundings { rack: self.fault_domain(&rack_key(rack)).await?, power })
     }
 
     /// How many hosts are unhealthy around a host that is to be disturbed, without that one.
@@ -110,21 +98,7 @@ impl UnhealthyHosts {
         policies: &PolicyState,
     ) -> Result<Unhealthy, Failure> {
         let known = self.of(&of.pool).await?;
-        let others = |inside: &dyn Fn(&FaultDomain) -> bool| {
-            count(known.iter().filter(|(host, rack)| **host != of.host && inside(rack)).count())
-        };
-        let members = |state: &FaultDomainState| {
-            count(state.unhealthy().iter().filter(|member| member.as_str() != of.host.as_str()).count())
-        };
-        let racks = &policies.policy.topology.racks;
-        let together = |rack: &FaultDomain| {
-            let power_domain = racks.get(rack).map(|rack| &rack.power_domain);
-            power_domain.is_some() && power_domain == of.power_domain.as_ref()
-        };
-        let rack = others(&|rack| *rack == of.rack).max(members(&surroundings.rack));
-        // Of the power domain's other pools only the racks are known that are lost as a whole.
-        let power_domain = others(&together).max(members(&surroundings.power)).max(rack);
-        Ok(Unhealthy { pool: others(&|_| true), rack, power_domain })
+        Ok(surroundings.unhealthy(of, &known, policies))
     }
 
     /// A rack or a power domain, by its key.
@@ -154,8 +128,4 @@ impl UnhealthyHosts {
         }
         Ok(())
     }
-}
-
-fn count(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }

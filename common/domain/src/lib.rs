@@ -30,7 +30,7 @@ pub use capacity::{
 };
 pub use deprovisioning::Deprovisioning;
 pub use fault_domain::{
-    FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, power_key, rack_key,
+    FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, Surroundings, power_key, rack_key,
 };
 pub use health::{
     Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,

@@ -24,7 +24,7 @@ impl RecoverHosts {
         let policies = self.policies.now().await?;
         let seen = self.seen(host).await?;
         let disruption = Claim::disruption_of(&command, &policies);
-        let surroundings = self.unhealthy.surroundings(&disruption).await?;
+        let surroundings = self.unhealthy.surroundings(&disruption.rack, &policies).await?;
         // What heals the cause of a brake is not held back by it, whatever the brake: what members share works again by it.
         if let Some(why) = surroundings.holds_back().filter(|_| !command.passes_brake) {
             return self.tell(host, cause, HealthInput::Held { saga: saga.clone(), why }).await.map(drop);

@@ -41,7 +41,7 @@ impl Handler for RecoverHosts {
                 return self.domain_waited(cause, &timer.stream, &timer.name).await;
             }
             let host = HostId::new(timer.stream.key()).map_err(Failure::invalid)?;
-            let (name, seen) = (timer.name.clone(), self.seen(&host).await?);
+            let (name, seen) = (timer.name.clone(), self.seen_with_others(&host).await?);
             return self.tell(&host, cause, HealthInput::Timer { name, seen }).await.map(drop);
         }
         match message.command::<RecoverCommand>()? {
@@ -89,7 +89,16 @@ impl RecoverHosts {
     async fn seen(&self, host: &HostId) -> Result<Box<Seen>, Failure> {
         let state = self.shell.load::<HostDecider>(&host_stream(host)?).await?.state;
         let (policies, provisioning) = (self.policies.now().await?, self.provisioning);
-        Ok(Box::new(Seen { host: HostSeen::of(&state), policies, provisioning }))
+        Ok(Box::new(Seen { host: HostSeen::of(&state), correlated: None, policies, provisioning }))
+    }
+
+    /// The same, and whether what it fails together with has an incident: before a person is asked or told.
+    async fn seen_with_others(&self, host: &HostId) -> Result<Box<Seen>, Failure> {
+        let mut seen = self.seen(host).await?;
+        if let Some(host) = &seen.host {
+            seen.correlated = self.unhealthy.surroundings(&host.rack, &seen.policies).await?.holds_back();
+        }
+        Ok(seen)
     }
 
     /// A host of a rack.

@@ -104,8 +104,8 @@ impl ScalePools {
         disruption: Disruption,
     ) -> Result<Result<(), Held>, Failure> {
         let host = disruption.host.clone();
-        let (surroundings, policies) =
-            (self.unhealthy.surroundings(&disruption).await?, self.policies.now().await?);
+        let policies = self.policies.now().await?;
+        let surroundings = self.unhealthy.surroundings(&disruption.rack, &policies).await?;
         let unhealthy = self.unhealthy.around(&disruption, &surroundings, &policies).await?;
         let budget = PolicySet::new(SITE).map_err(Failure::invalid)?;
         let claim = facts.claim(budget, claimant(&host)?, disruption, unhealthy);

@@ -81,6 +81,10 @@ impl Site {
         self.signal(host, SignalStatus::Firing, 0).await;
     }
 
+    pub(crate) async fn resolves(&mut self, host: &str) {
+        self.signal(host, SignalStatus::Resolved, 0).await;
+    }
+
     pub(crate) async fn breaks_and_fires(&mut self, host: &str, fault: HostFault) {
         self.fleet.breaks(host, fault);
         self.fires(host).await;
@@ -307,7 +311,7 @@ async fn a_rack_that_is_lost_is_one_incident_and_no_power_cycle_until_it_is_back
     // Power is back: monitoring says so, and each host is looked at before its incident ends.
     for host in &members {
         site.fleet.heals(host);
-        site.signal(host, SignalStatus::Resolved, 0).await;
+        site.resolves(host).await;
     }
     site.run().await;
     site.check();

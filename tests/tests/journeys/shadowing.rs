@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::recovering::{in_service, policies};
-use crate::site::{HostFault, Site};
+use crate::site::{Boot, HostFault, Site};
 
 impl Site {
     /// All streams of a kind, by their keys.
@@ -80,6 +80,59 @@ async fn what_the_functions_have_decided_is_reproduced() {
     assert_eq!((report.differences, report.compared), (Vec::new(), 4));
     assert_eq!(report.recorded.acted, report.would.acted);
     assert!(report.recorded.acted[&Rung::Replace] == 1 && report.recorded.acted[&Rung::Reimage] >= 2);
+}
+
+/// A rack is lost while a person approves each rung: about its hosts nobody is asked, but about the one that is faulty after that.
+#[tokio::test]
+async fn of_a_lost_rack_a_person_is_told_once_and_asked_about_who_is_still_faulty() {
+    let mut lost = policies("approve");
+    lost["topology"]["racks"]["rack-1"]["hosts"] = json!(3);
+    let mut site = in_service(9, lost.clone()).await;
+    let since = site.clock.now();
+    let rack = |host: &str| site.host(host).profile.unwrap().fault_domain.to_string();
+    let members = (1..=9).map(|n| format!("h-{n}")).filter(|host| rack(host) == "rack-1").collect::<Vec<_>>();
+    assert_eq!(members.len(), 3);
+    for host in &members {
+        site.breaks_and_fires(host, HostFault::Hang).await;
+    }
+    site.advance(Duration::from_secs(7_200)).await;
+    assert_eq!((site.count("domain.incident-opened"), site.count("domain.incident-escalated")), (1, 2));
+    assert_eq!((site.count("health.approval-requested"), site.count("health.escalated")), (0, 0));
+    for host in &members[1..] {
+        site.fleet.heals(host);
+        site.resolves(host).await;
+    }
+    site.advance(Duration::from_secs(3_600)).await;
+    assert_eq!(site.count("domain.incident-closed"), 1);
+    let asked = |host: &String| site.health(host).condition.name() == "awaits-approval";
+    assert_eq!(members.iter().filter(|host| asked(host)).count(), 1);
+    let tried_of = |host: &String| site.health(host).incident.unwrap().tried;
+    assert!(tried_of(&members[0]).iter().all(|tried| tried.rung.is_none()), "it was looked at only");
+    let report = tried(&site.recording(since), lost);
+    assert_eq!((report.recorded.asked, report.control), (1, report.recorded));
+    let go_on = json!({ "host": members[0], "reason": "the others are back" });
+    site.accepted("approve-remediation", go_on).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.count("host.power-cycled"), site.count("health.escalated")), (1, 0));
+}
+
+/// A host that was replaced and cannot be cleaned is in quarantine. With the next one that is faulty that is too much of the pool.
+#[tokio::test]
+async fn the_brake_binds_in_a_replay_where_it_did_for_the_functions() {
+    let mut braked = policies("auto");
+    braked["budget"] = json!({ "brakePercent": 10 });
+    let mut site = in_service(3, braked.clone()).await;
+    let since = site.clock.now();
+    site.fleet.cleans("h-1", [Boot::Fails; 3]);
+    site.breaks_and_fires("h-1", HostFault::Dead).await;
+    site.run().await;
+    assert_eq!((site.phase("h-1"), site.health("h-1").condition.name()), ("quarantined", "healthy"));
+    site.breaks_and_fires("h-2", HostFault::Hang).await;
+    site.advance(Duration::from_secs(600)).await;
+    assert_eq!(site.health("h-2").incident.unwrap().held_back.unwrap().rule, "brake");
+    let report = tried(&site.recording(since), braked);
+    assert_eq!(report.recorded.held["brake"], 1);
 }
 
 #[tokio::test]

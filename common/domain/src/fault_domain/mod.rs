@@ -22,8 +22,12 @@ use crate::health::{CORRELATED, HEALTH_TIMERS_TO, HoldBack};
 use crate::policies::PolicyState;
 use crate::support::after;
 
+mod surroundings;
+
 #[cfg(test)]
 mod tests;
+
+pub use surroundings::Surroundings;
 
 /// An incident that goes on is escalated once a day at least.
 const ESCALATE_SECONDS_MAX: u32 = 86_400;

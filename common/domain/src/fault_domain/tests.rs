@@ -1,6 +1,8 @@
 //! Rules of racks and power domains.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+use hostler_events::budget::{Disruption, Unhealthy};
+
 use super::*;
 use crate::testing::{Run, id};
 
@@ -132,4 +134,33 @@ fn an_incident_that_is_over_or_is_part_of_another_is_told_to_nobody() {
         escalate_seconds: 1,
     };
     assert!(rack.ignores(&late), "one of an earlier incident says nothing");
+}
+
+/// In the pool are five unhealthy hosts: one is disturbed itself, one stands in its rack, one behind the same feed.
+#[test]
+fn unhealthy_hosts_are_counted_where_they_stand_and_by_what_their_rack_was_told() {
+    let policy = serde_json::from_value(serde_json::json!({ "topology": { "racks": {
+        "r-1": { "room": "a", "powerDomain": "feed-a", "hosts": 40 },
+        "r-2": { "room": "a", "powerDomain": "feed-a", "hosts": 40 },
+        "r-3": { "room": "a", "powerDomain": "feed-b", "hosts": 40 },
+    } } }));
+    let policies = PolicyState { policy: policy.unwrap(), ..PolicyState::default() };
+    let known = [("h-1", "r-1"), ("h-2", "r-1"), ("h-3", "r-2"), ("h-4", "r-3"), ("h-5", "elsewhere")];
+    let known = known.map(|(host, rack)| (id(host), id(rack))).into();
+    let of = |rack: &str, power_domain: Option<&str>| Disruption {
+        host: id("h-1"),
+        pool: id("web"),
+        rack: id(rack),
+        power_domain: power_domain.map(id),
+    };
+    let counted = |surroundings: &Surroundings, of: &Disruption| {
+        let Unhealthy { pool, rack, power_domain } = surroundings.unhealthy(of, &known, &policies);
+        (pool, rack, power_domain)
+    };
+    let quiet = Surroundings::default();
+    assert_eq!(counted(&quiet, &of("r-1", Some("feed-a"))), (4, 1, 2));
+    assert_eq!(counted(&quiet, &of("elsewhere", None)), (4, 1, 1), "no power domain is none that it shares");
+    // The rack was told of hosts of other pools, too.
+    let told = Surroundings { rack: lost(4).state, ..Surroundings::default() };
+    assert_eq!(counted(&told, &of("r-1", Some("feed-a"))), (4, 3, 3));
 }

@@ -110,18 +110,38 @@ impl Draft {
             };
             return self.suppress(why, None, HELD_SECONDS);
         }
-        match self.next(plan.runbook, plan.id, in_service, host.is_in_traffic()) {
+        let next = self.next(plan.runbook, plan.id, in_service, host.is_in_traffic());
+        let rung = if let Next::Rung(rung, _) = &next { Some(*rung) } else { None };
+        let is_unapproved =
+            |rung: Rung| plan.autonomy == Autonomy::Approve && !incident.approved.contains(&rung);
+        let is_a_persons = rung.is_none_or(is_unapproved);
+        if is_a_persons && self.waits_for_others(seen, plan.runbook.passes_brake, rung) {
+            return;
+        }
+        match next {
             Next::Escalate(reason) => self.escalate(&reason),
-            Next::Rung(rung, _)
-                if plan.autonomy == Autonomy::Approve && !incident.approved.contains(&rung) =>
-            {
-                self.ask_for_approval(plan.id.clone(), rung);
-            }
+            Next::Rung(rung, _) if is_a_persons => self.ask_for_approval(plan.id.clone(), rung),
             Next::Rung(rung, reason) => {
                 let (id, passes_brake) = (plan.id.clone(), plan.runbook.passes_brake);
                 self.claim(seen, &host, (id, passes_brake), rung, reason);
             }
         }
+    }
+
+    /// Whether it is too early to ask or tell a person about this host. While many members of its rack or power domain are faulty they
+    /// are one incident, of which a person is told once. After that the host is looked at first, for it may work again.
+    fn waits_for_others(&mut self, seen: &Seen, passes_brake: bool, rung: Option<Rung>) -> bool {
+        if let Some(why) = seen.correlated.clone().filter(|_| !passes_brake) {
+            self.suppress(why, rung, CORRELATED_SECONDS);
+            return true;
+        }
+        let held_back = self.state.open().and_then(|incident| incident.held_back.as_ref());
+        let is_back = matches!(self.state.condition, Condition::Held { .. })
+            && held_back.is_some_and(|held| held.rule == CORRELATED);
+        if is_back {
+            self.look_only("the incident of its rack or power domain is over", seen);
+        }
+        is_back
     }
 
     /// The first rung that has attempts left. A host that is faulty again and again, or that an attempt has left out of service,
@@ -244,6 +264,11 @@ impl Draft {
     pub(super) fn approved_or_too_late(&mut self, rung: Rung, seen: &Seen) {
         if self.is_approved(rung) {
             return self.choose(seen);
+        }
+        let incident = self.state.incident.as_ref();
+        let plan = incident.and_then(|incident| seen.plan(&incident.fault, &incident.pool));
+        if self.waits_for_others(seen, plan.is_some_and(|plan| plan.runbook.passes_brake), Some(rung)) {
+            return;
         }
         let hours = APPROVED_WITHIN_SECONDS / 3_600;
         self.escalate(&format!("nobody approved {} within {hours} h", name_of(rung)));

@@ -85,6 +85,8 @@ impl HostSeen {
 pub struct Seen {
     /// The host; absent where nobody has enrolled it.
     pub host: Option<HostSeen>,
+    /// Why no host of its rack or power domain is repaired now, where that is so. Read when a wait is over; absent otherwise.
+    pub correlated: Option<HoldBack>,
     /// The site's policies.
     pub policies: Arc<PolicyState>,
     /// By which a replacement is provisioned.

@@ -4,7 +4,6 @@
 //! BMC, and the timers that end the wait for a BMC that does not answer. A saga drives its own steps on the host; here their
 //! outcomes are recorded, each under the step that asked.
 
-use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Decision};
 use hostler_events::{HostEvent, HostId, StepCommand, StepId};
@@ -28,6 +27,7 @@ mod replies;
 mod reserving;
 mod serving;
 mod state;
+mod timers;
 mod traffic;
 mod undeploying;
 mod verifying;
@@ -144,7 +144,7 @@ impl Decider for HostDecider {
             }
             HostInput::Traffic { saga, step, told } => Ok(traffic::told(known()?, saga, step, told)),
             HostInput::Timer { name } => match Known::of(state, now) {
-                Ok(known) => timer(known, name),
+                Ok(known) => timers::timer(known, name),
                 Err(_unknown) => Ok(Decision::nothing()),
             },
         }
@@ -221,28 +221,4 @@ fn failures(category: Category, attempt: u32) -> String {
         (false, 1) => "once".to_owned(),
         (false, _) => format!("{attempt} times, last"),
     }
-}
-
-/// A timer's name holds its step. A timer whose step is over is ignored. The name is compared and not taken apart, for a
-/// host may be called `retry:h-1`.
-fn timer(known: Known<'_>, name: &str) -> HostOutcome {
-    let Some(current) = known.state.phase.step().map(StepId::as_str) else { return Ok(Decision::nothing()) };
-    let name =
-        if mutants::on("host.takes-timer-names-apart") { name.trim_start_matches("retry:") } else { name };
-    let retry = name != current;
-    if retry && name.strip_prefix("retry:") != Some(current) {
-        return Ok(Decision::nothing());
-    }
-    if let HostPhase::Verifying { step, .. } = &known.state.phase {
-        return if retry { Ok(verifying::retry(known, step)) } else { verifying::overdue(known, step) };
-    }
-    if let HostPhase::Cleaning { step, attempt, delayed, .. } = &known.state.phase {
-        return match (retry, delayed) {
-            (true, true) => Ok(cleaning::start(known, step.clone(), *attempt, Decision::nothing())),
-            (false, false) => cleaning::overdue(known, step),
-            (true, false) | (false, true) => Ok(Decision::nothing()),
-        };
-    }
-    // The deadline of a saga's step belongs to the saga.
-    Ok(Decision::nothing())
 }

@@ -92,6 +92,11 @@ pub(super) fn choose_lending(
         let lifts = format!("pool {} asks for hosts: more of them must be in service", ask.to);
         return chooser.hold_back(direction, "min", (min, capacity), lifts, None);
     }
+    // What leaves slowly would be asked for, and given, a second time.
+    if let Some(open) = state.open.values().find(|open| open.lends_to.as_ref() == Some(&ask.to)) {
+        let lifts = format!("hosts leave for pool {} already: they must be free", ask.to);
+        return chooser.hold_back(direction, "lent", (open.requested, ask.hosts), lifts, None);
+    }
     match chooser.shrink(target) {
         Choice::Act(decided) => {
             Choice::Act(Box::new(ScalingDecided { lends_to: Some(ask.to.clone()), ..*decided }))

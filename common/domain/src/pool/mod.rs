@@ -8,8 +8,8 @@ use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
 use hostler_events::PoolId;
 use hostler_events::pool::{
-    PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, ScalingApproved, ScalingCompleted,
-    ScalingRejected, ScalingSuppressed, SignalDropped,
+    PoolEvent, PoolHostArrived, PoolHostLeft, PoolProvisioningFailed, ScalingCompleted, ScalingSuppressed,
+    SignalDropped,
 };
 use hostler_events::signal::{LookAtPool, ReportThreshold, ScaleCommand};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ mod facts;
 mod input;
 mod lending;
 mod metrics;
+mod proposals;
 mod releasing;
 mod state;
 #[cfg(test)]
@@ -306,35 +307,6 @@ impl Draft {
         if let Some(pool) = lends_to {
             self.decision.commands.push(ScaleCommand::from(LookAtPool { pool }).into());
         }
-    }
-
-    fn proposal(&self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        if reason.trim().is_empty() {
-            return Err(PoolRefusal::NoReason { pool: pool.clone() });
-        }
-        let is_open = |proposal: &&Proposal| {
-            proposal.number == number && proposal.word == Word::Awaited && proposal.approve_by > self.now
-        };
-        match self.state.proposal.as_ref().filter(is_open) {
-            Some(_) => Ok(()),
-            None => Err(PoolRefusal::NotProposed { pool: pool.clone(), number }),
-        }
-    }
-
-    /// The hosts are looked at again before anything is done, by the function that can.
-    fn approve(&mut self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        self.proposal(pool, number, reason)?;
-        let (pool, reason) = (pool.clone(), reason.to_owned());
-        self.record(PoolEvent::Approved(ScalingApproved { pool: pool.clone(), number, reason }));
-        self.decision.commands.push(ScaleCommand::from(LookAtPool { pool }).into());
-        Ok(())
-    }
-
-    fn reject(&mut self, pool: &PoolId, number: u64, reason: &str) -> Result<(), PoolRefusal> {
-        self.proposal(pool, number, reason)?;
-        let (pool, reason) = (pool.clone(), reason.to_owned());
-        self.record(PoolEvent::Rejected(ScalingRejected { pool, number, reason }));
-        Ok(())
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> HostRun<'a> {
     }
 
     /// How the host is now: as on record, but for what was done to it there and not here.
-    fn seen(&self, now: Timestamp) -> Option<HostSeen> {
+    pub(super) fn seen(&self, now: Timestamp) -> Option<&HostSeen> {
         let here = |since: &&SeenSince| match &since.by {
             None => since.at <= now,
             Some(saga) => self
@@ -71,7 +71,7 @@ impl<'a> HostRun<'a> {
                 .get(saga)
                 .is_some_and(|later| since.at.checked_add(*later).is_ok_and(|at| at <= now)),
         };
-        self.tape.seen.iter().rfind(here).and_then(|since| since.seen.clone())
+        self.tape.seen.iter().rfind(here).and_then(|since| since.seen.as_ref())
     }
 
     /// The signals that go on, as their sources would say them again.
@@ -135,9 +135,9 @@ impl Run<'_> {
     }
 
     pub(super) fn seen(&self, host: &HostId) -> Box<Seen> {
-        let seen = self.hosts.get(host).and_then(|run| run.seen(self.now));
-        let provisioning = ProvisioningPolicy::default();
-        Box::new(Seen { host: seen, policies: self.policies.at(self.now), provisioning })
+        let host = self.hosts.get(host).and_then(|run| run.seen(self.now)).cloned();
+        let (policies, provisioning) = (self.policies.at(self.now), ProvisioningPolicy::default());
+        Box::new(Seen { host, correlated: None, policies, provisioning })
     }
 
     pub(super) fn host_due(&mut self, host: &HostId, due: HostDue) {
@@ -147,7 +147,7 @@ impl Run<'_> {
         match due {
             HostDue::Entry(index) => self.entry(host, index, unknown),
             HostDue::Timer { chapter, name } if chapter == now_in && !unknown => {
-                let seen = self.seen(host);
+                let seen = self.seen_with_others(host);
                 self.tell(host, &HealthInput::Timer { name, seen });
             }
             HostDue::Signal { chapter, signal } if chapter == now_in && !unknown => {

@@ -16,6 +16,7 @@
 mod account;
 mod compare;
 mod hosts;
+mod others;
 mod pool_tape;
 mod pools;
 mod recording;

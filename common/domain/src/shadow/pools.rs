@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hostler_core::Decider;
 use hostler_core::saga::{SagaDefinition, SagaRef};
-use hostler_events::budget::Unhealthy;
 use hostler_events::pool::{PoolEvent, ScalingDecided};
 use hostler_events::signal::ReportThreshold;
 use hostler_events::site::{PolicySet, SITE};
@@ -251,9 +250,8 @@ impl<'a> Run<'a> {
             let (Some(saga), Ok(budget)) = (claimant(&host), PolicySet::new(SITE)) else { continue };
             let Some(rack) = self.pools.get(pool).and_then(|run| run.rack_of(&host)) else { continue };
             let disruption = facts.disruption(&host, &rack);
-            // Each host of a replay stands in a rack of its own.
-            let in_pool = u32::try_from(facts.unhealthy.len()).unwrap_or(u32::MAX);
-            let unhealthy = Unhealthy { pool: in_pool, rack: 0, power_domain: 0 };
+            let policies = self.policies.at(self.now);
+            let unhealthy = self.surroundings(&rack).unhealthy(&disruption, &facts.unhealthy, &policies);
             released.push(match self.take(facts.claim(budget, saga, disruption, unhealthy)) {
                 Ok(()) => {
                     let Ok(saga) = SagaRef::new(Deprovisioning::KIND, &format!("{host}.1")) else { continue };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hostler_core::Decider;
 use hostler_core::saga::SagaDefinition;
-use hostler_events::budget::{BudgetEvent, Unhealthy};
+use hostler_events::budget::BudgetEvent;
 use hostler_events::recovery::{ClaimDisruption, ReportMember};
 use hostler_events::site::{PolicyEvent, PolicySet, Rung, SITE};
 use hostler_events::{HostId, PoolId, RecoverCommand, SitePolicy, StepCommand};
@@ -19,9 +19,7 @@ use super::pool_tape::PoolTape;
 use super::pools::{PoolDue, PoolRun};
 use super::recording::{HostTape, Recorded, Recording, before};
 use crate::budget::{BudgetDecider, BudgetInput, BudgetState, Claim};
-use crate::fault_domain::{
-    FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, power_key, rack_key,
-};
+use crate::fault_domain::{FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, rack_key};
 use crate::health::{HealthInput, HoldBack};
 use crate::policies::{PolicyDecider, PolicyState};
 use crate::recovery::Recovery;
@@ -111,7 +109,7 @@ pub(super) struct Run<'a> {
     pub(super) pools: BTreeMap<PoolId, PoolRun<'a>>,
     pub(super) budget: BudgetState,
     pub(super) said: Vec<Said>,
-    domains: BTreeMap<String, FaultDomainState>,
+    pub(super) domains: BTreeMap<String, FaultDomainState>,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
     usual: BTreeMap<Rung, SignedDuration>,
@@ -242,17 +240,15 @@ impl<'a> Run<'a> {
     /// What fails together is looked at first; the budget is asked for what is left.
     fn claim(&mut self, command: &ClaimDisruption) {
         let policies = self.policies.at(self.now);
-        let rack = self.domains.get(&rack_key(&command.rack)).cloned().unwrap_or_default();
-        let place = policies.policy.topology.racks.get(&command.rack);
-        let power = place.and_then(|place| self.domains.get(&power_key(&place.power_domain))).cloned();
-        let power = power.unwrap_or_default();
+        let surroundings = self.surroundings(&command.rack);
         let (host, saga) = (command.host.clone(), command.saga.clone());
-        if let Some(why) = power.holds_back().or_else(|| rack.holds_back()) {
+        if let Some(why) = surroundings.holds_back().filter(|_| !command.passes_brake) {
             return self.tell(&host, &HealthInput::Held { saga, why });
         }
         let Ok(budget) = PolicySet::new(SITE) else { return };
+        let of = Claim::disruption_of(command, &policies);
+        let unhealthy = surroundings.unhealthy(&of, &self.unhealthy(&of.pool), &policies);
         // A replay has no saga that looks again: what is granted begins at once.
-        let unhealthy = self.unhealthy(command, &rack, &power);
         let claim = Claim::of_recovery(budget, command, false, unhealthy, &policies);
         let input = match self.take(claim) {
             Ok(()) => HealthInput::Granted { saga, seen: self.seen(&host) },
@@ -271,30 +267,6 @@ impl<'a> Run<'a> {
 
     pub(super) fn give_back(&mut self, saga: &hostler_core::saga::SagaRef) {
         self.budget.holders.retain(|holder| holder.saga != *saga);
-    }
-
-    /// Other hosts that are known to be faulty, as `recover-hosts` counts them.
-    fn unhealthy(
-        &self,
-        command: &ClaimDisruption,
-        rack: &FaultDomainState,
-        power: &FaultDomainState,
-    ) -> Unhealthy {
-        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let others = |state: &FaultDomainState| {
-            let others = state.unhealthy();
-            count(others.iter().filter(|member| member.as_str() != command.host.as_str()).count())
-        };
-        let faulty = self.hosts.iter().filter(|(host, run)| {
-            let open = run.state.open();
-            **host != command.host
-                && open.is_some_and(|open| open.pool == command.pool && open.confirmed_at.is_some())
-        });
-        Unhealthy {
-            pool: count(faulty.count()),
-            rack: others(rack),
-            power_domain: others(power).max(others(rack)),
-        }
     }
 }
 

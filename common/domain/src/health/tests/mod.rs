@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hostler_core::Payload;
 use hostler_core::saga::{SagaCommand, SagaDefinition, StepOutcome, StepReply};
 use hostler_events::RecoverCommand;
+use hostler_events::health::RemediationSuppressed;
 use hostler_events::signal::{SignalHeader, SignalStatus};
 use hostler_events::site::Rung;
 use jiff::SignedDuration;
@@ -17,6 +18,7 @@ use crate::testing::{Run, id};
 
 mod acting;
 mod climbing;
+mod correlated;
 mod holding;
 mod redirecting;
 mod signals;
@@ -50,7 +52,7 @@ fn seen(autonomy: &str) -> Seen {
         traffic: None,
     };
     let provisioning = ProvisioningPolicy::default();
-    Seen { host: Some(host), policies: policies(autonomy), provisioning }
+    Seen { host: Some(host), correlated: None, policies: policies(autonomy), provisioning }
 }
 
 impl Host {

@@ -87,6 +87,19 @@ fn a_pool_lends_down_to_its_minimum_and_says_for_whom() {
     assert_eq!(rule(&pool), "min");
 }
 
+/// A function died, and hosts take longer than ten minutes to leave.
+#[test]
+fn who_asks_again_while_hosts_leave_for_it_is_not_given_them_twice() {
+    let facts = facts(8, 0);
+    let mut pool = Pool::new();
+    let give = lend(1, &pool, &facts);
+    assert_eq!(pool.names(&give), ["pool.scaling-decided"]);
+    pass(&mut pool, 700);
+    let again = lend(1, &pool, &facts);
+    assert_eq!(pool.names(&again), ["pool.scaling-suppressed"]);
+    assert_eq!(rule(&pool), "lent");
+}
+
 #[test]
 fn whoever_lends_tells_the_other_pool_when_the_hosts_are_free_and_does_not_grow_meanwhile() {
     let mut facts = facts(8, 0);

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use hostler_core::Decider;
 use hostler_core::saga::SagaRef;
-use hostler_events::budget::Unhealthy;
 use hostler_events::health::{HealthEvent, RemediationOutcome};
 use hostler_events::host::{
     BmcAddress, HostCordoned, HostEnrolled, HostInService, HostQuarantined, HostUncordoned,
@@ -27,14 +26,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::budget::{BudgetDecider, BudgetInput, BudgetState, Claim};
-use crate::fault_domain::{FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport, rack_key};
-use crate::health::{HealthDecider, HealthInput, HealthState, HoldBack, HostSeen, Seen};
+use crate::budget::{BudgetDecider, BudgetInput, BudgetState};
+use crate::fault_domain::{FaultDomainDecider, FaultDomainInput, FaultDomainState, MemberReport};
+use crate::health::{HealthDecider, HealthInput, HealthState, HostSeen, Seen};
 use crate::host::{HostDecider, HostState};
 use crate::policies::{PolicyDecider, PolicyState};
 use crate::testing::id;
 
 mod hosts;
+mod others;
 mod pools;
 mod properties;
 
@@ -89,10 +89,19 @@ pub(super) struct Fault {
     pub heals: Option<Rung>,
     /// After how many seconds it ends by itself, if it does.
     pub ends_after: Option<i64>,
+    /// After how many seconds the host is out of use, if it is.
+    pub out_of_use_after: Option<i64>,
 }
 
 pub(super) fn fault(host: usize, at: i64) -> Fault {
-    Fault { host, at, class: "unreachable", heals: Some(Rung::PowerCycle), ends_after: None }
+    Fault {
+        host,
+        at,
+        class: "unreachable",
+        heals: Some(Rung::PowerCycle),
+        ends_after: None,
+        out_of_use_after: None,
+    }
 }
 
 enum Next {
@@ -103,6 +112,7 @@ enum Next {
     Asked(StepCommand),
     Repaired(HostId, SagaRef, Option<Rung>, bool),
     Approves(HostId),
+    OutOfUse(usize),
 }
 
 /// A site whose streams are recorded.
@@ -174,6 +184,9 @@ impl Site {
         if let Some(after) = ends_after {
             self.later(moment(at + after), Next::Ends(number));
         }
+        if let Some(after) = self.faults[number].out_of_use_after {
+            self.later(moment(at + after), Next::OutOfUse(of));
+        }
     }
 
     fn later(&mut self, at: Timestamp, next: Next) {
@@ -211,7 +224,8 @@ impl Site {
         let events = self.recording.hosts[host].iter().flat_map(|commit| &commit.events);
         let state = events.fold(HostState::default(), HostDecider::evolve);
         let policies = self.policies.clone();
-        Box::new(Seen { host: HostSeen::of(&state), policies, provisioning: ProvisioningPolicy::default() })
+        let (host, provisioning) = (HostSeen::of(&state), ProvisioningPolicy::default());
+        Box::new(Seen { host, correlated: None, policies, provisioning })
     }
 
     fn is_faulty(&self, host: &HostId) -> bool {
@@ -253,7 +267,9 @@ impl Site {
             }
             Next::Resolves(number) => self.says(number, SignalStatus::Resolved),
             Next::Timer(host, name) => {
-                let seen = self.seen(&host);
+                let mut seen = self.seen(&host);
+                let rack = &seen.host.as_ref().unwrap().rack;
+                seen.correlated = self.surroundings(rack).holds_back();
                 self.tell(&host, &HealthInput::Timer { name, seen });
             }
             Next::Asked(command) => self.asked(&command),
@@ -262,6 +278,7 @@ impl Site {
                 let reason = "it is night".to_owned();
                 self.tell(&host, &HealthInput::Approve { reason });
             }
+            Next::OutOfUse(number) => self.out_of_use(number, "it was taken out"),
         }
     }
 
@@ -324,21 +341,22 @@ impl Site {
         self.host_event(number, vec![HostEvent::Cordoned(cordoned)]);
     }
 
+    fn out_of_use(&mut self, number: usize, reason: &str) {
+        let quarantined = HostQuarantined { host: host(number), reason: reason.to_owned(), saga: None };
+        self.host_event(number, vec![HostEvent::Quarantined(quarantined)]);
+    }
+
     /// What a new installation does not heal is out of use.
     fn repaired(&mut self, of: &HostId, saga: SagaRef, rung: Option<Rung>, needless: bool) {
         let number: usize = of.as_str()[2..].parse().unwrap();
         let (faulty, step) = (self.is_faulty(of), id("r/conclude-recovery/1"));
         if !needless && rung.is_some() {
             let (saga, step) = (saga.clone(), id("r/uncordon-host/1"));
-            let mut events = vec![HostEvent::Uncordoned(HostUncordoned { host: host(number), saga, step })];
+            let uncordoned = HostUncordoned { host: host(number), saga, step };
+            self.host_event(number, vec![HostEvent::Uncordoned(uncordoned)]);
             if faulty && rung == Some(Rung::Reimage) {
-                events.push(HostEvent::Quarantined(HostQuarantined {
-                    host: host(number),
-                    reason: "it does not boot".to_owned(),
-                    saga: None,
-                }));
+                self.out_of_use(number, "it does not boot");
             }
-            self.host_event(number, events);
         }
         let seen = self.seen(of);
         let input = if faulty {
@@ -381,35 +399,6 @@ impl Site {
         for command in decision.commands {
             self.later(self.now + MESSAGE, Next::Asked(command.into()));
         }
-    }
-
-    fn claim(&mut self, claim: &hostler_events::recovery::ClaimDisruption) {
-        let (saga, of) = (claim.saga.clone(), claim.host.clone());
-        let rack = self.domains.get(&rack_key(&claim.rack)).cloned().unwrap_or_default();
-        let power = self.domains.get("power.feed-a").cloned().unwrap_or_default();
-        let why = power.holds_back().or_else(|| rack.holds_back());
-        let input = match why {
-            Some(why) => HealthInput::Held { saga, why },
-            None => {
-                let count = |len: usize| u32::try_from(len).unwrap();
-                let others = rack.unhealthy().iter().filter(|member| *member != of.as_str()).count();
-                let racks = power.unhealthy().len();
-                let faulty = self.health.iter().filter(|(host, health)| {
-                    **host != of && health.open().is_some_and(|open| open.confirmed_at.is_some())
-                });
-                let unhealthy = Unhealthy {
-                    pool: count(faulty.count()),
-                    rack: count(others),
-                    power_domain: count(racks.max(others)),
-                };
-                let made = Claim::of_recovery(id(SITE), claim, false, unhealthy, &self.policies);
-                match self.budgeted(&BudgetInput::Claim(Box::new(made))) {
-                    Ok(()) => HealthInput::Granted { saga, seen: self.seen(&of) },
-                    Err(held) => HealthInput::Held { saga, why: HoldBack::by_budget(&held, 1) },
-                }
-            }
-        };
-        self.tell(&of, &input);
     }
 
     fn budgeted(&mut self, input: &BudgetInput) -> Result<(), crate::budget::Held> {

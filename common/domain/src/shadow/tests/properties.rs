@@ -20,6 +20,7 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
         class,
         heals,
         ends_after,
+        out_of_use_after: None,
     });
     proptest::collection::vec(one, 1..12)
 }
