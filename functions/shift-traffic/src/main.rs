@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::{ControlState, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer};
+use hostler_drivers::{ControlState, HaproxyAddress, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer};
 use hostler_runtime::effects::steps::StepWorker;
 use shift_traffic::ShiftTraffic;
 
@@ -14,7 +14,12 @@ async fn main() -> Result<(), Error> {
     let haproxy = std::env::var("HAPROXY_ADDRESS").unwrap_or_default();
     let balancer: Arc<dyn LoadBalancer> = match haproxy.as_str() {
         "" => Arc::new(PlainLoadBalancer::new(ControlState(function.control()?))),
-        address => Arc::new(HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT)),
+        address => {
+            let address = address
+                .parse::<HaproxyAddress>()
+                .map_err(|error| format!("the environment variable HAPROXY_ADDRESS: {error}"))?;
+            Arc::new(HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT))
+        }
     };
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let handler = ShiftTraffic { worker: StepWorker { shell, once, breakers }, balancer };
