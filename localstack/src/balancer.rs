@@ -1,10 +1,12 @@
 //! HAProxy of the local cloud: the program that is installed on this machine, with the configuration of infra/traffic.cfg.
+//!
+//! Its runtime API takes each line for a command and asks for no password. A page in a browser can send requests to each port of
+//! loopback, so this API is a Unix socket, in a folder of ours: no page opens one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -17,6 +19,10 @@ use crate::venv;
 
 /// The configuration, below the workspace's root.
 const CONFIGURATION: &str = "infra/traffic.cfg";
+/// The socket of its runtime API, in its work directory.
+const SOCKET: &str = "haproxy.sock";
+/// What a Unix socket's path may have (*unix(7)*: 108 bytes with the 0 at its end).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// What load balancer to start.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +41,7 @@ pub struct BalancerOptions {
 #[derive(Debug)]
 pub struct Balancer {
     haproxy: Server,
-    api: String,
+    socket: PathBuf,
 }
 
 impl Balancer {
@@ -57,7 +63,8 @@ impl Balancer {
     /// Starts it and waits until it is ready. It sends nobody anything before hosts join.
     ///
     /// # Errors
-    /// [`Error::Missing`] when it is not installed, and those about Python and about the start of servers.
+    /// [`Error::Missing`] when it is not installed, [`Error::SocketPath`] when the folder for temporary files has too long a name,
+    /// and those about Python and about the start of servers.
     pub async fn start(options: BalancerOptions) -> Result<Self, Error> {
         let BalancerOptions { root, backends, log_dir, progress } = options;
         if let Some(missing) = Self::missing_here() {
@@ -67,7 +74,7 @@ impl Balancer {
         progress.tell("starting HAProxy");
         let path = root.join(CONFIGURATION);
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let api = free_address()?;
+        let api = format!("unix@{SOCKET} mode 600");
         let text = text.replace("${API}", &api).replace("${FRONTEND}", "127.0.0.1:{port}");
         let settings = json!({
             "name": "HAProxy",
@@ -87,7 +94,8 @@ impl Balancer {
             log_dir: log_dir.as_deref(),
         })
         .await?;
-        Ok(Self { haproxy, api })
+        let socket = socket_in(haproxy.work_dir())?;
+        Ok(Self { haproxy, socket })
     }
 
     /// Where requests are sent: those to `<url>/<backend>/…` reach a host of the backend.
@@ -96,10 +104,16 @@ impl Balancer {
         format!("http://127.0.0.1:{}", self.haproxy.port())
     }
 
-    /// The address and port of its runtime API.
+    /// The Unix socket of its runtime API, which only our user may use.
     #[must_use]
-    pub fn api(&self) -> &str {
-        &self.api
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// That socket, as the template's parameter `HaproxyAddress` takes it.
+    #[must_use]
+    pub fn api(&self) -> String {
+        format!("unix:{}", self.socket.display())
     }
 
     /// Its process group.
@@ -123,10 +137,13 @@ fn blocks(backends: &[String]) -> String {
     text
 }
 
-/// An address of loopback that nobody listens on. HAProxy cannot be handed a socket for its API.
-fn free_address() -> Result<String, Error> {
-    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    Ok(bound.map_err(Error::file("listen on", "127.0.0.1"))?.to_string())
+/// HAProxy itself is given the name alone, for it works in this folder; shift-traffic needs the whole path.
+fn socket_in(folder: &Path) -> Result<PathBuf, Error> {
+    let path = folder.join(SOCKET);
+    match path.as_os_str().len() {
+        ..=SOCKET_PATH_BYTES_MAX => Ok(path),
+        bytes => Err(Error::SocketPath { path, bytes, bytes_max: SOCKET_PATH_BYTES_MAX }),
+    }
 }
 
 #[cfg(test)]
@@ -142,5 +159,14 @@ mod tests {
         assert!(
             text.contains("backend db\n") && text.ends_with("http-send-name-header x-hostler-server\n\n")
         );
+    }
+    #[test]
+    fn a_folder_whose_name_is_too_long_for_a_socket_is_told_with_what_to_do() {
+        assert!(socket_in(Path::new("/tmp/hostler-a1B2c3")).is_ok());
+        let folder = format!("/{}", "a".repeat(SOCKET_PATH_BYTES_MAX - SOCKET.len() - 1));
+        let told =
+            |error: Error| error.to_string().contains("108 bytes") && error.to_string().contains("TMPDIR");
+        assert!(socket_in(Path::new(&folder)).is_err_and(told));
+        assert!(socket_in(Path::new(&folder[..folder.len() - 1])).is_ok(), "the longest that fits");
     }
 }

@@ -61,6 +61,19 @@ pub enum Error {
         /// The last lines of its log.
         output: String,
     },
+    /// A server of ours listens on a socket whose path is too long for whoever connects to it.
+    #[error(
+        "the path {} of a socket has {bytes} bytes, and may have {bytes_max}: set TMPDIR to a folder with a shorter name",
+        path.display()
+    )]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+        /// What fits.
+        bytes_max: usize,
+    },
     /// A server of ours could not be told to read its files again.
     #[error("the server that runs as process {pid} cannot be told to read its configuration; did it end?")]
     Signal {

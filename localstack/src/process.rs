@@ -1,7 +1,8 @@
 //! Servers of ours: each in its own process group, tied to us by a pipe, so that nothing stays running.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -54,6 +55,8 @@ impl Server {
     pub(crate) async fn start(spec: ServerSpec<'_>) -> Result<Self, Error> {
         let work_dir = tempfile::Builder::new()
             .prefix("hostler-")
+            // Passwords and sockets of the run are in it, which are nobody else's on this machine.
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
         venv::write_modules(work_dir.path())?;

@@ -149,7 +149,7 @@ impl Site {
             false => Some(start_balancer(&root, backends, &fleet, &progress).await?),
         };
         if let Some(balancer) = &balancer {
-            values.insert("HaproxyAddress".to_owned(), balancer.api().to_owned());
+            values.insert("HaproxyAddress".to_owned(), balancer.api());
         }
         let mut configuration = match configuration {
             Some(configured) => Some(start_runner(&root, configured, &fleet, &progress).await?),

@@ -1,20 +1,26 @@
-//! A load balancer that is HAProxy, told by its runtime API (*HAProxy Management Guide 2.6: Unix Socket commands*) over TCP.
+//! A load balancer that is HAProxy, told by its runtime API (*HAProxy Management Guide 2.6: Unix Socket commands*) over TCP or
+//! over a Unix socket.
 //!
 //! Servers are added and removed while it runs, which takes HAProxy 2.6 or newer and a backend whose balance algorithm is dynamic
 //! (`roundrobin`, `leastconn`). The API knows no status codes: success is an empty answer, or one of a few sentences, and
 //! whatever else it says is told on. Who reaches its port has it in hand, for it asks for no password: it belongs on a network
-//! of its own.
+//! of its own. The mode of a Unix socket says who may speak to it.
+
+mod address;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
+use self::address::Place;
 use crate::error::{At, BoxError, DriverError};
 use crate::load_balancer::{LoadBalancer, TrafficServer, at};
+
+pub use self::address::{HaproxyAddress, HaproxyAddressError};
 
 /// A backend of 10,000 servers is some 700 kB in the longest answer.
 const ANSWER_BYTES_MAX: u64 = 4_000_000;
@@ -34,7 +40,7 @@ const CONFIGURED: [&str; 2] = [
 /// A [`LoadBalancer`] that tells HAProxy.
 #[derive(Clone)]
 pub struct HaproxyLoadBalancer {
-    address: String,
+    address: HaproxyAddress,
     timeout: Duration,
 }
 
@@ -48,25 +54,31 @@ impl HaproxyLoadBalancer {
     /// How long a command may take, unless there is a reason for another time: the longest takes some milliseconds.
     pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Speaks to the stats socket of level `admin` at this address and port, such as `10.0.0.5:9999`.
+    /// Speaks to the stats socket of level `admin` at this address.
     #[must_use]
-    pub fn new(address: &str, timeout: Duration) -> Self {
-        Self { address: address.to_owned(), timeout }
+    pub fn new(address: HaproxyAddress, timeout: Duration) -> Self {
+        Self { address, timeout }
     }
 
     /// Sends one command, and gives the answer without the empty lines around it.
     async fn say(&self, command: &str, at: &At) -> Result<String, DriverError> {
         let spoken = async {
-            let mut connection = TcpStream::connect(&self.address).await?;
-            connection.write_all(format!("{command}\n").as_bytes()).await?;
-            let mut answer = String::new();
-            connection.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
+            match self.address.place() {
+                Place::Tcp(address) => exchange(TcpStream::connect(address).await?, command).await,
+                Place::Unix(path) => exchange(UnixStream::connect(path).await?, command).await,
+            }
         };
         let answer = match tokio::time::timeout(self.timeout, spoken).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                let reason = "the connection failed; check its address, and that the network lets this function through";
+                let reason = match self.address.place() {
+                    Place::Tcp(_) => {
+                        "the connection failed; check its address, and that the network lets this function through"
+                    }
+                    Place::Unix(_) => {
+                        "the connection failed; see that HAProxy runs on this machine, and that its socket is ours to use"
+                    }
+                };
                 return Err(self.failed(at, reason.to_owned(), Some(error.into())));
             }
             Err(_elapsed) => {
@@ -211,6 +223,17 @@ impl LoadBalancer for HaproxyLoadBalancer {
             }
         }
     }
+}
+
+/// One command on a connection of its own, which HAProxy ends after its answer.
+async fn exchange<C>(mut connection: C, command: &str) -> std::io::Result<String>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    connection.write_all(format!("{command}\n").as_bytes()).await?;
+    let mut answer = String::new();
+    connection.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// A server as the API names it, of names that cannot be taken for anything else.

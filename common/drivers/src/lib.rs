@@ -28,7 +28,7 @@ pub use bmc::{
 };
 pub use configuration::{Applied, ApplyRole, Applying, Configuration, PlainConfiguration};
 pub use error::{At, BoxError, DriverError};
-pub use haproxy::HaproxyLoadBalancer;
+pub use haproxy::{HaproxyAddress, HaproxyAddressError, HaproxyLoadBalancer};
 pub use image::{BootImage, ImageUrlError};
 pub use load_balancer::{LoadBalancer, PlainLoadBalancer, TrafficRow, TrafficServer, TrafficState};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};

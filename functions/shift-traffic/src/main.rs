@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::{
-    ControlState, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer, TargetGroupLoadBalancer,
-    TargetGroupsError,
+    ControlState, HaproxyAddress, HaproxyLoadBalancer, LoadBalancer, PlainLoadBalancer,
+    TargetGroupLoadBalancer, TargetGroupsError,
 };
 use hostler_runtime::effects::steps::StepWorker;
 use shift_traffic::ShiftTraffic;
@@ -18,7 +18,12 @@ async fn main() -> Result<(), Error> {
     let (haproxy, groups) = (variable("HAPROXY_ADDRESS"), variable("TARGET_GROUPS"));
     let balancer: Arc<dyn LoadBalancer> = match (haproxy.as_str(), groups.as_str()) {
         ("", "") => Arc::new(PlainLoadBalancer::new(ControlState(function.control()?))),
-        (address, "") => Arc::new(HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT)),
+        (address, "") => {
+            let address = address
+                .parse::<HaproxyAddress>()
+                .map_err(|error| format!("the environment variable HAPROXY_ADDRESS: {error}"))?;
+            Arc::new(HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT))
+        }
         ("", groups) => Arc::new(TargetGroupLoadBalancer::new(function.target_groups(), groups.parse()?)),
         (_, _) => return Err(TargetGroupsError::BesideHaproxy.into()),
     };

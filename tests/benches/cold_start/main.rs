@@ -21,7 +21,7 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 13] = [
+const FIRST: [(&str, &str); 16] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
@@ -30,9 +30,12 @@ const FIRST: [(&str, &str); 13] = [
     ("ingest-signals", "ingest-signals.take-signals.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
     ("project-views", "project-views.sqs.json"),
+    ("recover-hosts", "recover-hosts.report-signal.sqs.json"),
+    ("relay-outbox", "relay-outbox.stream.json"),
     ("restart-service", "restart-service.restart-service.sqs.json"),
     ("run-sagas", "run-sagas.start-saga.sqs.json"),
-    ("relay-outbox", "relay-outbox.stream.json"),
+    ("scale-pools", "scale-pools.look-at-pool.sqs.json"),
+    ("shift-traffic", "shift-traffic.join-traffic.sqs.json"),
     ("triage-failures", "triage-failures.dead-letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),
 ];
@@ -100,6 +103,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         "configure-host",
         "monitor-host",
         "restart-service",
+        "shift-traffic",
         "signals",
         "recover-hosts",
         "scale-pools",

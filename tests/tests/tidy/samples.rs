@@ -32,6 +32,18 @@ fn every_function_has_an_input_to_be_tried_with() {
     findings.none();
 }
 
+#[test]
+fn the_start_of_every_function_is_measured() {
+    const BENCHMARK: &str = "tests/benches/cold_start/main.rs";
+    let mut findings = crate::repository::Findings::of("the benchmark of cold starts starts every function");
+    let text = crate::repository::read(BENCHMARK);
+    for folder in crate::repository::folders("functions") {
+        let starts = text.contains(&format!("    (\"{folder}\", \"{folder}."));
+        findings.unless(starts, BENCHMARK, format!("functions/{folder} has no entry in FIRST"));
+    }
+    findings.none();
+}
+
 /// What was decided by policies can be told apart from what was decided by later ones.
 #[test]
 fn every_decision_names_the_version_of_its_policies() {

@@ -1,4 +1,4 @@
-//! A real HAProxy, where it is installed: `apt-get install --no-install-recommends haproxy`.
+//! A real HAProxy over a Unix socket, where it is installed: `apt-get install --no-install-recommends haproxy`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ impl Drop for Host {
 
 struct Haproxy {
     process: Child,
-    config: PathBuf,
+    files: [PathBuf; 2],
     driver: HaproxyLoadBalancer,
     frontend: String,
     hosts: BTreeMap<&'static str, Host>,
@@ -69,7 +69,9 @@ impl Drop for Haproxy {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_file(&self.config);
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 
@@ -83,12 +85,14 @@ fn free_port() -> u16 {
 }
 
 async fn start() -> Haproxy {
-    let (api, web) = (free_port(), free_port());
-    let config = std::env::temp_dir().join(format!("hostler-haproxy-{api}.cfg"));
+    let web = free_port();
+    let file = |ending: &str| std::env::temp_dir().join(format!("hostler-haproxy-{web}.{ending}"));
+    let (config, socket) = (file("cfg"), file("sock"));
     let text = format!(
-        "global\n  stats socket ipv4@127.0.0.1:{api} level admin\ndefaults\n  mode http\n  timeout connect 2s\n  \
+        "global\n  stats socket unix@{} mode 600 level admin\ndefaults\n  mode http\n  timeout connect 2s\n  \
          timeout client 60s\n  timeout server 60s\nfrontend web\n  bind 127.0.0.1:{web}\n  default_backend web\n\
-         backend web\n  balance roundrobin\n"
+         backend web\n  balance roundrobin\n",
+        socket.display()
     );
     std::fs::write(&config, text).unwrap();
     let process = Command::new("haproxy").args(["-db", "-q", "-f"]).arg(&config).spawn().unwrap();
@@ -96,7 +100,8 @@ async fn start() -> Haproxy {
     for name in ["h-1", "h-2"] {
         hosts.insert(name, Host::start(name).await);
     }
-    let driver = HaproxyLoadBalancer::new(&format!("127.0.0.1:{api}"), HaproxyLoadBalancer::TIMEOUT);
+    let address = format!("unix:{}", socket.display()).parse().unwrap();
+    let driver = HaproxyLoadBalancer::new(address, HaproxyLoadBalancer::TIMEOUT);
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", web)).is_ok() {
             break;
@@ -104,7 +109,7 @@ async fn start() -> Haproxy {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let frontend = format!("http://127.0.0.1:{web}");
-    Haproxy { process, config, driver, frontend, hosts, slow: Mutex::default() }
+    Haproxy { process, files: [config, socket], driver, frontend, hosts, slow: Mutex::default() }
 }
 
 impl Subject for Haproxy {
