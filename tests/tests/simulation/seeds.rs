@@ -81,6 +81,8 @@ const BY_HTTP: &str = "keys keep their order on commands only, which come by HTT
 
 /// Why no host is repaired.
 const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs";
+/// Why roles are applied by the plain driver.
+const UNRUN: &str = "no runner is run here: the domain's tests, and cloud/configuring.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
@@ -102,6 +104,10 @@ const SELDOM: &[(&str, &str)] = &[
     ("domain.member-healthy", UNREPAIRED),
     ("domain.incident-opened", UNREPAIRED),
     ("domain.incident-closed", UNREPAIRED),
+    ("domain.incident-escalated", UNREPAIRED),
+    ("host.service-restarted", UNREPAIRED),
+    ("host.configuration-started", UNRUN),
+    ("host.role-run", UNRUN),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),
