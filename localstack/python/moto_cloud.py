@@ -3,11 +3,14 @@
 1. A 12-digit access key is the account's number, as with ministack and LocalStack; moto itself keeps everything in
    one account.
 2. No page in a browser can call it (guard.py).
+3. Calls of DynamoDB are served one after the other. moto looks at a condition and writes in two steps, with nothing
+   between its threads, so that of two conditional puts at once both may succeed (seen with the contract of control).
 """
 
 import os
 import re
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -29,6 +32,19 @@ def accounts(app):
     return in_account
 
 
+def atomic(app):
+    """Makes what DynamoDB promises to be atomic so."""
+    lock = threading.Lock()
+
+    def one_at_a_time(environ, start):
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            return app(environ, start)
+        with lock:
+            return app(environ, start)
+
+    return one_at_a_time
+
+
 def main():
     lifetime.watch_parent()
     lifetime.raise_file_limit()
@@ -44,7 +60,7 @@ def main():
         def log_request(self, code="-", size="-"):
             pass
 
-    app = guard.wsgi(accounts(DomainDispatcherApplication(create_backend_app)))
+    app = guard.wsgi(accounts(atomic(DomainDispatcherApplication(create_backend_app))))
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
     lifetime.announce(port)
     server.serve_forever()
