@@ -81,8 +81,9 @@ const BY_HTTP: &str = "keys keep their order on commands only, which come by HTT
 
 /// Why no host is repaired.
 const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs";
-/// Why roles are applied by the plain driver.
-const UNRUN: &str = "no runner is run here: the domain's tests, and cloud/configuring.rs";
+/// Why no event of the configuration runner is expected.
+const NO_RUNNER: &str =
+    "configuration is by the plain driver here: host/tests/configuring.rs and cloud/configuring.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
@@ -106,8 +107,8 @@ const SELDOM: &[(&str, &str)] = &[
     ("domain.incident-closed", UNREPAIRED),
     ("domain.incident-escalated", UNREPAIRED),
     ("host.service-restarted", UNREPAIRED),
-    ("host.configuration-started", UNRUN),
-    ("host.role-run", UNRUN),
+    ("host.configuration-started", NO_RUNNER),
+    ("host.role-run", NO_RUNNER),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),
