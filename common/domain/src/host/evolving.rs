@@ -243,6 +243,8 @@ fn deployment_started(state: &mut HostState, step: &StepId) {
         state.deploy_steps.remove(0);
     }
     state.deploy_steps.push(step.clone());
+    // What a runner still does to the old system says nothing of the new one.
+    state.configuration = None;
     state.phase = HostPhase::Deploying { step: step.clone() };
 }
 

@@ -99,6 +99,16 @@ fn an_order_or_a_report_that_comes_late_changes_nothing() {
 /// Given a host that served by a revision and is installed again, when the newest one fails for good, then the one that it had is
 /// applied, and the saga hears of the end of that.
 #[test]
+fn a_host_that_is_installed_again_is_configured_by_no_run_of_its_old_system() {
+    let mut host = at("registering-monitoring");
+    host.names(&start(saga_ref("p-1"), STEP));
+    assert_eq!(host.names(&deploy("p-1", "s/deploy/2")), ["host.deploy-started"]);
+    assert_eq!(host.state.configuration, None);
+    let late = host.when(&ended(STEP, RunOutcome::Succeeded, "r1"));
+    assert!(matches!(late, Err(HostRefusal::NotWaiting { .. })), "{late:?}");
+}
+
+#[test]
 fn the_last_good_revision_is_applied_where_the_newest_one_fails_for_good() {
     let mut host = at("reimaged");
     let last = host.state.revision.clone().unwrap();
