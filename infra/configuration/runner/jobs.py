@@ -16,7 +16,7 @@ from . import play
 from .roles import Refused
 
 LOG = logging.getLogger("runner.jobs")
-SAME = ("host", "role", "revision_asked", "labels")
+SAME = ("mode", "host", "role", "revision_asked", "labels")
 
 
 class Busy(Exception):
@@ -140,7 +140,8 @@ class Jobs:
         if self._ended:
             return
         job.update(state="ended", ended=self._clock(), outcome=ran.outcome, changed=ran.changed,
-                   message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off)
+                   message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off,
+                   changes=ran.changes, changes_left_off=ran.changes_left_off)
         self._cancelled.discard(job["id"])
         if ran.outcome == "superseded":
             job.update(reported=True, callback=None)
@@ -165,6 +166,8 @@ class Jobs:
                 LOG.warning("what is left of a job in %s does not read, and is removed: %s", name, error)
                 shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)
                 continue
+            # Of a runner that knew no other mode.
+            job.setdefault("mode", "apply")
             self._jobs[job["id"]] = job
         waiting = [job for job in self._jobs.values() if job["state"] == "waiting"]
         self._waiting = [job["id"] for job in sorted(waiting, key=lambda job: job["handed_in"])]
@@ -200,5 +203,6 @@ class Jobs:
 
 def shown(job):
     """What others see of a job: not the token of its callback."""
-    names = ("id", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off")
+    names = ("id", "mode", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off",
+             "changes", "changes_left_off")
     return {name: job[name] for name in names if name in job}
