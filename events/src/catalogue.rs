@@ -11,6 +11,7 @@ use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
+use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::packages::{FindingEvent, PackagesEvent};
@@ -49,6 +50,7 @@ pub fn catalogue() -> Vec<Contract> {
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
+        FindingsCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

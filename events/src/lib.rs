@@ -10,6 +10,7 @@ mod catalogue;
 pub mod commands;
 pub mod fault_domain;
 mod files;
+pub mod findings;
 pub mod health;
 pub mod host;
 pub mod ids;
@@ -24,18 +25,21 @@ pub mod schemas;
 pub mod signal;
 pub mod site;
 pub mod traffic;
+pub mod vulnerabilities;
 
-pub use advisory::{AdvisoryEvent, AdvisoryId, Priority};
+pub use advisory::{AdvisoryEvent, Priority};
 pub use catalogue::{catalogue, find};
 pub use commands::{
     ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand, StepCommand,
 };
 pub use fault_domain::FaultDomainEvent;
+pub use findings::FindingsCommand;
 pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{
-    FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku, StepId,
+    AdvisoryId, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku,
+    StepId,
 };
 pub use packages::{FindingEvent, FindingId, FindingStatus, PackagesEvent};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};

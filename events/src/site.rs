@@ -13,6 +13,7 @@ use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
+use crate::vulnerabilities::VulnerabilityPolicy;
 
 text_id!(
     /// Racks that lose their power together.
@@ -109,6 +110,8 @@ pub struct SitePolicy {
     pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How urgent vulnerabilities are.
+    pub vulnerabilities: VulnerabilityPolicy,
 }
 
 /// Where things stand, and what fails together.
@@ -389,6 +392,7 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.vulnerabilities.check(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
