@@ -5,7 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
+use crate::findings::{ExceptFinding, RefreshAdvisory};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
@@ -45,7 +45,6 @@ contracts! {
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
-        "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
     }
 }
 

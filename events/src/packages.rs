@@ -94,6 +94,8 @@ pub struct PackagesAssessed {
     pub advisory: AdvisoryId,
     /// The number of the decision about it.
     pub revision: u32,
+    /// Whether the host is exposed.
+    pub exposed: bool,
     /// The finding.
     pub finding: FindingId,
     /// What has it, and whether it waits for a reboot; absent where nothing has it any more.

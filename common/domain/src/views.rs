@@ -22,7 +22,10 @@ use crate::provisioning::{self, ProvisioningState};
 
 mod findings;
 
-pub use findings::{FINDINGS, FindingView, finding_group};
+pub use findings::{
+    ADVISORIES, AdvisoryView, FINDINGS, FindingView, PACKAGES, PackagesView, advisory, finding,
+    finding_group, packages,
+};
 
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";

@@ -75,7 +75,11 @@ fn by_number(a: &[u8], b: &[u8]) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic is how a test fails, and it says what it skips")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::print_stderr,
+        reason = "a panic is how a test fails, and it says what it skips"
+    )]
     use std::process::Command;
 
     use proptest::prelude::*;
