@@ -9,7 +9,7 @@ use hostler_core::{Decider, Decision, SetTimer};
 use hostler_events::HostId;
 use hostler_events::advisory::{
     AdvisoryEvent, AdvisoryExploited, AdvisoryFacts, AdvisoryId, AdvisoryPrioritised, AdvisoryRecord,
-    AdvisoryRecorded, AdvisoryScored, Priority,
+    AdvisoryRecorded, AdvisoryScored, Affected, Priority,
 };
 use hostler_events::findings::{
     AssessFleet, EpssScore, FindingsCommand, MatchHosts, PrioritiseAdvisory, Urgency,
@@ -18,7 +18,7 @@ use hostler_events::vulnerabilities::VulnerabilityPolicy;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::packages::is_compared;
+use crate::packages::{is_compared, is_in};
 use crate::support::after;
 
 mod facts;
@@ -214,7 +214,7 @@ impl Decider for AdvisoryDecider {
     ) -> Result<AdvisoryDecision, AdvisoryRefusal> {
         match input {
             AdvisoryInput::Record { advisory, record, epss } => {
-                let recorded = record_of(state, advisory, record);
+                let recorded = record_of(state, advisory, &without_repeats(record));
                 let scored = score_of(state, advisory, epss.as_ref())?;
                 Ok(noted(advisory, recorded.into_iter().chain(scored)))
             }
@@ -262,6 +262,16 @@ fn noted(advisory: &AdvisoryId, events: impl Iterator<Item = AdvisoryEvent>) -> 
         return decision;
     }
     decision.command(PrioritiseAdvisory { advisory: advisory.clone() }.into())
+}
+
+/// Versions that a range has as well say nothing more, and a record may name thousands.
+fn without_repeats(record: &AdvisoryRecord) -> AdvisoryRecord {
+    let mut record = record.clone();
+    for affected in &mut record.affected {
+        let Affected { ranges, versions, .. } = affected;
+        versions.retain(|version| !ranges.iter().any(|range| is_in(range, version)));
+    }
+    record
 }
 
 /// An older record, or one that says the same, changes nothing.

@@ -92,7 +92,8 @@ fn version_of<'a>(list: &Affected, name: &str, is: &'a InstalledVersion) -> Opti
     }
 }
 
-fn is_in(range: &AffectedRange, version: &str) -> bool {
+/// Whether a version is in a range.
+pub(crate) fn is_in(range: &AffectedRange, version: &str) -> bool {
     let from = range.introduced == "0" || compare(&range.introduced, version) != Ordering::Greater;
     let before_fix = range.fixed.as_ref().is_none_or(|fixed| compare(version, fixed) == Ordering::Less);
     let up_to = range.last_affected.as_ref().is_none_or(|last| compare(version, last) != Ordering::Greater);

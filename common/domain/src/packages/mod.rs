@@ -21,6 +21,7 @@ mod matching;
 mod tests;
 mod version;
 
+pub(crate) use matching::is_in;
 pub use matching::{affected, is_compared, names};
 pub use version::compare;
 
@@ -231,6 +232,7 @@ fn observe(
     }
     let (mut installed, mut removed) = (BTreeMap::new(), Vec::new());
     for (name, is) in &report.packages {
+        let name = known_name(state, report, name);
         let is = with_known_source(is, state.installed.get(name));
         if state.installed.get(name) != Some(&is) {
             installed.insert(name.clone(), is);
@@ -268,6 +270,19 @@ fn observe(
         observed_at,
     };
     Ok(Decision::events([PackagesEvent::Observed(observed)]))
+}
+
+/// Who reads some packages only may name them without their architecture.
+fn known_name<'a>(
+    state: &'a PackagesState,
+    report: &PackageReport,
+    name: &'a PackageName,
+) -> &'a PackageName {
+    if report.complete || state.installed.contains_key(name) {
+        return name;
+    }
+    let of_an_architecture = |known: &&PackageName| known.split_once(':').is_some_and(|(of, _)| of == name);
+    state.installed.keys().find(of_an_architecture).unwrap_or(name)
 }
 
 /// Who reads names and versions alone does not make the source unknown.
