@@ -36,7 +36,8 @@ async fn list(site: &Site, host: &str, openssl: Option<&str>, reboot_pending: bo
     let openssl = openssl.map(|version| {
         json!({ "name": "libssl3:amd64", "version": version, "source": "openssl", "sourceVersion": version })
     });
-    let bash = json!({ "name": "bash", "version": "5.2.15-2", "source": "bash", "sourceVersion": "5.2.15-2" });
+    let bash =
+        json!({ "name": "bash", "version": "5.2.15-2", "source": "bash", "sourceVersion": "5.2.15-2" });
     let packages: Vec<Value> = [Some(bash), openssl].into_iter().flatten().collect();
     let body = json!({
         "host": host, "ecosystem": "Debian:12", "observedAt": site.clock.now(), "rebootPending": reboot_pending,
@@ -159,10 +160,13 @@ async fn what_is_known_to_be_exploited_gets_three_days_and_a_breach_is_told_once
         assert_eq!(finding.priority, Priority::Act);
         assert!(finding.deadline.unwrap() <= due, "{finding:?}");
     }
-    site.accepted("except-finding", json!({
-        "finding": findings(&site)[0].finding, "owner": "ada", "reason": "no fix for its appliance",
-        "until": site.clock.now() + SignedDuration::from_hours(24 * 30),
-    }))
+    site.accepted(
+        "except-finding",
+        json!({
+            "finding": findings(&site)[0].finding, "owner": "ada", "reason": "no fix for its appliance",
+            "until": site.clock.now() + SignedDuration::from_hours(24 * 30),
+        }),
+    )
     .await;
     site.advance(4 * DAY).await;
     assert_eq!(site.count("finding.deadline-breached"), 2, "an exception breaches nothing while it holds");
