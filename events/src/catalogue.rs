@@ -12,6 +12,7 @@ use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorC
 use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -41,6 +42,8 @@ pub fn catalogue() -> Vec<Contract> {
         MonitorCommand::contracts(),
         TrafficCommand::contracts(),
         ServiceCommand::contracts(),
+        PatchCommand::contracts(),
+        AssessCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),

@@ -12,6 +12,7 @@ mod files;
 pub mod health;
 pub mod host;
 pub mod ids;
+pub mod patching;
 pub mod policy;
 pub mod pool;
 pub mod provisioning;
@@ -32,8 +33,10 @@ pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{
-    FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku, StepId,
+    AdvisoryId, CampaignId, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role,
+    Service, Sku, StepId,
 };
+pub use patching::{AssessCommand, PatchCommand, PatchOrder};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use pool::PoolEvent;
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};

@@ -8,6 +8,7 @@ pub(crate) mod timeline;
 mod describe_failure;
 mod describe_health;
 mod describe_host;
+mod describe_packages;
 mod describe_pool;
 mod describe_request;
 mod describe_saga;

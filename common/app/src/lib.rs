@@ -7,6 +7,7 @@ mod deprovisionings;
 mod entities;
 mod follow;
 mod operations;
+mod patchings;
 mod pools;
 mod recoveries;
 mod setting;
@@ -23,6 +24,7 @@ pub use entities::{
 };
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations, request};
+pub use patchings::Patchings;
 pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
@@ -47,6 +49,7 @@ impl Application for Hostler {
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
         Function::steps("restart-service").needs(&["agents"]).visibility(360),
+        Function::steps("patch-host").needs(&["configuration"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
@@ -72,5 +75,6 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.saga::<Patchings>();
     }
 }
