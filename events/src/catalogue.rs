@@ -15,6 +15,7 @@ use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::packages::{FindingEvent, PackagesEvent};
+use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -47,6 +48,8 @@ pub fn catalogue() -> Vec<Contract> {
         MonitorCommand::contracts(),
         TrafficCommand::contracts(),
         ServiceCommand::contracts(),
+        PatchCommand::contracts(),
+        AssessCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),

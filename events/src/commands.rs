@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::findings::{ExceptFinding, RefreshAdvisory};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
+use crate::patching::{
+    AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
+    ScanPackages,
+};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
     AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
     ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, RestartService,
     ReturnDisruption, UncordonHost,
 };
-use crate::signal::RecoverCommand;
+use crate::signal::{RecoverCommand, ReportSignal};
 use crate::site::ApplyPolicies;
 use crate::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic, TrafficCommand};
 
@@ -103,6 +107,10 @@ pub enum StepCommand {
     Service(ServiceCommand),
     /// To `recover-hosts`.
     Recover(RecoverCommand),
+    /// To `patch-host`.
+    Patch(PatchCommand),
+    /// To `assess-hosts`.
+    Assess(AssessCommand),
     /// To a saga.
     Saga(SagaCommand),
 }
@@ -116,6 +124,8 @@ macro_rules! each {
             Self::Traffic($command) => $value,
             Self::Service($command) => $value,
             Self::Recover($command) => $value,
+            Self::Patch($command) => $value,
+            Self::Assess($command) => $value,
             Self::Saga($command) => $value,
         }
     };
@@ -153,6 +163,10 @@ impl Payload for StepCommand {
             ServiceCommand::from_data(type_name, schema_version, data).map(Self::Service)
         } else if RecoverCommand::NAMES.contains(&type_name) {
             RecoverCommand::from_data(type_name, schema_version, data).map(Self::Recover)
+        } else if PatchCommand::NAMES.contains(&type_name) {
+            PatchCommand::from_data(type_name, schema_version, data).map(Self::Patch)
+        } else if AssessCommand::NAMES.contains(&type_name) {
+            AssessCommand::from_data(type_name, schema_version, data).map(Self::Assess)
         } else {
             SagaCommand::from_data(type_name, schema_version, data).map(Self::Saga)
         }
@@ -187,8 +201,10 @@ into_step_command! {
     ServiceCommand as Service { RestartService }
     RecoverCommand as Recover {
         ClaimDisruption, ReturnDisruption, ReportMember, BeginRecovery, CordonHost, UncordonHost, GiveBackHost,
-        ConcludeRecovery, AbandonRecovery
+        ConcludeRecovery, AbandonRecovery, ReportSignal
     }
+    PatchCommand as Patch { InstallPackages, ChangePackages, RollBackPackages }
+    AssessCommand as Assess { BeginPatching, ScanPackages }
 }
 
 impl From<SagaCommand> for StepCommand {

@@ -55,5 +55,10 @@ text_id!(
     AdvisoryId,
     "advisory id"
 );
+text_id!(
+    /// A campaign: one advisory, patched on all hosts that have it.
+    CampaignId,
+    "campaign id"
+);
 /// Free key-value pairs on a host. Keys under `simulate.` tell the plain drivers to be slow or to fail.
 pub type Labels = BTreeMap<String, String>;

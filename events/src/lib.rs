@@ -15,6 +15,7 @@ pub mod health;
 pub mod host;
 pub mod ids;
 pub mod packages;
+pub mod patching;
 pub mod policy;
 pub mod pool;
 pub mod provisioning;
@@ -38,10 +39,11 @@ pub use health::HealthEvent;
 pub use host::HostEvent;
 pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{
-    AdvisoryId, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku,
-    StepId,
+    AdvisoryId, CampaignId, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role,
+    Service, Sku, StepId,
 };
 pub use packages::{FindingEvent, FindingId, FindingStatus, PackagesEvent};
+pub use patching::{AssessCommand, PatchCommand, PatchOrder};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use pool::PoolEvent;
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::patching::PatchingPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
@@ -108,6 +109,8 @@ pub struct SitePolicy {
     pub budget: BudgetPolicy,
     /// How it is seen that a repair has helped.
     pub recovery: RecoveryPolicy,
+    /// By which numbers hosts are patched.
+    pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
     /// How urgent vulnerabilities are.
@@ -379,6 +382,7 @@ impl SitePolicy {
         problems.range(&["correlation", "escalateSeconds"], escalate_seconds, 10, 86_400);
         check_budget(self.budget, &mut problems);
         problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
+        self.patching.check(&mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
             if let Some(traffic) = &policy.traffic {

@@ -9,6 +9,7 @@ mod describe_failure;
 mod describe_finding;
 mod describe_health;
 mod describe_host;
+mod describe_packages;
 mod describe_pool;
 mod describe_request;
 mod describe_saga;

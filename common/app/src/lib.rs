@@ -8,6 +8,7 @@ mod entities;
 mod findings;
 mod follow;
 mod operations;
+mod patchings;
 mod pools;
 mod recoveries;
 mod setting;
@@ -25,6 +26,7 @@ pub use entities::{
 pub use findings::{Advisories, Findings, PackagesOfHosts};
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations, request};
+pub use patchings::Patchings;
 pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
@@ -49,6 +51,7 @@ impl Application for Hostler {
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
         Function::steps("restart-service").needs(&["agents"]).visibility(360),
+        Function::steps("patch-host").needs(&["configuration"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
@@ -78,5 +81,6 @@ impl Application for Hostler {
         each.viewed::<Advisories>();
         each.viewed::<PackagesOfHosts>();
         each.viewed::<Findings>();
+        each.saga::<Patchings>();
     }
 }

@@ -14,6 +14,7 @@ pub mod health;
 pub mod host;
 pub mod metrics;
 pub mod packages;
+pub mod patching;
 pub mod policies;
 pub mod pool;
 pub mod provisioning;
@@ -42,10 +43,11 @@ pub use health::{
 };
 pub use host::{
     Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-    Move, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart, bmc_place,
+    Move, Patch, PatchInput, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart, bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use packages::{HostPlace, PackagesDecider, PackagesInput, PackagesRefusal, PackagesState};
+pub use patching::{PatchOutcome, Patching, PatchingSaga, PatchingState, patching_of};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};
 pub use pool::{PoolDecider, PoolFacts, PoolHost, PoolInput, PoolRefusal, PoolState};
 pub use provisioning::{Provisioning, ProvisioningSaga, ProvisioningState};
