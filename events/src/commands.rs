@@ -5,7 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{ExceptFinding, RefreshAdvisory};
+use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
@@ -48,6 +48,7 @@ contracts! {
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
+        "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
     }
 }
