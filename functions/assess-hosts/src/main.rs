@@ -11,7 +11,7 @@ use hostler_runtime::effects::steps::StepWorker;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = start("assess-hosts").await?;
-    let packages = Arc::new(PlainPackages::new(ControlState(function.control()?)));
+    let packages = Arc::new(PlainPackages::new(ControlState(function.control()?), function.clock()));
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let views = function.views()?;
     let policies = FollowedPolicies::new(shell.clone());

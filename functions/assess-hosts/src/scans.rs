@@ -9,7 +9,7 @@ use hostler_domain::{
     AdvisoryBrief, AdvisoryDecider, FindingDecider, HostDecider, HostPlace, PackagesDecider, PackagesInput,
     PackagesState,
 };
-use hostler_drivers::{DriverError, HostAsked, Packages};
+use hostler_drivers::{DriverError, HostAsked};
 use hostler_events::findings::PackageReport;
 use hostler_events::packages::{FindingStatus, InstalledVersion};
 use hostler_events::patching::{BeginPatching, PatchingWanted, ScanPackages};

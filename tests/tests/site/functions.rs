@@ -101,7 +101,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
     let assess_hosts = AssessHosts {
         worker: worker(),
-        packages: Arc::new(PlainPackages::new(ControlState(control.clone()))),
+        packages: Arc::new(PlainPackages::new(ControlState(control.clone()), clock.clone())),
         views: views.clone(),
         known: KnownAdvisories::new(shell.clone(), views.clone()),
         policies: policies.clone(),
