@@ -293,6 +293,8 @@ lambda_files! {
     "ingest-signals" . "alertmanager.http",
     "ingest-signals" . "aws.sqs",
     "ingest-signals" . "heartbeat.http",
+    "ingest-signals" . "osv.http",
+    "ingest-signals" . "packages.http",
     "ingest-signals" . "redfish.http",
     "ingest-signals" . "take-signals.sqs",
     "monitor-host" . "check-host.sqs",

@@ -84,6 +84,8 @@ const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs"
 /// Why no event of the configuration runner is expected.
 const NO_RUNNER: &str =
     "configuration is by the plain driver here: host/tests/configuring.rs and cloud/configuring.rs";
+/// Why no host has a vulnerability.
+const UNPUBLISHED: &str = "nobody publishes vulnerabilities or tells packages here: journeys/findings.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
@@ -123,6 +125,19 @@ const SELDOM: &[(&str, &str)] = &[
     ("health.recovered", UNREPAIRED),
     ("health.escalated", UNREPAIRED),
     ("health.incident-closed", UNREPAIRED),
+    ("advisory.recorded", UNPUBLISHED),
+    ("advisory.exploited", UNPUBLISHED),
+    ("advisory.scored", UNPUBLISHED),
+    ("advisory.prioritised", UNPUBLISHED),
+    ("packages.observed", UNPUBLISHED),
+    ("packages.assessed", UNPUBLISHED),
+    ("finding.detected", UNPUBLISHED),
+    ("finding.changed", UNPUBLISHED),
+    ("finding.reboot-pending", UNPUBLISHED),
+    ("finding.resolved", UNPUBLISHED),
+    ("finding.excepted", UNPUBLISHED),
+    ("finding.exception-ended", UNPUBLISHED),
+    ("finding.deadline-breached", UNPUBLISHED),
     ("host.labelled", "operators label nothing here"),
     ("host.requalified", "operators requalify nothing here: journeys/cleaning.rs"),
     ("saga.heartbeat-heard", "no saga of the data centre waits for a callback: the shop's simulation"),
