@@ -7,11 +7,14 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
+use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
+use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::packages::{FindingEvent, PackagesEvent};
 use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
@@ -31,6 +34,9 @@ pub fn catalogue() -> Vec<Contract> {
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
+        AdvisoryEvent::contracts(),
+        PackagesEvent::contracts(),
+        FindingEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),
@@ -47,6 +53,7 @@ pub fn catalogue() -> Vec<Contract> {
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
+        FindingsCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

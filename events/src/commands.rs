@@ -5,6 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::findings::{ExceptFinding, RefreshAdvisory};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
@@ -46,6 +47,8 @@ contracts! {
         "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
+        "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
+        "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::patching::PatchingPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
+use crate::vulnerabilities::VulnerabilityPolicy;
 
 text_id!(
     /// Racks that lose their power together.
@@ -112,6 +113,8 @@ pub struct SitePolicy {
     pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How urgent vulnerabilities are.
+    pub vulnerabilities: VulnerabilityPolicy,
 }
 
 /// Where things stand, and what fails together.
@@ -393,6 +396,7 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.vulnerabilities.check(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

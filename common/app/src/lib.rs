@@ -5,6 +5,7 @@
 
 mod deprovisionings;
 mod entities;
+mod findings;
 mod follow;
 mod operations;
 mod patchings;
@@ -22,6 +23,7 @@ pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
 };
+pub use findings::{Advisories, Findings, PackagesOfHosts};
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations, request};
 pub use patchings::Patchings;
@@ -53,6 +55,7 @@ impl Application for Hostler {
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("assess-hosts").hears(&["host.cleaned"]).visibility(360),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -75,6 +78,9 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Advisories>();
+        each.viewed::<PackagesOfHosts>();
+        each.viewed::<Findings>();
         each.saga::<Patchings>();
     }
 }
