@@ -5,6 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
 use crate::findings::{ExceptFinding, RefreshAdvisory};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
@@ -49,6 +50,8 @@ contracts! {
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
+        "check-configuration" v 1 @ "commands" => CheckConfiguration(CheckConfiguration) of host,
+        "restore-configuration" v 1 @ "commands" => RestoreConfiguration(RestoreConfiguration) of host,
     }
 }
 
@@ -73,6 +76,8 @@ contracts! {
     /// What is asked of `configure-host`.
     pub enum ConfigureCommand as Command {
         "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
+        "check-role" v 1 @ "configure-host" => CheckRole(CheckRole),
+        "restore-role" v 1 @ "configure-host" => RestoreRole(RestoreRole),
     }
 }
 
@@ -195,7 +200,7 @@ into_step_command! {
         VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation,
         PowerCycleHost, FinishPowerCycle, ReimageHost
     }
-    ConfigureCommand as Configure { ApplyRole }
+    ConfigureCommand as Configure { ApplyRole, CheckRole, RestoreRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
     TrafficCommand as Traffic { JoinTraffic, LeaveTraffic, ReturnTraffic }
     ServiceCommand as Service { RestartService }

@@ -126,7 +126,10 @@ async fn a_runner_is_handed_what_is_on_record_with_a_token_of_its_step() {
     let orders = runner.0.lock().unwrap().clone();
     let [order] = &orders[..] else { panic!("{orders:?}") };
     assert!(order.roll_back);
-    assert_eq!(order.packages, [hostler_drivers::Wanted { package: "openssl".into(), version: "1.1".into() }]);
+    assert_eq!(
+        order.packages,
+        [hostler_drivers::Wanted { package: "openssl".into(), version: "1.1".into() }]
+    );
     let stream = StreamId::new(HostDecider::CATEGORY, "h-1").unwrap();
     assert!(function.callback_key.verify(&stream, &step(), &order.token));
 }

@@ -5,8 +5,8 @@
 //! disruption budget it knows nothing: whoever starts it has claimed that.
 
 use hostler_core::saga::{
-    Action, Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRef, SagaRefusal, SagaState, SagaStatus, Step,
-    StepName,
+    Action, Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRef, SagaRefusal, SagaState, SagaStatus,
+    Step, StepName,
 };
 use hostler_core::{Category, InvalidId};
 use hostler_events::commands::PowerCycleHost;
