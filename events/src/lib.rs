@@ -8,6 +8,7 @@ pub mod advisory;
 pub mod budget;
 mod catalogue;
 pub mod commands;
+pub mod drift;
 pub mod fault_domain;
 mod files;
 pub mod findings;

@@ -86,6 +86,8 @@ const NO_RUNNER: &str =
     "configuration is by the plain driver here: host/tests/configuring.rs and cloud/configuring.rs";
 /// Why no host has a vulnerability.
 const UNPUBLISHED: &str = "nobody publishes vulnerabilities or tells packages here: journeys/findings.rs";
+/// Why no host is looked for drift.
+const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys/drifting.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
@@ -111,6 +113,13 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.service-restarted", UNREPAIRED),
     ("host.configuration-started", NO_RUNNER),
     ("host.role-run", NO_RUNNER),
+    ("host.configuration-check-scheduled", UNCHECKED),
+    ("host.configuration-check-started", UNCHECKED),
+    ("host.configuration-checked", UNCHECKED),
+    ("host.configuration-drifted", UNCHECKED),
+    ("host.configuration-restore-started", UNCHECKED),
+    ("host.configuration-restored", UNCHECKED),
+    ("host.configuration-run-failed", UNCHECKED),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),
