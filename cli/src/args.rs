@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Pools that grow and shrink: list, show, approve, reject
     Pools(pools::PoolsArgs),
-    /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, refresh
+    /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, rescan, refresh
     Findings(findings::FindingsArgs),
     /// Roles of hosts: list, show which hosts have which revision
     Roles(roles::RolesArgs),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
-use crate::findings::{ExceptFinding, RefreshAdvisory};
+use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
@@ -49,6 +49,7 @@ contracts! {
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
+        "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
         "check-configuration" v 1 @ "commands" => CheckConfiguration(CheckConfiguration) of host,
         "restore-configuration" v 1 @ "commands" => RestoreConfiguration(RestoreConfiguration) of host,
