@@ -5,8 +5,8 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
+use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,

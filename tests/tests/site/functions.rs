@@ -12,9 +12,10 @@ use deploy_host::{DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    ApplyRole, Applying, At, Checking, Configuration, ControlState, Deregistered, DriverError, FirstSample,
-    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring,
-    PlainPackages, RegisterHost, Registered, RestartService, Services, TlsTrust, TrafficServer,
+    ApplyRole, Applying, At, ChangeOrder, Changing, Checking, Configuration, ControlState, Deregistered,
+    DriverError, FirstSample, HostAsked, LoadBalancer, Monitoring, PackageList, Packages, Patience,
+    PlainConfiguration, PlainLoadBalancer, PlainMonitoring, PlainPackages, RegisterHost, Registered,
+    RestartService, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -25,6 +26,7 @@ use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
+use patch_host::PatchHost;
 use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
 use scale_pools::ScalePools;
@@ -66,7 +68,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configuration = Arc::new(configuration);
     let policies = FollowedPolicies::new(ports.shell::<Hostler>());
-    let configure_host = ConfigureHost { worker: worker(), configuration, callback_key, policies };
+    let configure_host =
+        ConfigureHost { worker: worker(), configuration, callback_key: callback_key.clone(), policies };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitoring = Faulty {
@@ -100,9 +103,13 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let provisioning = ProvisioningPolicy::default();
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let packages = PlainPackages::new(ControlState(control.clone()), clock.clone());
+    let packages = Arc::new(Flaky { inner: packages, switch: switch.clone() });
+    let patch_host =
+        PatchHost { worker: worker(), packages: packages.clone(), callback_key: callback_key.clone() };
     let assess_hosts = AssessHosts {
         worker: worker(),
-        packages: Arc::new(PlainPackages::new(ControlState(control.clone()), clock.clone())),
+        packages,
         views: views.clone(),
         known: KnownAdvisories::new(shell.clone(), views.clone()),
         policies: policies.clone(),
@@ -118,6 +125,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
         ("assess-hosts", Arc::new(assess_hosts)),
+        ("patch-host", Arc::new(patch_host)),
     ];
     (Arc::new(accept_commands), ingest_signals, own)
 }
@@ -163,6 +171,24 @@ impl<T: Configuration> Configuration for Flaky<T> {
         let _worked_on = self.switch.work_on(&format!("configuration of {}", request.host)).await;
         self.check("configuration")?;
         self.inner.check_role(request).await
+    }
+}
+
+#[async_trait]
+impl<T: Packages> Packages for Flaky<T> {
+    fn calls_back(&self) -> bool {
+        self.inner.calls_back()
+    }
+
+    async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
+        self.check("configuration")?;
+        self.inner.list(host).await
+    }
+
+    async fn change(&self, order: &ChangeOrder) -> Result<Changing, DriverError> {
+        let _worked_on = self.switch.work_on(&format!("configuration of {}", order.host.host)).await;
+        self.check("configuration")?;
+        self.inner.change(order).await
     }
 }
 
