@@ -59,7 +59,8 @@ async fn site() -> Site {
         let labels: &[(&str, &str)] = if n == 2 { &[("exposed", "true")] } else { &[] };
         site.enrol(&format!("h-{n}"), labels).await;
     }
-    site.settle().await;
+    // They are cleaned before anything is known of their packages.
+    site.run().await;
     for n in 0..6 {
         let version = match n {
             0 | 1 => None,
@@ -139,7 +140,7 @@ async fn a_host_that_comes_later_is_compared_with_what_is_on_record() {
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
     site.settle().await;
     site.enrol("h-9", &[]).await;
-    site.advance(Duration::from_secs(120)).await;
+    assert!(site.run_until(|site| site.phase("h-9") == "available").await);
     list(&site, "h-9", Some(VULNERABLE), false).await;
     site.settle().await;
     assert!(with(&site, FindingStatus::Open).contains(&"h-9".to_owned()));
