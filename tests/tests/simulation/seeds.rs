@@ -79,6 +79,9 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 /// Why no message follows another one that is quarantined.
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
+/// Why nothing is patched in the simulation.
+const UNPATCHED: &str = "nobody has anything patched: journeys/patching.rs";
+
 /// Why no host is repaired.
 const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs";
 /// Why no event of the configuration runner is expected.
@@ -120,6 +123,10 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.configuration-restore-started", UNCHECKED),
     ("host.configuration-restored", UNCHECKED),
     ("host.configuration-run-failed", UNCHECKED),
+    ("host.package-change-started", UNPATCHED),
+    ("host.packages-installed", UNPATCHED),
+    ("host.packages-rolled-back", UNPATCHED),
+    ("host.roll-back-failed", UNPATCHED),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),

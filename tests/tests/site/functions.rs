@@ -1,7 +1,8 @@
 //! All functions of a site, wired to its ports as their `main.rs` wires them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
@@ -104,7 +105,9 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
     let packages = PlainPackages::new(ControlState(control.clone()), clock.clone());
-    let packages = Arc::new(Flaky { inner: packages, switch: switch.clone() });
+    let packages = Flaky { inner: packages, switch: switch.clone() };
+    let packages =
+        Arc::new(Disks { inner: packages, faults: fleet.faults.clone(), pending: Mutex::default() });
     let patch_host =
         PatchHost { worker: worker(), packages: packages.clone(), callback_key: callback_key.clone() };
     let assess_hosts = AssessHosts {
@@ -236,6 +239,40 @@ impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
         self.check("load-balancer")?;
         self.inner.leave(server).await
+    }
+}
+
+/// The disks of hosts: some versions do them no good, and a reboot makes what was installed work.
+struct Disks<T> {
+    inner: T,
+    faults: Faults,
+    /// How often the power of a host had been switched when it began to ask for a reboot.
+    pending: Mutex<BTreeMap<String, u32>>,
+}
+
+#[async_trait]
+impl<T: Packages> Packages for Disks<T> {
+    fn calls_back(&self) -> bool {
+        self.inner.calls_back()
+    }
+
+    async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
+        let list = self.inner.list(host).await?;
+        let since = self.pending.lock().unwrap().get(&host.host).copied();
+        let is_rebooted = since.is_some_and(|since| self.faults.resets(&host.host) >= since + 2);
+        Ok(PackageList { reboot_pending: list.reboot_pending && !is_rebooted, ..list })
+    }
+
+    async fn change(&self, order: &ChangeOrder) -> Result<Changing, DriverError> {
+        let host = &order.host.host;
+        let changing = self.inner.change(order).await?;
+        if let Changing::Done(changed) = &changing {
+            changed.changed.iter().for_each(|(_, _, version)| self.faults.has_version(host, version));
+            if changed.reboot_pending {
+                self.pending.lock().unwrap().entry(host.clone()).or_insert(self.faults.resets(host));
+            }
+        }
+        Ok(changing)
     }
 }
 
