@@ -44,7 +44,8 @@ async fn an_advisory_finds_the_hosts_whose_dpkg_database_has_the_package() {
         return;
     }
     let configuration = Some(Configured { roles: None });
-    let world = World::start_with(SiteOptions { fleet: fleet(2), configuration, ..SiteOptions::default() }).await;
+    let world =
+        World::start_with(SiteOptions { fleet: fleet(2), configuration, ..SiteOptions::default() }).await;
     world.enrol("web").await;
     for (id, role) in [("r-1", "web"), ("r-2", "db")] {
         let command = json!({ "request": id, "pool": "web", "role": role, "image": "debian-12", "count": 1 });
