@@ -14,7 +14,7 @@ use hostler_events::{FaultClass, FaultDomain, HostId, PoolId, Service};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::gate::Gate;
+use super::gate::{self, Gate};
 
 /// The label by which a signal names the service that has failed.
 const SERVICE_LABEL: &str = "service";
@@ -447,10 +447,7 @@ fn started(state: &mut HealthState, e: &RemediationStarted) {
 }
 
 fn checked(state: &mut HealthState, e: &HostChecked) {
-    if e.check == CheckKind::Gate && e.healthy.is_none() {
-        state.host = Some(e.host.clone());
-        state.gate = Some(Gate { saga: e.saga.clone(), since: e.at });
-    }
+    gate::checked(state, e);
     if let Condition::Acting { claim, checks, .. } = &mut state.condition
         && claim.saga == e.saga
     {
