@@ -195,6 +195,7 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
     assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
     site.accepted("release-host", json!({ "host": "h-0", "reason": "not needed" })).await;
     assert!(site.run_until(|site| site.count("finding.resolved") == 1).await);
+    site.settle().await;
     let view: PackagesView = serde_json::from_value(site.views.rows("packages")[0].body.clone()).unwrap();
     assert_eq!((view.packages, view.findings.len()), (0, 0));
 }
