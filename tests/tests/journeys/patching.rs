@@ -249,6 +249,8 @@ async fn a_host_that_cannot_be_rolled_back_serves_nobody_until_it_is_installed_a
 #[tokio::test]
 async fn a_host_that_is_patched_is_not_repaired_meanwhile() {
     let mut site = vulnerable(Setup::default(), &[], false).await;
+    // It has a request that does not end, so that draining it takes its time.
+    site.fleet.faults.requests.lock().unwrap().insert("h-1".to_owned(), 1);
     start(&site, FIXED).await;
     assert!(site.run_until(|site| site.count("host.cordoned") == 1).await);
     site.fires("h-1").await;
