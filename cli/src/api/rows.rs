@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Pools, Provisionings, Requests};
+use hostler_app::{
+    Advisories, Budgets, FaultDomains, Findings, Hosts, Incidents, Policies, Pools, Provisionings, Requests,
+};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
-use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
+use hostler_domain::views::{AdvisoryView, FaultDomainView, FindingView, IncidentView, PoolView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -34,6 +36,10 @@ pub(crate) enum View<'a> {
     FaultDomain,
     /// A pool that grows and shrinks.
     Pool,
+    /// A vulnerability.
+    Advisory,
+    /// A vulnerability of a host.
+    Finding,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -52,6 +58,8 @@ impl<'a> View<'a> {
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
+            Self::Advisory => "advisory",
+            Self::Finding => "finding",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -61,9 +69,14 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
-                named(self.one())
-            }
+            Self::Host
+            | Self::Provisioning
+            | Self::Request
+            | Self::Policies
+            | Self::Budget
+            | Self::Pool
+            | Self::Advisory
+            | Self::Finding => named(self.one()),
             Self::Incident => named("host"),
             Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
@@ -85,7 +98,9 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Incident
             | Self::Pool
+            | Self::Finding
             | Self::Failure => self.path(),
+            Self::Advisory => Findings::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
             Self::Saga(_) => "sagas",
@@ -96,6 +111,7 @@ impl<'a> View<'a> {
     pub(crate) fn listed_by(self) -> String {
         match self {
             Self::Saga(of) => format!("hostler sagas list --kind {}", of.kind),
+            Self::Advisory => "hostler findings advisories".to_owned(),
             _ => format!("hostler {} list", self.noun()),
         }
     }
@@ -111,6 +127,8 @@ impl<'a> View<'a> {
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
+            Self::Advisory => Advisories::VIEW,
+            Self::Finding => Findings::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -264,6 +282,34 @@ pub(crate) struct PoolRow {
 
 impl Entity for PoolRow {
     const VIEW: View<'static> = View::Pool;
+}
+
+/// A vulnerability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdvisoryRow {
+    #[serde(flatten)]
+    pub(crate) advisory: AdvisoryView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for AdvisoryRow {
+    const VIEW: View<'static> = View::Advisory;
+}
+
+/// A vulnerability of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FindingRow {
+    #[serde(flatten)]
+    pub(crate) finding: FindingView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for FindingRow {
+    const VIEW: View<'static> = View::Finding;
 }
 
 /// A message that could not be handled.

@@ -7,12 +7,14 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
+use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
-    IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
-    ScaleCommand, ServiceCommand, TrafficCommand, catalogue, samples, schemas,
+    AdvisoryEvent, CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, FindingEvent,
+    FindingsCommand, HealthEvent, HostEvent, IngestCommand, Kind, MonitorCommand, OperatorCommand,
+    PackagesEvent, RecoverCommand, ReservationEvent, SOURCE, ScaleCommand, ServiceCommand, TrafficCommand,
+    catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -65,12 +67,18 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<PolicyEvent>(),
         set::<BudgetEvent>(),
         set::<PoolEvent>(),
+        set::<AdvisoryEvent>(),
+        set::<PackagesEvent>(),
+        set::<FindingEvent>(),
+        set::<FindingsCommand>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
         set::<MonitorCommand>(),
         set::<TrafficCommand>(),
         set::<ServiceCommand>(),
+        set::<PatchCommand>(),
+        set::<AssessCommand>(),
         set::<IngestCommand>(),
         set::<RecoverCommand>(),
         set::<ScaleCommand>(),
@@ -192,6 +200,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "saga" => continue,
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
+            "packages" => ("packages", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };

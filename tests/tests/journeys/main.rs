@@ -15,6 +15,8 @@ mod crashes;
 mod disorder;
 mod drifting;
 mod failing;
+mod findings;
+mod patching;
 mod provisioning;
 mod queries;
 mod recovering;
