@@ -7,11 +7,13 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
+use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::packages::{FindingEvent, PackagesEvent};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -30,6 +32,9 @@ pub fn catalogue() -> Vec<Contract> {
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
+        AdvisoryEvent::contracts(),
+        PackagesEvent::contracts(),
+        FindingEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),

@@ -4,6 +4,7 @@
 //! on read. `schemas/` is generated from these types; `samples/` is written by hand, once for each version. A test
 //! checks both, and makes what can be made: `HOSTLER_BLESS=1 cargo test -p hostler-events --test contracts`.
 
+pub mod advisory;
 pub mod budget;
 mod catalogue;
 pub mod commands;
@@ -12,6 +13,7 @@ mod files;
 pub mod health;
 pub mod host;
 pub mod ids;
+pub mod packages;
 pub mod policy;
 pub mod pool;
 pub mod provisioning;
@@ -23,6 +25,7 @@ pub mod signal;
 pub mod site;
 pub mod traffic;
 
+pub use advisory::{AdvisoryEvent, AdvisoryId, Priority};
 pub use catalogue::{catalogue, find};
 pub use commands::{
     ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand, StepCommand,
@@ -34,6 +37,7 @@ pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{
     FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku, StepId,
 };
+pub use packages::{FindingEvent, FindingId, FindingStatus, PackagesEvent};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use pool::PoolEvent;
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};

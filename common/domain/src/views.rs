@@ -20,6 +20,10 @@ use crate::host::HostState;
 use crate::pool::{Edge, PoolState, Proposal, Word};
 use crate::provisioning::{self, ProvisioningState};
 
+mod findings;
+
+pub use findings::{FINDINGS, FindingView, finding_group};
+
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
 /// The view of all provisioning sagas, grouped by request.
