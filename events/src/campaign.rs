@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FaultDomain, HostId};
-use crate::packages::AdvisoryId;
+use crate::advisory::AdvisoryId;
 use crate::patching::CampaignId;
 use crate::site::Autonomy;
 
@@ -207,6 +207,8 @@ pub struct WaveStarted {
     pub racks: Vec<RackShare>,
     /// How many of them may fail. With one more, it is halted.
     pub errors_max: u32,
+    /// Seconds after it until the next one.
+    pub soak_seconds: u32,
     /// How many hosts have an exception.
     pub excepted: u32,
     /// The version of the policy that it follows.

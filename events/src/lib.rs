@@ -6,6 +6,8 @@
 
 pub mod advisory;
 pub mod budget;
+pub mod campaign;
+pub mod campaigns;
 mod catalogue;
 pub mod commands;
 pub mod fault_domain;
@@ -27,6 +29,7 @@ pub mod traffic;
 
 pub use advisory::{AdvisoryEvent, AdvisoryId, Priority};
 pub use catalogue::{catalogue, find};
+pub use campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 pub use commands::{
     ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand, StepCommand,
 };

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::campaigns::CampaignsPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
@@ -109,6 +110,8 @@ pub struct SitePolicy {
     pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How vulnerabilities are mended over the fleet.
+    pub campaigns: CampaignsPolicy,
 }
 
 /// Where things stand, and what fails together.
@@ -389,6 +392,7 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.campaigns.check(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
 
+mod campaigns;
 mod deprovisionings;
 mod entities;
 mod follow;
@@ -17,6 +18,7 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
+pub use campaigns::{Campaigns, Lanes};
 pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
@@ -50,6 +52,12 @@ impl Application for Hostler {
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("patch-fleet").hears(&[
+            "saga.completed",
+            "saga.compensated",
+            "saga.stuck",
+            "advisory.prioritised",
+        ]),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -72,5 +80,7 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Campaigns>();
+        each.viewed::<Lanes>();
     }
 }

@@ -2,7 +2,10 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CapacityInput, HealthInput, HostInput, PoolInput};
+use hostler_domain::{CampaignInput, CapacityInput, HealthInput, HostInput, PoolInput};
+use hostler_events::campaign::{
+    ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign,
+};
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
@@ -13,7 +16,7 @@ use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Incidents, Policies, Pools, Requests};
+use crate::{Campaigns, Hostler, Hosts, Incidents, Policies, Pools, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +54,23 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Pools, RejectScaling>(|RejectScaling { pool, number, reason }| PoolInput::Reject {
             pool,
             number,
+            reason,
+        })
+        .on::<Campaigns, CreateCampaign>(CampaignInput::Create)
+        .on::<Campaigns, ApproveCampaign>(|ApproveCampaign { campaign, reason }| CampaignInput::Approve {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, RejectCampaign>(|RejectCampaign { campaign, reason }| CampaignInput::Reject {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, PauseCampaign>(|PauseCampaign { campaign, reason }| CampaignInput::Pause {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, ResumeCampaign>(|ResumeCampaign { campaign, reason }| CampaignInput::Resume {
+            campaign,
             reason,
         })
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod budget;
+pub mod campaign;
 pub mod capacity;
 pub mod deprovisioning;
 pub mod fault_domain;
@@ -27,6 +28,9 @@ pub use agent::{AGENT_URL, agent_url};
 pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
+};
+pub use campaign::{
+    CampaignDecider, CampaignInput, CampaignRefusal, CampaignState, FleetFacts, LaneDecider, LaneInput, LaneState,
 };
 pub use deprovisioning::Deprovisioning;
 pub use fault_domain::{

@@ -24,6 +24,12 @@ mod findings;
 
 pub use findings::{FINDINGS, FindingView, finding_group};
 
+mod campaigns;
+
+pub use campaigns::{
+    CAMPAIGN_STATUSES, CAMPAIGNS, CampaignView, LANES, LaneView, NotPatched, campaign, lane,
+};
+
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
 /// The view of all provisioning sagas, grouped by request.

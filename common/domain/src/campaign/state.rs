@@ -6,7 +6,7 @@ use hostler_events::FaultDomain;
 use hostler_events::campaign::{
     CampaignEvent, CampaignHeld, CampaignPlanned, CampaignRequested, RackReported, WaveHalted, WaveStarted,
 };
-use hostler_events::packages::AdvisoryId;
+use hostler_events::advisory::AdvisoryId;
 use hostler_events::patching::CampaignId;
 use hostler_events::site::Autonomy;
 use jiff::Timestamp;
@@ -83,6 +83,8 @@ pub struct Wave {
     pub hosts: u32,
     /// How many of them may fail.
     pub errors_max: u32,
+    /// Seconds after it until the next one.
+    pub soak_seconds: u32,
     /// When it started.
     pub started_at: Timestamp,
     /// When it ended.
@@ -154,6 +156,21 @@ impl CampaignState {
             Stage::Observed | Stage::Completed | Stage::Rejected => true,
             Stage::None | Stage::Requested | Stage::Ready { .. } | Stage::Running => false,
         }
+    }
+
+    /// Whether a fresh count of the hosts would lead to something now.
+    #[must_use]
+    pub fn waits_for_count(&self, now: Timestamp) -> bool {
+        self.stop.is_none()
+            && match self.stage {
+                Stage::Requested => true,
+                Stage::Ready { from } => from <= now,
+                Stage::None
+                | Stage::Observed
+                | Stage::Running
+                | Stage::Completed
+                | Stage::Rejected => false,
+            }
     }
 
     /// Whether a rack may begin the next host of this wave.
@@ -292,6 +309,7 @@ fn started_wave(state: &mut CampaignState, started: &WaveStarted) {
         left: started.left,
         hosts: started.hosts,
         errors_max: started.errors_max,
+        soak_seconds: started.soak_seconds,
         started_at: started.started_at,
         completed_at: None,
         patched: 0,
