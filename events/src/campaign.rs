@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{FaultDomain, HostId};
-use crate::advisory::AdvisoryId;
-use crate::patching::CampaignId;
+use crate::AdvisoryId;
+use crate::ids::{CampaignId, FaultDomain, HostId};
+
+
 use crate::site::Autonomy;
 
 contracts! {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub(crate) use register::Registered;
 pub(crate) use rows::{
-    Accepted, CommitShown, Entity, FailureRow, FaultDomainRow, HostRow, IncidentRow, PoolRow,
+    Accepted, CampaignRow, CommitShown, Entity, FailureRow, FaultDomainRow, HostRow, IncidentRow, LaneRow, PoolRow,
     ProvisioningRow, RequestRow, Rows, Timeline, View, sort_by_id,
 };
 pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};

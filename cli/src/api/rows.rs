@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Pools, Provisionings, Requests};
+use hostler_app::{Budgets, Campaigns, FaultDomains, Hosts, Incidents, Lanes, Policies, Pools, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
-use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
+use hostler_domain::views::{CampaignView, FaultDomainView, IncidentView, LaneView, PoolView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -33,6 +33,10 @@ pub(crate) enum View<'a> {
     FaultDomain,
     /// A pool that grows and shrinks.
     Pool,
+    /// A campaign.
+    Campaign,
+    /// A rack of a campaign.
+    Lane,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -51,6 +55,8 @@ impl<'a> View<'a> {
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
+            Self::Campaign => "campaign",
+            Self::Lane => "rack",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -63,6 +69,7 @@ impl<'a> View<'a> {
             Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
                 named(self.one())
             }
+            Self::Campaign | Self::Lane => named(self.one()),
             Self::Incident => named("host"),
             Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
@@ -84,9 +91,12 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Incident
             | Self::Pool
+            | Self::Campaign
             | Self::Failure => self.path(),
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
+            // Racks are shown with their campaign.
+            Self::Lane => Campaigns::VIEW,
             Self::Saga(_) => "sagas",
         }
     }
@@ -110,6 +120,8 @@ impl<'a> View<'a> {
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
+            Self::Campaign => Campaigns::VIEW,
+            Self::Lane => Lanes::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -254,6 +266,32 @@ pub(crate) struct PoolRow {
 
 impl Entity for PoolRow {
     const VIEW: View<'static> = View::Pool;
+}
+
+/// A campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CampaignRow {
+    #[serde(flatten)]
+    pub(crate) campaign: CampaignView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for CampaignRow {
+    const VIEW: View<'static> = View::Campaign;
+}
+
+/// A rack of a campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LaneRow {
+    #[serde(flatten)]
+    pub(crate) lane: LaneView,
+}
+
+impl Entity for LaneRow {
+    const VIEW: View<'static> = View::Lane;
 }
 
 /// A message that could not be handled.

@@ -5,6 +5,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod timeline;
 
+mod describe_campaign;
 mod describe_failure;
 mod describe_health;
 mod describe_host;

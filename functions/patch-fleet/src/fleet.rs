@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostler_core::Failure;
 use hostler_domain::views::{FINDINGS, FindingView, finding_group};
 use hostler_domain::{FleetFacts, PolicyState};
-use hostler_events::advisory::AdvisoryId;
+use hostler_events::AdvisoryId;
 use hostler_events::packages::FindingStatus;
 use hostler_events::patching::{FIXES_MAX, Fix};
 use hostler_events::site::Autonomy;

@@ -15,9 +15,9 @@ use hostler_domain::{
 };
 use hostler_events::budget::Disruption;
 use hostler_events::campaign::RunLane;
-use hostler_events::patching::{CampaignId, PatchOrder, Reboot};
+use hostler_events::patching::{PatchOrder, Reboot};
 use hostler_events::site::{Autonomy, PolicySet, SITE};
-use hostler_events::{FaultDomain, HostId, PoolId};
+use hostler_events::{CampaignId, FaultDomain, HostId, PoolId};
 use hostler_runtime::state::shell::{Cause, ExecuteError};
 use jiff::Timestamp;
 

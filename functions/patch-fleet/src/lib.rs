@@ -17,7 +17,7 @@ use hostler_domain::campaign::{CampaignTimer, Urgency};
 use hostler_domain::{CampaignDecider, CampaignInput, CampaignState, LaneDecider};
 use hostler_events::advisory::{AdvisoryEvent, AdvisoryPrioritised};
 use hostler_events::campaign::{LookAtCampaign, PatchFleetCommand, ReportLane};
-use hostler_events::patching::CampaignId;
+use hostler_events::CampaignId;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Views;
 use hostler_runtime::state::shell::{Cause, Shell};

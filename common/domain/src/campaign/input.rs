@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use hostler_events::FaultDomain;
 use hostler_events::campaign::{CreateCampaign, RackReported};
 use hostler_events::campaigns::CampaignsPolicy;
-use hostler_events::advisory::AdvisoryId;
-use hostler_events::patching::CampaignId;
+use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::site::Autonomy;
 use jiff::Timestamp;
 

@@ -14,8 +14,8 @@ use hostler_events::campaign::{
     LaneEvent, LaneHeld, LaneHostEnded, LaneHostStarted, LaneWaveBegun, LaneWaveEnded, PatchEnd,
     PatchFleetCommand, RackReported, ReportLane, RunLane,
 };
-use hostler_events::patching::{CampaignId, PatchOrder};
-use hostler_events::{FaultDomain, HostId};
+use hostler_events::patching::PatchOrder;
+use hostler_events::{CampaignId, FaultDomain, HostId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

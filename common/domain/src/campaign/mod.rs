@@ -11,7 +11,7 @@ use hostler_events::campaign::{
     CampaignPrioritised, CampaignRejected, CampaignRequested, CampaignResumed, CreateCampaign,
     LookAtCampaign, PatchFleetCommand, RackReported, RunLane, WaveCompleted, WaveHalted,
 };
-use hostler_events::patching::CampaignId;
+use hostler_events::CampaignId;
 use jiff::Timestamp;
 
 mod input;

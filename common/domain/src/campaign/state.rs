@@ -6,8 +6,7 @@ use hostler_events::FaultDomain;
 use hostler_events::campaign::{
     CampaignEvent, CampaignHeld, CampaignPlanned, CampaignRequested, RackReported, WaveHalted, WaveStarted,
 };
-use hostler_events::advisory::AdvisoryId;
-use hostler_events::patching::CampaignId;
+use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::site::Autonomy;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

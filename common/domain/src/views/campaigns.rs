@@ -1,8 +1,7 @@
 //! The rows of campaigns, and of their racks.
 
-use hostler_events::advisory::AdvisoryId;
 use hostler_events::campaign::{CampaignHeld, LaneHeld, LaneHostStarted, PatchEnd};
-use hostler_events::patching::CampaignId;
+use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::{FaultDomain, HostId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
