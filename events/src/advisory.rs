@@ -1,15 +1,11 @@
 //! Vulnerabilities as they are published, and how urgent each is: events on the streams `advisory#<advisory>`.
 
-use hostler_core::{contracts, text_id};
+use hostler_core::contracts;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-text_id!(
-    /// A vulnerability by its CVE id, such as `CVE-2026-12345`; by the id of its record, where it has no CVE id.
-    AdvisoryId,
-    "advisory id"
-);
+pub use crate::ids::AdvisoryId;
 
 contracts! {
     /// What becomes known of a vulnerability.
@@ -163,6 +159,12 @@ pub struct AdvisoryPrioritised {
     /// Until when those must be rid of it; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexposed_deadline: Option<Timestamp>,
+    /// Within how many days a host must be rid of it that has it later: an exposed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// The same for the other hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexposed_days: Option<u32>,
     /// The version of the decision table.
     pub table: u32,
     /// By which facts.

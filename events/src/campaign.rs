@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::AdvisoryId;
 use crate::ids::{CampaignId, FaultDomain, HostId};
 
-
 use crate::site::Autonomy;
 
 contracts! {

@@ -146,7 +146,8 @@ impl CampaignsPolicy {
             let index = index.to_string();
             let at = |field| ["campaigns", "windows", index.as_str(), field];
             if window.starts_at().is_none() {
-                let problem = format!("{:?} is no time of a day: give one in UTC, such as 22:00", window.start);
+                let problem =
+                    format!("{:?} is no time of a day: give one in UTC, such as 22:00", window.start);
                 problems.add(&at("start"), problem);
             }
             problems.range(&at("minutes"), window.minutes, 1, 10_080);

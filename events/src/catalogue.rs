@@ -12,9 +12,11 @@ use crate::budget::BudgetEvent;
 use crate::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
+use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::packages::{FindingEvent, PackagesEvent};
+use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -50,9 +52,12 @@ pub fn catalogue() -> Vec<Contract> {
         MonitorCommand::contracts(),
         TrafficCommand::contracts(),
         ServiceCommand::contracts(),
+        PatchCommand::contracts(),
+        AssessCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
+        FindingsCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

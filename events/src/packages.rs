@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::advisory::{AdvisoryId, Priority};
-use crate::ids::{FaultDomain, HostId, PoolId};
+use crate::advisory::Priority;
+use crate::ids::{AdvisoryId, FaultDomain, HostId, PoolId};
 
 text_id!(
     /// A vulnerability of a host: `<advisory>/<rack>/<host>`, so that those of an advisory are listed rack by rack.
@@ -38,7 +38,7 @@ contracts! {
     }
 }
 
-/// A package that is installed, by its name and architecture, such as `libssl3:amd64`; `all` where it has none of its own.
+/// A package that is installed, as dpkg names it: `openssl`, or `libssl3:amd64` where several architectures go together.
 pub type PackageName = String;
 
 /// A package that is installed.
@@ -94,6 +94,10 @@ pub struct PackagesAssessed {
     pub advisory: AdvisoryId,
     /// The number of the decision about it.
     pub revision: u32,
+    /// Whether the host is exposed.
+    pub exposed: bool,
+    /// The finding.
+    pub finding: FindingId,
     /// What has it, and whether it waits for a reboot; absent where nothing has it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -158,6 +162,8 @@ impl FindingStatus {
 pub struct FindingDetected {
     /// The finding.
     pub finding: FindingId,
+    /// The number of the comparison on the host that has shown it. An older one never replaces a newer one.
+    pub sequence: u64,
     /// What was found.
     #[serde(flatten)]
     pub found: Finding,
@@ -194,6 +200,8 @@ pub struct Finding {
 pub struct FindingChanged {
     /// The finding.
     pub finding: FindingId,
+    /// The number of the comparison.
+    pub sequence: u64,
     /// As it is now.
     #[serde(flatten)]
     pub found: Finding,
@@ -207,6 +215,8 @@ pub struct FindingChanged {
 pub struct FindingRebootPending {
     /// The finding.
     pub finding: FindingId,
+    /// The number of the comparison.
+    pub sequence: u64,
     /// Since when it is known.
     pub seen_at: Timestamp,
 }
@@ -217,6 +227,8 @@ pub struct FindingRebootPending {
 pub struct FindingResolved {
     /// The finding.
     pub finding: FindingId,
+    /// The number of the comparison.
+    pub sequence: u64,
     /// Since when it is known.
     pub resolved_at: Timestamp,
 }

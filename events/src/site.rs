@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use crate::campaigns::CampaignsPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::patching::PatchingPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
+use crate::vulnerabilities::VulnerabilityPolicy;
 
 text_id!(
     /// Racks that lose their power together.
@@ -108,10 +110,14 @@ pub struct SitePolicy {
     pub budget: BudgetPolicy,
     /// How it is seen that a repair has helped.
     pub recovery: RecoveryPolicy,
+    /// By which numbers hosts are patched.
+    pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
     /// How vulnerabilities are mended over the fleet.
     pub campaigns: CampaignsPolicy,
+    /// How urgent vulnerabilities are.
+    pub vulnerabilities: VulnerabilityPolicy,
 }
 
 /// Where things stand, and what fails together.
@@ -379,6 +385,7 @@ impl SitePolicy {
         problems.range(&["correlation", "escalateSeconds"], escalate_seconds, 10, 86_400);
         check_budget(self.budget, &mut problems);
         problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
+        self.patching.check(&mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
             if let Some(traffic) = &policy.traffic {
@@ -393,6 +400,7 @@ impl SitePolicy {
             }
         }
         self.campaigns.check(&mut problems);
+        self.vulnerabilities.check(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

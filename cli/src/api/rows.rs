@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, Campaigns, FaultDomains, Hosts, Incidents, Lanes, Policies, Pools, Provisionings, Requests};
+use hostler_app::{
+    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Lanes, Policies, Pools,
+    Provisionings, Requests,
+};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
-use hostler_domain::views::{CampaignView, FaultDomainView, IncidentView, LaneView, PoolView};
+use hostler_domain::views::{
+    AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
+};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -37,6 +42,10 @@ pub(crate) enum View<'a> {
     Campaign,
     /// A rack of a campaign.
     Lane,
+    /// A vulnerability.
+    Advisory,
+    /// A vulnerability of a host.
+    Finding,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -57,6 +66,8 @@ impl<'a> View<'a> {
             Self::Pool => "pool",
             Self::Campaign => "campaign",
             Self::Lane => "rack",
+            Self::Advisory => "advisory",
+            Self::Finding => "finding",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -66,10 +77,16 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
-                named(self.one())
-            }
-            Self::Campaign | Self::Lane => named(self.one()),
+            Self::Host
+            | Self::Provisioning
+            | Self::Request
+            | Self::Policies
+            | Self::Budget
+            | Self::Pool
+            | Self::Campaign
+            | Self::Lane
+            | Self::Advisory
+            | Self::Finding => named(self.one()),
             Self::Incident => named("host"),
             Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
@@ -92,7 +109,9 @@ impl<'a> View<'a> {
             | Self::Incident
             | Self::Pool
             | Self::Campaign
+            | Self::Finding
             | Self::Failure => self.path(),
+            Self::Advisory => Findings::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
             // Racks are shown with their campaign.
@@ -105,6 +124,7 @@ impl<'a> View<'a> {
     pub(crate) fn listed_by(self) -> String {
         match self {
             Self::Saga(of) => format!("hostler sagas list --kind {}", of.kind),
+            Self::Advisory => "hostler findings advisories".to_owned(),
             _ => format!("hostler {} list", self.noun()),
         }
     }
@@ -122,6 +142,8 @@ impl<'a> View<'a> {
             Self::Pool => Pools::VIEW,
             Self::Campaign => Campaigns::VIEW,
             Self::Lane => Lanes::VIEW,
+            Self::Advisory => Advisories::VIEW,
+            Self::Finding => Findings::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -292,6 +314,34 @@ pub(crate) struct LaneRow {
 
 impl Entity for LaneRow {
     const VIEW: View<'static> = View::Lane;
+}
+
+/// A vulnerability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdvisoryRow {
+    #[serde(flatten)]
+    pub(crate) advisory: AdvisoryView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for AdvisoryRow {
+    const VIEW: View<'static> = View::Advisory;
+}
+
+/// A vulnerability of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FindingRow {
+    #[serde(flatten)]
+    pub(crate) finding: FindingView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for FindingRow {
+    const VIEW: View<'static> = View::Finding;
 }
 
 /// A message that could not be handled.

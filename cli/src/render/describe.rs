@@ -5,15 +5,15 @@ use hostler_core::commit::RecordedEvent;
 use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
 use hostler_events::{
-    CampaignEvent, CapacityEvent, FaultDomainEvent, HealthEvent, HostEvent, LaneEvent, PoolEvent,
-    ReservationEvent,
+    AdvisoryEvent, CampaignEvent, CapacityEvent, FaultDomainEvent, FindingEvent, HealthEvent, HostEvent,
+    LaneEvent, PackagesEvent, PoolEvent, ReservationEvent,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::render::{
-    describe_campaign, describe_failure, describe_health, describe_host, describe_pool, describe_request,
-    describe_saga,
+    describe_campaign, describe_failure, describe_finding, describe_health, describe_host, describe_pool,
+    describe_request, describe_saga,
 };
 
 /// What sort of thing happened; shown by a mark before the line.
@@ -96,6 +96,15 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     }
     if let Some(event) = read::<LaneEvent>(event) {
         return describe_campaign::rack(&event);
+    }
+    if let Some(event) = read::<AdvisoryEvent>(event) {
+        return describe_finding::advisory(&event);
+    }
+    if let Some(event) = read::<PackagesEvent>(event) {
+        return describe_finding::packages(&event);
+    }
+    if let Some(event) = read::<FindingEvent>(event) {
+        return describe_finding::finding(&event);
     }
     if let Some(event) = read::<FailureEvent>(event) {
         return describe_failure::failure(&event, recorded_at);

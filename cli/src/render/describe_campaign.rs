@@ -63,12 +63,16 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
         ),
         CampaignEvent::WaveHalted(e) => Line::new(
             Mark::Failed,
-            format!("wave {} is halted, by the rule {} (limit {}, value {})", e.wave, e.rule, e.limit, e.value),
+            format!(
+                "wave {} is halted, by the rule {} (limit {}, value {})",
+                e.wave, e.rule, e.limit, e.value
+            ),
         )
         .because(&e.lifts),
-        CampaignEvent::DeadlineBreached(e) => {
-            Line::new(Mark::Failed, format!("the deadline {} has passed: {} hosts are left", e.deadline, e.left))
-        }
+        CampaignEvent::DeadlineBreached(e) => Line::new(
+            Mark::Failed,
+            format!("the deadline {} has passed: {} hosts are left", e.deadline, e.left),
+        ),
         CampaignEvent::Completed(e) => {
             let mark = if e.failed == 0 { Mark::Done } else { Mark::Failed };
             Line::new(
@@ -89,7 +93,9 @@ fn lane(emergency: bool) -> &'static str {
 /// What happened in a rack of a campaign.
 pub(crate) fn rack(event: &LaneEvent) -> Line {
     match event {
-        LaneEvent::WaveBegun(e) => Line::new(Mark::Begun, format!("wave {} has {} hosts here", e.wave, e.hosts)),
+        LaneEvent::WaveBegun(e) => {
+            Line::new(Mark::Begun, format!("wave {} has {} hosts here", e.wave, e.hosts))
+        }
         LaneEvent::Held(LaneHeld { rule, limit, value, lifts, .. }) => {
             let text = format!("begins no host, by the rule {rule} (limit {limit}, value {value})");
             Line::new(Mark::Other, text).because(lifts)

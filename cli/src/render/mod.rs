@@ -7,8 +7,10 @@ pub(crate) mod timeline;
 
 mod describe_campaign;
 mod describe_failure;
+mod describe_finding;
 mod describe_health;
 mod describe_host;
+mod describe_packages;
 mod describe_pool;
 mod describe_request;
 mod describe_saga;

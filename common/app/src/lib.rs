@@ -6,8 +6,10 @@
 mod campaigns;
 mod deprovisionings;
 mod entities;
+mod findings;
 mod follow;
 mod operations;
+mod patchings;
 mod pools;
 mod recoveries;
 mod setting;
@@ -23,8 +25,10 @@ pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
 };
+pub use findings::{Advisories, Findings, PackagesOfHosts};
 pub use follow::FollowedPolicies;
 pub use operations::{Settings, operations, request};
+pub use patchings::Patchings;
 pub use pools::Pools;
 pub use recoveries::Recoveries;
 pub use setting::{SettingError, setting};
@@ -49,6 +53,7 @@ impl Application for Hostler {
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
         Function::steps("restart-service").needs(&["agents"]).visibility(360),
+        Function::steps("patch-host").needs(&["configuration"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
@@ -58,6 +63,7 @@ impl Application for Hostler {
             "saga.stuck",
             "advisory.prioritised",
         ]),
+        Function::steps("assess-hosts").hears(&["host.cleaned"]).visibility(360),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -82,5 +88,9 @@ impl Application for Hostler {
         each.viewed::<Pools>();
         each.viewed::<Campaigns>();
         each.viewed::<Lanes>();
+        each.viewed::<Advisories>();
+        each.viewed::<PackagesOfHosts>();
+        each.viewed::<Findings>();
+        each.saga::<Patchings>();
     }
 }

@@ -2,7 +2,9 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CampaignInput, CapacityInput, HealthInput, HostInput, PoolInput};
+use hostler_domain::{
+    AdvisoryInput, CampaignInput, CapacityInput, FindingInput, HealthInput, HostInput, PoolInput,
+};
 use hostler_events::campaign::{
     ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign,
 };
@@ -10,13 +12,14 @@ use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
+use hostler_events::findings::{ExceptFinding, RefreshAdvisory};
 use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Campaigns, Hostler, Hosts, Incidents, Policies, Pools, Requests};
+use crate::{Advisories, Campaigns, Findings, Hostler, Hosts, Incidents, Policies, Pools, Requests};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +76,11 @@ pub fn operations(settings: Settings) -> Operations {
             campaign,
             reason,
         })
+        .on::<Advisories, RefreshAdvisory>(|refresh| AdvisoryInput::Refresh {
+            exploited_since: refresh.exploited_since,
+            epss: refresh.epss,
+        })
+        .on::<Findings, ExceptFinding>(|except| FindingInput::Except(Box::new(except)))
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

@@ -22,7 +22,10 @@ use crate::provisioning::{self, ProvisioningState};
 
 mod findings;
 
-pub use findings::{FINDINGS, FindingView, finding_group};
+pub use findings::{
+    ADVISORIES, AdvisoryView, FINDINGS, FindingView, PACKAGES, PackagesView, advisory, finding,
+    finding_group, packages,
+};
 
 mod campaigns;
 

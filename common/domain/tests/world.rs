@@ -233,7 +233,9 @@ impl World {
             )
             | StepCommand::Monitor(MonitorCommand::CheckHost(_))
             | StepCommand::Service(_)
-            | StepCommand::Recover(_) => panic!("no host is repaired here"),
+            | StepCommand::Recover(_)
+            | StepCommand::Patch(_)
+            | StepCommand::Assess(_) => panic!("no host is repaired here"),
             StepCommand::Traffic(_) => panic!("no pool has traffic here"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {

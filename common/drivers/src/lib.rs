@@ -14,6 +14,7 @@ pub mod load_balancer;
 pub mod memory;
 pub mod monitoring;
 mod operations;
+pub mod packages;
 pub mod prometheus;
 pub mod redfish;
 pub mod services;
@@ -32,6 +33,10 @@ pub use haproxy::{HaproxyAddress, HaproxyAddressError, HaproxyLoadBalancer};
 pub use image::{BootImage, ImageUrlError};
 pub use load_balancer::{LoadBalancer, PlainLoadBalancer, TrafficRow, TrafficServer, TrafficState};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
+pub use packages::{
+    ChangeOrder, ChangedPackages, Changing, HostAsked, Installed, PackageList, Packages, PlainPackages,
+    Wanted,
+};
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use services::{AgentServices, AgentSettings, RestartService, Services};

@@ -7,6 +7,7 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
+use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
@@ -71,6 +72,8 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<MonitorCommand>(),
         set::<TrafficCommand>(),
         set::<ServiceCommand>(),
+        set::<PatchCommand>(),
+        set::<AssessCommand>(),
         set::<IngestCommand>(),
         set::<RecoverCommand>(),
         set::<ScaleCommand>(),

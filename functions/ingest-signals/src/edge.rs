@@ -105,7 +105,11 @@ fn form_of(request: &Request) -> Result<SignalForm, Response> {
         ["signals", "alertmanager"] => return posted(request, SignalForm::Alertmanager),
         ["signals", "redfish"] => return posted(request, SignalForm::Redfish),
         ["signals", "heartbeat"] => return posted(request, SignalForm::Heartbeat),
-        _ => "this is no form of signals: POST /signals/alertmanager, /signals/redfish or /signals/heartbeat",
+        ["signals", "osv"] => return posted(request, SignalForm::Osv),
+        ["signals", "packages"] => return posted(request, SignalForm::Packages),
+        _ => {
+            "this is no form of signals: POST /signals/alertmanager, /signals/redfish, /signals/heartbeat, /signals/osv or /signals/packages"
+        }
     };
     Err(Response::error(404, "no-such-route", message))
 }

@@ -7,7 +7,7 @@ use hostler_core::{
     Payload,
 };
 use hostler_events::signal::{SignalHeader, TakeSignals};
-use hostler_events::{IngestCommand, RecoverCommand, SOURCE, ScaleCommand};
+use hostler_events::{FindingsCommand, IngestCommand, RecoverCommand, SOURCE, ScaleCommand};
 use hostler_runtime::ports::{EntryFailure, Outbound};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -42,9 +42,24 @@ impl IngestSignals {
             let (id, window) = (id_of(&report.header, &about), window(report.header.observed_at));
             told(message, id, window, &ScaleCommand::from(report))
         });
+        // What is published, or read of packages, is the same whenever it comes: these are known by what they say, and their
+        // ids follow from the message.
+        let of_message = |n: usize, about: Value| CommandId(uuid_of(&json!([message.cause(), n, about])));
+        let advisories = reading.advisories.into_iter().enumerate().map(|(n, record)| {
+            let id = of_message(n, json!(["advisory", record.advisory, record.record.id]));
+            told(message, id, message.since(), &FindingsCommand::from(record))
+        });
+        let packages = reading.packages.into_iter().enumerate().map(|(n, list)| {
+            let id = of_message(n, json!(["packages", list.host]));
+            told(message, id, message.since(), &FindingsCommand::from(list))
+        });
         let mut seen = BTreeSet::new();
-        let told: Vec<Told> =
-            signals.chain(thresholds).filter(|told| seen.insert(told.envelope.command_id)).collect();
+        let told: Vec<Told> = signals
+            .chain(thresholds)
+            .chain(advisories)
+            .chain(packages)
+            .filter(|told| seen.insert(told.envelope.command_id))
+            .collect();
         let queues: BTreeSet<&str> = told.iter().map(|told| told.queue).collect();
         for queue in queues {
             let of_queue = told.iter().filter(|told| told.queue == queue);

@@ -7,8 +7,14 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const FORMS: [SignalForm; 4] =
-    [SignalForm::Alertmanager, SignalForm::Redfish, SignalForm::Heartbeat, SignalForm::EventBridge];
+const FORMS: [SignalForm; 6] = [
+    SignalForm::Alertmanager,
+    SignalForm::Redfish,
+    SignalForm::Heartbeat,
+    SignalForm::EventBridge,
+    SignalForm::Osv,
+    SignalForm::Packages,
+];
 
 fn now() -> Timestamp {
     "2026-01-31T11:00:00Z".parse().unwrap()
@@ -256,6 +262,11 @@ fn any_value() -> impl Strategy<Value = Value> {
                 "since",
                 "sentAt",
                 "healthy",
+                "affected",
+                "package",
+                "versions",
+                "packages",
+                "version",
             ])
             .prop_map(str::to_owned),
         ];
@@ -291,6 +302,8 @@ fn vendors() -> Vec<(SignalForm, Value)> {
         "alertmanager" => SignalForm::Alertmanager,
         "redfish" => SignalForm::Redfish,
         "heartbeat" => SignalForm::Heartbeat,
+        "osv" => SignalForm::Osv,
+        "packages" => SignalForm::Packages,
         _ => SignalForm::EventBridge,
     };
     let read = |file: &std::path::PathBuf| {
@@ -311,7 +324,14 @@ fn said(form: SignalForm, body: &Value) -> usize {
             if is_read && is_list { listed("alerts") + usize::from(truncated) } else { 1 }
         }
         SignalForm::Redfish => listed("Events"),
-        SignalForm::Heartbeat => 1,
+        SignalForm::Heartbeat | SignalForm::Packages => 1,
+        // One record may be about several vulnerabilities, each of which is told.
+        SignalForm::Osv => reading(form, body.clone()).advisories.len().max(1),
+        // A finding is told of its vulnerability, package by package, and of its host.
+        SignalForm::EventBridge if body["source"] == "aws.inspector2" => {
+            let of = reading(form, body.clone());
+            (of.advisories.len() + of.packages.len()).max(1)
+        }
         SignalForm::EventBridge => {
             let is_health = body["source"] == "aws.health" && body["detail-type"] == "AWS Health Event";
             let entities = body["detail"]["affectedEntities"].as_array().map_or(0, Vec::len);

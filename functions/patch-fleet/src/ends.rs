@@ -5,8 +5,8 @@ use hostler_core::{Decider, Failure, StreamId};
 use hostler_domain::campaign::lane::LaneInput;
 use hostler_domain::patching::{PatchOutcome, Patching, PatchingSaga, outcome};
 use hostler_domain::{HostDecider, LaneDecider};
-use hostler_events::campaign::PatchEnd;
 use hostler_events::CampaignId;
+use hostler_events::campaign::PatchEnd;
 use hostler_events::{FaultDomain, HostId};
 use hostler_runtime::state::shell::Cause;
 

@@ -15,9 +15,9 @@ use hostler_app::{FollowedPolicies, UnhealthyHosts};
 use hostler_core::{Category, Contracts, Decider, Failure, Incoming, Payload, StreamId, TimerFired};
 use hostler_domain::campaign::{CampaignTimer, Urgency};
 use hostler_domain::{CampaignDecider, CampaignInput, CampaignState, LaneDecider};
+use hostler_events::CampaignId;
 use hostler_events::advisory::{AdvisoryEvent, AdvisoryPrioritised};
 use hostler_events::campaign::{LookAtCampaign, PatchFleetCommand, ReportLane};
-use hostler_events::CampaignId;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Views;
 use hostler_runtime::state::shell::{Cause, Shell};
@@ -74,8 +74,7 @@ impl PatchFleet {
         let (advisory, emergency) = (of.advisory.clone(), of.emergency);
         let reason = format!("{}, by decision table {}", of.priority.name(), of.table);
         for round in 1..=ROUNDS_MAX {
-            let campaign =
-                CampaignId::new(format!("{}.{round}", of.advisory)).map_err(Failure::invalid)?;
+            let campaign = CampaignId::new(format!("{}.{round}", of.advisory)).map_err(Failure::invalid)?;
             let stream = campaign_stream(&campaign)?;
             let fold = self.shell.load::<CampaignDecider>(&stream).await?;
             // A repeat of what has begun a campaign that has ended meanwhile begins no other one.

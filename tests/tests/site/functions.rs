@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
+use assess_hosts::{AssessHosts, KnownAdvisories};
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{DeployHost, DeploySettings};
@@ -98,6 +99,12 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let provisioning = ProvisioningPolicy::default();
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let assess_hosts = AssessHosts {
+        shell: shell.clone(),
+        views: views.clone(),
+        known: KnownAdvisories::new(shell.clone(), views.clone()),
+        policies: policies.clone(),
+    };
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
@@ -108,6 +115,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
+        ("assess-hosts", Arc::new(assess_hosts)),
     ];
     (Arc::new(accept_commands), ingest_signals, own)
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hostler_events::FaultDomain;
 use hostler_events::campaign::{CreateCampaign, RackReported};
 use hostler_events::campaigns::CampaignsPolicy;
-use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::site::Autonomy;
+use hostler_events::{AdvisoryId, CampaignId};
 use jiff::Timestamp;
 
 /// How urgent an advisory is, by the site's decision table.

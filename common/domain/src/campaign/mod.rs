@@ -6,12 +6,12 @@
 
 use hostler_core::saga::SagaCommand;
 use hostler_core::{Decider, Decision, SetTimer, command_sets};
+use hostler_events::CampaignId;
 use hostler_events::campaign::{
     CampaignApproved, CampaignCompleted, CampaignDeadlineBreached, CampaignEvent, CampaignPaused,
     CampaignPrioritised, CampaignRejected, CampaignRequested, CampaignResumed, CreateCampaign,
     LookAtCampaign, PatchFleetCommand, RackReported, RunLane, WaveCompleted, WaveHalted,
 };
-use hostler_events::CampaignId;
 use jiff::Timestamp;
 
 mod input;
@@ -69,7 +69,9 @@ pub enum CampaignRefusal {
         campaign: CampaignId,
     },
     /// Its name is too long.
-    #[error("the name {campaign} has {bytes} bytes: give a campaign a name of {CAMPAIGN_ID_BYTES_MAX} at most")]
+    #[error(
+        "the name {campaign} has {bytes} bytes: give a campaign a name of {CAMPAIGN_ID_BYTES_MAX} at most"
+    )]
     NameTooLong {
         /// The campaign.
         campaign: CampaignId,
@@ -77,19 +79,25 @@ pub enum CampaignRefusal {
         bytes: usize,
     },
     /// It has ended.
-    #[error("campaign {campaign} has ended: create another one for the hosts that still have the vulnerability")]
+    #[error(
+        "campaign {campaign} has ended: create another one for the hosts that still have the vulnerability"
+    )]
     Ended {
         /// The campaign.
         campaign: CampaignId,
     },
     /// It does not wait for approval.
-    #[error("campaign {campaign} does not wait for approval: `hostler campaigns show {campaign}` says what it waits for")]
+    #[error(
+        "campaign {campaign} does not wait for approval: `hostler campaigns show {campaign}` says what it waits for"
+    )]
     NotAwaited {
         /// The campaign.
         campaign: CampaignId,
     },
     /// It is stopped already.
-    #[error("campaign {campaign} is paused or halted already: `hostler campaigns resume {campaign}` has it go on")]
+    #[error(
+        "campaign {campaign} is paused or halted already: `hostler campaigns resume {campaign}` has it go on"
+    )]
     Stopped {
         /// The campaign.
         campaign: CampaignId,
@@ -357,7 +365,12 @@ impl Draft {
         let racks: Vec<RunLane> = self
             .state
             .open_racks()
-            .map(|(rack, of)| RunLane { campaign: campaign.clone(), rack: rack.clone(), wave, hosts: of.hosts })
+            .map(|(rack, of)| RunLane {
+                campaign: campaign.clone(),
+                rack: rack.clone(),
+                wave,
+                hosts: of.hosts,
+            })
             .collect();
         for rack in racks {
             self.ask(rack);

@@ -6,8 +6,8 @@ use hostler_events::FaultDomain;
 use hostler_events::campaign::{
     CampaignEvent, CampaignHeld, CampaignPlanned, CampaignRequested, RackReported, WaveHalted, WaveStarted,
 };
-use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::site::Autonomy;
+use hostler_events::{AdvisoryId, CampaignId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -164,11 +164,7 @@ impl CampaignState {
             && match self.stage {
                 Stage::Requested => true,
                 Stage::Ready { from } => from <= now,
-                Stage::None
-                | Stage::Observed
-                | Stage::Running
-                | Stage::Completed
-                | Stage::Rejected => false,
+                Stage::None | Stage::Observed | Stage::Running | Stage::Completed | Stage::Rejected => false,
             }
     }
 

@@ -51,6 +51,19 @@ pub struct HealthState {
     pub recoveries: Vec<Timestamp>,
     /// Since when it is healthy again.
     pub healthy_since: Option<Timestamp>,
+    /// What was done to the host last that was no repair, and after which it must be healthy.
+    #[serde(default)]
+    pub gate: Option<Gate>,
+}
+
+/// A saga waits until the host is healthy on what it has done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The saga.
+    pub saga: SagaRef,
+    /// Since when a sample of monitoring counts.
+    pub since: Timestamp,
 }
 
 /// Where a host is on its way from a signal to health.
@@ -442,6 +455,10 @@ fn started(state: &mut HealthState, e: &RemediationStarted) {
 }
 
 fn checked(state: &mut HealthState, e: &HostChecked) {
+    if e.check == CheckKind::Gate && e.healthy.is_none() {
+        state.host = Some(e.host.clone());
+        state.gate = Some(Gate { saga: e.saga.clone(), since: e.at });
+    }
     if let Condition::Acting { claim, checks, .. } = &mut state.condition
         && claim.saga == e.saga
     {

@@ -9,7 +9,7 @@ use hostler_events::host::{ConfigurationStarted, RoleRun, RunOutcome, RunReport,
 use hostler_events::{HostEvent, Role, StepId};
 
 use super::state::Configuration;
-use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, serving};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, patching, serving};
 
 /// How much of a task's name, and of what it says of its failure, is recorded.
 const NAME_CHARS_MAX: usize = 120;
@@ -50,6 +50,15 @@ fn started(
 
 /// The runner's word about this step. Its token was checked at the edge.
 pub(super) fn reported(known: Known<'_>, step: &StepId, report: &RunReport) -> HostOutcome {
+    if let Some(cordon) = &known.state.cordon
+        && let Some(running) = known.state.package_change(&cordon.saga, step)
+    {
+        return Ok(match report {
+            RunReport::PackagesChanged(report) => patching::changed(known, &cordon.saga, running, report),
+            RunReport::Running => patching::at_work(&cordon.saga, step, known.now),
+            RunReport::Ended { .. } => Decision::nothing(),
+        });
+    }
     let Some(run) = known.state.configuration.as_ref().filter(|run| run.step == *step) else {
         return Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() });
     };

@@ -7,7 +7,7 @@ use hostler_events::host::{PowerState, RunReport};
 use hostler_events::{HostPolicy, Image, PoolId, ProvisioningPolicy, Role, Service, StepId};
 use jiff::Timestamp;
 
-use super::{Hardware, TrafficInput};
+use super::{Hardware, PatchInput, TrafficInput};
 
 /// What a verification found out.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +286,15 @@ pub enum HostInput {
         step: StepId,
         /// What.
         told: TrafficInput,
+    },
+    /// Something about its packages.
+    Patch {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// What.
+        told: PatchInput,
     },
     /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
     /// the delay before one.

@@ -232,6 +232,8 @@ pub enum Move {
     Reimage,
     /// A service of it is restarted.
     RestartService,
+    /// Its packages are changed.
+    ChangePackages,
 }
 
 impl Move {
@@ -259,6 +261,7 @@ impl Move {
         Self::PowerCycle,
         Self::Reimage,
         Self::RestartService,
+        Self::ChangePackages,
     ];
 
     /// The names of the phases in which one of these moves may happen, for a refusal.
@@ -329,6 +332,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::PowerCycle, &[InService], InService, "host.power-cycled", "power-cycle-host, cordoned"),
     row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
     row(Move::RestartService, &[InService], InService, "host.service-restarted", "restart-service, cordoned"),
+    row(Move::ChangePackages, &[InService], InService, "host.package-change-started", "install-packages, cordoned"),
 ];
 
 impl Phase {

@@ -6,6 +6,7 @@ use hostler_events::host::{BmcAddress, BootMethod, HostInspected, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, Role, Service, Sku, StepId};
 use serde::{Deserialize, Serialize};
 
+use super::patching::Patch;
 use super::phases::{HostPhase, Move};
 use super::traffic::Traffic;
 
@@ -158,6 +159,9 @@ pub struct Cordon {
     /// The service that was restarted. There is one at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<Service>,
+    /// How far its patching is.
+    #[serde(default)]
+    pub patch: Patch,
 }
 
 /// How far the power cycle under a cordon is. There is one at most.

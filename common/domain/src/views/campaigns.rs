@@ -26,18 +26,8 @@ const COMPLETED: &str = "completed";
 const REJECTED: &str = "rejected";
 
 /// The statuses of campaigns.
-pub const CAMPAIGN_STATUSES: [&str; 10] = [
-    REQUESTED,
-    OBSERVED,
-    AWAITS_APPROVAL,
-    HELD_BACK,
-    RUNNING,
-    SOAKING,
-    PAUSED,
-    HALTED,
-    COMPLETED,
-    REJECTED,
-];
+pub const CAMPAIGN_STATUSES: [&str; 10] =
+    [REQUESTED, OBSERVED, AWAITS_APPROVAL, HELD_BACK, RUNNING, SOAKING, PAUSED, HALTED, COMPLETED, REJECTED];
 
 /// A campaign as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,8 @@ pub(super) async fn create(args: &CreateArgs, target: &Target, out: Out) -> Resu
         body["deadline"] = json!(deadline);
     }
     let accepted = target.api.command(Said("campaigns create"), "create-campaign", &body).await?;
-    let what = format!(
-        "campaign {campaign}; its hosts are counted in a minute: hostler campaigns show {campaign}"
-    );
+    let what =
+        format!("campaign {campaign}; its hosts are counted in a minute: hostler campaigns show {campaign}");
     recorded(&accepted, &what, out)
 }
 

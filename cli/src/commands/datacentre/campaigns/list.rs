@@ -24,8 +24,17 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
 }
 
 fn table(rows: &[CampaignRow]) -> String {
-    let mut table =
-        plain(["CAMPAIGN", "STATUS", "WAVE", "HOSTS", "PATCHED", "SKIPPED", "FAILED", "DEADLINE", "WAITS FOR"]);
+    let mut table = plain([
+        "CAMPAIGN",
+        "STATUS",
+        "WAVE",
+        "HOSTS",
+        "PATCHED",
+        "SKIPPED",
+        "FAILED",
+        "DEADLINE",
+        "WAITS FOR",
+    ]);
     for CampaignRow { campaign, .. } in rows {
         let wave = campaign.waves.last().map_or_else(|| "-".to_owned(), |wave| wave.number.to_string());
         let breached = if campaign.breached { ", breached" } else { "" };

@@ -86,7 +86,9 @@ fn more(line: &mut impl FnMut(&str, String), all: usize) {
 
 fn hosts(campaign: &CampaignView) -> String {
     let CampaignView { hosts, patched, skipped, failed, excepted, .. } = campaign;
-    format!("{hosts}: {patched} patched, {failed} failed, {skipped} left alone; {excepted} more have an exception")
+    format!(
+        "{hosts}: {patched} patched, {failed} failed, {skipped} left alone; {excepted} more have an exception"
+    )
 }
 
 /// What has to happen for it to go on.
@@ -121,7 +123,8 @@ fn held(lanes: &[LaneView]) -> BTreeMap<&str, (usize, &str)> {
 }
 
 fn waves(waves: &[Wave]) -> String {
-    let mut table = plain(["WAVE", "OF", "LEFT", "HOSTS", "PATCHED", "FAILED", "MAY FAIL", "STARTED", "ENDED"]);
+    let mut table =
+        plain(["WAVE", "OF", "LEFT", "HOSTS", "PATCHED", "FAILED", "MAY FAIL", "STARTED", "ENDED"]);
     for wave in waves {
         let ended = wave.completed_at.map_or_else(|| "-".to_owned(), time::moment);
         table.add_row([

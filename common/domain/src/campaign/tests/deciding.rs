@@ -160,7 +160,8 @@ fn what_a_person_asks_for_by_name_needs_no_second_word() {
 #[test]
 fn no_wave_starts_outside_of_a_window_and_an_emergency_waits_for_none() {
     let mut fleet = fleet_of(4, 25);
-    let window = WindowPolicy { days: Vec::new(), start: "22:00".to_owned(), minutes: 60, cutoff_minutes: 30 };
+    let window =
+        WindowPolicy { days: Vec::new(), start: "22:00".to_owned(), minutes: 60, cutoff_minutes: 30 };
     fleet.policy.windows = vec![window];
     let mut campaign = planned(&fleet);
     let held = campaign.state.held.clone().unwrap();

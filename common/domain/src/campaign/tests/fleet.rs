@@ -121,8 +121,9 @@ impl Fleet {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Campaign(CampaignTimer::Look)
-            | Message::Fleet(PatchFleetCommand::LookAtCampaign(_)) => self.look(),
+            Message::Campaign(CampaignTimer::Look) | Message::Fleet(PatchFleetCommand::LookAtCampaign(_)) => {
+                self.look()
+            }
             Message::Campaign(CampaignTimer::Running(wave)) => {
                 self.tell(&CampaignInput::StillRunning { wave });
             }

@@ -12,12 +12,21 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(PatchEnd::Failed),
         1 => Just(PatchEnd::Skipped),
     ];
-    (end, prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-        .prop_map(|(end, is_lost, comes_twice)| Fate { end, is_lost, comes_twice })
+    (end, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(|(end, is_lost, comes_twice)| Fate {
+        end,
+        is_lost,
+        comes_twice,
+    })
 }
 
 fn policy() -> CampaignsPolicy {
-    CampaignsPolicy { autonomy: Autonomy::Auto, soak_seconds: 600, errors: 1, errors_percent: 5, ..CampaignsPolicy::default() }
+    CampaignsPolicy {
+        autonomy: Autonomy::Auto,
+        soak_seconds: 600,
+        errors: 1,
+        errors_percent: 5,
+        ..CampaignsPolicy::default()
+    }
 }
 
 proptest! {
