@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, UnhealthyHosts};
-use hostler_core::{Category, Contracts, Decider, Failure, Incoming, Payload, StreamId, TimerFired};
+use hostler_core::{Category, Decider, Failure, Incoming, Payload, StreamId, TimerFired};
 use hostler_domain::campaign::{CampaignTimer, Urgency};
 use hostler_domain::{CampaignDecider, CampaignInput, CampaignState, LaneDecider};
 use hostler_events::CampaignId;
