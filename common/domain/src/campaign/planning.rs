@@ -13,8 +13,10 @@ use crate::support::after;
 
 /// How many racks a wave may have: its commit names each. More racks come in the next wave.
 const RACKS_MAX: usize = 700;
-/// After how many seconds a campaign is looked at again that waits for a person or another policy.
+/// After how many seconds a campaign is first looked at again that waits for a person or another policy; later each time.
 const LOOK_AGAIN_SECONDS: u32 = 3_600;
+/// For how many seconds it is looked at by itself. After that only a person's word has it looked at.
+const LOOK_UNTIL_SECONDS: u32 = 30 * 86_400;
 
 /// The numbers of the lane that a campaign takes.
 struct Pace<'a> {
@@ -141,7 +143,9 @@ impl Draft {
 
     fn held_by(&self, fleet: &FleetFacts) -> Option<(&'static str, String, Timestamp)> {
         let campaign = self.state.campaign()?;
-        let later = after(self.now, LOOK_AGAIN_SECONDS);
+        let waited = self.state.held.as_ref().map_or(0, |held| self.now.duration_since(held.since).as_secs());
+        let waited = u32::try_from(waited).unwrap_or(0);
+        let later = after(self.now, waited.max(LOOK_AGAIN_SECONDS));
         match fleet.autonomy {
             Autonomy::Observe => {
                 let lifts = "the policies let campaigns only observe: raise campaigns.autonomy".to_owned();
@@ -165,6 +169,7 @@ impl Draft {
         let Some(campaign) = self.state.campaign().cloned() else { return };
         match self.state.held.as_ref().filter(|held| held.rule == rule && held.lifts == lifts) {
             Some(held) if held.until > self.now => return,
+            Some(held) if after(held.since, LOOK_UNTIL_SECONDS) < self.now => return,
             Some(_) => {}
             None => {
                 let (rule, since) = (rule.to_owned(), self.now);
