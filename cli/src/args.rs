@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Pools(pools::PoolsArgs),
     /// Campaigns that mend vulnerabilities over the fleet: list, show, create, approve, reject, pause, resume
     Campaigns(campaigns::CampaignsArgs),
-    /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, refresh
+    /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, rescan, refresh
     Findings(findings::FindingsArgs),
     /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
     Faults(faults::FaultsArgs),

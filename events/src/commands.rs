@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign};
-use crate::findings::{ExceptFinding, RefreshAdvisory};
+use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
@@ -54,6 +54,7 @@ contracts! {
         "resume-campaign" v 1 @ "commands" => ResumeCampaign(ResumeCampaign) of campaign,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
+        "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
     }
 }

@@ -19,6 +19,7 @@ contracts! {
         "assess-fleet" v 1 @ "assess-hosts" => AssessFleet(AssessFleet),
         "match-hosts" v 1 @ "assess-hosts" => MatchHosts(MatchHosts),
         "record-packages" v 1 @ "assess-hosts" => RecordPackages(RecordPackages),
+        "scan-host" v 1 @ "assess-hosts" => ScanHost(ScanHost),
         "note-finding" v 1 @ "assess-hosts" => NoteFinding(NoteFinding),
     }
 }
@@ -112,6 +113,14 @@ pub struct PackageReport {
     pub observed_at: Timestamp,
 }
 
+/// Read what is installed on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanHost {
+    /// The host.
+    pub host: HostId,
+}
+
 /// The packages of a host were compared with a vulnerability, and that has shown something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -179,4 +188,12 @@ pub struct ExceptFinding {
     pub reason: String,
     /// Until when, a year from now at most.
     pub until: Timestamp,
+}
+
+/// Read what is installed on a host now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RescanHost {
+    /// The host.
+    pub host: HostId,
 }

@@ -3,7 +3,7 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 9] = [
+const IRREGULAR: [(&str, &str); 10] = [
     ("request-hosts", "requests create"),
     ("apply-policies", "policies apply"),
     ("approve-remediation", "approvals approve"),
@@ -11,6 +11,7 @@ const IRREGULAR: [(&str, &str); 9] = [
     ("approve-scaling", "pools approve"),
     ("reject-scaling", "pools reject"),
     ("refresh-advisory", "findings refresh"),
+    ("rescan-host", "findings rescan"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
     // Sent by configuration runners.

@@ -5,7 +5,7 @@ use hostler_domain::finding::FINDING_TIMERS_TO;
 use hostler_domain::views::{self, ADVISORIES, FINDINGS, PACKAGES, finding_group};
 use hostler_domain::{
     AdvisoryDecider, AdvisoryRefusal, AdvisoryState, FindingDecider, FindingRefusal, FindingState,
-    PackagesDecider, PackagesState,
+    PackagesDecider, PackagesRefusal, PackagesState,
 };
 use hostler_events::Priority;
 use hostler_runtime::register::{Entity, Operated, Refused, Shown, Viewed};
@@ -53,6 +53,15 @@ impl Viewed for PackagesOfHosts {
     fn show(state: &PackagesState) -> Option<Shown> {
         let packages = views::packages(state)?;
         Some(Shown::of(packages.pool.as_str(), &packages))
+    }
+}
+
+impl Operated for PackagesOfHosts {
+    fn refused(refusal: &PackagesRefusal) -> Refused {
+        let status = match refusal {
+            PackagesRefusal::TooMany { .. } | PackagesRefusal::Name { .. } => 400,
+        };
+        Refused { status, label: refusal.label() }
     }
 }
 

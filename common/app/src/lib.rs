@@ -63,7 +63,7 @@ impl Application for Hostler {
             "saga.stuck",
             "advisory.prioritised",
         ]),
-        Function::steps("assess-hosts").hears(&["host.cleaned"]).visibility(360),
+        Function::steps("assess-hosts").needs(&["configuration"]).hears(&["host.cleaned"]).visibility(360),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),

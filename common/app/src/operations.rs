@@ -3,7 +3,8 @@
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
 use hostler_domain::{
-    AdvisoryInput, CampaignInput, CapacityInput, FindingInput, HealthInput, HostInput, PoolInput,
+    AdvisoryInput, CampaignInput, CapacityInput, FindingInput, HealthInput, HostInput, PackagesInput,
+    PoolInput,
 };
 use hostler_events::campaign::{
     ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign,
@@ -12,14 +13,16 @@ use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
-use hostler_events::findings::{ExceptFinding, RefreshAdvisory};
+use hostler_events::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Advisories, Campaigns, Findings, Hostler, Hosts, Incidents, Policies, Pools, Requests};
+use crate::{
+    Advisories, Campaigns, Findings, Hostler, Hosts, Incidents, PackagesOfHosts, Policies, Pools, Requests,
+};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,6 +83,7 @@ pub fn operations(settings: Settings) -> Operations {
             exploited_since: refresh.exploited_since,
             epss: refresh.epss,
         })
+        .on::<PackagesOfHosts, RescanHost>(|RescanHost { host }| PackagesInput::Rescan { host })
         .on::<Findings, ExceptFinding>(|except| FindingInput::Except(Box::new(except)))
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()

@@ -21,13 +21,13 @@ impl AssessHosts {
         let stream = advisory_stream(&command.advisory)?;
         let RecordAdvisory { advisory, record, epss } = command;
         let input = AdvisoryInput::Record { advisory, record: Box::new(record), epss };
-        Ok(self.shell.execute::<AdvisoryDecider>(&stream, cause, &input).await.map(drop)?)
+        Ok(self.worker.shell.execute::<AdvisoryDecider>(&stream, cause, &input).await.map(drop)?)
     }
 
     pub(crate) async fn prioritise(&self, cause: &Cause, advisory: &AdvisoryId) -> Result<(), Failure> {
         let table = Box::new(self.policies.now().await?.policy.vulnerabilities.clone());
         let (stream, input) = (advisory_stream(advisory)?, AdvisoryInput::Prioritise { table });
-        let done = self.shell.execute::<AdvisoryDecider>(&stream, cause, &input).await?;
+        let done = self.worker.shell.execute::<AdvisoryDecider>(&stream, cause, &input).await?;
         let decision = done.fold.state.decision.as_ref();
         let priority = decision.map(|decision| decision.priority.name());
         tracing::info!(%stream, outcome = ?done.outcome, priority, "advisory prioritised");
@@ -37,18 +37,19 @@ impl AssessHosts {
     /// Lists some hosts, and has them compared.
     pub(crate) async fn read_page(&self, cause: &Cause, page: AssessFleet) -> Result<(), Failure> {
         let stream = advisory_stream(&page.advisory)?;
-        let fold = self.shell.load::<AdvisoryDecider>(&stream).await?;
+        let fold = self.worker.shell.load::<AdvisoryDecider>(&stream).await?;
         if fold.state.revision() != page.revision {
             return Ok(());
         }
         let read = self.views.list(HOSTS, None, page.after.as_deref(), PAGE_ROWS).await?;
         let hosts: Vec<HostId> = read.rows.iter().filter_map(|row| row.key.parse().ok()).collect();
         let input = AdvisoryInput::Page { revision: page.revision, hosts, next: read.next };
-        Ok(self.shell.execute_from::<AdvisoryDecider>(&stream, fold, cause, &input).await.map(drop)?)
+        Ok(self.worker.shell.execute_from::<AdvisoryDecider>(&stream, fold, cause, &input).await.map(drop)?)
     }
 
     pub(crate) async fn match_hosts(&self, cause: &Cause, command: MatchHosts) -> Result<(), Failure> {
-        let state = self.shell.load::<AdvisoryDecider>(&advisory_stream(&command.advisory)?).await?.state;
+        let state =
+            self.worker.shell.load::<AdvisoryDecider>(&advisory_stream(&command.advisory)?).await?.state;
         let Some(brief) = state.brief().filter(|brief| brief.revision == command.revision) else {
             return Ok(());
         };
@@ -61,13 +62,18 @@ impl AssessHosts {
     /// Most hosts do not have it: those are only read.
     async fn match_host(&self, cause: &Cause, host: &HostId, brief: &AdvisoryBrief) -> Result<(), Failure> {
         let stream = packages_stream(host)?;
-        let fold = self.shell.load::<PackagesDecider>(&stream).await?;
+        let fold = self.worker.shell.load::<PackagesDecider>(&stream).await?;
         let input = PackagesInput::Match { advisories: vec![brief.clone()] };
-        let decided = PackagesDecider::decide(&fold.state, &input, self.shell.now());
+        let decided = PackagesDecider::decide(&fold.state, &input, self.worker.shell.now());
         if decided.is_ok_and(|decision| decision.is_empty()) {
             return Ok(());
         }
         let cause = part(cause, host.as_str())?;
-        Ok(self.shell.execute_from::<PackagesDecider>(&stream, fold, &cause, &input).await.map(drop)?)
+        Ok(self
+            .worker
+            .shell
+            .execute_from::<PackagesDecider>(&stream, fold, &cause, &input)
+            .await
+            .map(drop)?)
     }
 }

@@ -7,33 +7,48 @@
 mod advisories;
 mod known;
 mod packages;
+mod scans;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_app::FollowedPolicies;
-use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired};
+use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired, command_sets};
 use hostler_domain::advisory::again_of;
 use hostler_domain::{AdvisoryDecider, AdvisoryInput, FindingDecider, FindingInput};
+use hostler_drivers::Packages;
 use hostler_events::findings::NoteFinding;
 use hostler_events::packages::FindingEvent;
-use hostler_events::{AdvisoryId, FindingsCommand, HostId};
+use hostler_events::{AdvisoryId, AssessCommand, FindingsCommand, HostId};
+use hostler_runtime::effects::steps::StepWorker;
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Views;
-use hostler_runtime::state::shell::{Cause, Shell};
+use hostler_runtime::state::shell::Cause;
 
 pub use known::KnownAdvisories;
 
+command_sets! {
+    /// What is asked of it.
+    pub enum Asked {
+        /// About packages and vulnerabilities.
+        Findings(FindingsCommand),
+        /// By patchings.
+        Assess(AssessCommand),
+    }
+}
+
 /// Compares hosts with advisories.
 pub struct AssessHosts {
-    /// Where everything is decided on.
-    pub shell: Shell,
+    /// What carries out the steps of patchings, and where everything is decided on.
+    pub worker: StepWorker,
     /// Where hosts are listed.
     pub views: Arc<dyn Views>,
     /// Which advisories speak of which packages.
     pub known: KnownAdvisories,
     /// By what is decided.
     pub policies: FollowedPolicies,
+    /// What reads what is installed.
+    pub packages: Arc<dyn Packages>,
 }
 
 #[async_trait]
@@ -44,28 +59,46 @@ impl Handler for AssessHosts {
             // A host that was cleaned has nothing of what it had.
             Incoming::Event(event) => self.erased(cause, event.stream.key(), event.timestamp).await,
             Incoming::Timer(timer) => self.wake(cause, timer).await,
-            Incoming::Command(_) => match message.command::<FindingsCommand>()? {
-                FindingsCommand::RecordAdvisory(record) => self.record_advisory(cause, record).await,
-                FindingsCommand::PrioritiseAdvisory(of) => self.prioritise(cause, &of.advisory).await,
-                FindingsCommand::AssessFleet(page) => self.read_page(cause, page).await,
-                FindingsCommand::MatchHosts(hosts) => self.match_hosts(cause, hosts).await,
-                FindingsCommand::RecordPackages(list) => self.record_packages(cause, list).await,
-                FindingsCommand::NoteFinding(note) => self.note(cause, note).await,
+            Incoming::Command(_) => match message.command::<Asked>()? {
+                Asked::Findings(command) => self.carry_out(cause, command).await,
+                Asked::Assess(AssessCommand::BeginPatching(command)) => {
+                    self.worker.run(self, cause, &command).await.map(drop)
+                }
+                Asked::Assess(AssessCommand::ScanPackages(command)) => {
+                    self.worker.run(self, cause, &command).await.map(drop)
+                }
             },
         }
     }
 }
 
 impl AssessHosts {
+    async fn carry_out(&self, cause: &Cause, command: FindingsCommand) -> Result<(), Failure> {
+        match command {
+            FindingsCommand::RecordAdvisory(record) => self.record_advisory(cause, record).await,
+            FindingsCommand::PrioritiseAdvisory(of) => self.prioritise(cause, &of.advisory).await,
+            FindingsCommand::AssessFleet(page) => self.read_page(cause, page).await,
+            FindingsCommand::MatchHosts(hosts) => self.match_hosts(cause, hosts).await,
+            FindingsCommand::RecordPackages(list) => self.record_packages(cause, list).await,
+            FindingsCommand::ScanHost(scan) => self.scan_host(cause, &scan.host).await,
+            FindingsCommand::NoteFinding(note) => self.note(cause, note).await,
+        }
+    }
+
     async fn wake(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
         match (timer.stream.category(), again_of(&timer.name)) {
             (AdvisoryDecider::CATEGORY, Some(revision)) => {
                 let input = AdvisoryInput::Again { revision };
-                Ok(self.shell.execute::<AdvisoryDecider>(&timer.stream, cause, &input).await.map(drop)?)
+                Ok(self
+                    .worker
+                    .shell
+                    .execute::<AdvisoryDecider>(&timer.stream, cause, &input)
+                    .await
+                    .map(drop)?)
             }
             (FindingDecider::CATEGORY, _) => {
                 let input = FindingInput::Timer { name: timer.name.clone() };
-                let done = self.shell.execute::<FindingDecider>(&timer.stream, cause, &input).await?;
+                let done = self.worker.shell.execute::<FindingDecider>(&timer.stream, cause, &input).await?;
                 if done.events.iter().any(|event| matches!(event, FindingEvent::DeadlineBreached(_))) {
                     tracing::warn!(
                         finding = timer.stream.key(),
@@ -86,7 +119,7 @@ impl AssessHosts {
         let stream =
             StreamId::new(FindingDecider::CATEGORY, note.finding.as_str()).map_err(Failure::invalid)?;
         let input = FindingInput::Note(Box::new(note));
-        let done = self.shell.execute::<FindingDecider>(&stream, cause, &input).await?;
+        let done = self.worker.shell.execute::<FindingDecider>(&stream, cause, &input).await?;
         let status = done.fold.state.status().name();
         tracing::info!(%stream, outcome = ?done.outcome, status, "finding noted");
         Ok(())

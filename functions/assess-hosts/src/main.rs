@@ -1,15 +1,22 @@
 //! Starts the function that compares hosts with advisories.
 
+use std::sync::Arc;
+
 use assess_hosts::{AssessHosts, KnownAdvisories};
 use hostler_app::{FollowedPolicies, start};
 use hostler_aws::lambda::Error;
+use hostler_drivers::{ControlState, PlainPackages};
+use hostler_runtime::effects::steps::StepWorker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = start("assess-hosts").await?;
-    let (shell, views) = (function.shell()?, function.views()?);
+    let packages = Arc::new(PlainPackages::new(ControlState(function.control()?), function.clock()));
+    let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
+    let views = function.views()?;
     let policies = FollowedPolicies::new(shell.clone());
     let known = KnownAdvisories::new(shell.clone(), views.clone());
-    let handler = AssessHosts { shell, views, known, policies };
+    let worker = StepWorker { shell, once, breakers };
+    let handler = AssessHosts { worker, views, known, policies, packages };
     function.serve_queue("assess-hosts", handler).await
 }

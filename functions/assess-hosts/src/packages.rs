@@ -37,7 +37,7 @@ impl AssessHosts {
     /// A host was cleaned: whatever it had is gone.
     pub(crate) async fn erased(&self, cause: &Cause, host: &str, at: Timestamp) -> Result<(), Failure> {
         let host = HostId::new(host).map_err(Failure::invalid)?;
-        let fold = self.shell.load::<PackagesDecider>(&packages_stream(&host)?).await?;
+        let fold = self.worker.shell.load::<PackagesDecider>(&packages_stream(&host)?).await?;
         let Some(place) = fold.state.place else { return Ok(()) };
         let report = PackageReport {
             source: CLEANING.to_owned(),
@@ -54,7 +54,7 @@ impl AssessHosts {
     /// Where a host is; none where it is not enrolled, or retired.
     pub(crate) async fn place(&self, host: &HostId) -> Result<Option<HostPlace>, Failure> {
         let stream = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
-        let state = self.shell.load::<HostDecider>(&stream).await?.state;
+        let state = self.worker.shell.load::<HostDecider>(&stream).await?.state;
         let is_retired = state.phase.name() == Phase::Retired.name();
         let Some(profile) = state.profile.filter(|_| !is_retired) else { return Ok(None) };
         let policies = self.policies.now().await?;
@@ -93,7 +93,7 @@ impl AssessHosts {
         let mut state = PackagesState::default();
         for number in 0..PARTS_MAX {
             let cause = part(cause, &format!("{name}:{number}"))?;
-            let done = self.shell.execute::<PackagesDecider>(stream, &cause, &input(&state)).await?;
+            let done = self.worker.shell.execute::<PackagesDecider>(stream, &cause, &input(&state)).await?;
             state = done.fold.state;
             if done.outcome == Outcome::Unchanged {
                 return Ok(state);

@@ -13,8 +13,8 @@ use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
     ApplyRole, Applying, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
-    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, RegisterHost,
-    Registered, RestartService, Services, TlsTrust, TrafficServer,
+    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring,
+    PlainPackages, RegisterHost, Registered, RestartService, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -101,7 +101,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
     let assess_hosts = AssessHosts {
-        shell: shell.clone(),
+        worker: worker(),
+        packages: Arc::new(PlainPackages::new(ControlState(control.clone()), clock.clone())),
         views: views.clone(),
         known: KnownAdvisories::new(shell.clone(), views.clone()),
         policies: policies.clone(),

@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::saga::SagaCommand;
+use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
 use hostler_core::{Decider, Decision, command_sets};
-use hostler_events::findings::{FindingsCommand, NoteFinding, PackageReport};
+use hostler_events::findings::{FindingsCommand, NoteFinding, PackageReport, ScanHost};
 use hostler_events::packages::{
     AffectedPackage, FindingId, InstalledVersion, PackageName, PackagesAssessed, PackagesEvent,
     PackagesObserved, Verdict,
 };
-use hostler_events::{AdvisoryId, FaultDomain, HostId, PoolId};
+use hostler_events::patching::PackagesScanned;
+use hostler_events::{AdvisoryId, FaultDomain, HostId, PoolId, StepId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 mod matching;
 #[cfg(test)]
@@ -30,7 +32,7 @@ use crate::advisory::AdvisoryBrief;
 /// How many packages a host may have.
 pub const PACKAGES_MAX: usize = 3_000;
 /// How many packages one commit records.
-const CHANGES_MAX: usize = 1_000;
+pub const CHANGES_MAX: usize = 1_000;
 /// How many vulnerabilities one commit records. Whoever asks does so until nothing changes any more.
 const ASSESSED_MAX: usize = 100;
 
@@ -129,6 +131,22 @@ pub enum PackagesInput {
         /// What was read.
         report: Box<PackageReport>,
     },
+    /// Have a list read.
+    Rescan {
+        /// The host.
+        host: HostId,
+    },
+    /// A step of a saga is done or has failed, and this answers it.
+    Answer(Box<SagaCommand>),
+    /// A step that has read the packages anew is answered by what is known now.
+    AnswerScan {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// What it asks about.
+        advisory: AdvisoryId,
+    },
     /// Compare what is installed with these.
     Match {
         /// The vulnerabilities.
@@ -184,6 +202,14 @@ impl Decider for PackagesDecider {
     ) -> Result<PackagesDecision, PackagesRefusal> {
         match input {
             PackagesInput::Observed { place, report } => observe(state, place, report),
+            PackagesInput::Rescan { host } => {
+                let scan = FindingsCommand::from(ScanHost { host: host.clone() });
+                Ok(Decision::nothing().command(scan.into()))
+            }
+            PackagesInput::Answer(answer) => Ok(Decision::nothing().command((**answer).clone().into())),
+            PackagesInput::AnswerScan { saga, step, advisory } => {
+                Ok(Decision::nothing().command(scanned(state, saga, step, advisory).into()))
+            }
             PackagesInput::Match { advisories } => assess(state, advisories),
         }
     }
@@ -215,6 +241,14 @@ impl Decider for PackagesDecider {
         }
         state
     }
+}
+
+/// What a scan has shown of a vulnerability.
+fn scanned(state: &PackagesState, saga: &SagaRef, step: &StepId, advisory: &AdvisoryId) -> SagaCommand {
+    let verdict = state.verdict(advisory);
+    let reboot_pending = verdict.is_some_and(|verdict| verdict.reboot_pending);
+    let output = json!(PackagesScanned { resolved: verdict.is_none(), reboot_pending });
+    StepReply::succeeded(saga.clone(), step.clone(), output).into()
 }
 
 /// A list that is older than the newest changes nothing. One that says what is known is recorded when it is newer, for it

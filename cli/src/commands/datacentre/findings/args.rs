@@ -33,6 +33,9 @@ pub(super) enum FindingsVerb {
         after_help = "Example:\n  hostler findings except CVE-2026-12345/rack-07/h-01 --owner ada@example.org --until 2026-12-31T00:00:00Z --reason \"the vendor has no fix\""
     )]
     Except(ExceptArgs),
+    /// Have it read what is installed on a host now
+    #[command(after_help = "Example:\n  hostler findings rescan h-01")]
+    Rescan(RescanArgs),
     /// Tell what catalogues say of the vulnerabilities that are on record: what is exploited, and how likely that is
     #[command(
         after_help = "Example:\n  hostler findings refresh --kev known_exploited_vulnerabilities.json --epss epss_scores-2026-11-28.csv"
@@ -76,6 +79,12 @@ pub(super) struct ExceptArgs {
     pub(super) until: Timestamp,
     #[command(flatten)]
     pub(super) reason: Reason,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RescanArgs {
+    /// The host
+    pub(super) host: HostId,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod catalogues;
 mod except;
 mod list;
 mod refresh;
+mod rescan;
 mod show;
 
 pub(crate) use args::FindingsArgs;
@@ -23,6 +24,7 @@ pub(crate) async fn run(args: FindingsArgs, global: &Global, out: Out) -> Result
         FindingsVerb::Advisories => advisories::run(&target, out).await,
         FindingsVerb::Show(args) => show::run(&args, &target, out).await,
         FindingsVerb::Except(args) => except::run(&args, &target, out).await,
+        FindingsVerb::Rescan(args) => rescan::run(&args, &target, out).await,
         FindingsVerb::Refresh(args) => refresh::run(&args, &target, out).await,
     }
 }
