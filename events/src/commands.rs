@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign};
+use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
 use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
@@ -56,6 +57,8 @@ contracts! {
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
         "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
         "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
+        "check-configuration" v 1 @ "commands" => CheckConfiguration(CheckConfiguration) of host,
+        "restore-configuration" v 1 @ "commands" => RestoreConfiguration(RestoreConfiguration) of host,
     }
 }
 
@@ -80,6 +83,8 @@ contracts! {
     /// What is asked of `configure-host`.
     pub enum ConfigureCommand as Command {
         "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
+        "check-role" v 1 @ "configure-host" => CheckRole(CheckRole),
+        "restore-role" v 1 @ "configure-host" => RestoreRole(RestoreRole),
     }
 }
 
@@ -202,7 +207,7 @@ into_step_command! {
         VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation,
         PowerCycleHost, FinishPowerCycle, ReimageHost
     }
-    ConfigureCommand as Configure { ApplyRole }
+    ConfigureCommand as Configure { ApplyRole, CheckRole, RestoreRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
     TrafficCommand as Traffic { JoinTraffic, LeaveTraffic, ReturnTraffic }
     ServiceCommand as Service { RestartService }

@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod campaigns;
 mod catalogue;
 pub mod commands;
+pub mod drift;
 pub mod fault_domain;
 mod files;
 pub mod findings;

@@ -8,6 +8,7 @@ use hostler_app::{
 };
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
+use hostler_domain::DriftFound;
 use hostler_domain::views::{
     AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
 };
@@ -176,6 +177,15 @@ pub(crate) struct HostRow {
     pub(crate) cordoned_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
+    /// The revision of the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<String>,
+    /// Since when it has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) configured_at: Option<Timestamp>,
+    /// What the newest check has found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<DriftFound>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     pub(crate) version: u64,

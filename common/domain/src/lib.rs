@@ -47,8 +47,9 @@ pub use health::{
     Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
 };
 pub use host::{
-    Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-    Move, Patch, PatchInput, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart, bmc_place,
+    Cordon, Drift, DriftFound, DriftRun, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile,
+    HostRefusal, HostState, Move, Patch, PatchInput, Phase, PowerCycle, RunningChange, StepFailure, Traffic,
+    TrafficInput, TrafficPart, bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use packages::{HostPlace, PackagesDecider, PackagesInput, PackagesRefusal, PackagesState};

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::configuration::{ApplyRole, Applying, Configuration};
+use crate::configuration::{ApplyRole, Applying, Checking, Configuration};
 use crate::error::{At, BoxError, DriverError};
 
 const SERVICE: &str = "the configuration runner";
@@ -133,9 +133,21 @@ impl Configuration for AnsibleConfiguration {
     }
 
     async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError> {
+        self.hand_in("apply", request).await.map(|()| Applying::Begun)
+    }
+
+    async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError> {
+        self.hand_in("check", request).await.map(|()| Checking::Begun)
+    }
+}
+
+impl AnsibleConfiguration {
+    /// Hands a job in. The runner reports its end.
+    async fn hand_in(&self, mode: &str, request: &ApplyRole) -> Result<(), DriverError> {
         let at = At { system: request.host.clone(), doing: "handing in a job" };
         let job = json!({
             "id": job_id(request),
+            "mode": mode,
             "host": request.host,
             "role": request.role,
             "revision": request.revision,
@@ -146,7 +158,7 @@ impl Configuration for AnsibleConfiguration {
         let mut answer = sent.map_err(|error| self.away(&at, error))?;
         let status = answer.status();
         if status == StatusCode::ACCEPTED {
-            return Ok(Applying::Begun);
+            return Ok(());
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.away(&at, error))? {
@@ -156,6 +168,32 @@ impl Configuration for AnsibleConfiguration {
             }
         }
         Err(refused(&at, status, &body))
+    }
+}
+
+impl AnsibleConfiguration {
+    /// Asks the runner for something else than a role: what it answers, where it does as it is asked.
+    pub(crate) async fn post(
+        &self,
+        at: &At,
+        path: &str,
+        body: &Value,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, DriverError> {
+        let url = self.jobs.join(path).map_err(|error| failed(at, error.to_string(), None))?;
+        let sent = self.client.post(url).bearer_auth(&self.token).json(body).send().await;
+        let mut answer = sent.map_err(|error| self.away(at, error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.away(at, error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > bytes_max {
+                return Err(failed(at, format!("its answer is longer than {bytes_max} bytes"), None));
+            }
+        }
+        match answer.status() {
+            status if status.is_success() => Ok(body),
+            status => Err(refused(at, status, &body)),
+        }
     }
 }
 
@@ -201,6 +239,6 @@ fn refused(at: &At, status: StatusCode, body: &[u8]) -> DriverError {
     failed(at, format!("HTTP {code}, {what_to_do}: {message}"), None)
 }
 
-fn failed(at: &At, reason: String, source: Option<BoxError>) -> DriverError {
+pub(crate) fn failed(at: &At, reason: String, source: Option<BoxError>) -> DriverError {
     DriverError::ServiceFailed { at: at.clone(), service: SERVICE, reason, source }
 }

@@ -5,6 +5,7 @@
 //! changed is told in the answer, so that effects can be counted.
 
 pub mod ansible;
+pub mod ansible_packages;
 pub mod bmc;
 pub mod configuration;
 pub mod error;
@@ -23,11 +24,12 @@ pub mod state;
 pub mod target_groups;
 
 pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
+pub use ansible_packages::AnsiblePackages;
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
     Rested, SystemFacts, TlsTrust,
 };
-pub use configuration::{Applied, ApplyRole, Applying, Configuration, PlainConfiguration};
+pub use configuration::{Applied, ApplyRole, Applying, Change, Checking, Configuration, PlainConfiguration};
 pub use error::{At, BoxError, DriverError};
 pub use haproxy::{HaproxyAddress, HaproxyAddressError, HaproxyLoadBalancer};
 pub use image::{BootImage, ImageUrlError};

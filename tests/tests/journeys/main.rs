@@ -14,6 +14,7 @@ mod cancelling;
 mod cleaning;
 mod crashes;
 mod disorder;
+mod drifting;
 mod failing;
 mod findings;
 mod provisioning;

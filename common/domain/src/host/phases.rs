@@ -234,6 +234,10 @@ pub enum Move {
     RestartService,
     /// Its packages are changed.
     ChangePackages,
+    /// It is looked for drift of its configuration.
+    CheckConfiguration,
+    /// Its role is applied again, while it serves.
+    RestoreConfiguration,
 }
 
 impl Move {
@@ -262,6 +266,8 @@ impl Move {
         Self::Reimage,
         Self::RestartService,
         Self::ChangePackages,
+        Self::CheckConfiguration,
+        Self::RestoreConfiguration,
     ];
 
     /// The names of the phases in which one of these moves may happen, for a refusal.
@@ -333,6 +339,8 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
     row(Move::RestartService, &[InService], InService, "host.service-restarted", "restart-service, cordoned"),
     row(Move::ChangePackages, &[InService], InService, "host.package-change-started", "install-packages, cordoned"),
+    row(Move::CheckConfiguration, &[InService], InService, "host.configuration-check-started", "check-configuration, or its schedule"),
+    row(Move::RestoreConfiguration, &[InService], InService, "host.configuration-restore-started", "drifted, or restore-configuration"),
 ];
 
 impl Phase {

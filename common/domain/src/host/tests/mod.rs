@@ -14,6 +14,7 @@ mod cleaning;
 mod configuring;
 mod cordoning;
 mod deploying;
+mod drifting;
 mod enrolment;
 mod patching;
 pub(super) mod phases;
@@ -238,6 +239,8 @@ fn nothing_can_be_done_to_an_unknown_host() {
         start_power_cycle("r-1", "x"),
         start_restart("r-1", "x"),
         reimage("r-1", "x"),
+        HostInput::Check,
+        HostInput::Restore { reason: "x".to_owned() },
     ] {
         assert_eq!(Host::new().when(&input).unwrap_err(), HostRefusal::UnknownHost, "{input:?}");
     }

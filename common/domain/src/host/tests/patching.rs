@@ -44,7 +44,7 @@ fn ends(step: &str, report: PackagesReport) -> HostInput {
 
 /// The runner's word, which names its step alone.
 fn reported(step: &str, report: RunReport) -> HostInput {
-    HostInput::ConfigurationReported { step: id(step), report }
+    HostInput::ConfigurationReported { step: id(step), report, policies: std::sync::Arc::default() }
 }
 
 fn installing() -> Host {

@@ -97,6 +97,8 @@ fn told(host: &Host, what: Move, n: usize) -> HostInput {
         Move::RestartService => restarted("r-1", "new/1"),
         Move::ChangePackages => packages_found("r-1", "new/1"),
         Move::Reimage => reimage("r-1", &format!("new/{n}")),
+        Move::CheckConfiguration => HostInput::Check,
+        Move::RestoreConfiguration => HostInput::Restore { reason: "drifted".to_owned() },
     }
 }
 
