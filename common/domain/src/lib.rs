@@ -49,7 +49,7 @@ pub use health::{
 pub use host::{
     Cordon, Drift, DriftFound, DriftRun, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile,
     HostRefusal, HostState, Move, Patch, PatchInput, Phase, PowerCycle, RunningChange, StepFailure, Traffic,
-    TrafficInput, TrafficPart, bmc_place,
+    TrafficInput, TrafficPart, Undone, bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use packages::{HostPlace, PackagesDecider, PackagesInput, PackagesRefusal, PackagesState};

@@ -1,14 +1,17 @@
 //! Packages by the site's configuration runner: it reads what is installed at once, and changes it by a job that calls back.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hostler_runtime::ports::Clock;
 use serde_json::json;
 
 use crate::ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError, failed};
 use crate::error::{At, DriverError};
-use crate::packages::{ChangeOrder, Changing, HostAsked, PackageList, Packages, Wanted};
+use crate::packages::{ChangeOrder, Changing, HostAsked, PackageList, Packages, PlainPackages, Wanted};
+use crate::state::StateStore;
 
 /// A list of packages: some thousand lines.
 const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -38,6 +41,22 @@ impl AnsiblePackages {
     pub fn new(settings: &RunnerSettings) -> Result<Self, RunnerSettingsError> {
         AnsibleConfiguration::new(settings).map(|runner| Self { runner })
     }
+}
+
+/// The packages of a deployment: those of the runner that is at this address, and without one the plain ones in this store.
+///
+/// # Errors
+/// [`RunnerSettingsError`].
+pub fn packages_of<S: StateStore + 'static>(
+    url: String,
+    token: String,
+    (store, clock): (S, Arc<dyn Clock>),
+) -> Result<Arc<dyn Packages>, RunnerSettingsError> {
+    if url.is_empty() {
+        return Ok(Arc::new(PlainPackages::new(store, clock)));
+    }
+    let settings = RunnerSettings { url, token, timeout: AnsiblePackages::TIMEOUT };
+    Ok(Arc::new(AnsiblePackages::new(&settings)?))
 }
 
 #[async_trait]

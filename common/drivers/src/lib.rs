@@ -24,7 +24,7 @@ pub mod state;
 pub mod target_groups;
 
 pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
-pub use ansible_packages::AnsiblePackages;
+pub use ansible_packages::{AnsiblePackages, packages_of};
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
     Rested, SystemFacts, TlsTrust,

@@ -26,12 +26,18 @@ pub struct HostAsked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Installed {
-    /// Its name.
+    /// Its name, with its architecture where several go together, such as `libssl3:amd64`.
     pub name: String,
     /// Its version, as the package system has it.
     pub version: String,
     /// Its architecture, such as `amd64` or `all`.
     pub architecture: String,
+    /// The source package that it is made from, where that is known and has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The version of that source package, where it is known and another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_version: Option<String>,
 }
 
 /// What is installed on a host.
@@ -188,6 +194,8 @@ impl<S: StateStore> Packages for PlainPackages<S> {
             name: name.clone(),
             version: version.clone(),
             architecture: "all".to_owned(),
+            source: None,
+            source_version: None,
         };
         let packages = row.installed.iter().map(installed).collect();
         Ok(PackageList { packages, reboot_pending: row.reboot_pending, observed_at: self.clock.now() })

@@ -12,9 +12,10 @@ use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
-    IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
-    ScaleCommand, ServiceCommand, TrafficCommand, catalogue, samples, schemas,
+    AdvisoryEvent, CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, FindingEvent,
+    FindingsCommand, HealthEvent, HostEvent, IngestCommand, Kind, MonitorCommand, OperatorCommand,
+    PackagesEvent, RecoverCommand, ReservationEvent, SOURCE, ScaleCommand, ServiceCommand, TrafficCommand,
+    catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -70,6 +71,10 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<CampaignEvent>(),
         set::<LaneEvent>(),
         set::<PatchFleetCommand>(),
+        set::<AdvisoryEvent>(),
+        set::<PackagesEvent>(),
+        set::<FindingEvent>(),
+        set::<FindingsCommand>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
@@ -199,6 +204,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "saga" => continue,
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
+            "packages" => ("packages", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };

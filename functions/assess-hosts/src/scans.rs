@@ -56,8 +56,8 @@ impl AssessHosts {
             return Ok(None);
         }
         let installed = list.packages.into_iter().map(|package| {
-            let is = InstalledVersion { version: package.version, source: None, source_version: None };
-            (package.name, is)
+            let (source, source_version) = (package.source, package.source_version);
+            (package.name, InstalledVersion { version: package.version, source, source_version })
         });
         Ok(Some(PackageReport {
             source: SCAN.to_owned(),

@@ -1,10 +1,8 @@
 //! Starts the function that changes the packages of hosts.
 
-use std::sync::Arc;
-
 use hostler_app::start;
 use hostler_aws::lambda::Error;
-use hostler_drivers::{AnsiblePackages, ControlState, Packages, PlainPackages, RunnerSettings};
+use hostler_drivers::{ControlState, packages_of};
 use hostler_runtime::effects::steps::StepWorker;
 use hostler_runtime::serving::callback::CallbackKey;
 use patch_host::PatchHost;
@@ -13,17 +11,9 @@ use patch_host::PatchHost;
 async fn main() -> Result<(), Error> {
     let function = start("patch-host").await?;
     let variable = |name| std::env::var(name).unwrap_or_default();
-    let (url, token) = (variable("RUNNER_URL"), variable("RUNNER_TOKEN"));
-    let packages: Arc<dyn Packages> = if url.is_empty() {
-        Arc::new(PlainPackages::new(ControlState(function.control()?), function.clock()))
-    } else {
-        let settings = RunnerSettings { url, token, timeout: AnsiblePackages::TIMEOUT };
-        let ansible = AnsiblePackages::new(&settings);
-        Arc::new(
-            ansible
-                .map_err(|error| format!("the environment variables RUNNER_URL and RUNNER_TOKEN: {error}"))?,
-        )
-    };
+    let plain = (ControlState(function.control()?), function.clock());
+    let packages = packages_of(variable("RUNNER_URL"), variable("RUNNER_TOKEN"), plain)
+        .map_err(|error| format!("the environment variables RUNNER_URL and RUNNER_TOKEN: {error}"))?;
     let callback_key = CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
         .map_err(|error| format!("the environment variable CALLBACK_KEY: {error}"))?;
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);

@@ -43,6 +43,8 @@ fn list(packages: &[(&str, &str)]) -> PackageList {
         name: (*name).to_owned(),
         version: (*version).to_owned(),
         architecture: "amd64".to_owned(),
+        source: None,
+        source_version: None,
     };
     let packages = packages.iter().map(installed).collect();
     PackageList { packages, reboot_pending: false, observed_at: Timestamp::UNIX_EPOCH }

@@ -11,7 +11,7 @@ module: package_versions
 short_description: Versions of installed packages, on a machine or below a root folder of this one
 options:
   root: {description: The root folder of the host; empty on a machine of its own., type: str, default: ""}
-  folder: {description: The folder of the .deb files for a root folder. On a machine of its own apt has them., type: str, default: ""}
+  folders: {description: The folders of the .deb files for a root folder. On a machine of its own apt has them., type: list, elements: str, default: []}
   packages: {description: Each package with its version., type: list, elements: dict, required: true}
   roll_back: {description: Whether a package may get an older version than it has., type: bool, default: false}
 """
@@ -32,7 +32,7 @@ class Host:
 
     def __init__(self, module):
         self.module = module
-        self.root, self.folder = module.params["root"].rstrip("/"), module.params["folder"]
+        self.root, self.folders = module.params["root"].rstrip("/"), module.params["folders"]
 
     def installed(self, name):
         """The version of an installed package; none where it is not installed."""
@@ -52,7 +52,7 @@ class Host:
         else:
             path = self.file_of(name, version)
             if path is None:
-                return f"there is no {name} {version} in {self.folder}"
+                return f"there is no {name} {version} in {' or '.join(self.folders)}"
             code, out, err = self.module.run_command(["dpkg", f"--root={self.root}", *FLAGS, "--install", path])
         if code != 0:
             said = " ".join((err.strip() or out.strip()).split())
@@ -61,9 +61,9 @@ class Host:
         return None if has == version else f"it has version {has} afterwards"
 
     def file_of(self, name, version):
-        for entry in sorted(os.listdir(self.folder)):
+        for folder, entry in [(folder, entry) for folder in self.folders for entry in sorted(os.listdir(folder))]:
             if entry.endswith(".deb") and entry.split("_")[0] == name.split(":")[0]:
-                path = os.path.join(self.folder, entry)
+                path = os.path.join(folder, entry)
                 _, found, _ = self.module.run_command(["dpkg-deb", "--field", path, "Version"], check_rc=True)
                 if found.strip() == version:
                     return path
@@ -76,7 +76,7 @@ class Host:
 def main():
     options = {
         "root": {"type": "str", "default": ""},
-        "folder": {"type": "str", "default": ""},
+        "folders": {"type": "list", "elements": "str", "default": []},
         "packages": {"type": "list", "elements": "dict", "required": True},
         "roll_back": {"type": "bool", "default": False},
     }

@@ -9,7 +9,9 @@ CONNECT_SECONDS_MAX = 10
 # The role of the runner itself by which packages are changed, and the folder that it is in.
 ROLE = "packages"
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
-FORMAT = "${db:Status-Abbrev}|${Package}|${Version}|${Architecture}\\n"
+# With the names by which dpkg tells architectures apart that go together.
+FORMAT = "${db:Status-Abbrev}|${binary:Package}|${Version}|${Architecture}|${source:Package}|${source:Version}\\n"
+FIELDS = 6
 # Installed, held or not.
 INSTALLED = ("ii", "hi")
 REBOOT = "/run/reboot-required"
@@ -28,10 +30,19 @@ def listed(host, settings):
     """What is installed on a host now, by its own package system, and whether the system asks for a reboot."""
     before = datetime.datetime.now(datetime.timezone.utc)
     lines = in_folder(settings.root.replace("{host}", host)) if settings.root else by_ssh(host, settings)
-    found = [line.split("|") for line in lines if line.count("|") == 3]
-    packages = [{"name": name, "version": version, "architecture": architecture}
-                for status, name, version, architecture in found if status.strip() in INSTALLED]
+    found = [line.split("|") for line in lines if line.count("|") == FIELDS - 1]
+    packages = [package(*fields) for status, *fields in found if status.strip() in INSTALLED]
     return {"packages": packages, "rebootPending": MARK in lines, "observedAt": before.isoformat().replace("+00:00", "Z")}
+
+
+def package(name, version, architecture, source, source_version):
+    """A package as it is told, with its source where that is another."""
+    told = {"name": name, "version": version, "architecture": architecture}
+    if source not in ("", name.split(":")[0]):
+        told["source"] = source
+    if source_version not in ("", version):
+        told["sourceVersion"] = source_version
+    return told
 
 
 def in_folder(root):

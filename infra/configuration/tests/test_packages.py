@@ -41,7 +41,7 @@ class PackagesTest(RunnerTest):
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self, **settings):
-        super().start(variables={"package_folder": self.path("packages")}, **settings)
+        super().start(variables={"package_folders": [self.path("packages")]}, **settings)
 
     def change(self, name, packages, roll_back=False, host="h-1"):
         wanted = [{"package": package, "version": version} for package, version in packages]

@@ -21,7 +21,7 @@ const FORMAT: &str =
     "-f=${db:Status-Status} ${binary:Package} ${Version} ${source:Package} ${source:Version}\\n";
 /// The database of packages, and what asks for a reboot, on a host's disk.
 const STATUS: &str = "var/lib/dpkg/status";
-const REBOOT_REQUIRED: &str = "var/run/reboot-required";
+const REBOOT_REQUIRED: &str = super::roots::REBOOT;
 
 /// Running agents. They end when they are dropped.
 #[derive(Debug)]

@@ -27,4 +27,5 @@ mod shop;
 mod signals;
 mod traffic;
 mod update;
+mod vulnerabilities;
 mod world;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use hostler_domain::packages::PackagesState;
 use hostler_domain::views::{AdvisoryView, FindingView, PackagesView};
 use hostler_domain::{AdvisoryDecider, FindingDecider, PackagesDecider};
+use hostler_drivers::packages::PackagesRow;
+use hostler_drivers::{ControlState, PlainPackages};
 use hostler_events::Priority;
 use hostler_events::packages::FindingStatus;
-use hostler_runtime::ports::Clock;
+use hostler_runtime::ports::{Clock, Control};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -57,7 +59,8 @@ async fn site() -> Site {
         let labels: &[(&str, &str)] = if n == 2 { &[("exposed", "true")] } else { &[] };
         site.enrol(&format!("h-{n}"), labels).await;
     }
-    site.settle().await;
+    // They are cleaned before anything is known of their packages.
+    site.run().await;
     for n in 0..6 {
         let version = match n {
             0 | 1 => None,
@@ -137,7 +140,7 @@ async fn a_host_that_comes_later_is_compared_with_what_is_on_record() {
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
     site.settle().await;
     site.enrol("h-9", &[]).await;
-    site.advance(Duration::from_secs(120)).await;
+    assert!(site.run_until(|site| site.phase("h-9") == "available").await);
     list(&site, "h-9", Some(VULNERABLE), false).await;
     site.settle().await;
     assert!(with(&site, FindingStatus::Open).contains(&"h-9".to_owned()));
@@ -192,6 +195,28 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
     assert!(site.run_until(|site| site.count("finding.resolved") == 1).await);
     let view: PackagesView = serde_json::from_value(site.views.rows("packages")[0].body.clone()).unwrap();
     assert_eq!((view.packages, view.findings.len()), (0, 0));
+}
+
+/// A scan asks whoever knows what is installed; where nothing is known there, what is known here stays.
+#[tokio::test(start_paused = true)]
+async fn a_scan_shows_what_is_installed_by_now() {
+    let mut site = site().await;
+    publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
+    site.settle().await;
+    site.advance(Duration::from_secs(60)).await;
+    for host in ["h-2", "h-3"] {
+        site.accepted("rescan-host", json!({ "host": host })).await;
+        site.settle().await;
+    }
+    assert_eq!(with(&site, FindingStatus::Open).len(), 3, "nothing is known there of any package");
+    let installed = [("libssl3:amd64".to_owned(), FIXED.to_owned())].into();
+    let row = json!(PackagesRow { installed, ..PackagesRow::default() });
+    site.control.put(&PlainPackages::<ControlState>::key("h-3"), &row, 0).await.unwrap();
+    for host in ["h-2", "h-3"] {
+        site.accepted("rescan-host", json!({ "host": host })).await;
+    }
+    site.settle().await;
+    assert_eq!(with(&site, FindingStatus::Resolved), ["h-3"]);
 }
 
 /// Aliases are one: a CVE by its own record and by the advisory of its distribution.

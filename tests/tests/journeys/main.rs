@@ -17,6 +17,7 @@ mod disorder;
 mod drifting;
 mod failing;
 mod findings;
+mod patching;
 mod provisioning;
 mod queries;
 mod recovering;

@@ -1,14 +1,14 @@
 //! The machines of a site: they boot what their BMC is told to insert, and call back.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
+use hostler_drivers::memory::{MemoryBmc, MemoryBmcState, MemoryBmcs, busy};
 use hostler_drivers::{
     At, Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal,
     PowerState, SystemFacts,
@@ -73,6 +73,8 @@ pub struct Faults {
     pub requests: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Until when hosts boot that were healed.
     booting: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    /// Versions of packages on which no host is well.
+    pub bad_versions: Arc<Mutex<BTreeSet<String>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -102,6 +104,24 @@ impl Faults {
             self.booting.lock().unwrap().insert(host.to_owned(), until);
         }
         !healed || self.is_booting(host)
+    }
+
+    /// A host has another version of a package. On a bad one it is not well, until it has a good one again or is installed anew.
+    pub fn has_version(&self, host: &str, version: &str) {
+        let is_bad = self.bad_versions.lock().unwrap().contains(version);
+        let MemoryBmcState { resets, inserts, .. } = self.bmcs.bmc(&system_url(host)).state();
+        let restarts = self.restarts(host);
+        let mut broken = self.broken.lock().unwrap();
+        if is_bad {
+            broken.insert(host.to_owned(), Broken { fault: HostFault::Disk, resets, inserts, restarts });
+        } else {
+            broken.remove(host);
+        }
+    }
+
+    /// How often the power of a host was switched.
+    pub fn resets(&self, host: &str) -> u32 {
+        self.bmcs.bmc(&system_url(host)).state().resets
     }
 
     /// How often the service of a host was restarted.
@@ -190,6 +210,7 @@ impl Fleet {
             boot_seconds: Arc::default(),
             requests: Arc::default(),
             booting: Arc::default(),
+            bad_versions: Arc::default(),
             clock: ports.clock.clone(),
         };
         Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use hostler_core::Decider;
+use hostler_core::saga::StepOutcome;
 use hostler_events::advisory::{AdvisoryRecord, Affected, AffectedRange, Priority};
 use hostler_events::findings::{PackageReport, Urgency};
 use hostler_events::packages::InstalledVersion;
@@ -218,6 +219,42 @@ fn a_new_decision_reaches_the_hosts_that_have_it() {
     let (state, decision) = matched(state, newer);
     assert_eq!(notes(&decision).len(), 1);
     assert_eq!(matched(state, openssl("2.0")).1, Decision::nothing());
+}
+
+/// DOMAIN C: verified by rescan, and "installed, reboot pending" is not fixed.
+#[test]
+fn a_scan_answers_by_what_is_installed() {
+    let (state, _) = matched(observed(PackagesState::default(), report(1, &["openssl=1.0"])), openssl("2.0"));
+    let answer = |state: PackagesState| {
+        let (saga, advisory) = ("patching#c-1.h-1".parse().unwrap(), "CVE-2026-1".parse().unwrap());
+        let step = "c-1.h-1/scan-packages/1".parse().unwrap();
+        let (_, decision) = tell(state, &PackagesInput::AnswerScan { saga, step, advisory });
+        let PackagesCommand::Saga(SagaCommand::Answer(reply)) = decision.commands[0].clone() else {
+            panic!("no answer")
+        };
+        let StepOutcome::Succeeded { output } = reply.outcome else { panic!("{reply:?}") };
+        let scanned: PackagesScanned = serde_json::from_value(output).unwrap();
+        (scanned.resolved, scanned.reboot_pending)
+    };
+    assert_eq!(answer(state.clone()), (false, false));
+    let pending = PackageReport { reboot_pending: Some(true), ..report(2, &["openssl=2.0"]) };
+    let (state, _) = matched(observed(state, pending), openssl("2.0"));
+    assert_eq!(answer(state.clone()), (false, true));
+    let (state, _) = matched(observed(state, report(3, &["openssl=2.0"])), openssl("2.0"));
+    assert_eq!(answer(state), (true, false));
+}
+
+/// A scan reads names and versions; the sources that the agent has told stay known.
+#[test]
+fn a_list_without_sources_does_not_make_them_unknown() {
+    let state = observed(PackagesState::default(), report(1, &["libssl3:amd64=1.0 openssl"]));
+    let state = observed(state, report(2, &["libssl3:amd64=1.5"]));
+    let (state, decision) = matched(state, openssl("2.0"));
+    assert_eq!(notes(&decision).len(), 1);
+    // Who reads some packages only may name them without their architecture.
+    let some = PackageReport { complete: false, ..report(3, &["libssl3=2.0"]) };
+    let (state, _) = matched(observed(state, some), openssl("2.0"));
+    assert_eq!((state.installed.len(), state.verdicts.len()), (1, 0));
 }
 
 #[test]
