@@ -163,7 +163,7 @@ async fn until(site: &mut Site, minutes: u32, is_so: impl Fn(&Site) -> bool) {
     panic!("it never was: {:#?}", campaign(site));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
@@ -184,7 +184,7 @@ async fn an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget
     }
     // Verified by a scan of what is installed; the host without the package was never touched.
     assert_eq!((with(&site, FindingStatus::Resolved), with(&site, FindingStatus::Open)), (20, 0));
-    assert_eq!(site.sagas::<Patching>().len(), 20);
+    assert_eq!(site.world.sagas::<Patching>().len(), 20);
     is_at_rest(&site);
     let commits = site.store.commits(&StreamId::new("campaign", CAMPAIGN).unwrap());
     let longest = commits.iter().map(|commit| commit.hops).max();
@@ -207,7 +207,7 @@ async fn break_what_is_fixed(site: &Site, broken: &mut BTreeSet<String>) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_package_that_breaks_its_health_gate_halts_the_wave_and_is_rolled_back() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
@@ -228,27 +228,27 @@ async fn a_package_that_breaks_its_health_gate_halts_the_wave_and_is_rolled_back
     site.advance(120 * MINUTE).await;
     break_what_is_fixed(&site, &mut broken).await;
     assert_eq!(broken.len(), 0);
-    assert_eq!(site.sagas::<Patching>().len(), 1);
+    assert_eq!(site.world.sagas::<Patching>().len(), 1);
     assert_eq!((with(&site, FindingStatus::Open), with(&site, FindingStatus::Resolved)), (20, 0));
     is_at_rest(&site);
     // A person ends it.
     let word = json!({ "campaign": CAMPAIGN, "reason": "the fix breaks the web server" });
     site.accepted("reject-campaign", word).await;
     site.advance(600 * MINUTE).await;
-    assert_eq!((campaign(&site).stage, site.sagas::<Patching>().len()), (Stage::Rejected, 1));
+    assert_eq!((campaign(&site).stage, site.world.sagas::<Patching>().len()), (Stage::Rejected, 1));
     is_at_rest(&site);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_paused_campaign_finishes_what_runs_and_begins_nothing_until_it_is_resumed() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
     until(&mut site, 120, |site| campaign(site).waves.len() == 2 && !patched_now(site).is_empty()).await;
     let word = json!({ "campaign": CAMPAIGN, "reason": "a sale is on" });
     site.accepted("pause-campaign", word.clone()).await;
-    let begun = site.sagas::<Patching>().len();
+    let begun = site.world.sagas::<Patching>().len();
     site.advance(300 * MINUTE).await;
-    assert_eq!(site.sagas::<Patching>().len(), begun);
+    assert_eq!(site.world.sagas::<Patching>().len(), begun);
     is_at_rest(&site);
     site.accepted("resume-campaign", word).await;
     until(&mut site, 600, |site| campaign(site).is_over()).await;
@@ -257,7 +257,7 @@ async fn a_paused_campaign_finishes_what_runs_and_begins_nothing_until_it_is_res
 }
 
 /// What is not an emergency waits for its window, and nothing is begun after the cutoff.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn no_host_is_begun_outside_of_a_maintenance_window() {
     let mut policy = campaigns();
     // The last host is begun twenty minutes after the beginning.
@@ -289,7 +289,7 @@ fn day_of(begun: Timestamp) -> i64 {
     begun.as_second().div_euclid(86_400)
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_end_of_a_patching_that_nobody_tells_is_found_all_the_same() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
@@ -309,7 +309,7 @@ async fn the_end_of_a_patching_that_nobody_tells_is_found_all_the_same() {
 }
 
 /// What the site does not let happen by itself waits for a person, who is told.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_campaign_that_needs_approval_waits_for_a_person() {
     let mut policy = campaigns();
     policy["autonomy"] = json!("approve");
@@ -317,7 +317,7 @@ async fn a_campaign_that_needs_approval_waits_for_a_person() {
     publish(&mut site).await;
     site.advance(180 * MINUTE).await;
     assert_eq!(
-        (site.sagas::<Patching>().len(), campaign(&site).held.unwrap().rule.as_str()),
+        (site.world.sagas::<Patching>().len(), campaign(&site).held.unwrap().rule.as_str()),
         (0, "approval")
     );
     let word = json!({ "campaign": CAMPAIGN, "reason": "agreed" });
