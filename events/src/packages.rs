@@ -55,6 +55,18 @@ pub struct InstalledVersion {
     pub source_version: Option<String>,
 }
 
+impl InstalledVersion {
+    /// The version of a package of this name. A source that has the package's own name and version says nothing more, and is not
+    /// kept.
+    #[must_use]
+    pub fn of(name: &str, version: String, source: Option<String>, source_version: Option<String>) -> Self {
+        let source_version = source_version.filter(|of_source| *of_source != version);
+        let own = name.split(':').next().unwrap_or(name);
+        let source = source.filter(|source| source != own || source_version.is_some());
+        Self { version, source, source_version }
+    }
+}
+
 /// The list of the packages of a host was read. The first has all of them; the others have what has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

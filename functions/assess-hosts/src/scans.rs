@@ -56,8 +56,9 @@ impl AssessHosts {
             return Ok(None);
         }
         let installed = list.packages.into_iter().map(|package| {
-            let (source, source_version) = (package.source, package.source_version);
-            (package.name, InstalledVersion { version: package.version, source, source_version })
+            let (name, version) = (package.name, package.version);
+            let is = InstalledVersion::of(&name, version, package.source, package.source_version);
+            (name, is)
         });
         Ok(Some(PackageReport {
             source: SCAN.to_owned(),

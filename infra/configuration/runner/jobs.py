@@ -27,6 +27,10 @@ class Differs(Exception):
     """There is a job of this id that asks for something else."""
 
 
+class Occupied(Exception):
+    """A check gives way to whatever else is done to its host."""
+
+
 class Jobs:
     """All jobs of a runner. `reports` is told of each that has ended, and of those that are still alive."""
 
@@ -56,6 +60,8 @@ class Jobs:
                 return shown(job)
             if len(self._waiting) >= self._settings.jobs_waiting_max:
                 raise Busy(f"{len(self._waiting)} jobs wait already")
+            if asked["mode"] == "check":
+                self._refuse_beside(asked["host"])
             # Refused before it is a job: whoever hands it in is told at once.
             revision, _ = self._role(asked, asked["revision_asked"])
             job = {**asked, "revision": revision, "state": "waiting", "handed_in": self._clock(), "reported": False}
@@ -87,6 +93,11 @@ class Jobs:
             running = list(self._running)
         for job_id in running:
             play.end_processes(self._place(job_id))
+
+    def _refuse_beside(self, host):
+        for job in self._jobs.values():
+            if job["host"] == host and job["state"] != "ended" and job["mode"] != "check":
+                raise Occupied(f"the job {job['id']} is {job['state']} on the host {host}: check it when that has ended")
 
     def _end_older(self, newer):
         """A host has one job. A newer one ends the older, for whoever waited for that has given it up."""

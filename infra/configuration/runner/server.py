@@ -7,7 +7,7 @@ import re
 import urllib.parse
 
 from . import packages
-from .jobs import Busy, Differs
+from .jobs import Busy, Differs, Occupied
 from .roles import Refused
 
 BODY_BYTES_MAX = 65_536
@@ -146,6 +146,8 @@ def handler(jobs, settings):
                 return self.answer(422, {"error": "no-such-role", "message": str(error)})
             except Differs as error:
                 return self.answer(409, {"error": "differs", "message": str(error)})
+            except Occupied as error:
+                return self.answer(409, {"error": "occupied", "message": str(error)})
             except Busy as error:
                 return self.answer(503, {"error": "busy", "message": str(error)}, {"Retry-After": "30"})
 

@@ -103,6 +103,21 @@ class Runs(RunnerTest):
         # The same id is the same job, and a check is none that applies.
         self.assertEqual(self.call("POST", "/jobs", self.job("c"))[0], 409)
 
+    def test_a_check_gives_way_to_whatever_else_is_done_to_its_host(self):
+        self.role("web", SLEEPS)
+        self.role("db", WRITES)
+        self.host("h-1")
+        self.start()
+        self.hand_in("a")
+        self.until("its first task", lambda: os.path.exists(self.path("hosts/h-1/began")))
+        status, said = self.call("POST", "/jobs", self.job("b", role="db", mode="check"))
+        self.assertEqual((status, said["error"]), (409, "occupied"), said)
+        self.assertEqual(self.call("GET", "/jobs/a")[1]["state"], "running")
+        self.hand_in("c", role="db")
+        self.assertEqual(self.end_of("c")["outcome"], "succeeded")
+        self.hand_in("d", role="db", mode="check")
+        self.assertEqual(self.end_of("d")["changes"], [])
+
     def test_a_check_that_finds_very_much_is_bounded(self):
         self.role("web", MANY)
         self.host("h-1")

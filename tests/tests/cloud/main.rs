@@ -18,6 +18,7 @@ mod iam;
 mod ledger;
 mod monitoring;
 mod outbox;
+mod patching;
 mod provisioning;
 mod recovery;
 mod restore;

@@ -87,7 +87,7 @@ fn packages(site: &Site, host: &str) -> PackagesState {
     site.state::<PackagesDecider>(host)
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_advisory_finds_exactly_the_hosts_that_have_it_and_a_list_with_the_fix_resolves_it() {
     let mut site = site().await;
     let untouched = ["h-0", "h-1", "h-5"].map(|host| packages(&site, host));
@@ -117,7 +117,7 @@ async fn an_advisory_finds_exactly_the_hosts_that_have_it_and_a_list_with_the_fi
 }
 
 /// An older list comes late, and the same record again: nothing changes.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn late_lists_and_repeated_records_change_nothing() {
     let mut site = site().await;
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
@@ -134,7 +134,7 @@ async fn late_lists_and_repeated_records_change_nothing() {
 }
 
 /// A host whose list comes after the advisory is compared with it as well.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_host_that_comes_later_is_compared_with_what_is_on_record() {
     let mut site = site().await;
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
@@ -147,7 +147,7 @@ async fn a_host_that_comes_later_is_compared_with_what_is_on_record() {
 }
 
 /// New facts make it more urgent, and that reaches the hosts that have it; a deadline that passes is told, once.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_known_to_be_exploited_gets_three_days_and_a_breach_is_told_once() {
     let mut site = site().await;
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
@@ -180,7 +180,7 @@ async fn what_is_known_to_be_exploited_gets_three_days_and_a_breach_is_told_once
 }
 
 /// A host that was cleaned has nothing of what it had.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
     let mut site = Site::new();
     site.enrol("h-0", &[]).await;
@@ -198,7 +198,7 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
 }
 
 /// A scan asks whoever knows what is installed; where nothing is known there, what is known here stays.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_scan_shows_what_is_installed_by_now() {
     let mut site = site().await;
     publish(&site, &osv("2026-01-31T10:40:00Z", NETWORK)).await;
@@ -220,7 +220,7 @@ async fn a_scan_shows_what_is_installed_by_now() {
 }
 
 /// Aliases are one: a CVE by its own record and by the advisory of its distribution.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_advisory_is_on_record_under_its_cve_whoever_publishes_it() {
     let mut site = site().await;
     publish(&site, &osv("2026-01-31T10:40:00Z", "")).await;

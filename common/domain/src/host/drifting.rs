@@ -108,12 +108,9 @@ fn configured<'a>(
     if let Some(cordon) = &known.state.cordon {
         return Err(known.cordoned(cordon));
     }
-    match (&known.state.role, known.state.revision.as_deref()) {
-        (Some(role), Some(revision)) if known.state.phase.allows(what) && !known.state.undone => {
-            Ok((role, revision))
-        }
-        _ => Err(known.not_possible(&[what], wanted)),
-    }
+    let is_serving = known.state.phase.allows(what) && !known.state.undone;
+    let has = known.state.role.as_ref().zip(known.state.revision.as_deref());
+    has.filter(|_| is_serving).ok_or_else(|| known.not_possible(&[what], wanted))
 }
 
 /// The schedule goes on from here, so that it does not depend on the check's end.

@@ -71,10 +71,8 @@ fn list(body: &Value, received_at: Timestamp) -> Result<RecordPackages, String> 
         };
         let source = optional("source", &package.source)?;
         let source_version = optional("sourceVersion", &package.source_version)?;
-        // What says nothing new is not kept a thousand times.
-        let source_version = source_version.filter(|source| *source != version);
-        let source = source.filter(|source| *source != name || source_version.is_some());
-        installed.insert(name, InstalledVersion { version, source, source_version });
+        let is = InstalledVersion::of(&name, version, source, source_version);
+        installed.insert(name, is);
     }
     let report = PackageReport {
         source: SOURCE.to_owned(),

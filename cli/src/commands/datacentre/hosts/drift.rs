@@ -9,6 +9,7 @@ use crate::commands::datacentre::{Word, decide};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::target::Target;
+use crate::values::Reason;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -20,9 +21,8 @@ pub(super) struct CheckArgs {
 pub(super) struct ConfigureArgs {
     /// The host
     host: HostId,
-    /// Why
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    reason: Reason,
 }
 
 /// Has a host checked for drift. What is found comes to its timeline.
@@ -45,7 +45,7 @@ pub(super) async fn configure(args: &ConfigureArgs, target: &Target, out: Out) -
         said: "hosts configure",
         command: "restore-configuration",
         on: (View::Host, host),
-        body: json!({ "host": host, "reason": args.reason }),
+        body: json!({ "host": host, "reason": args.reason.reason }),
         what: format!("the role of {host} is applied again, in the revision that it has"),
     };
     decide(word, target, out).await
