@@ -16,7 +16,7 @@ use hostler_runtime::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::site::{HostFault, Site, system_url};
+use crate::site::{Site, system_url};
 
 const CVE: &str = "CVE-2026-12345";
 const CAMPAIGN: &str = "CVE-2026-12345.1";
@@ -97,7 +97,7 @@ async fn list(site: &Site, host: &str, openssl: Option<&str>) {
 /// The advisory is published, and is known to be exploited.
 async fn publish(site: &mut Site) {
     let record = json!({
-        "schema_version": "1.7.0", "id": "DSA-6012-1", "modified": "2026-01-31T10:40:00Z", "upstream": [CVE],
+        "schema_version": "1.7.0", "id": "DSA-6012-1", "modified": "2025-12-30T10:40:00Z", "upstream": [CVE],
         "summary": "openssl - security update", "severity": [{ "type": "CVSS_V3", "score": NETWORK }],
         "affected": [{
             "package": { "ecosystem": "Debian:12", "name": "openssl", "purl": "pkg:deb/debian/openssl?arch=source" },
@@ -168,9 +168,9 @@ async fn an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
     assert_eq!(with(&site, FindingStatus::Open), 20);
-    until(&mut site, 5, |site| campaign(site).stage == Stage::Running).await;
     // The canary is one host, and soaks.
-    until(&mut site, 60, |site| matches!(campaign(site).stage, Stage::Ready { .. })).await;
+    let soaks = |site: &Site| matches!(campaign(site).stage, Stage::Ready { .. });
+    until(&mut site, 60, |site| soaks(site) && !campaign(site).waves.is_empty()).await;
     assert_eq!((with(&site, FindingStatus::Resolved), campaign(&site).waves.len()), (1, 1));
     until(&mut site, 600, |site| campaign(site).is_over()).await;
     let state = campaign(&site);
@@ -192,42 +192,18 @@ async fn an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget
     assert!(commits.len() < 40, "{}", commits.len());
 }
 
-/// Whatever has the fix installed is broken until it has the old version again.
-async fn break_what_is_fixed(site: &Site, broken: &mut BTreeSet<String>) {
-    for n in 0..HOSTS + 2 {
-        let host = host(n);
-        let row =
-            PlainPackages::new(ControlState(Arc::new(site.control.clone())), Arc::new(site.clock.clone()));
-        let is_fixed = row.row(&host).await.unwrap().installed.get(PACKAGE).is_some_and(|has| has == FIXED);
-        if is_fixed && broken.insert(host.clone()) {
-            site.fleet.breaks(&host, HostFault::Dead);
-        } else if !is_fixed && broken.remove(&host) {
-            site.fleet.heals(&host);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_package_that_breaks_its_health_gate_halts_the_wave_and_is_rolled_back() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
-    let mut broken = BTreeSet::new();
-    for _ in 0..180 * 12 {
-        site.advance(Duration::from_secs(5)).await;
-        break_what_is_fixed(&site, &mut broken).await;
-        patched_now(&site);
-        if campaign(&site).stop.is_some() {
-            break;
-        }
-    }
+    site.fleet.faults.bad_versions.lock().unwrap().insert(FIXED.to_owned());
+    until(&mut site, 180, |site| campaign(site).stop.is_some()).await;
     let state = campaign(&site);
     let Some(Stop::Halted(halted)) = &state.stop else { panic!("it goes on: {state:#?}") };
     assert_eq!((halted.wave, halted.limit, halted.value), (1, 0, 1));
     assert_eq!((state.failed(), state.patched()), (1, 0));
     // The host has what it had before, is healthy, in traffic and not cordoned; nothing more is begun.
     site.advance(120 * MINUTE).await;
-    break_what_is_fixed(&site, &mut broken).await;
-    assert_eq!(broken.len(), 0);
     assert_eq!(site.world.sagas::<Patching>().len(), 1);
     assert_eq!((with(&site, FindingStatus::Open), with(&site, FindingStatus::Resolved)), (20, 0));
     is_at_rest(&site);
@@ -243,7 +219,10 @@ async fn a_package_that_breaks_its_health_gate_halts_the_wave_and_is_rolled_back
 async fn a_paused_campaign_finishes_what_runs_and_begins_nothing_until_it_is_resumed() {
     let mut site = site(campaigns()).await;
     publish(&mut site).await;
-    until(&mut site, 120, |site| campaign(site).waves.len() == 2 && !patched_now(site).is_empty()).await;
+    let is_under_way = |state: &CampaignState| state.waves.len() == 2 && state.patched() < 3;
+    let begun = |site: &Site| is_under_way(&site.state::<CampaignDecider>(CAMPAIGN));
+    assert!(site.run_until(|site| begun(site) && site.world.sagas::<Patching>().len() > 2).await);
+    assert!(!patched_now(&site).is_empty());
     let word = json!({ "campaign": CAMPAIGN, "reason": "a sale is on" });
     site.accepted("pause-campaign", word.clone()).await;
     let begun = site.world.sagas::<Patching>().len();
@@ -295,6 +274,10 @@ async fn the_end_of_a_patching_that_nobody_tells_is_found_all_the_same() {
     publish(&mut site).await;
     let mut lost = 0;
     while lost < 6 && site.go_on().await {
+        // What is not lost is left where it is.
+        if !site.queues.peek("patch-fleet").iter().any(|message| message.body.contains("saga.completed")) {
+            continue;
+        }
         for message in site.queues.receive("patch-fleet", 10) {
             if message.body.contains("saga.completed") {
                 site.queues.delete("patch-fleet", &message.receipt);

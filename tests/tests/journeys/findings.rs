@@ -163,14 +163,11 @@ async fn what_is_known_to_be_exploited_gets_three_days_and_a_breach_is_told_once
         assert_eq!(finding.priority, Priority::Act);
         assert!(finding.deadline.unwrap() <= due, "{finding:?}");
     }
-    site.accepted(
-        "except-finding",
-        json!({
-            "finding": findings(&site)[0].finding, "owner": "ada", "reason": "no fix for its appliance",
-            "until": site.clock.now() + SignedDuration::from_hours(24 * 30),
-        }),
-    )
-    .await;
+    let except = json!({
+        "finding": findings(&site)[0].finding, "owner": "ada", "reason": "no fix for its appliance",
+        "until": site.clock.now() + SignedDuration::from_hours(24 * 30),
+    });
+    site.accepted("except-finding", except).await;
     site.advance(4 * DAY).await;
     assert_eq!(site.count("finding.deadline-breached"), 2, "an exception breaches nothing while it holds");
     site.advance(60 * DAY).await;
