@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::campaigns::CampaignsPolicy;
 use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::patching::PatchingPolicy;
@@ -114,6 +115,8 @@ pub struct SitePolicy {
     pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How vulnerabilities are mended over the fleet.
+    pub campaigns: CampaignsPolicy,
     /// How urgent vulnerabilities are.
     pub vulnerabilities: VulnerabilityPolicy,
     /// How hosts in service are kept as their roles have configured them.
@@ -401,6 +404,7 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.campaigns.check(&mut problems);
         self.vulnerabilities.check(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }

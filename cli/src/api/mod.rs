@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 pub(crate) use register::Registered;
 pub(crate) use rows::{
-    Accepted, AdvisoryRow, CommitShown, Entity, FailureRow, FaultDomainRow, FindingRow, HostRow, IncidentRow,
-    PoolRow, ProvisioningRow, RequestRow, Rows, Timeline, View, sort_by_id,
+    Accepted, AdvisoryRow, CampaignRow, CommitShown, Entity, FailureRow, FaultDomainRow, FindingRow, HostRow,
+    IncidentRow, LaneRow, PoolRow, ProvisioningRow, RequestRow, Rows, Timeline, View, sort_by_id,
 };
 pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};
 

@@ -3,6 +3,7 @@
 //!
 //! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
 
+mod campaigns;
 mod deprovisionings;
 mod entities;
 mod findings;
@@ -19,6 +20,7 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
+pub use campaigns::{Campaigns, Lanes};
 pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
@@ -55,6 +57,12 @@ impl Application for Hostler {
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("patch-fleet").hears(&[
+            "saga.completed",
+            "saga.compensated",
+            "saga.stuck",
+            "advisory.prioritised",
+        ]),
         Function::steps("assess-hosts").needs(&["configuration"]).hears(&["host.cleaned"]).visibility(360),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
@@ -78,6 +86,8 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Campaigns>();
+        each.viewed::<Lanes>();
         each.viewed::<Advisories>();
         each.viewed::<PackagesOfHosts>();
         each.viewed::<Findings>();

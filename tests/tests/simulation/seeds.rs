@@ -94,6 +94,9 @@ const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
+/// Why no campaign runs: nothing is known to be vulnerable.
+const UNPATCHED: &str = "no host is known to have a vulnerability: journeys/campaigns.rs";
+
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
     ("capacity.approval-requested", "requests stay below what needs an approval: journeys/approving.rs"),
@@ -195,6 +198,25 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.moved", UNMEASURED),
     ("pool.host-left", UNMEASURED),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
+    ("campaign.requested", UNPATCHED),
+    ("campaign.prioritised", UNPATCHED),
+    ("campaign.planned", UNPATCHED),
+    ("campaign.approved", UNPATCHED),
+    ("campaign.rejected", UNPATCHED),
+    ("campaign.paused", UNPATCHED),
+    ("campaign.resumed", UNPATCHED),
+    ("campaign.held", UNPATCHED),
+    ("campaign.wave-started", UNPATCHED),
+    ("campaign.rack-reported", UNPATCHED),
+    ("campaign.wave-completed", UNPATCHED),
+    ("campaign.wave-halted", UNPATCHED),
+    ("campaign.deadline-breached", UNPATCHED),
+    ("campaign.completed", UNPATCHED),
+    ("lane.wave-begun", UNPATCHED),
+    ("lane.held", UNPATCHED),
+    ("lane.host-started", UNPATCHED),
+    ("lane.host-ended", UNPATCHED),
+    ("lane.wave-ended", UNPATCHED),
 ];
 
 #[test]

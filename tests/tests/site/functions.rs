@@ -27,6 +27,7 @@ use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
+use patch_fleet::PatchFleet;
 use patch_host::PatchHost;
 use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
@@ -118,6 +119,12 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         policies: policies.clone(),
     };
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
+    let patch_fleet = PatchFleet {
+        shell: ports.shell::<Hostler>(),
+        views: ports.views.clone(),
+        unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+    };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
@@ -127,6 +134,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
+        ("patch-fleet", Arc::new(patch_fleet)),
         ("assess-hosts", Arc::new(assess_hosts)),
         ("patch-host", Arc::new(patch_host)),
     ];
