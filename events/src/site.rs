@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::inventory::InventoryPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
@@ -109,6 +110,9 @@ pub struct SitePolicy {
     pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// What is kept of the inventory. Without it, nothing that sources say of hosts is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<InventoryPolicy>,
 }
 
 /// Where things stand, and what fails together.
@@ -388,6 +392,9 @@ impl SitePolicy {
                 scaling.check(pool.as_str(), policy.hosts, &mut problems);
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
+        }
+        if let Some(inventory) = &self.inventory {
+            inventory.check(&mut problems);
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }

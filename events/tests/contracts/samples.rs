@@ -192,6 +192,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "saga" => continue,
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
+            "inventory" => ("inventory", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };
