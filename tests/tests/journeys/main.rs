@@ -14,6 +14,7 @@ mod cleaning;
 mod crashes;
 mod disorder;
 mod failing;
+mod inventory;
 mod provisioning;
 mod queries;
 mod recovering;

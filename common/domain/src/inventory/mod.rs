@@ -44,6 +44,8 @@ pub struct InventoryState {
     pub expected: Facts,
     /// What each source says of it.
     pub sources: BTreeMap<InventorySource, Observed>,
+    /// As of when anybody has last said that it is there.
+    pub seen_at: Option<Timestamp>,
     /// What is not as expected, by who says so.
     pub drift: BTreeMap<InventorySource, BTreeMap<Fact, Drift>>,
     /// When a source first told of it, while it is not enrolled.
@@ -164,6 +166,9 @@ impl Decider for InventoryDecider {
             }
             InventoryEvent::Observed(e) => {
                 state.host = Some(e.host.clone());
+                if e.presence == Presence::Present {
+                    state.seen_at = state.seen_at.max(Some(e.observed_at));
+                }
                 let facts = state.sources.remove(&e.source).map(|before| before.facts).unwrap_or_default();
                 let facts = match e.presence {
                     Presence::Present => facts.into_iter().chain(e.changed.clone()).collect(),

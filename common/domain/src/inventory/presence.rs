@@ -19,13 +19,12 @@ impl InventoryState {
     /// word.
     #[must_use]
     pub fn words(&self) -> BTreeMap<InventorySource, Timestamp> {
-        let seen_at = self.newest_presence().map(|(_, observed)| observed.observed_at);
         self.sources
             .iter()
             .filter(|(source, observed)| {
                 **source != InventorySource::Reconcile
                     && observed.presence == Presence::Gone
-                    && seen_at.is_none_or(|seen_at| observed.observed_at > seen_at)
+                    && self.seen_at.is_none_or(|seen_at| observed.observed_at > seen_at)
             })
             .map(|(source, observed)| (*source, observed.observed_at))
             .collect()

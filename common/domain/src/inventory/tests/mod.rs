@@ -16,7 +16,7 @@ type Host = Run<InventoryDecider>;
 use InventorySource::{Agent, Cmdb, Reconcile, Redfish};
 
 fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
+    Timestamp::from_second(1_799_999_000 + second).unwrap()
 }
 
 fn facts(facts: &[(Fact, &str)]) -> Facts {
