@@ -45,3 +45,41 @@ pub fn adopt(body: &str) -> Option<CommandEnvelope> {
         signature: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(source: &str, kind: &str) -> String {
+        json!({
+            "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": kind, "source": source,
+            "account": "123456789012", "time": "2026-01-31T12:00:00Z", "region": "us-east-1", "resources": [], "detail": {},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn the_schedules_event_is_a_sweep() {
+        let envelope = adopt(&event("aws.events", "Scheduled Event")).unwrap();
+        let command = InventoryCommand::from_data(&envelope.command_type, 1, &envelope.data).unwrap();
+        let sweep = SweepId::new("2026-01-31T12:00:00Z").unwrap();
+        assert_eq!(command, SweepInventory { sweep, after: None }.into());
+        let again = adopt(&event("aws.events", "Scheduled Event")).unwrap();
+        assert_eq!(again.command_id, envelope.command_id, "delivered twice it is one sweep");
+    }
+
+    #[test]
+    fn nothing_else_without_an_envelope_is_taken() {
+        for body in [
+            event("aws.s3", "Scheduled Event"),
+            event("aws.events", "Object Created"),
+            "{}".to_owned(),
+            "Scheduled Event".to_owned(),
+        ] {
+            assert_eq!(adopt(&body), None, "{body}");
+        }
+    }
+}
