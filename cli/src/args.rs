@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Failures(failures::FailuresArgs),
     /// Circuit breakers of dependencies: list, open, close, auto
     Breakers(breakers::BreakersArgs),
-    /// Events: list, emit, replay, republish
+    /// Events: list, export, emit, replay, republish
     Events(events::EventsArgs),
     /// Functions: list, invoke
     Functions(functions::FunctionsArgs),
