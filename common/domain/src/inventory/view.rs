@@ -97,6 +97,12 @@ pub fn inventory(state: &InventoryState) -> Option<InventoryView> {
     })
 }
 
+/// Whether a source says something else of a fact than is expected.
+#[must_use]
+pub fn is_drifted(view: &InventoryView, fact: Fact) -> bool {
+    view.drift.iter().any(|drift| drift.fact == fact)
+}
+
 /// A source as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
