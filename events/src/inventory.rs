@@ -263,6 +263,10 @@ pub struct HostVanished {
     pub host: HostId,
     /// Who has said so, and when.
     pub words: BTreeMap<InventorySource, Timestamp>,
+    /// How many of them it takes.
+    pub limit: u32,
+    /// The version of the policies that say so.
+    pub policy_version: u64,
     /// When it was looked for.
     pub looked_at: Timestamp,
     /// When it was declared gone.
@@ -287,6 +291,10 @@ pub struct SubscriptionLost {
     pub source: InventorySource,
     /// Since when nothing was heard.
     pub silent_since: Timestamp,
+    /// How many seconds of silence are tolerated.
+    pub silent_seconds: u32,
+    /// The version of the policies that say so.
+    pub policy_version: u64,
     /// When that was noticed.
     pub at: Timestamp,
 }

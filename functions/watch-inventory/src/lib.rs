@@ -40,6 +40,13 @@ pub struct WatchInventory {
     pub out_of_band: OutOfBand,
 }
 
+/// The policies that are followed, and their version, which decisions name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Followed<'a> {
+    of: &'a InventoryPolicy,
+    version: u64,
+}
+
 #[async_trait]
 impl Handler for WatchInventory {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
@@ -48,6 +55,7 @@ impl Handler for WatchInventory {
             tracing::debug!("the policies keep no inventory: add inventory");
             return Ok(());
         };
+        let policy = Followed { of: policy, version: policies.policy_version };
         let cause = &Cause::of(message);
         if let Incoming::Timer(timer) = message {
             return self.wake(&afresh(cause), timer, policy).await;
@@ -65,12 +73,7 @@ impl Handler for WatchInventory {
 }
 
 impl WatchInventory {
-    async fn observe(
-        &self,
-        cause: &Cause,
-        said: ObserveHost,
-        policy: &InventoryPolicy,
-    ) -> Result<(), Failure> {
+    async fn observe(&self, cause: &Cause, said: ObserveHost, policy: Followed<'_>) -> Result<(), Failure> {
         let ObserveHost { host, source, observed_at, received_at, presence, facts, look } = said;
         let word = Word::Said { source, observed_at, presence, facts, look };
         let state = self.host(&host).await?;
@@ -83,11 +86,11 @@ impl WatchInventory {
         &self,
         cause: &Cause,
         record: &ObserveRecord,
-        policy: &InventoryPolicy,
+        policy: Followed<'_>,
     ) -> Result<(), Failure> {
         // Whatever is wrong with the record: its source is there.
         self.hear(&part(cause, "heard")?, InventorySource::Cmdb, record.received_at, policy).await?;
-        for (host, word) in words_of(record, policy).map_err(Failure::invalid)? {
+        for (host, word) in words_of(record, policy.of).map_err(Failure::invalid)? {
             let state = self.host(&host).await?;
             self.tell(cause, &host, &state, word, policy).await?;
         }
@@ -101,7 +104,7 @@ impl WatchInventory {
         host: &HostId,
         state: &HostState,
         word: Word,
-        policy: &InventoryPolicy,
+        policy: Followed<'_>,
     ) -> Result<(), Failure> {
         let stream = StreamId::new(InventoryDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
         let fold = self.shell.load::<InventoryDecider>(&stream).await?;
@@ -112,8 +115,16 @@ impl WatchInventory {
         };
         let lost = if says_gone || fold.state.is_doubted() { Some(self.lost(policy).await?) } else { None };
         let (standing, expected) = expected_of(state);
-        let vanish_sources = policy.vanish.sources;
-        let input = InventoryInput { host: host.clone(), word, standing, expected, vanish_sources, lost };
+        let (vanish_sources, policy_version) = (policy.of.vanish.sources, policy.version);
+        let input = InventoryInput {
+            host: host.clone(),
+            word,
+            standing,
+            expected,
+            vanish_sources,
+            policy_version,
+            lost,
+        };
         let done = self.shell.execute_from(&stream, fold, cause, &input).await?;
         tracing::info!(%stream, outcome = ?done.outcome, events = done.events.len(), "inventory told");
         Ok(())
@@ -131,23 +142,24 @@ impl WatchInventory {
         cause: &Cause,
         source: InventorySource,
         at: Timestamp,
-        policy: &InventoryPolicy,
+        policy: Followed<'_>,
     ) -> Result<(), Failure> {
-        let Some(of_source) = policy.sources.get(&source) else { return Ok(()) };
+        let Some(of_source) = policy.of.sources.get(&source) else { return Ok(()) };
         let input = SourceInput::Heard { source, at, silent_seconds: of_source.silent_seconds };
         // A source that is back has all hosts looked at, whatever led to its word.
         self.shell.execute::<SourceDecider>(&source_stream(source)?, &afresh(cause), &input).await?;
         Ok(())
     }
 
-    async fn wake(&self, cause: &Cause, timer: &TimerFired, policy: &InventoryPolicy) -> Result<(), Failure> {
+    async fn wake(&self, cause: &Cause, timer: &TimerFired, policy: Followed<'_>) -> Result<(), Failure> {
         let source = InventorySource::ALL.into_iter().find(|source| timer.stream.key() == source.name());
         let Some(source) = source.filter(|_| timer.stream.category() == SourceDecider::CATEGORY) else {
             let reason = format!("the timer {} of {} means nothing here", timer.name, timer.stream);
             return Err(Failure::terminal(Category::Validation, reason));
         };
-        let silent_seconds = policy.sources.get(&source).map(|of_source| of_source.silent_seconds);
-        let input = SourceInput::Timer { name: timer.name.clone(), silent_seconds };
+        let silent_seconds = policy.of.sources.get(&source).map(|of_source| of_source.silent_seconds);
+        let input =
+            SourceInput::Timer { name: timer.name.clone(), silent_seconds, policy_version: policy.version };
         let done = self.shell.execute::<SourceDecider>(&timer.stream, cause, &input).await?;
         if !done.events.is_empty() {
             tracing::warn!(source = source.name(), subscriptions_lost = 1, "the source says nothing");
@@ -156,9 +168,9 @@ impl WatchInventory {
     }
 
     /// The sources that are missed now.
-    async fn lost(&self, policy: &InventoryPolicy) -> Result<BTreeSet<InventorySource>, Failure> {
+    async fn lost(&self, policy: Followed<'_>) -> Result<BTreeSet<InventorySource>, Failure> {
         let mut lost = BTreeSet::new();
-        for source in policy.sources.keys() {
+        for source in policy.of.sources.keys() {
             if self.shell.load::<SourceDecider>(&source_stream(*source)?).await?.state.lost_since.is_some() {
                 lost.insert(*source);
             }

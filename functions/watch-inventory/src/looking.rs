@@ -6,12 +6,12 @@ use std::sync::Arc;
 use hostler_core::Failure;
 use hostler_domain::inventory::Word;
 use hostler_drivers::{BmcEndpoint, Bmcs, DriverError, SystemFacts, TlsTrust};
-use hostler_events::inventory::{Fact, Facts, InventoryPolicy, Presence};
+use hostler_events::inventory::{Fact, Facts, Presence};
 use hostler_events::{HostId, InventorySource};
 use hostler_runtime::effects::breakers::Called;
 use hostler_runtime::state::shell::Cause;
 
-use crate::WatchInventory;
+use crate::{Followed, WatchInventory};
 
 /// How BMCs are read.
 pub struct OutOfBand {
@@ -50,7 +50,7 @@ impl WatchInventory {
         &self,
         cause: &Cause,
         host: &HostId,
-        policy: &InventoryPolicy,
+        policy: Followed<'_>,
     ) -> Result<(), Failure> {
         let state = self.host(host).await?;
         let word = match &state.profile {

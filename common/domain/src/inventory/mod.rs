@@ -91,6 +91,8 @@ pub struct InventoryInput {
     pub expected: Facts,
     /// How many sources must say that it is gone.
     pub vanish_sources: u32,
+    /// The version of the policies that say so.
+    pub policy_version: u64,
     /// The sources that nobody hears of at the moment: their word that a host is gone does not count. Where nobody has looked
     /// which these are, no host is declared gone.
     pub lost: Option<BTreeSet<InventorySource>>,

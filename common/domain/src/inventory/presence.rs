@@ -65,7 +65,14 @@ impl Story {
         }
         let Some(looked_at) = self.not_found_at(input) else { return };
         let (host, words) = (input.host.clone(), self.words_that_count(input));
-        self.tell(InventoryEvent::HostVanished(HostVanished { host, words, looked_at, at: now }));
+        self.tell(InventoryEvent::HostVanished(HostVanished {
+            host,
+            words,
+            limit: input.vanish_sources,
+            policy_version: input.policy_version,
+            looked_at,
+            at: now,
+        }));
     }
 }
 

@@ -51,6 +51,8 @@ pub enum SourceInput {
         name: String,
         /// How many seconds the source may be silent; none where it is not missed any more.
         silent_seconds: Option<u32>,
+        /// The version of the policies that say so.
+        policy_version: u64,
     },
 }
 
@@ -72,8 +74,8 @@ impl Decider for SourceDecider {
             SourceInput::Heard { source, at, silent_seconds } => {
                 heard(state, *source, *at, *silent_seconds, now)
             }
-            SourceInput::Timer { name, silent_seconds } => match silent_seconds {
-                Some(seconds) if is_timer_of(name, state) => silent(state, *seconds, now),
+            SourceInput::Timer { name, silent_seconds, policy_version } => match silent_seconds {
+                Some(seconds) if is_timer_of(name, state) => silent(state, *seconds, *policy_version, now),
                 Some(_) | None => Decision::nothing(),
             },
         })
@@ -129,6 +131,7 @@ fn heard(
 fn silent(
     state: &SourceState,
     silent_seconds: u32,
+    policy_version: u64,
     now: Timestamp,
 ) -> Decision<SourceEvent, InventoryCommand> {
     let (Some(source), Some(silent_since), None) = (state.source, state.heard_at, state.lost_since) else {
@@ -139,7 +142,8 @@ fn silent(
         // It may be silent for longer by now than it might when the timer was set.
         return Decision::nothing().timer(missed(silent_since, silent_seconds));
     }
-    Decision::events([SourceEvent::Lost(SubscriptionLost { source, silent_since, at: now })])
+    let lost = SubscriptionLost { source, silent_since, silent_seconds, policy_version, at: now };
+    Decision::events([SourceEvent::Lost(lost)])
 }
 
 /// The timer by which a source is missed that says nothing after this. A note that is not made yet has a quarter of the time.

@@ -38,6 +38,7 @@ fn told(word: Word) -> InventoryInput {
         standing: Standing::Enrolled,
         expected: facts(&expected),
         vanish_sources: 2,
+        policy_version: 7,
         lost: Some(BTreeSet::new()),
     }
 }
@@ -252,7 +253,10 @@ fn heard(source: &Source, seconds_ago: i64) -> SourceInput {
 fn wakes(source: &mut Source) -> Vec<SourceEvent> {
     let timer = source.timers.last().unwrap().clone();
     source.now = timer.due_at;
-    source.when(&SourceInput::Timer { name: timer.name, silent_seconds: Some(600) }).unwrap().events
+    source
+        .when(&SourceInput::Timer { name: timer.name, silent_seconds: Some(600), policy_version: 7 })
+        .unwrap()
+        .events
 }
 
 #[test]
@@ -267,7 +271,11 @@ fn a_source_is_noted_now_and_then_and_missed_after_its_silence() {
     source.now = source.now + jiff::SignedDuration::from_secs(60);
     let again = heard(&source, 0);
     assert_eq!(source.names(&again), ["source.heard"]);
-    let early = SourceInput::Timer { name: source.timers[0].name.clone(), silent_seconds: Some(600) };
+    let early = SourceInput::Timer {
+        name: source.timers[0].name.clone(),
+        silent_seconds: Some(600),
+        policy_version: 7,
+    };
     assert!(source.ignores(&early), "an earlier timer means nothing any more");
     let events = wakes(&mut source);
     let [SourceEvent::Lost(lost)] = &events[..] else { panic!("{events:?}") };
@@ -299,8 +307,12 @@ fn a_source_that_the_policies_do_not_miss_is_not_lost() {
     source.when(&first).unwrap();
     let timer = source.timers[0].clone();
     source.now = timer.due_at;
-    assert!(source.ignores(&SourceInput::Timer { name: timer.name.clone(), silent_seconds: None }));
-    let longer = SourceInput::Timer { name: timer.name, silent_seconds: Some(6_000) };
+    assert!(source.ignores(&SourceInput::Timer {
+        name: timer.name.clone(),
+        silent_seconds: None,
+        policy_version: 7
+    }));
+    let longer = SourceInput::Timer { name: timer.name, silent_seconds: Some(6_000), policy_version: 7 };
     let done = source.when(&longer).unwrap();
     assert_eq!((done.events.len(), done.timers.len()), (0, 1), "it may be silent for longer by now");
 }
