@@ -5,6 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
@@ -42,6 +43,8 @@ contracts! {
         "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
+        "check-configuration" v 1 @ "commands" => CheckConfiguration(CheckConfiguration) of host,
+        "restore-configuration" v 1 @ "commands" => RestoreConfiguration(RestoreConfiguration) of host,
     }
 }
 
@@ -66,6 +69,8 @@ contracts! {
     /// What is asked of `configure-host`.
     pub enum ConfigureCommand as Command {
         "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
+        "check-role" v 1 @ "configure-host" => CheckRole(CheckRole),
+        "restore-role" v 1 @ "configure-host" => RestoreRole(RestoreRole),
     }
 }
 
@@ -178,7 +183,7 @@ into_step_command! {
         VerifyHost, CleanHost, FinishCleaning, ReserveHost, DeployImage, FinishDeploy, UndeployHost, ReleaseReservation,
         PowerCycleHost, FinishPowerCycle, ReimageHost
     }
-    ConfigureCommand as Configure { ApplyRole }
+    ConfigureCommand as Configure { ApplyRole, CheckRole, RestoreRole }
     MonitorCommand as Monitor { RegisterMonitoring, DeregisterMonitoring, CheckHost }
     TrafficCommand as Traffic { JoinTraffic, LeaveTraffic, ReturnTraffic }
     ServiceCommand as Service { RestartService }

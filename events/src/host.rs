@@ -6,14 +6,20 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::{
+    CheckScheduled, CheckStarted, ConfigurationChecked, ConfigurationDrifted, ConfigurationRestored,
+    ConfigurationRunFailed, RestoreStarted,
+};
 use crate::ids::{FaultDomain, HostId, Image, Labels, PoolId, Role, Sku, StepId};
 use crate::policy::HostPolicy;
 use crate::traffic::{DrainStarted, HostJoinedTraffic, HostLeftTraffic};
 
 mod configuring;
+mod releasing;
 mod repairing;
 
 pub use configuring::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
+pub use releasing::{HostRetired, ReleaseRequested};
 pub use repairing::{
     HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted, ServiceRestarted,
 };
@@ -60,6 +66,13 @@ contracts! {
         "host.left-traffic" v 1 => LeftTraffic(HostLeftTraffic),
         "host.configuration-started" v 1 => ConfigurationStarted(ConfigurationStarted),
         "host.role-run" v 1 => RoleRun(RoleRun),
+        "host.configuration-check-scheduled" v 1 => CheckScheduled(CheckScheduled),
+        "host.configuration-check-started" v 1 => CheckStarted(CheckStarted),
+        "host.configuration-checked" v 1 => ConfigurationChecked(ConfigurationChecked),
+        "host.configuration-drifted" v 1 => ConfigurationDrifted(ConfigurationDrifted),
+        "host.configuration-restore-started" v 1 => RestoreStarted(RestoreStarted),
+        "host.configuration-restored" v 1 => ConfigurationRestored(ConfigurationRestored),
+        "host.configuration-run-failed" v 1 => ConfigurationRunFailed(ConfigurationRunFailed),
     }
 }
 
@@ -335,6 +348,9 @@ pub struct ConfigurationApplied {
     pub revision: String,
     /// Whether anything on the host had to change.
     pub changed: bool,
+    /// When it was recorded. Events from before that was said do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// The host is known to monitoring and its first sample was healthy.
@@ -461,28 +477,4 @@ pub struct HostRequalified {
     pub host: HostId,
     /// The verification that was asked for.
     pub step: StepId,
-}
-
-/// A host in service is to be given back. From here on the saga that gives it back holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReleaseRequested {
-    /// The host.
-    pub host: HostId,
-    /// The saga that gives it back.
-    pub saga: SagaRef,
-    /// Whether it is retired once it is clean, instead of going back to its pool.
-    pub retire: bool,
-    /// Why.
-    pub reason: String,
-}
-
-/// A host was taken out of use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HostRetired {
-    /// The host.
-    pub host: HostId,
-    /// Why.
-    pub reason: String,
 }

@@ -7,6 +7,7 @@
 pub mod budget;
 mod catalogue;
 pub mod commands;
+pub mod drift;
 pub mod fault_domain;
 mod files;
 pub mod health;

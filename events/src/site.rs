@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
@@ -109,6 +110,9 @@ pub struct SitePolicy {
     pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How hosts in service are kept as their roles have configured them.
+    #[serde(skip_serializing_if = "ConfigurationPolicy::is_default")]
+    pub configuration: ConfigurationPolicy,
 }
 
 /// Where things stand, and what fails together.
@@ -375,6 +379,7 @@ impl SitePolicy {
         let escalate_seconds = self.correlation.escalate_seconds;
         problems.range(&["correlation", "escalateSeconds"], escalate_seconds, 10, 86_400);
         check_budget(self.budget, &mut problems);
+        self.configuration.check(&mut problems);
         problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);

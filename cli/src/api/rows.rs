@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Pools, Provisionings, Requests};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
+use hostler_domain::DriftFound;
 use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
@@ -142,6 +143,15 @@ pub(crate) struct HostRow {
     pub(crate) cordoned_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
+    /// The revision of the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<String>,
+    /// Since when it has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) configured_at: Option<Timestamp>,
+    /// What the newest check has found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<DriftFound>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     pub(crate) version: u64,

@@ -3,7 +3,7 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 8] = [
+const IRREGULAR: [(&str, &str); 10] = [
     ("request-hosts", "requests create"),
     ("apply-policies", "policies apply"),
     ("approve-remediation", "approvals approve"),
@@ -14,6 +14,8 @@ const IRREGULAR: [(&str, &str); 8] = [
     ("report-boot", "events emit"),
     // Sent by configuration runners.
     ("report-configuration", "events emit"),
+    ("check-configuration", "hosts check"),
+    ("restore-configuration", "hosts configure"),
 ];
 
 /// The command of this program that sends an operator's command of the API: `enrol-host` is `hosts enrol`. The steps of

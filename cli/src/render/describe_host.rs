@@ -4,6 +4,7 @@ use hostler_events::HostEvent;
 use hostler_events::host::{BootMethod, HostInspected, PowerState, RoleRun, RunOutcome, TaskResult};
 
 use crate::render::describe::{Line, Mark};
+use crate::render::describe_drift;
 
 /// What happened to a host.
 pub(super) fn host(event: &HostEvent) -> Line {
@@ -122,6 +123,13 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Begun, format!("a runner is asked to apply role {}{revision}", it.role))
         }
         HostEvent::RoleRun(it) => role_run(it),
+        HostEvent::CheckScheduled(it) => describe_drift::scheduled(it),
+        HostEvent::CheckStarted(it) => describe_drift::check_started(it),
+        HostEvent::ConfigurationChecked(it) => describe_drift::checked(it),
+        HostEvent::ConfigurationDrifted(it) => describe_drift::drifted(it),
+        HostEvent::RestoreStarted(it) => describe_drift::restore_started(it),
+        HostEvent::ConfigurationRestored(it) => describe_drift::restored(it),
+        HostEvent::ConfigurationRunFailed(it) => describe_drift::run_failed(it),
         HostEvent::Retired(it) => Line::new(Mark::Done, "retired").because(&it.reason),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod timeline;
 
+pub(crate) mod describe_drift;
 mod describe_failure;
 mod describe_health;
 mod describe_host;

@@ -44,6 +44,7 @@ impl Operated for Hosts {
             HostRefusal::EnrolledDifferently { .. }
             | HostRefusal::Cordoned { .. }
             | HostRefusal::NotCordoned { .. }
+            | HostRefusal::RunUnderWay { .. }
             | HostRefusal::NotPossible { .. }
             | HostRefusal::NotWaiting { .. }
             | HostRefusal::NotAvailable { .. }

@@ -7,6 +7,7 @@ use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
+use hostler_events::drift::{CheckConfiguration, RestoreConfiguration};
 use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
@@ -34,6 +35,8 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Hosts, EnrolHost>(move |command| HostInput::Enrol { command, policy: host_policy })
         .on::<Hosts, LabelHost>(|command| HostInput::Label { command })
         .on::<Hosts, RequalifyHost>(|_| HostInput::Requalify)
+        .on::<Hosts, CheckConfiguration>(|_| HostInput::Check)
+        .asking::<Hosts, RestoreConfiguration>(|command, _| restore(command.reason))
         .asking::<Hosts, ReleaseHost>(move |command, _| give_back(false, command.reason, provisioning_policy))
         .asking::<Hosts, RetireHost>(move |command, _| give_back(true, command.reason, provisioning_policy))
         .asking::<Requests, RequestHosts>(move |command, _| request(command, &settings, None))
@@ -81,6 +84,14 @@ fn give_back(retire: bool, reason: String, policy: ProvisioningPolicy) -> Result
         return Err(Failure::invalid("say why the host is given back: the reason is empty"));
     }
     Ok(Asked::new(HostInput::GiveBack { retire, reason, policy: Box::new(policy) }))
+}
+
+/// A role is applied again for a reason that is recorded.
+fn restore(reason: String) -> Result<Asked<HostInput>, Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::invalid("say why the role is applied again: the reason is empty"));
+    }
+    Ok(Asked::new(HostInput::Restore { reason }))
 }
 
 /// `<request>.<n>`, from 1: the same for each repeat of the request.

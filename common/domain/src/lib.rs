@@ -36,8 +36,9 @@ pub use health::{
     Condition, HealthDecider, HealthInput, HealthRefusal, HealthState, HoldBack, HostSeen, Incident, Seen,
 };
 pub use host::{
-    Cordon, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile, HostRefusal, HostState,
-    Move, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart, bmc_place,
+    Cordon, Drift, DriftFound, DriftRun, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile,
+    HostRefusal, HostState, Move, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart,
+    bmc_place,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};

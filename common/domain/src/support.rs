@@ -11,6 +11,18 @@ pub(crate) fn after(now: Timestamp, seconds: u32) -> Timestamp {
     now.checked_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
+/// A hash that is the same in every process: FNV-1a with 64 bits
+/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>), followed by the final mix of SplitMix64. FNV alone
+/// spreads the last bytes badly, and host names differ in their last bytes.
+pub(crate) fn spread(bytes: impl Iterator<Item = u8>) -> u64 {
+    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::capacity::{Approval, CapacityState};
 use crate::fault_domain::FaultDomainState;
 use crate::health::{Condition, HealthState, HeldBack};
-use crate::host::HostState;
+use crate::host::{DriftFound, HostState};
 use crate::pool::{Edge, PoolState, Proposal, Word};
 use crate::provisioning::{self, ProvisioningState};
 
@@ -67,6 +67,18 @@ pub struct HostView {
     /// Its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The revision of the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Since when it has that, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_at: Option<Timestamp>,
+    /// What the newest check has found to have drifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftFound>,
+    /// When it is checked for drift next, by schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check: Option<Timestamp>,
     /// Its power state, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerState>,
@@ -101,6 +113,10 @@ pub fn host(state: &HostState) -> Option<HostView> {
         cordoned_by: state.cordon.as_ref().map(|cordon| cordon.saga.clone()),
         traffic: state.traffic.as_ref().map(|traffic| traffic.part.name().to_owned()),
         role: state.role.clone(),
+        revision: state.revision.clone(),
+        configured_at: state.role.as_ref().and(state.configured_at),
+        drift: state.drift.found.clone(),
+        next_check: state.drift.next.map(|next| next.at),
         power: state.power,
         step: state.phase.step().cloned(),
         reason: state.phase.reason().map(str::to_owned),

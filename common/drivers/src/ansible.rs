@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::configuration::{ApplyRole, Applying, Configuration};
+use crate::configuration::{ApplyRole, Applying, Checking, Configuration};
 use crate::error::{At, BoxError, DriverError};
 
 const SERVICE: &str = "the configuration runner";
@@ -133,9 +133,21 @@ impl Configuration for AnsibleConfiguration {
     }
 
     async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError> {
+        self.hand_in("apply", request).await.map(|()| Applying::Begun)
+    }
+
+    async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError> {
+        self.hand_in("check", request).await.map(|()| Checking::Begun)
+    }
+}
+
+impl AnsibleConfiguration {
+    /// Hands a job in. The runner reports its end.
+    async fn hand_in(&self, mode: &str, request: &ApplyRole) -> Result<(), DriverError> {
         let at = At { system: request.host.clone(), doing: "handing in a job" };
         let job = json!({
             "id": job_id(request),
+            "mode": mode,
             "host": request.host,
             "role": request.role,
             "revision": request.revision,
@@ -146,7 +158,7 @@ impl Configuration for AnsibleConfiguration {
         let mut answer = sent.map_err(|error| self.away(&at, error))?;
         let status = answer.status();
         if status == StatusCode::ACCEPTED {
-            return Ok(Applying::Begun);
+            return Ok(());
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.away(&at, error))? {

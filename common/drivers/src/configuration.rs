@@ -62,6 +62,26 @@ pub enum Applying {
     Begun,
 }
 
+/// What a role would change on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The task that would change it.
+    pub task: String,
+    /// What would be changed.
+    pub path: String,
+    /// What is there and what would be there.
+    pub diff: String,
+}
+
+/// What became of an order to check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checking {
+    /// The role would change this; nothing, where the host is as the role has it configured.
+    Done(Vec<Change>),
+    /// The host is being checked. What is found is reported to `POST /callbacks/configuration`.
+    Begun,
+}
+
 /// Brings roles onto hosts. Applying what is already applied changes nothing.
 ///
 /// # Errors
@@ -73,6 +93,9 @@ pub trait Configuration: Send + Sync {
 
     /// Applies a role to a host, or has it applied. A repeat with the same saga, step and revision is the same order.
     async fn apply_role(&self, request: &ApplyRole) -> Result<Applying, DriverError>;
+
+    /// Finds what a role would change on a host, or has it found. Nothing on the host is changed.
+    async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError>;
 }
 
 /// A [`Configuration`] without a configuration service: it records what it was asked for, under
@@ -165,6 +188,19 @@ impl<S: StateStore> Configuration for PlainConfiguration<S> {
         self.keep(host, &row, &at).await?;
         let (role, revision) = (request.role.clone(), revision.to_string());
         Ok(Applying::Done(Applied { role, revision, changed }))
+    }
+
+    /// The row of the host is all that there is to drift.
+    async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError> {
+        let row = self.row(&request.host).await?;
+        let (role, revision) = (row.role.unwrap_or_default(), row.revision.to_string());
+        let wanted = request.revision.as_deref().unwrap_or(&revision);
+        if role == request.role && revision == wanted {
+            return Ok(Checking::Done(Vec::new()));
+        }
+        let diff = format!("-{role} {revision}\n+{} {wanted}\n", request.role);
+        let path = Self::key(&request.host);
+        Ok(Checking::Done(vec![Change { task: "apply the role".to_owned(), path, diff }]))
     }
 }
 

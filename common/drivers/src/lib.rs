@@ -26,7 +26,7 @@ pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
     Rested, SystemFacts, TlsTrust,
 };
-pub use configuration::{Applied, ApplyRole, Applying, Configuration, PlainConfiguration};
+pub use configuration::{Applied, ApplyRole, Applying, Change, Checking, Configuration, PlainConfiguration};
 pub use error::{At, BoxError, DriverError};
 pub use haproxy::{HaproxyAddress, HaproxyAddressError, HaproxyLoadBalancer};
 pub use image::{BootImage, ImageUrlError};

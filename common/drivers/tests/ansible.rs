@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hostler_drivers::{AnsibleConfiguration, ApplyRole, Applying, Configuration, RunnerSettings};
+use hostler_drivers::{AnsibleConfiguration, ApplyRole, Applying, Checking, Configuration, RunnerSettings};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -80,12 +80,30 @@ async fn a_job_is_handed_in_and_not_waited_for_and_a_repeat_is_the_same_job() {
     assert_eq!(path, "POST /runner/jobs");
     assert_eq!(header.as_deref(), Some("Bearer a-token-that-nobody-may-see"));
     let expected = json!({
-        "id": "provisioning#p-1/p-1/apply-role/1", "host": "h-01", "role": "web", "revision": null,
+        "id": "provisioning#p-1/p-1/apply-role/1", "mode": "apply", "host": "h-01", "role": "web", "revision": null,
         "labels": { "site": "berlin" }, "callback": { "step": "p-1/apply-role/1", "token": "secret" },
     });
     assert_eq!(*job, expected);
     assert_eq!(asked[1].2, expected);
     assert_eq!(asked[2].2["id"], "provisioning#p-1/p-1/apply-role/1#r1", "another revision is another job");
+}
+
+#[tokio::test]
+async fn a_check_is_a_job_of_its_own_that_applies_nothing() {
+    let (driver, script) = world(202, json!({ "state": "waiting" }), false).await;
+    let order = ApplyRole {
+        saga: "host#h-01".to_owned(),
+        step: "h-01/check/4".to_owned(),
+        revision: Some("r1".to_owned()),
+        ..order()
+    };
+    assert_eq!(driver.check_role(&order).await.unwrap(), Checking::Begun);
+    let asked = std::mem::take(&mut script.lock().unwrap().asked);
+    let (path, _, job) = &asked[0];
+    assert_eq!((path.as_str(), &job["mode"]), ("POST /runner/jobs", &json!("check")));
+    assert_eq!(job["id"], "host#h-01/h-01/check/4#r1");
+    let (refusing, _) = world(422, json!({ "message": "it was never applied" }), false).await;
+    assert!(!refusing.check_role(&order).await.unwrap_err().is_transient());
 }
 
 /// What the runner says of the job itself is final; whatever else goes wrong is tried again, and counts as an outage.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
 use hostler_drivers::{
-    Applied, ApplyRole, Applying, Bmcs, Configuration, Monitoring, Patience, PlainConfiguration,
+    Applied, ApplyRole, Applying, Bmcs, Checking, Configuration, Monitoring, Patience, PlainConfiguration,
     PlainMonitoring, PowerState, RegisterHost,
 };
 use hostler_runtime::ports::Clock;
@@ -76,6 +76,25 @@ async fn a_role_is_applied_once_and_counted() {
     assert_eq!(store.rows()["configuration/h-01"]["applied"], 3);
     let odd = ApplyRole { revision: Some("9f3b".to_owned()), ..role("web", None, &[]) };
     assert!(!driver.apply_role(&odd).await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn a_host_has_drifted_where_its_row_is_not_what_was_applied() {
+    let store = MemoryStore::default();
+    let driver = PlainConfiguration::new(store.clone());
+    driver.apply_role(&role("web", Some(7), &[])).await.unwrap();
+    let wanted = role("web", Some(7), &[]);
+    assert_eq!(driver.check_role(&wanted).await.unwrap(), Checking::Done(Vec::new()));
+    driver.apply_role(&role("web", Some(8), &[])).await.unwrap();
+    let Checking::Done(changes) = driver.check_role(&wanted).await.unwrap() else {
+        panic!("it is only begun")
+    };
+    assert_eq!(changes.len(), 1);
+    assert_eq!(
+        (changes[0].path.as_str(), changes[0].diff.as_str()),
+        ("configuration/h-01", "-web 8\n+web 7\n")
+    );
+    assert_eq!(driver.row("h-01").await.unwrap().runs, 2, "a check applies nothing");
 }
 
 #[tokio::test]

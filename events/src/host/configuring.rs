@@ -4,6 +4,7 @@ use hostler_core::saga::SagaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::DriftChange;
 use crate::ids::{HostId, Role, StepId};
 
 /// How many tasks a report may name.
@@ -116,5 +117,16 @@ pub enum RunReport {
         /// How many more of them there were.
         #[serde(default)]
         tasks_left_off: u32,
+        /// What the role would change, where it ran in check mode.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 20))]
+        changes: Vec<DriftChange>,
+        /// How many more changes there were.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        changes_left_off: u32,
     },
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

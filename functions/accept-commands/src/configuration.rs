@@ -1,6 +1,7 @@
 //! A runner's callbacks about the roles that it applies: `POST /callbacks/configuration`.
 
 use async_trait::async_trait;
+use hostler_app::FollowedPolicies;
 use hostler_core::{Actor, Decider, Failure, StreamId};
 use hostler_domain::{HostDecider, HostInput};
 use hostler_events::commands::ReportConfiguration;
@@ -36,6 +37,7 @@ pub(crate) fn read(request: &Request, shell: &Shell) -> Result<(Cause, ReportCon
 /// Runners that report how a role is applied.
 pub(crate) struct Runs {
     pub(crate) callback_key: CallbackKey,
+    pub(crate) policies: FollowedPolicies,
 }
 
 #[async_trait]
@@ -54,13 +56,14 @@ impl Accept<ReportConfiguration> for Runs {
             );
             return Err(Rejected::Refused { status: 403, code: "wrong-token", reason });
         }
+        let policies = self.policies.now().await?;
         report_of(
             shell,
             cause,
             &stream,
             &host,
             &step,
-            HostInput::ConfigurationReported { step: step.clone(), report },
+            HostInput::ConfigurationReported { step: step.clone(), report, policies },
         )
         .await
     }

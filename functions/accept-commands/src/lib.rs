@@ -41,14 +41,15 @@ impl AcceptCommands {
         settings: Settings,
     ) -> Self {
         let bmcs = Bmcs { control, policy: settings.host_policy };
-        let requests = requests::Asked { policies: FollowedPolicies::new(shell.clone()), settings };
+        let policies = FollowedPolicies::new(shell.clone());
+        let requests = requests::Asked { policies: policies.clone(), settings };
         // These see to more than one entity, so that they take the place of what the register has for them.
         let operations = operations(settings)
             .special::<EnrolHost>(bmcs.clone())
             .special::<RequalifyHost>(bmcs)
             .special::<RequestHosts>(requests)
             .special::<ReportBoot>(boot::Boots { callback_key: callback_key.clone() })
-            .special::<ReportConfiguration>(configuration::Runs { callback_key });
+            .special::<ReportConfiguration>(configuration::Runs { callback_key, policies });
         Self { edge: CommandEdge { shell, backpressure, operations } }
     }
 }

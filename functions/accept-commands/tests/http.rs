@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use accept_commands::AcceptCommands;
 use hostler_app::Settings;
-use hostler_core::{Failure, Incoming, StepId};
+use hostler_core::saga::SagaRef;
+use hostler_core::{Actor, CommandId, CorrelationId, Failure, Incoming, StepId};
+use hostler_domain::{Hardware, HostDecider, HostFacts, HostInput};
+use hostler_events::commands::BootOutcome;
+use hostler_events::host::PowerState;
+use hostler_events::{Image, Role};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::ports::{Control, EventStore};
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
-use hostler_runtime::state::shell::Shell;
+use hostler_runtime::state::shell::{Cause, Shell};
 use hostler_testkit::memory::{MemoryControl, MemoryStore};
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::{Value, json};
@@ -398,6 +403,93 @@ async fn a_runner_reports_with_the_token_of_its_job_and_no_other() {
     let late = fixture.send(&report(&right, running)).await;
     assert_eq!(late.status, 409, "the host waits for no runner, and this one is to be quiet: {late:?}");
     assert_eq!(fixture.commits(), 1);
+}
+
+/// A host in service with the revision `r1`, as its other functions have recorded it.
+async fn in_service(fixture: &Fixture) {
+    fixture.enrol().await;
+    let (clock, ids) = (Arc::new(fixture.clock.clone()), Arc::new(SeededIds::new(7)));
+    let shell = Shell::new(Arc::new(fixture.store.clone()), clock, ids, "hostler");
+    let (saga, deploy) = (SagaRef::new("provisioning", "p").unwrap(), step("p/deploy-image/1"));
+    let booted = |step: &StepId| HostInput::BootReported {
+        step: step.clone(),
+        outcome: BootOutcome::Succeeded,
+        reason: None,
+    };
+    let (role, revision) = (Role::new("web").unwrap(), "r1".to_owned());
+    let facts = HostFacts { power_state: PowerState::Off, hardware: Hardware::default() };
+    for (number, input) in [
+        HostInput::RecordFacts { step: step("h-1/verify/1"), facts },
+        booted(&step("h-1/clean/2")),
+        HostInput::RecordCleaned { step: step("h-1/clean/2") },
+        HostInput::Reserve { saga: saga.clone(), step: step("p/reserve-host/1"), lent_to: None },
+        HostInput::StartDeploy {
+            saga: saga.clone(),
+            step: deploy.clone(),
+            image: Image::new("debian").unwrap(),
+        },
+        booted(&deploy),
+        HostInput::RecordDeployed { saga: saga.clone(), step: deploy },
+        HostInput::RecordConfiguration {
+            saga: saga.clone(),
+            step: step("p/apply/1"),
+            role,
+            revision,
+            changed: true,
+        },
+        HostInput::RecordMonitoring { saga, step: step("p/register/1") },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let cause = Cause {
+            id: CommandId(shell.new_id()).into(),
+            since: shell.now(),
+            correlation_id: CorrelationId(shell.new_id()),
+            trace_context: None,
+            hops: 0,
+            actor: Actor("test".to_owned()),
+        };
+        let done = shell.execute::<HostDecider>(&"host#h-1".parse().unwrap(), &cause, &input).await.unwrap();
+        assert_eq!(done.fold.version.0, number as u64 + 2);
+    }
+}
+
+fn step(step: &str) -> StepId {
+    StepId::new(step).unwrap()
+}
+
+/// What is done about drift is said by the policies that hold when it is reported.
+#[tokio::test]
+async fn a_check_is_asked_for_and_its_report_is_judged_by_the_sites_policies() {
+    let fixture = Fixture::new();
+    in_service(&fixture).await;
+    let pool = json!({ "role": "web", "image": "debian", "hosts": 4 });
+    let policy = json!({ "configuration": { "autonomy": "approve" }, "pools": { "web": pool } });
+    let apply = json!({ "policies": "site", "policy": policy, "reason": "looked at" });
+    assert_eq!(fixture.command("apply-policies", apply).await.status, 202);
+    let asked = fixture.command("check-configuration", json!({ "host": "h-1" })).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let twice = fixture.command("check-configuration", json!({ "host": "h-1" })).await;
+    refused(&twice, 409, "run-under-way", "h-1/check/3 is under way");
+    let step = step("h-1/check/3");
+    let token = fixture.key.token(&"host#h-1".parse().unwrap(), &step);
+    let change = json!({ "task": "Write the configuration", "path": "/etc/web.conf", "diff": "-a\n+b\n" });
+    let report = json!({
+        "state": "ended", "revision": "r1", "outcome": "succeeded", "changed": true, "changes": [change],
+    });
+    let mut request = callback(step.as_str(), &token, &report.to_string());
+    request.path = "/callbacks/configuration".to_owned();
+    assert_eq!(fixture.send(&request).await.status, 202);
+    let commit = fixture.store.outbox_since(0).pop().unwrap();
+    let drifted = commit.events[0].data.to_value();
+    assert_eq!(commit.events[0].event_type, "host.configuration-drifted");
+    assert_eq!(
+        drifted["repair"],
+        json!({ "decision": "awaits-approval", "rule": "configuration.autonomy is approve" })
+    );
+    assert_eq!(drifted["changes"][0]["path"], "/etc/web.conf");
+    assert_eq!(fixture.send(&request).await.status, 409, "the same report again, by another request");
 }
 
 #[tokio::test]

@@ -1,18 +1,19 @@
-//! Applies a role's configuration to a host, and records how it went; or has a runner apply it, which reports how it went to
-//! accept-commands.
+//! Applies a role's configuration to a host, checks hosts for drift from it, and records how it went; or has a runner do so, which
+//! reports how it went to accept-commands.
 
-use hostler_core::mutants;
+mod drift;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::{Decider, Failure, Incoming, StreamId};
+use hostler_app::FollowedPolicies;
+use hostler_core::{Decider, Failure, Incoming, StreamId, mutants};
 use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure};
 use hostler_drivers::{Applied, Applying, Configuration};
-use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
+use hostler_events::{ConfigureCommand, HostId, Role, StepId};
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, StepWorker, Target, Wanted};
@@ -28,13 +29,49 @@ pub struct ConfigureHost {
     pub configuration: Arc<dyn Configuration>,
     /// What the tokens are made with by which a runner's reports are believed.
     pub callback_key: CallbackKey,
+    /// The site's policies.
+    pub policies: FollowedPolicies,
 }
 
 #[async_trait]
 impl Handler for ConfigureHost {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
-        let ConfigureCommand::ApplyRole(command) = message.command()?;
-        self.worker.run(self, &Cause::of(message), &command).await.map(drop)
+        let (worker, cause) = (&self.worker, &Cause::of(message));
+        match &message.command()? {
+            ConfigureCommand::ApplyRole(command) => worker.run(self, cause, command).await.map(drop),
+            ConfigureCommand::CheckRole(command) => worker.run(self, cause, command).await.map(drop),
+            ConfigureCommand::RestoreRole(command) => worker.run(self, cause, command).await.map(drop),
+        }
+    }
+}
+
+/// A host and what configures it: by one order at a time.
+fn configuration_of(host: &HostId) -> Target {
+    Target::of(host.as_str()).leased(format!("configuration/{host}")).calling("configuration")
+}
+
+impl ConfigureHost {
+    /// An order about a role on a host, with the token by which the report of its end is believed.
+    fn request(
+        &self,
+        saga: String,
+        step: &StepId,
+        host: &HostId,
+        (role, revision): (&Role, Option<&String>),
+        state: &HostState,
+    ) -> Result<hostler_drivers::ApplyRole, StepError> {
+        // The id of a host that is on record makes a stream.
+        let stream = StreamId::new(HostDecider::CATEGORY, host.as_str());
+        let stream = stream.map_err(|error| StepError::refused(error.to_string()))?;
+        Ok(hostler_drivers::ApplyRole {
+            saga,
+            step: step.to_string(),
+            token: self.callback_key.token(&stream, step),
+            host: host.to_string(),
+            role: role.to_string(),
+            revision: revision.cloned(),
+            labels: state.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default(),
+        })
     }
 }
 
@@ -43,7 +80,7 @@ impl Step<ApplyRole> for ConfigureHost {
     type Output = Applying;
 
     fn target(&self, ApplyRole { host, .. }: &ApplyRole) -> Target {
-        Target::of(host.as_str()).leased(format!("configuration/{host}")).calling("configuration")
+        configuration_of(host)
     }
 
     /// A runner may report before it is known that it has taken the job.
@@ -63,19 +100,8 @@ impl Step<ApplyRole> for ConfigureHost {
     }
 
     async fn perform(&self, command: &ApplyRole, host: &HostState, _: Fence) -> Result<Applying, StepError> {
-        let ApplyRole { saga, step, role, revision, .. } = command;
-        // The id of a host that is on record makes a stream.
-        let stream = StreamId::new(HostDecider::CATEGORY, command.host.as_str());
-        let stream = stream.map_err(|error| StepError::refused(error.to_string()))?;
-        let request = hostler_drivers::ApplyRole {
-            saga: saga.to_string(),
-            step: step.to_string(),
-            token: self.callback_key.token(&stream, step),
-            host: command.host.to_string(),
-            role: role.to_string(),
-            revision: revision.clone(),
-            labels: host.profile.as_ref().map(|profile| profile.labels.clone()).unwrap_or_default(),
-        };
+        let ApplyRole { saga, step, host: id, role, revision } = command;
+        let request = self.request(saga.to_string(), step, id, (role, revision.as_ref()), host)?;
         Ok(self.configuration.apply_role(&request).await?)
     }
 

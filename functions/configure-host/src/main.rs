@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use configure_host::ConfigureHost;
-use hostler_app::start;
+use hostler_app::{FollowedPolicies, start};
 use hostler_aws::lambda::Error;
 use hostler_drivers::{
     AnsibleConfiguration, Configuration, ControlState, PlainConfiguration, RunnerSettings,
@@ -29,7 +29,8 @@ async fn main() -> Result<(), Error> {
     let callback_key = CallbackKey::new(variable("CALLBACK_KEY").as_bytes())
         .map_err(|error| format!("the environment variable CALLBACK_KEY: {error}"))?;
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
+    let policies = FollowedPolicies::new(shell.clone());
     let worker = StepWorker { shell, once, breakers };
-    let handler = ConfigureHost { worker, configuration, callback_key };
+    let handler = ConfigureHost { worker, configuration, callback_key, policies };
     function.serve_queue("configure-host", handler).await
 }

@@ -1,18 +1,24 @@
 //! Orders that come late, and those that a runner carries out, on the ports in memory.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use hostler_app::FollowedPolicies;
 use hostler_core::saga::SagaRef;
-use hostler_core::{Actor, CommandId, CorrelationId, Decider, Failure, StepId, StreamId};
+use hostler_core::{
+    Actor, CommandId, CorrelationId, Decider, Failure, Payload, StepId, StreamId, StreamVersion,
+};
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
 use hostler_drivers::memory::busy;
-use hostler_drivers::{Applying, Configuration, ControlState, DriverError, PlainConfiguration};
+use hostler_drivers::{Applying, Checking, Configuration, ControlState, DriverError, PlainConfiguration};
 use hostler_events::commands::{ApplyRole, BootOutcome, EnrolHost};
+use hostler_events::drift::{CheckRole, RestoreRole};
 use hostler_events::host::{BmcAddress, PowerState};
-use hostler_events::{FaultDomain, HostId, HostPolicy, Image, PoolId, Role, Sku};
+use hostler_events::{
+    ConfigureCommand, FaultDomain, HostId, HostPolicy, Image, PoolId, Role, Sku, StepCommand,
+};
 use hostler_runtime::effects::breakers::Breakers;
 use hostler_runtime::effects::once::Once;
 use hostler_runtime::effects::steps::{Step, StepWorker, Wanted};
@@ -38,6 +44,7 @@ fn configure_host() -> ConfigureHost {
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), clock, ids);
     let state = ControlState(Arc::new(MemoryControl::default()));
     ConfigureHost {
+        policies: FollowedPolicies::new(shell.clone()),
         worker: StepWorker { shell, once, breakers },
         configuration: Arc::new(PlainConfiguration::new(state)),
         callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
@@ -90,6 +97,10 @@ impl Configuration for Runner {
         }
         self.jobs.lock().unwrap().push(request.clone());
         Ok(Applying::Begun)
+    }
+
+    async fn check_role(&self, request: &hostler_drivers::ApplyRole) -> Result<Checking, DriverError> {
+        self.apply_role(request).await.map(|_begun| Checking::Begun)
     }
 }
 
@@ -202,4 +213,103 @@ async fn a_runner_that_is_away_fails_the_attempt_and_not_the_host() {
     world.runner.away.store(false, Ordering::Relaxed);
     world.run(&world.cause(), "p/apply-role/2").await.unwrap();
     assert_eq!(world.runner.jobs.lock().unwrap().len(), 1);
+}
+
+/// A host in service, whose revision is `7`.
+async fn serving(configuration: Option<Arc<dyn Configuration>>) -> World {
+    let mut world = World::new().await;
+    if let Some(configuration) = configuration {
+        world.function.configuration = configuration;
+    }
+    let (apply, register) = (StepId::new("p/apply-role/1").unwrap(), StepId::new("p/register/1").unwrap());
+    let (role, revision) = (Role::new("web").unwrap(), "7".to_owned());
+    world
+        .tell(&HostInput::RecordConfiguration { saga: saga(), step: apply, role, revision, changed: true })
+        .await;
+    world.tell(&HostInput::RecordMonitoring { saga: saga(), step: register }).await;
+    world
+}
+
+impl World {
+    async fn tell(&self, input: &HostInput) -> Vec<StepCommand> {
+        let shell = &self.function.worker.shell;
+        let done = shell.execute::<HostDecider>(&stream(), &self.cause(), input).await.unwrap();
+        let newest = done.fold.version;
+        let before = StreamVersion(newest.0 - 1);
+        let commits = shell.store().read(&stream(), before, 1).await.unwrap();
+        let commands = commits[0].commands.iter();
+        commands
+            .map(|it| StepCommand::from_data(&it.command_type, it.schema_version, &it.data).unwrap())
+            .collect()
+    }
+
+    /// Has the host checked, and gives the order.
+    async fn check(&self) -> CheckRole {
+        match self.tell(&HostInput::Check).await.pop() {
+            Some(StepCommand::Configure(ConfigureCommand::CheckRole(order))) => order,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn restore(&self) -> RestoreRole {
+        match self.tell(&HostInput::Restore { reason: "drifted".to_owned() }).await.pop() {
+            Some(StepCommand::Configure(ConfigureCommand::RestoreRole(order))) => order,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_runner_is_asked_for_a_check_of_the_revision_on_the_host_and_reports_its_end_itself() {
+    let world = serving(None).await;
+    let order = world.check().await;
+    let cause = world.cause();
+    world.function.worker.run(&world.function, &cause, &order).await.unwrap();
+    let jobs = world.runner.jobs.lock().unwrap().clone();
+    assert_eq!((jobs.len(), jobs[0].revision.as_deref()), (1, Some("7")));
+    assert_eq!((jobs[0].saga.as_str(), jobs[0].step.as_str()), ("host#h-1", order.step.as_str()));
+    assert!(world.function.callback_key.verify(&stream(), &order.step, &jobs[0].token));
+    assert!(world.state().await.is_checked_by(&order.step), "until it reports");
+    // A restoration takes its place, and the check's order comes late.
+    let restore = world.restore().await;
+    world.function.worker.run(&world.function, &cause, &order).await.unwrap();
+    assert_eq!(world.runner.jobs.lock().unwrap().len(), 1);
+    world.function.worker.run(&world.function, &world.cause(), &restore).await.unwrap();
+    assert_eq!(world.runner.jobs.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_runner_that_is_away_ends_a_check_and_the_host_serves_on() {
+    let world = serving(None).await;
+    let order = world.check().await;
+    world.runner.away.store(true, Ordering::Relaxed);
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    let state = world.state().await;
+    assert_eq!((state.drift.run, state.phase), (None, HostPhase::InService));
+}
+
+/// Without a runner the row of the host is what drifts.
+#[tokio::test]
+async fn what_is_checked_and_restored_at_once_is_recorded_at_once() {
+    let store = ControlState(Arc::new(MemoryControl::default()));
+    let plain = Arc::new(PlainConfiguration::new(store));
+    let by_hand = |revision: &str| hostler_drivers::ApplyRole {
+        host: "h-1".to_owned(),
+        role: "web".to_owned(),
+        revision: Some(revision.to_owned()),
+        ..hostler_drivers::ApplyRole::default()
+    };
+    plain.apply_role(&by_hand("8")).await.unwrap();
+    let world = serving(Some(plain.clone())).await;
+    let order = world.check().await;
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    let found = world.state().await.drift.found.unwrap();
+    assert_eq!(found.changes, 1);
+    let order = world.restore().await;
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    assert_eq!(world.state().await.drift, hostler_domain::Drift::default());
+    assert_eq!(plain.row("h-1").await.unwrap().revision, 7);
+    let order = world.check().await;
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    assert_eq!(world.state().await.drift.found, None, "the second check finds nothing");
 }

@@ -16,7 +16,7 @@ from . import play
 from .roles import Refused
 
 LOG = logging.getLogger("runner.jobs")
-SAME = ("host", "role", "revision_asked", "labels")
+SAME = ("mode", "host", "role", "revision_asked", "labels")
 
 
 class Busy(Exception):
@@ -25,6 +25,10 @@ class Busy(Exception):
 
 class Differs(Exception):
     """There is a job of this id that asks for something else."""
+
+
+class Occupied(Exception):
+    """A check gives way to whatever else is done to its host."""
 
 
 class Jobs:
@@ -56,6 +60,8 @@ class Jobs:
                 return shown(job)
             if len(self._waiting) >= self._settings.jobs_waiting_max:
                 raise Busy(f"{len(self._waiting)} jobs wait already")
+            if asked["mode"] == "check":
+                self._refuse_beside(asked["host"])
             # Refused before it is a job: whoever hands it in is told at once.
             revision, _ = self._roles.take(asked["role"], asked["revision_asked"])
             job = {**asked, "revision": revision, "state": "waiting", "handed_in": self._clock(), "reported": False}
@@ -87,6 +93,11 @@ class Jobs:
             running = list(self._running)
         for job_id in running:
             play.end_processes(self._place(job_id))
+
+    def _refuse_beside(self, host):
+        for job in self._jobs.values():
+            if job["host"] == host and job["state"] != "ended" and job["mode"] != "check":
+                raise Occupied(f"the job {job['id']} is {job['state']} on the host {host}: check it when that has ended")
 
     def _end_older(self, newer):
         """A host has one job. A newer one ends the older, for whoever waited for that has given it up."""
@@ -140,7 +151,8 @@ class Jobs:
         if self._ended:
             return
         job.update(state="ended", ended=self._clock(), outcome=ran.outcome, changed=ran.changed,
-                   message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off)
+                   message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off,
+                   changes=ran.changes, changes_left_off=ran.changes_left_off)
         self._cancelled.discard(job["id"])
         if ran.outcome == "superseded":
             job.update(reported=True, callback=None)
@@ -165,6 +177,8 @@ class Jobs:
                 LOG.warning("what is left of a job in %s does not read, and is removed: %s", name, error)
                 shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)
                 continue
+            # Of a runner that knew no other mode.
+            job.setdefault("mode", "apply")
             self._jobs[job["id"]] = job
         waiting = [job for job in self._jobs.values() if job["state"] == "waiting"]
         self._waiting = [job["id"] for job in sorted(waiting, key=lambda job: job["handed_in"])]
@@ -200,5 +214,6 @@ class Jobs:
 
 def shown(job):
     """What others see of a job: not the token of its callback."""
-    names = ("id", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off")
+    names = ("id", "mode", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off",
+             "changes", "changes_left_off")
     return {name: job[name] for name in names if name in job}

@@ -11,9 +11,13 @@ import time
 import ansible_runner
 import yaml
 
+from .drift import Changes
+
 TASKS_MAX = 50
 NAME_CHARS_MAX = 120
 TEXT_CHARS_MAX = 500
+# What is told of a task that hides what it does.
+HIDDEN = "a task with no_log"
 # How often the processes of a job are looked for until none is left.
 ROUNDS_MAX = 100
 # The variable by which the processes of a job are found, also by a runner that was started anew.
@@ -32,25 +36,30 @@ class Ran:
     tasks: list
     # How many more there were.
     tasks_left_off: int
+    # What the role would change, where it ran in check mode, and how many more changes there were.
+    changes: list = dataclasses.field(default_factory=list)
+    changes_left_off: int = 0
 
 
 class Tasks:
     """Takes in the events of a run."""
 
-    def __init__(self, transient):
+    def __init__(self, transient, changes=None):
         self._transient = transient
+        # What would be changed, in check mode: nothing is.
+        self.would = changes
         self.tasks, self.left_off = [], 0
         self.failed, self.unreachable, self.changed = None, None, False
         self.is_transient = False
         self.said = []
+        self._changed_tasks = 0
 
     def heard(self, event):
         """One event of ansible-runner. None is kept on disk."""
         kind, data = event.get("event", ""), event.get("event_data") or {}
         result = data.get("res") or {}
         if kind == "runner_on_ok" and result.get("changed"):
-            self.changed = True
-            self._note(data, "changed", "")
+            self._has_changed(data, result)
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
             message = message_of(result)
             self.failed = (data.get("task") or "?", message)
@@ -59,9 +68,21 @@ class Tasks:
         elif kind == "runner_on_unreachable":
             self.unreachable = message_of(result)
             self._note(data, "unreachable", self.unreachable)
+        elif kind == "playbook_on_stats":
+            # Of a task with no_log nothing is told, but that it changed something is counted.
+            for _ in range(sum((data.get("changed") or {}).values()) - self._changed_tasks):
+                self._has_changed({"task": HIDDEN}, {})
         elif kind in ("error", "verbose") and event.get("stdout", "").strip():
             self.said = [*self.said[-4:], event["stdout"].strip()]
         return False
+
+    def _has_changed(self, data, result):
+        self.changed = True
+        self._changed_tasks += 1
+        if self.would is None:
+            self._note(data, "changed", "")
+        else:
+            self.would.heard(clip(data.get("task") or "?", NAME_CHARS_MAX), result)
 
     def _note(self, data, result, message):
         if len(self.tasks) >= TASKS_MAX:
@@ -81,18 +102,21 @@ def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
     shutil.rmtree(place, ignore_errors=True)
     for name in ("project", "tmp", "env"):
         os.makedirs(os.path.join(place, name), mode=0o700)
+    reach = reached(job["host"], place, settings)
     write(place, "project/play.yaml", [{"hosts": "all", "gather_facts": False, "roles": [job["role"]]}])
-    write(place, "inventory.yaml", {"all": {"hosts": {job["host"]: reached(job["host"], place, settings)}}})
+    write(place, "inventory.yaml", {"all": {"hosts": {job["host"]: reach}}})
     write(place, "variables.yaml", settings.variables)
     with open(os.path.join(place, "labels.yaml"), "w", encoding="utf-8") as file:
         file.write(labels_as_yaml(job["labels"]))
-    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])))
+    is_check = job["mode"] == "check"
+    would = Changes(reach["host_root"]) if is_check else None
+    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])), would)
     runner = ansible_runner.interface.init_runner(
         private_data_dir=place,
         playbook="play.yaml",
         inventory=os.path.join(place, "inventory.yaml"),
         roles_path=role_folder,
-        cmdline="-e @../variables.yaml -e @../labels.yaml",
+        cmdline="-e @../variables.yaml -e @../labels.yaml" + (" --check --diff" if is_check else ""),
         envvars=environment(place, folder),
         settings={"job_timeout": limit_seconds, "pexpect_timeout": 1, "idle_timeout": 0},
         quiet=True,
@@ -112,7 +136,8 @@ def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
 def judged(tasks, status, code, limit_seconds):
     """What the end of ansible-playbook means. Its exit code alone does not say: 4 is a host that could not be reached, and a role
     that cannot be parsed as well."""
-    ran = lambda outcome, message: Ran(outcome, tasks.changed, clip(message), tasks.tasks, tasks.left_off)
+    would = (tasks.would.changes, tasks.would.left_off) if tasks.would else ([], 0)
+    ran = lambda outcome, message: Ran(outcome, tasks.changed, clip(message), tasks.tasks, tasks.left_off, *would)
     if status == "successful":
         return ran("succeeded", "")
     if status == "canceled":

@@ -44,6 +44,8 @@ class Reports:
     def _until_heard(self, job, heard):
         body = {"state": "ended", "outcome": job["outcome"], "changed": job["changed"], "message": job["message"],
                 "tasks": job["tasks"], "tasksLeftOff": job["tasks_left_off"]}
+        if job["mode"] == "check":
+            body.update(changes=job.get("changes", []), changesLeftOff=job.get("changes_left_off", 0))
         since, pause = self._clock(), PAUSE_SECONDS_FIRST
         while not self._call(job, body):
             if self._clock() - since > self._seconds_max:

@@ -6,11 +6,12 @@ import json
 import re
 import urllib.parse
 
-from .jobs import Busy, Differs
+from .jobs import Busy, Differs, Occupied
 from .roles import Refused
 
 BODY_BYTES_MAX = 65_536
 LABELS_MAX = 200
+MODES = ("apply", "check")
 READ_SECONDS_MAX = 20
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,299}")
 # A host's id is a name in the inventory and may be a folder: nothing in it leads anywhere else.
@@ -29,11 +30,11 @@ def job_of(body):
         raise Malformed(f"the body is no JSON: {error}") from error
     if not isinstance(given, dict):
         raise Malformed("the body is no JSON object")
-    fields = {"id": text, "host": text, "role": text, "revision": text_or_none, "labels": labels, "callback": callback}
-    unknown, missing = sorted(set(given) - set(fields)), sorted(set(fields) - set(given) - {"revision", "labels"})
+    fields = {"id": text, "mode": mode, "host": text, "role": text, "revision": text_or_none, "labels": labels, "callback": callback}
+    unknown, missing = sorted(set(given) - set(fields)), sorted(set(fields) - set(given) - {"mode", "revision", "labels"})
     if unknown or missing:
         raise Malformed(f"a job has {', '.join(fields)}: unknown {unknown}, missing {missing}")
-    given = {"revision": None, "labels": {}, **given}
+    given = {"mode": "apply", "revision": None, "labels": {}, **given}
     job = {name: form(name, given[name]) for name, form in fields.items()}
     for name, pattern in (("id", ID), ("host", HOST)):
         if not pattern.fullmatch(job[name]):
@@ -44,6 +45,12 @@ def job_of(body):
 def text(name, value):
     if not isinstance(value, str) or not 0 < len(value) <= 1_000:
         raise Malformed(f"{name} must be a text of up to 1000 characters")
+    return value
+
+
+def mode(name, value):
+    if value not in MODES:
+        raise Malformed(f"{name} is {value!r}: give {' or '.join(MODES)}")
     return value
 
 
@@ -103,6 +110,8 @@ def handler(jobs, token):
                 return self.answer(422, {"error": "no-such-role", "message": str(error)})
             except Differs as error:
                 return self.answer(409, {"error": "differs", "message": str(error)})
+            except Occupied as error:
+                return self.answer(409, {"error": "occupied", "message": str(error)})
             except Busy as error:
                 return self.answer(503, {"error": "busy", "message": str(error)}, {"Retry-After": "30"})
 

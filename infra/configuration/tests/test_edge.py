@@ -34,6 +34,7 @@ class Edge(RunnerTest):
             ({**good, "id": "a b"}, "id"),
             ({**good, "labels": {"a": 1}}, "labels"),
             ({**good, "revision": 7}, "revision"),
+            ({**good, "mode": "undo"}, "mode"),
             ({**good, "callback": {"step": "s", "token": ""}}, "callback.token"),
         ]:
             status, said = self.call("POST", "/jobs", broken)

@@ -8,6 +8,19 @@ WRITES = """
 - name: Write a file
   ansible.builtin.copy: {content: "for {{ inventory_hostname }} in {{ host_labels.site | default('no site') }}", dest: "{{ host_root }}/file", mode: "0644"}
 """
+LOOPS = """
+- name: Write several
+  ansible.builtin.copy: {content: "in {{ item }}", dest: "{{ host_root }}/{{ item }}", mode: "0644"}
+  loop: [one, two]
+- name: Write a secret
+  ansible.builtin.copy: {content: "hunter2", dest: "{{ host_root }}/secret", mode: "0644"}
+  no_log: true
+"""
+MANY = """
+- name: Write many
+  ansible.builtin.copy: {content: "{{ 'x' * 5000 }}", dest: "{{ host_root }}/file-{{ item }}", mode: "0644"}
+  loop: "{{ range(30) | list }}"
+"""
 FAILS = """
 - name: Look whether it is fit
   ansible.builtin.fail: {msg: the disk is too small}
@@ -61,6 +74,59 @@ class Runs(RunnerTest):
         ended = self.end_of("c")
         self.assertEqual(ended["outcome"], "failed")
         self.assertIn("no_such_module", ended["message"])
+
+    def test_a_check_tells_what_the_role_would_change_and_changes_nothing(self):
+        self.role("web", WRITES + LOOPS)
+        self.host("h-1")
+        self.start()
+        self.hand_in("a")
+        self.assertEqual(self.end_of("a")["outcome"], "succeeded")
+        self.hand_in("b", mode="check")
+        clean = self.end_of("b")
+        self.assertEqual((clean["outcome"], clean["changed"], clean["changes"]), ("succeeded", False, []), clean)
+        self.write("hosts/h-1/file", "by hand")
+        self.write("hosts/h-1/two", "2")
+        os.chmod(self.path("hosts/h-1/secret"), 0o644)
+        self.write("hosts/h-1/secret", "by hand")
+        self.hand_in("c", mode="check")
+        ended = self.end_of("c")
+        self.assertEqual((ended["outcome"], ended["changed"], ended["tasks"]), ("succeeded", True, []), ended)
+        self.assertEqual(ended["changes"][0], {"task": "Write a file", "path": "/file", "diff": "-by hand\n+for h-1 in no site\n"})
+        self.assertEqual(ended["changes"][1], {"task": "Write several", "path": "/two", "diff": "-2\n+in two\n"})
+        # What a task does not log is not told either: that it would change something is.
+        self.assertEqual(ended["changes"][2], {"task": "a task with no_log", "path": "", "diff": ""})
+        self.assertEqual(len(ended["changes"]), 3, ended)
+        self.assertEqual(self.read("hosts/h-1/file"), "by hand")
+        self.until("the report", lambda: len(self.heard.ends()) == 3)
+        self.assertEqual(self.heard.ends()[-1]["changes"], ended["changes"])
+        self.assertEqual(self.heard.ends()[-1]["changesLeftOff"], 0)
+        # The same id is the same job, and a check is none that applies.
+        self.assertEqual(self.call("POST", "/jobs", self.job("c"))[0], 409)
+
+    def test_a_check_gives_way_to_whatever_else_is_done_to_its_host(self):
+        self.role("web", SLEEPS)
+        self.role("db", WRITES)
+        self.host("h-1")
+        self.start()
+        self.hand_in("a")
+        self.until("its first task", lambda: os.path.exists(self.path("hosts/h-1/began")))
+        status, said = self.call("POST", "/jobs", self.job("b", role="db", mode="check"))
+        self.assertEqual((status, said["error"]), (409, "occupied"), said)
+        self.assertEqual(self.call("GET", "/jobs/a")[1]["state"], "running")
+        self.hand_in("c", role="db")
+        self.assertEqual(self.end_of("c")["outcome"], "succeeded")
+        self.hand_in("d", role="db", mode="check")
+        self.assertEqual(self.end_of("d")["changes"], [])
+
+    def test_a_check_that_finds_very_much_is_bounded(self):
+        self.role("web", MANY)
+        self.host("h-1")
+        self.start()
+        self.hand_in("a", mode="check")
+        ended = self.end_of("a")
+        self.assertEqual((ended["outcome"], len(ended["changes"]), ended["changes_left_off"]), ("succeeded", 20, 10), ended)
+        self.assertTrue(all(len(change["diff"]) == 1_000 for change in ended["changes"]))
+        self.assertFalse(os.path.exists(self.path("hosts/h-1/file-0")))
 
     def test_an_older_revision_can_be_applied_again(self):
         self.role("web", WRITES)

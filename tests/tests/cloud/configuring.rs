@@ -111,6 +111,69 @@ async fn apply_again(world: &World, host: &Value) -> Value {
         .await
 }
 
+/// Policies by which a host that has drifted is put right at once.
+async fn repairs_drift_by_itself(world: &World) {
+    let pool = json!({ "role": "web", "image": "debian-12", "hosts": 2 });
+    let policy = json!({ "configuration": { "autonomy": "auto" }, "pools": { "web": pool } });
+    let apply =
+        json!({ "policies": "site", "policy": policy, "reason": "hosts are kept as they were configured" });
+    world.accepted("apply-policies", &apply).await;
+}
+
+/// The host is checked, and the newest event of this type that follows.
+async fn checked(world: &World, host: &Value, event_type: &str) -> Value {
+    let before = events(world, host, event_type).await.len();
+    world.accepted("check-configuration", &json!({ "host": host })).await;
+    let came = async || events(world, host, event_type).await.into_iter().nth(before);
+    world.until(&format!("{event_type} comes"), came).await
+}
+
+/// A file of the role is changed by hand and one of its packages removed: a check finds exactly these, and they are put right.
+async fn drifts_and_is_repaired(world: &World, host: &Value) {
+    let (disk, revision) =
+        (disk(world, host), events(world, host, "host.role-run").await[0]["revision"].clone());
+    checked(world, host, "host.configuration-checked").await;
+    let conf = disk.join("etc/hostler/web.conf");
+    let as_configured = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&conf, as_configured.replace("8080", "80")).unwrap();
+    let root = format!("--root={}", disk.display());
+    let flags = ["--force-not-root", "--force-script-chrootless", "--force-bad-path"];
+    let removed =
+        Command::new("dpkg").arg(root).args(flags).args(["--purge", "hostler-web"]).output().unwrap();
+    assert!(removed.status.success(), "{removed:?}");
+    assert_eq!(installed(&disk), ["hostler-agent installed"]);
+
+    let drifted = checked(world, host, "host.configuration-drifted").await;
+    let changes = drifted["changes"].as_array().unwrap();
+    let named: Vec<_> = changes.iter().map(|change| (&change["task"], &change["path"])).collect();
+    let (install, write) =
+        (json!("Install the packages below the root folder"), json!("Write the configuration"));
+    assert_eq!(named, [(&install, &json!("")), (&write, &json!("/etc/hostler/web.conf"))], "{drifted:#}");
+    assert!(changes[0]["diff"].as_str().unwrap().starts_with("+hostler-web "), "{drifted:#}");
+    assert_eq!(changes[1]["diff"], "-listen = 80\n+listen = 8080\n");
+    assert_eq!((&drifted["revision"], &drifted["repair"]["decision"]), (&revision, &json!("begun")));
+
+    let restored = async || events(world, host, "host.configuration-restored").await.pop();
+    let restored = world.until("the host is put right", restored).await;
+    assert_eq!((&restored["changed"], &restored["revision"]), (&json!(true), &revision));
+    assert_eq!(std::fs::read_to_string(&conf).unwrap(), as_configured);
+    assert_eq!(installed(&disk), ["hostler-agent installed", "hostler-web installed"]);
+
+    // The second check finds nothing, and all of it is in the timeline.
+    checked(world, host, "host.configuration-checked").await;
+    let counts = [
+        ("host.configuration-check-started", 3),
+        ("host.configuration-checked", 2),
+        ("host.configuration-drifted", 1),
+        ("host.configuration-restore-started", 1),
+        ("host.configuration-restored", 1),
+        ("host.configuration-run-failed", 0),
+    ];
+    for (event_type, count) in counts {
+        assert_eq!(events(world, host, event_type).await.len(), count, "{event_type}");
+    }
+}
+
 /// One site for all of it, for a site takes its time.
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_configured_by_real_roles_and_undone_with_the_failed_tasks_own_message() {
@@ -127,6 +190,7 @@ async fn hosts_are_configured_by_real_roles_and_undone_with_the_failed_tasks_own
     };
     let mut world = World::start_with(options).await;
     world.enrol("web").await;
+    repairs_drift_by_itself(&world).await;
 
     // The role is on the host: its files, and its packages in the host's own database.
     let saga = provision(&world, "r-1", "web").await;
@@ -146,6 +210,8 @@ async fn hosts_are_configured_by_real_roles_and_undone_with_the_failed_tasks_own
     // A second run changes nothing.
     let again = apply_again(&world, &host).await;
     assert_eq!((&again["outcome"], &again["changed"]), (&json!("succeeded"), &json!(false)), "{again:#}");
+
+    drifts_and_is_repaired(&world, &host).await;
 
     // A role that fails is undone, and the host's timeline has the task's own message.
     let saga = provision(&world, "r-2", "broken").await;

@@ -13,6 +13,7 @@ mod cancelling;
 mod cleaning;
 mod crashes;
 mod disorder;
+mod drifting;
 mod failing;
 mod provisioning;
 mod queries;

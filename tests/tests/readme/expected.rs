@@ -90,6 +90,7 @@ pub(crate) const README: &[(&str, Outcome)] = &[
     ("cargo hostler approvals list", Outcome::Ends { code: 0, says: "" }),
     ("cargo hostler budgets list", Outcome::Ends { code: 0, says: "No host is being disturbed." }),
     ("cargo hostler pools list", Outcome::Ends { code: 0, says: "" }),
+    ("cargo hostler roles list", Outcome::Ends { code: 0, says: "newest" }),
     ("cargo hostler simulate list", Outcome::Ends { code: 0, says: "flash-sale" }),
     (
         "cargo hostler simulate rack-loss --hosts 12",

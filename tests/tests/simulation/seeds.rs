@@ -84,6 +84,8 @@ const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs"
 /// Why no event of the configuration runner is expected.
 const NO_RUNNER: &str =
     "configuration is by the plain driver here: host/tests/configuring.rs and cloud/configuring.rs";
+/// Why no host is looked for drift.
+const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys/drifting.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
@@ -109,6 +111,13 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.service-restarted", UNREPAIRED),
     ("host.configuration-started", NO_RUNNER),
     ("host.role-run", NO_RUNNER),
+    ("host.configuration-check-scheduled", UNCHECKED),
+    ("host.configuration-check-started", UNCHECKED),
+    ("host.configuration-checked", UNCHECKED),
+    ("host.configuration-drifted", UNCHECKED),
+    ("host.configuration-restore-started", UNCHECKED),
+    ("host.configuration-restored", UNCHECKED),
+    ("host.configuration-run-failed", UNCHECKED),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),

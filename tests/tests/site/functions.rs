@@ -11,7 +11,7 @@ use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    ApplyRole, Applying, At, Configuration, ControlState, Deregistered, DriverError, FirstSample,
+    ApplyRole, Applying, At, Checking, Configuration, ControlState, Deregistered, DriverError, FirstSample,
     LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, RegisterHost,
     Registered, RestartService, Services, TlsTrust, TrafficServer,
 };
@@ -65,7 +65,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configuration = Arc::new(configuration);
-    let configure_host = ConfigureHost { worker: worker(), configuration, callback_key };
+    let policies = FollowedPolicies::new(ports.shell::<Hostler>());
+    let configure_host = ConfigureHost { worker: worker(), configuration, callback_key, policies };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitoring = Faulty {
@@ -148,6 +149,12 @@ impl<T: Configuration> Configuration for Flaky<T> {
         let _worked_on = self.switch.work_on(&format!("configuration of {}", request.host)).await;
         self.check("configuration")?;
         self.inner.apply_role(request).await
+    }
+
+    async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError> {
+        let _worked_on = self.switch.work_on(&format!("configuration of {}", request.host)).await;
+        self.check("configuration")?;
+        self.inner.check_role(request).await
     }
 }
 

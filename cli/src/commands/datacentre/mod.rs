@@ -10,6 +10,7 @@ pub(crate) mod policies;
 pub(crate) mod pools;
 pub(crate) mod provisionings;
 pub(crate) mod requests;
+pub(crate) mod roles;
 pub(crate) mod simulate;
 pub(crate) mod stats;
 pub(crate) mod watch;

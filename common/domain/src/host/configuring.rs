@@ -1,5 +1,7 @@
 //! A role that a runner applies: it is asked, says that it is at work, and reports how that ended.
 
+use std::sync::Arc;
+
 use hostler_core::Category;
 use hostler_core::Decision;
 use hostler_core::failure::clip;
@@ -9,7 +11,8 @@ use hostler_events::host::{ConfigurationStarted, RoleRun, RunOutcome, RunReport,
 use hostler_events::{HostEvent, Role, StepId};
 
 use super::state::Configuration;
-use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, serving};
+use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, drifting, serving};
+use crate::PolicyState;
 
 /// How much of a task's name, and of what it says of its failure, is recorded.
 const NAME_CHARS_MAX: usize = 120;
@@ -49,11 +52,19 @@ fn started(
 }
 
 /// The runner's word about this step. Its token was checked at the edge.
-pub(super) fn reported(known: Known<'_>, step: &StepId, report: &RunReport) -> HostOutcome {
+pub(super) fn reported(
+    known: Known<'_>,
+    step: &StepId,
+    report: &RunReport,
+    policies: &Arc<PolicyState>,
+) -> HostOutcome {
+    if let Some(run) = known.state.drift.run.as_ref().filter(|run| run.step == *step) {
+        return drifting::reported(known, run, report, policies);
+    }
     let Some(run) = known.state.configuration.as_ref().filter(|run| run.step == *step) else {
         return Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() });
     };
-    let RunReport::Ended { revision, outcome, changed, message, tasks, tasks_left_off } = report else {
+    let RunReport::Ended { revision, outcome, changed, message, tasks, tasks_left_off, .. } = report else {
         return Ok(Decision::nothing().command(more_time(known, run, "the role is being applied").into()));
     };
     let ran = role_run(known, run, revision, *outcome, (tasks, *tasks_left_off));
@@ -68,9 +79,10 @@ pub(super) fn reported(known: Known<'_>, step: &StepId, report: &RunReport) -> H
             }
         },
     };
+    let is_applied = *outcome == RunOutcome::Succeeded && !rest.events.is_empty();
     decision.events.extend(rest.events);
     decision.commands.extend(rest.commands);
-    Ok(decision)
+    Ok(if is_applied { drifting::follow(known, decision, policies) } else { decision })
 }
 
 fn role_run(
@@ -80,12 +92,7 @@ fn role_run(
     outcome: RunOutcome,
     (tasks, left_off): (&[TaskRun], u32),
 ) -> RoleRun {
-    let told = |task: &TaskRun| TaskRun {
-        task: cut(&task.task, NAME_CHARS_MAX),
-        result: task.result,
-        message: cut(&task.message, MESSAGE_CHARS_MAX),
-    };
-    let over = u32::try_from(tasks.len().saturating_sub(TASKS_MAX)).unwrap_or(u32::MAX);
+    let (tasks, tasks_left_off) = told(tasks, left_off);
     RoleRun {
         host: known.host(),
         saga: run.saga.clone(),
@@ -93,12 +100,24 @@ fn role_run(
         role: run.role.clone(),
         revision: cut(revision, NAME_CHARS_MAX),
         outcome,
-        tasks: tasks.iter().take(TASKS_MAX).map(told).collect(),
-        tasks_left_off: left_off.saturating_add(over),
+        tasks,
+        tasks_left_off,
     }
 }
 
-fn cut(text: &str, chars_max: usize) -> String {
+/// What is recorded of the tasks of a run, and how many more there were.
+pub(super) fn told(tasks: &[TaskRun], left_off: u32) -> (Vec<TaskRun>, u32) {
+    let told = |task: &TaskRun| TaskRun {
+        task: cut(&task.task, NAME_CHARS_MAX),
+        result: task.result,
+        message: cut(&task.message, MESSAGE_CHARS_MAX),
+    };
+    let over = u32::try_from(tasks.len().saturating_sub(TASKS_MAX)).unwrap_or(u32::MAX);
+    (tasks.iter().take(TASKS_MAX).map(told).collect(), left_off.saturating_add(over))
+}
+
+/// Cut, and without what a terminal would obey.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     clip(text).chars().take(chars_max).collect()
 }
 

@@ -1,12 +1,14 @@
 //! How a host's events add up to what is known of it.
 
 use hostler_core::saga::SagaRef;
+use hostler_events::drift::DriftRunKind;
 use hostler_events::host::{
     CleaningFailed, CleaningStarted, HostCleaned, HostEnrolled, HostMoved, HostQuarantined, HostReleased,
     HostReserved, ReimageStarted, ReleaseRequested, UndeployStarted, VerificationFailed,
 };
 use hostler_events::{HostEvent, StepId};
 
+use super::drifting::{self, Drift};
 use super::phases::HostPhase;
 use super::state::{Configuration, Cordon, Hardware, HostProfile, HostState, OwnWork, PowerCycle, Release};
 use super::traffic::{self, Traffic};
@@ -49,6 +51,7 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::ConfigurationApplied(e) => {
             state.role = Some(e.role.clone());
             state.revision = Some(e.revision.clone());
+            state.configured_at = e.at;
             state.configuration = None;
             state.phase = HostPhase::RegisteringMonitoring;
         }
@@ -72,6 +75,8 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
             let (saga, reason) = (e.saga.clone(), e.reason.clone());
             let power_cycle = PowerCycle::NotBegun;
             state.cordon = Some(Cordon { saga, reason, power_cycle, restarted: None });
+            // The saga has the host for itself: what a run still reports is late.
+            state.drift.run = None;
         }
         HostEvent::Uncordoned(e) => {
             state.cordon = state.cordon.take().filter(|cordon| cordon.saga != e.saga);
@@ -88,6 +93,19 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::JoinedTraffic(e) => traffic::joined(&mut state, e),
         HostEvent::DrainStarted(e) => traffic::drain_started(&mut state, e),
         HostEvent::LeftTraffic(e) => traffic::left(&mut state, e),
+        HostEvent::CheckScheduled(e) => state.drift.next = e.next,
+        HostEvent::CheckStarted(e) => {
+            drifting::run_started(&mut state, DriftRunKind::Check, (&e.step, &e.role, &e.revision));
+        }
+        HostEvent::RestoreStarted(e) => {
+            drifting::run_started(&mut state, DriftRunKind::Restore, (&e.step, &e.role, &e.revision));
+        }
+        HostEvent::ConfigurationChecked(_) | HostEvent::ConfigurationRestored(_) => {
+            drifting::run_ended(&mut state, None);
+        }
+        HostEvent::ConfigurationDrifted(e) => drifting::run_ended(&mut state, Some(drifting::found(e))),
+        // What is known of drift is what it was.
+        HostEvent::ConfigurationRunFailed(_) => state.drift.run = None,
     }
     state
 }
@@ -150,6 +168,7 @@ fn release_requested(state: &mut HostState, e: &ReleaseRequested) {
     hand_over(state, &e.saga);
     state.own_steps = state.own_steps.saturating_add(1);
     state.undone = true;
+    state.drift = Drift::default();
     state.release = Some(Release { retire: e.retire, reason: e.reason.clone() });
     state.phase = HostPhase::Draining;
 }
@@ -191,6 +210,7 @@ fn undeploy_started(state: &mut HostState, e: &UndeployStarted) {
     state.traffic = state.traffic.take().filter(Traffic::is_in);
     state.undone = true;
     state.configuration = None;
+    state.drift = Drift::default();
     state.undeploy_step = Some(e.step.clone());
     state.phase = HostPhase::Deprovisioning { step: e.step.clone() };
 }
@@ -245,6 +265,7 @@ fn deployment_started(state: &mut HostState, step: &StepId) {
     state.deploy_steps.push(step.clone());
     // What a runner still does to the old system says nothing of the new one.
     state.configuration = None;
+    state.drift = Drift::default();
     state.phase = HostPhase::Deploying { step: step.clone() };
 }
 
@@ -266,6 +287,7 @@ fn forget_holder(state: &mut HostState) {
     state.undeploy_step = None;
     state.undone = false;
     state.configuration = None;
+    state.drift = Drift::default();
     state.release = None;
 }
 

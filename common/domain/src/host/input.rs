@@ -1,5 +1,7 @@
 //! What a host is told.
 
+use std::sync::Arc;
+
 use hostler_core::Category;
 use hostler_core::saga::SagaRef;
 use hostler_events::commands::{BootOutcome, EnrolHost, LabelHost};
@@ -8,6 +10,7 @@ use hostler_events::{HostPolicy, Image, PoolId, ProvisioningPolicy, Role, Servic
 use jiff::Timestamp;
 
 use super::{Hardware, TrafficInput};
+use crate::PolicyState;
 
 /// What a verification found out.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +166,22 @@ pub enum HostInput {
         step: StepId,
         /// What it says.
         report: RunReport,
+        /// By which the host is kept as it was configured.
+        policies: Arc<PolicyState>,
+    },
+    /// Have it checked for drift of its configuration.
+    Check,
+    /// Have its role applied again, in the revision that it has.
+    Restore {
+        /// Why.
+        reason: String,
+    },
+    /// A check or restoration was not taken by the runner.
+    FailRun {
+        /// The check or restoration.
+        step: StepId,
+        /// Why.
+        reason: String,
     },
     /// It is registered with monitoring, and its first sample was healthy.
     RecordMonitoring {
@@ -287,8 +306,8 @@ pub enum HostInput {
         /// What.
         told: TrafficInput,
     },
-    /// A timer is due: `<step id>` is the deadline of a verification or cleaning, `retry:<step id>` the end of
-    /// the delay before one.
+    /// A timer is due: `<step id>` is the deadline of a verification, cleaning, check or restoration, `retry:<step id>` the end of
+    /// the delay before one, `check:<time>` the next check by schedule.
     Timer {
         /// The timer's name.
         name: String,

@@ -14,6 +14,7 @@ mod cleaning;
 mod configuring;
 mod cordoning;
 mod deploying;
+mod drifting;
 mod enrolment;
 mod evolving;
 mod input;
@@ -35,6 +36,7 @@ mod verifying;
 #[cfg(test)]
 mod tests;
 
+pub use drifting::{Drift, DriftFound, DriftRun};
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use input::{HostFacts, HostInput, StepFailure};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
@@ -58,7 +60,7 @@ type HostOutcome = Result<HostDecision, HostRefusal>;
 
 impl Decider for HostDecider {
     const CATEGORY: &'static str = "host";
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     type State = HostState;
     type Input = HostInput;
     type Event = HostEvent;
@@ -105,9 +107,12 @@ impl Decider for HostDecider {
             HostInput::StartConfiguration { saga, step, role, revision } => {
                 Ok(configuring::start(known()?, saga, step, role, revision.as_deref()))
             }
-            HostInput::ConfigurationReported { step, report } => {
-                configuring::reported(known()?, step, report)
+            HostInput::ConfigurationReported { step, report, policies } => {
+                configuring::reported(known()?, step, report, policies)
             }
+            HostInput::Check => drifting::check(known()?),
+            HostInput::Restore { reason } => drifting::restore(known()?, reason),
+            HostInput::FailRun { step, reason } => Ok(drifting::fail(known()?, step, reason)),
             HostInput::RecordMonitoring { saga, step } => {
                 Ok(serving::record_monitoring(known()?, saga, step))
             }

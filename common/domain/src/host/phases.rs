@@ -232,6 +232,10 @@ pub enum Move {
     Reimage,
     /// A service of it is restarted.
     RestartService,
+    /// It is looked for drift of its configuration.
+    CheckConfiguration,
+    /// Its role is applied again, while it serves.
+    RestoreConfiguration,
 }
 
 impl Move {
@@ -259,6 +263,8 @@ impl Move {
         Self::PowerCycle,
         Self::Reimage,
         Self::RestartService,
+        Self::CheckConfiguration,
+        Self::RestoreConfiguration,
     ];
 
     /// The names of the phases in which one of these moves may happen, for a refusal.
@@ -329,6 +335,8 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::PowerCycle, &[InService], InService, "host.power-cycled", "power-cycle-host, cordoned"),
     row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
     row(Move::RestartService, &[InService], InService, "host.service-restarted", "restart-service, cordoned"),
+    row(Move::CheckConfiguration, &[InService], InService, "host.configuration-check-started", "check-configuration, or its schedule"),
+    row(Move::RestoreConfiguration, &[InService], InService, "host.configuration-restore-started", "drifted, or restore-configuration"),
 ];
 
 impl Phase {

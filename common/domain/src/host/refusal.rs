@@ -91,6 +91,14 @@ pub enum HostRefusal {
         /// Why it works on the host.
         reason: String,
     },
+    /// A check or restoration of its configuration is under way. Wait until it has ended.
+    #[error("{step} is under way on host {host}: wait until it has ended, and look at the host's timeline")]
+    RunUnderWay {
+        /// The host.
+        host: HostId,
+        /// The check or restoration.
+        step: StepId,
+    },
     /// The saga may not work on the host, for it has not cordoned it, or not any more. Drop the step.
     #[error("host {host} is {phase} and not cordoned by {saga}: drop the step")]
     NotCordoned {
@@ -187,6 +195,7 @@ impl HostRefusal {
             Self::NotPossible { .. } => "not-possible",
             Self::Cordoned { .. } => "cordoned",
             Self::NotCordoned { .. } => "not-cordoned",
+            Self::RunUnderWay { .. } => "run-under-way",
             Self::NotWaiting { .. } => "not-waiting",
             Self::NotAvailable { .. } => "not-available",
             Self::AlreadyReleased { .. } => "already-released",

@@ -29,6 +29,7 @@ pub(super) fn record_configuration(
         role: role.clone(),
         revision: clip(revision),
         changed,
+        at: Some(known.now),
     })])
     .command(replies::done(saga, step))
 }

@@ -4,8 +4,10 @@ use hostler_core::InvalidId;
 use hostler_core::saga::SagaRef;
 use hostler_events::host::{BmcAddress, BootMethod, HostInspected, PowerState};
 use hostler_events::{FaultDomain, HostId, HostPolicy, Labels, PoolId, Role, Service, Sku, StepId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::drifting::Drift;
 use super::phases::{HostPhase, Move};
 use super::traffic::Traffic;
 
@@ -76,14 +78,20 @@ pub struct HostState {
     pub role: Option<Role>,
     /// The revision of the configuration that was applied.
     pub revision: Option<String>,
+    /// Since when, where that is known.
+    #[serde(default)]
+    pub configured_at: Option<Timestamp>,
     /// The role that a runner is applying, until it has reported how that ended.
     #[serde(default)]
     pub configuration: Option<Configuration>,
+    /// How it keeps that configuration.
+    #[serde(default)]
+    pub drift: Drift,
     /// What was read of the hardware.
     pub facts: Option<Hardware>,
     /// The power state that was last recorded.
     pub power: Option<PowerState>,
-    /// How many verifications and cleanings have begun. Their step ids are numbered by it and never repeat.
+    /// How many verifications, cleanings, checks and restorations have begun. Their step ids are numbered by it and never repeat.
     pub own_steps: u64,
     /// The step that reserved it last.
     pub reserved_step: Option<StepId>,
@@ -178,6 +186,8 @@ pub enum PowerCycle {
 pub(super) enum OwnWork {
     Verify,
     Clean,
+    Check,
+    Restore,
 }
 
 impl OwnWork {
@@ -185,6 +195,8 @@ impl OwnWork {
         match self {
             Self::Verify => "verify",
             Self::Clean => "clean",
+            Self::Check => "check",
+            Self::Restore => "restore",
         }
     }
 }
@@ -247,7 +259,7 @@ impl HostState {
         self.booted_step.as_ref() == Some(step)
     }
 
-    /// The id of the next verification or cleaning of this host.
+    /// The id of the next work of this host's own.
     pub(super) fn next_own_step(&self, host: &HostId, work: OwnWork) -> Result<StepId, InvalidId> {
         StepId::new(format!("{host}/{}/{}", work.name(), self.own_steps.saturating_add(1)))
     }

@@ -3,11 +3,14 @@
 use hostler_core::{Decision, mutants};
 use hostler_events::StepId;
 
-use super::{HostOutcome, HostPhase, Known, cleaning, verifying};
+use super::{HostOutcome, HostPhase, Known, cleaning, drifting, verifying};
 
 /// A timer's name holds its step. A timer whose step is over is ignored. The name is compared and not taken apart, for a
 /// host may be called `retry:h-1`.
 pub(super) fn timer(known: Known<'_>, name: &str) -> HostOutcome {
+    if let Some(outcome) = drifting::timer(known, name) {
+        return outcome;
+    }
     let Some(current) = known.state.phase.step().map(StepId::as_str) else { return Ok(Decision::nothing()) };
     let name =
         if mutants::on("host.takes-timer-names-apart") { name.trim_start_matches("retry:") } else { name };

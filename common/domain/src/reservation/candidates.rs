@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use hostler_events::{FaultDomain, HostId, Sku};
 
+use crate::support::spread;
+
 /// A host that could be reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -46,17 +48,9 @@ fn magnitude(count: usize) -> u32 {
     count.saturating_add(1).ilog2()
 }
 
-/// A hash of both ids that is the same in every process: FNV-1a with 64 bits
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>), followed by the final mix of SplitMix64. FNV alone
-/// spreads the last bytes badly, and host names differ in their last bytes.
+/// A hash of both ids that is the same in every process.
 fn rendezvous(saga: &SagaRef, host: &HostId) -> u64 {
-    let bytes = saga.id().bytes().chain([0xff]).chain(host.as_str().bytes());
-    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+    spread(saga.id().bytes().chain([0xff]).chain(host.as_str().bytes()))
 }
 
 #[cfg(test)]

@@ -240,16 +240,32 @@ impl Clock for NotesWaits {
     }
 }
 
+/// A relay whose waits are noted instead of waited.
+fn noting(fixture: &Fixture) -> (Relay, Arc<Mutex<Vec<Duration>>>) {
+    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let clock = NotesWaits { clock: fixture.clock.clone(), waits: Arc::clone(&waits) };
+    let (bus, queues) = (Arc::new(fixture.bus.clone()), Arc::new(fixture.queues.clone()));
+    (Relay::new(bus, queues, Arc::new(clock), FAILURE_QUEUE), waits)
+}
+
 #[tokio::test]
 async fn a_target_that_does_not_take_it_is_tried_three_times_with_longer_waits_between_and_none_after() {
     let fixture = Fixture::new();
     fixture.queue_is_gone("pack-order");
-    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
-    let clock = NotesWaits { clock: fixture.clock.clone(), waits: Arc::clone(&waits) };
-    let (bus, queues) = (Arc::new(fixture.bus.clone()), Arc::new(fixture.queues.clone()));
-    let relay = Relay::new(bus, queues, Arc::new(clock), FAILURE_QUEUE);
+    let (relay, waits) = noting(&fixture);
     relay.relay(&outbox_records(commits(1))).await.unwrap();
     assert_eq!(fixture.parked(), ["pack-order"]);
+    assert_eq!(*waits.lock().unwrap(), [100, 200].map(Duration::from_millis));
+}
+
+#[tokio::test]
+async fn the_failure_queue_is_tried_three_times_with_longer_waits_between_and_none_after() {
+    let fixture = Fixture::new();
+    fixture.queue_is_gone(FAILURE_QUEUE);
+    let (relay, waits) = noting(&fixture);
+    let unreadable =
+        OutboxRecord { position: "1".to_owned(), commit: Err("no commit".to_owned()), raw: "{}".to_owned() };
+    relay.relay(&[unreadable]).await.unwrap_err();
     assert_eq!(*waits.lock().unwrap(), [100, 200].map(Duration::from_millis));
 }
 

@@ -1,6 +1,7 @@
 //! `hosts`: the physical machines.
 
 mod args;
+mod drift;
 mod enrol;
 mod label;
 mod list;
@@ -9,6 +10,7 @@ mod requalify;
 
 use args::{EnrolArgs, LabelArgs, ListArgs, RequalifyArgs, ShowArgs};
 use clap::{Args, Subcommand};
+use drift::{CheckArgs, ConfigureArgs};
 use release::{Leaves, ReleaseArgs};
 
 use crate::api::View;
@@ -60,6 +62,17 @@ enum HostsVerb {
         after_help = "Example:\n  hostler hosts list --phase quarantined\n  hostler hosts requalify h-03"
     )]
     Requalify(RequalifyArgs),
+    /// Check a host in service for drift: what would its role change?
+    #[command(
+        after_help = "Example:\n  hostler hosts check h-03\n  hostler hosts show h-03        what was found"
+    )]
+    Check(CheckArgs),
+    /// Apply the role of a host in service again, in the revision that it has
+    #[command(
+        after_help = "Example:\n  hostler hosts configure h-03 --reason \"its drift was looked at\"\n\n\
+        Drift that awaits approval is approved by this."
+    )]
+    Configure(ConfigureArgs),
 }
 
 /// Does what the verb says.
@@ -75,5 +88,7 @@ pub(crate) async fn run(args: HostsArgs, global: &Global, out: Out) -> Result<()
         HostsVerb::Release(args) => release::run(&args, Leaves::ForItsPool, &target, out).await,
         HostsVerb::Retire(args) => release::run(&args, Leaves::ForGood, &target, out).await,
         HostsVerb::Requalify(args) => requalify::run(&args, &target, out).await,
+        HostsVerb::Check(args) => drift::check(&args, &target, out).await,
+        HostsVerb::Configure(args) => drift::configure(&args, &target, out).await,
     }
 }

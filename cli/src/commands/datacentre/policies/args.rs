@@ -46,7 +46,7 @@ pub(super) enum PoliciesVerb {
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only this section
-    #[arg(long, value_parser = ["topology", "faults", "runbooks", "correlation", "budget", "recovery", "pools"])]
+    #[arg(long, value_parser = ["topology", "faults", "runbooks", "correlation", "budget", "recovery", "pools", "configuration"])]
     pub(super) section: Option<String>,
 }
 

@@ -1,5 +1,7 @@
 //! Roles that a runner applies.
 
+use std::sync::Arc;
+
 use hostler_core::saga::{SagaCommand, StepOutcome};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
@@ -14,7 +16,7 @@ fn start(saga: SagaRef, step: &str) -> HostInput {
 }
 
 fn report(step: &str, report: RunReport) -> HostInput {
-    HostInput::ConfigurationReported { step: id(step), report }
+    HostInput::ConfigurationReported { step: id(step), report, policies: Arc::default() }
 }
 
 fn ended(step: &str, outcome: RunOutcome, revision: &str) -> HostInput {
@@ -23,7 +25,19 @@ fn ended(step: &str, outcome: RunOutcome, revision: &str) -> HostInput {
         |result, message: &str| TaskRun { task: "Look".to_owned(), result, message: message.to_owned() };
     let tasks = vec![task(TaskResult::Changed, ""), task(TaskResult::Failed, "the disk is too small")];
     let revision = revision.to_owned();
-    report(step, RunReport::Ended { revision, outcome, changed, message, tasks, tasks_left_off: 0 })
+    let (changes, changes_left_off) = (vec![], 0);
+    let tasks_left_off = 0;
+    let ended = RunReport::Ended {
+        revision,
+        outcome,
+        changed,
+        message,
+        tasks,
+        tasks_left_off,
+        changes,
+        changes_left_off,
+    };
+    report(step, ended)
 }
 
 /// What the saga is told in the last commit.
@@ -161,8 +175,10 @@ fn a_report_is_bounded() {
         message,
         tasks,
         tasks_left_off: 4,
+        changes: vec![],
+        changes_left_off: 0,
     };
-    host.when(&HostInput::ConfigurationReported { step: id(STEP), report }).unwrap();
+    host.when(&self::report(STEP, report)).unwrap();
     let Some(HostEvent::RoleRun(ran)) = host.events.iter().rev().nth(1) else { panic!("{:?}", host.events) };
     assert_eq!((ran.tasks.len(), ran.tasks_left_off), (TASKS_MAX, 7));
     assert!(

@@ -13,6 +13,7 @@ mod cleaning;
 mod configuring;
 mod cordoning;
 mod deploying;
+mod drifting;
 mod enrolment;
 pub(super) mod phases;
 mod properties;
@@ -223,6 +224,8 @@ fn nothing_can_be_done_to_an_unknown_host() {
         start_power_cycle("r-1", "x"),
         start_restart("r-1", "x"),
         reimage("r-1", "x"),
+        HostInput::Check,
+        HostInput::Restore { reason: "x".to_owned() },
     ] {
         assert_eq!(Host::new().when(&input).unwrap_err(), HostRefusal::UnknownHost, "{input:?}");
     }

@@ -96,6 +96,8 @@ fn told(host: &Host, what: Move, n: usize) -> HostInput {
         Move::PowerCycle => vec![power_cut("r-1", "new/1"), power_cycled("r-1", "new/1")].swap_remove(n % 2),
         Move::RestartService => restarted("r-1", "new/1"),
         Move::Reimage => reimage("r-1", &format!("new/{n}")),
+        Move::CheckConfiguration => HostInput::Check,
+        Move::RestoreConfiguration => HostInput::Restore { reason: "drifted".to_owned() },
     }
 }
 

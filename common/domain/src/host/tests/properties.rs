@@ -1,13 +1,16 @@
 //! What holds for every host, whatever it is told in whatever order.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use hostler_core::saga::{SagaCommand, StepOutcome};
+use hostler_events::drift::DriftChange;
 use hostler_events::host::{RunOutcome, RunReport};
 
 use super::*;
+use crate::PolicyState;
 
 /// Inputs that often fit: steps are the current one, a known earlier one or a new one.
 #[derive(Debug, Clone)]
@@ -18,7 +21,7 @@ struct Told {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    (0usize..34, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
+    (0usize..39, 0usize..3, 0usize..6).prop_map(|(what, saga, step)| Told { what, saga, step })
 }
 
 fn input(host: &Host, told: &Told, n: usize) -> HostInput {
@@ -66,6 +69,11 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
         30 => restarted(&recovery, &new),
         31 => HostInput::StartConfiguration { saga: holder, step: id(&new), role: id("web"), revision: None },
         32 => ran(host, &step, n),
+        33 => HostInput::Check,
+        34 => HostInput::Restore { reason: "x".to_owned() },
+        35 => timer(&host.state.drift.next.map_or_else(|| step, |next| format!("check:{}", next.at))),
+        36 => looked(host, &step, n),
+        37 => timer(&host.state.drift.run.as_ref().map_or(step, |run| run.step.to_string())),
         28 => HostInput::RecordDeployed { saga: super::recovery(&recovery), step: id(&step) },
         _ => HostInput::StartUndeploy { saga: super::recovery(&recovery), step: id(&new) },
     }
@@ -75,15 +83,46 @@ fn input(host: &Host, told: &Told, n: usize) -> HostInput {
 fn ran(host: &Host, step: &str, n: usize) -> HostInput {
     let outcomes = [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::Lost];
     let running = host.state.configuration.as_ref().map_or_else(|| id(step), |run| run.step.clone());
-    let report = RunReport::Ended {
+    HostInput::ConfigurationReported {
+        step: running,
+        report: report(outcomes[n % outcomes.len()], n),
+        policies: checked(n),
+    }
+}
+
+/// The end of the check or restoration that there is, or of one that is over.
+fn looked(host: &Host, step: &str, n: usize) -> HostInput {
+    let outcomes = [RunOutcome::Succeeded, RunOutcome::Succeeded, RunOutcome::Lost];
+    let running = host.state.drift.run.as_ref().map_or_else(|| id(step), |run| run.step.clone());
+    HostInput::ConfigurationReported {
+        step: running,
+        report: report(outcomes[n % outcomes.len()], n),
+        policies: checked(n),
+    }
+}
+
+/// Policies by which hosts are checked and restored, or none.
+fn checked(n: usize) -> Arc<PolicyState> {
+    let policy = serde_json::json!({
+        "configuration": { "checkSeconds": 60 + n, "autonomy": "auto" },
+        "pools": { "web": { "role": "web", "image": "debian-13", "hosts": 9 } },
+    });
+    let policy = serde_json::from_value(if n.is_multiple_of(4) { serde_json::json!({}) } else { policy });
+    Arc::new(PolicyState { policy: policy.unwrap(), ..PolicyState::default() })
+}
+
+fn report(outcome: RunOutcome, n: usize) -> RunReport {
+    let change = || DriftChange { task: "t".to_owned(), path: String::new(), diff: String::new() };
+    RunReport::Ended {
         revision: format!("r{}", n % 2),
-        outcome: outcomes[n % outcomes.len()],
-        changed: true,
+        outcome,
+        changed: n.is_multiple_of(2),
         message: "x".to_owned(),
         tasks: Vec::new(),
         tasks_left_off: 0,
-    };
-    HostInput::ConfigurationReported { step: running, report }
+        changes: (0..n % 3).map(|_| change()).collect(),
+        changes_left_off: 0,
+    }
 }
 
 fn check(host: &Host) {
@@ -116,6 +155,19 @@ fn check(host: &Host) {
         assert!(state.phase.allows(Move::Cordon) || state.is_held_by(&cordon.saga), "{state:?}");
         assert!(state.phase.allows(Move::Reimage), "{:?} and cordoned", state.phase);
         assert!(!state.uncordoned.contains(&cordon.saga), "{} was done with it", cordon.saga);
+    }
+    // A check or restoration is one of a host in service that no saga works on, and ends by its report or by its deadline.
+    let has_timer = |name: &str| host.timers.iter().any(|timer| timer.name == name);
+    if let Some(run) = &state.drift.run {
+        assert!(state.phase == HostPhase::InService && state.cordon.is_none(), "{state:?}");
+        assert!(has_timer(run.step.as_str()), "no deadline for {run:?}");
+    }
+    if let Some(next) = &state.drift.next {
+        assert!(has_timer(&format!("check:{}", next.at)), "no timer for {next:?}");
+        assert!(
+            state.phase == HostPhase::InService || state.phase == HostPhase::RegisteringMonitoring,
+            "{state:?}"
+        );
     }
     // The host's own waits have a timer each.
     let waits_by = if let HostPhase::Verifying { step, .. } = &state.phase {
