@@ -21,7 +21,7 @@ fn a_provisioning_that_failed_does_not_count_and_is_tried_again_later_each_time(
         assert!(names.contains(&"pool.provisioning-failed"), "{names:?}");
         assert_eq!(rule(&pool), "failures");
         let until = pool.state.look_at.unwrap();
-        waits.push(until.duration_since(pool.now).as_secs());
+        waits.push(until.duration_since(pool.state.failed_at.unwrap()).as_secs());
         pool.now = until;
         let names = pool.names(&PoolInput::Look { due: Some(until), facts: Box::new(facts.clone()) });
         assert_eq!(names, ["pool.scaling-decided"]);
