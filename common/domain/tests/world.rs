@@ -237,6 +237,9 @@ impl World {
             | StepCommand::Patch(_)
             | StepCommand::Assess(_) => panic!("no host is repaired here"),
             StepCommand::Traffic(_) => panic!("no pool has traffic here"),
+            StepCommand::Configure(ConfigureCommand::CheckRole(_) | ConfigureCommand::RestoreRole(_)) => {
+                panic!("no host is looked at for drift here")
+            }
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
                 return self.release(&c.saga, &c.step);

@@ -21,14 +21,16 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 16] = [
+const FIRST: [(&str, &str); 18] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
+    ("assess-hosts", "assess-hosts.prioritise-advisory.sqs.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
     ("deploy-host", "deploy-host.finish-deploy.sqs.json"),
     ("fire-timers", "fire-timers.sqs.json"),
     ("ingest-signals", "ingest-signals.take-signals.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
+    ("patch-host", "patch-host.change-packages.sqs.json"),
     ("project-views", "project-views.sqs.json"),
     ("recover-hosts", "recover-hosts.report-signal.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),

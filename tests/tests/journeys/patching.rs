@@ -1,17 +1,24 @@
 //! One host is patched: looked at again, alone, out of traffic, healthy on what was installed, or as it was before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
+use hostler_core::saga::SagaRef;
+use hostler_core::{Actor, CommandId, CorrelationId, Decider, StreamId};
 use hostler_domain::patching::{PatchOutcome, PatchingSaga, outcome};
-use hostler_domain::{Patching, Undone};
+use hostler_domain::{BudgetDecider, BudgetInput, Claim, Patching, Undone};
 use hostler_drivers::{ControlState, StateStore};
+use hostler_events::budget::{Disruption, Unhealthy};
 use hostler_events::packages::FindingStatus;
 use hostler_events::patching::{Fix, PatchOrder, PatchingPolicy, Reboot};
+use hostler_events::site::BudgetPolicy;
 use hostler_runtime::ports::Clock;
+use hostler_runtime::state::shell::{Cause, Shell};
+use hostler_testkit::SeededIds;
 use serde_json::{Value, json};
 
-use crate::site::{HostFault, Setup, Site, WriteFault};
+use crate::site::{Setup, Site, WriteFault};
 
 const CVE: &str = "CVE-2026-12345";
 const VULNERABLE: &str = "3.0.15-1~deb12u1";
@@ -20,7 +27,10 @@ const SAGA: &str = "april.h-1";
 
 fn policies() -> Value {
     json!({
-        "faults": { "patching-failed": { "tolerationSeconds": 0, "runbook": "reinstall" } },
+        "faults": {
+            "patching-failed": { "tolerationSeconds": 0, "runbook": "reinstall" },
+            "unreachable": { "tolerationSeconds": 0, "runbook": "reinstall" },
+        },
         "runbooks": { "reinstall": { "autonomy": "auto", "rungs": [{ "rung": "reimage", "attempts": 1 }] } },
         "pools": { "web": {
             "role": "web-server", "image": "debian-13", "hosts": 20,
@@ -54,7 +64,7 @@ async fn vulnerable(setup: Setup, labels: &[(&str, &str)], needs_reboot: bool) -
     assert_eq!(site.post_signals("packages", &body).await.status, 202);
     site.settle().await;
     let record = json!({
-        "schema_version": "1.7.0", "id": "DSA-6012-1", "modified": "2026-01-31T10:40:00Z", "upstream": [CVE],
+        "schema_version": "1.7.0", "id": "DSA-6012-1", "modified": "2025-12-31T10:40:00Z", "upstream": [CVE],
         "summary": "openssl - security update",
         "affected": [{
             "package": { "ecosystem": "Debian:12", "name": "openssl", "purl": "pkg:deb/debian/openssl?arch=source" },
@@ -79,8 +89,61 @@ fn order(version: &str) -> PatchOrder {
     }
 }
 
-async fn patch(site: &mut Site, version: &str) {
+fn saga() -> SagaRef {
+    SagaRef::new("patching", SAGA).unwrap()
+}
+
+/// The budget is asked, or told, as a campaign does.
+async fn budget(site: &Site, seed: u64, input: BudgetInput) {
+    let ids = Arc::new(SeededIds::new(seed));
+    let shell = Shell::new(Arc::new(site.store.clone()), Arc::new(site.clock.clone()), ids, "hostler");
+    let cause = Cause {
+        id: CommandId(shell.new_id()).into(),
+        since: shell.now(),
+        correlation_id: CorrelationId(shell.new_id()),
+        trace_context: None,
+        hops: 0,
+        actor: Actor("test".to_owned()),
+    };
+    let stream = StreamId::new(BudgetDecider::CATEGORY, "site").unwrap();
+    shell.execute::<BudgetDecider>(&stream, &cause, &input).await.unwrap();
+}
+
+/// Claims the budget and starts the patching, as a campaign does.
+async fn start(site: &Site, version: &str) {
+    let disruption = Disruption {
+        host: "h-1".parse().unwrap(),
+        pool: "web".parse().unwrap(),
+        rack: "rack-1".parse().unwrap(),
+        power_domain: None,
+    };
+    let claim = Claim {
+        budget: "site".parse().unwrap(),
+        saga: saga(),
+        disruption,
+        is_unhealthy: false,
+        passes_brake: false,
+        waits: false,
+        hold_seconds: 6 * 3_600,
+        pool_hosts: 20,
+        unhealthy: Unhealthy::default(),
+        limits: BudgetPolicy::default(),
+        policy_version: 1,
+    };
+    budget(site, 4_711, BudgetInput::Claim(Box::new(claim))).await;
     site.start::<Patching>(SAGA, &order(version)).await;
+}
+
+/// To its end, after which the budget has back what was claimed.
+async fn patch(site: &mut Site, version: &str) {
+    start(site, version).await;
+    end(site).await;
+}
+
+async fn end(site: &mut Site) {
+    let ended = |site: &Site| outcome(&site.state::<PatchingSaga>(SAGA)).is_some();
+    assert!(site.run_until(ended).await, "{:?}", site.state::<PatchingSaga>(SAGA).status);
+    budget(site, 4_712, BudgetInput::Return { budget: "site".parse().unwrap(), saga: saga() }).await;
     site.run().await;
 }
 
@@ -129,6 +192,7 @@ async fn every_message_twice_changes_nothing_of_the_end() {
 #[tokio::test]
 async fn a_host_that_is_rid_of_the_package_by_then_is_never_touched() {
     let mut site = vulnerable(Setup::default(), &[], false).await;
+    site.advance(Duration::from_secs(60)).await;
     let body = json!({
         "host": "h-1", "ecosystem": "Debian:12", "observedAt": site.clock.now(), "rebootPending": false,
         "packages": [{ "name": "bash", "version": "5.2.15-2", "source": "bash", "sourceVersion": "5.2.15-2" }],
@@ -169,12 +233,12 @@ async fn a_host_that_is_not_healthy_on_the_fix_is_rolled_back_and_not_left_cordo
 async fn a_host_that_cannot_be_rolled_back_serves_nobody_until_it_is_installed_anew() {
     let mut site = vulnerable(Setup::default(), &[("simulate.roll-back", "fail")], false).await;
     site.fleet.faults.bad_versions.lock().unwrap().insert(FIXED.to_owned());
-    site.start::<Patching>(SAGA, &order(FIXED)).await;
+    start(&site, FIXED).await;
     assert!(site.run_until(|site| site.count("host.roll-back-failed") == 1).await);
     let patched = site.host("h-1").cordon.map(|cordon| cordon.patch.undone);
     assert_eq!(patched, Some(Some(Undone::InVain)));
     assert!(!site.host("h-1").is_in_traffic());
-    site.run().await;
+    end(&mut site).await;
     site.check();
     assert!(matches!(came_of(&site), PatchOutcome::Failed { .. }), "{:?}", came_of(&site));
     assert_eq!(site.tried("h-1"), ["Reimage: Healed"]);
@@ -185,14 +249,20 @@ async fn a_host_that_cannot_be_rolled_back_serves_nobody_until_it_is_installed_a
 #[tokio::test]
 async fn a_host_that_is_patched_is_not_repaired_meanwhile() {
     let mut site = vulnerable(Setup::default(), &[], false).await;
-    site.start::<Patching>(SAGA, &order(FIXED)).await;
+    // It has a request that does not end, so that draining it takes its time.
+    site.fleet.faults.requests.lock().unwrap().insert("h-1".to_owned(), 1);
+    start(&site, FIXED).await;
     assert!(site.run_until(|site| site.count("host.cordoned") == 1).await);
-    site.fleet.breaks("h-1", HostFault::Hang);
     site.fires("h-1").await;
-    site.run().await;
-    assert!(matches!(came_of(&site), PatchOutcome::Failed { .. }), "{:?}", came_of(&site));
-    assert_eq!(site.count("health.remediation-started"), 0, "no runbook is for it here");
-    assert_eq!(site.host("h-1").cordon, None);
+    let ended = |site: &Site| outcome(&site.state::<PatchingSaga>(SAGA)).is_some();
+    assert!(site.run_until(ended).await);
+    let counts =
+        ["health.remediation-suppressed", "health.remediation-started"].map(|event| site.count(event));
+    assert!(counts[0] > 0 && counts[1] == 0, "{counts:?}");
+    end(&mut site).await;
+    site.check();
+    assert!(matches!(came_of(&site), PatchOutcome::Patched { .. }), "{:?}", came_of(&site));
+    serves(&site);
 }
 
 /// A worker dies at each write of the journey, one run for each: the end is the same, and what was installed was installed once.

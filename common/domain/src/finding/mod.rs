@@ -21,6 +21,9 @@ mod tests;
 
 /// The queue to which the timers of findings are delivered.
 pub const FINDING_TIMERS_TO: &str = "assess-hosts";
+/// What the names of timers begin with.
+const DEADLINE: &str = "deadline";
+const EXCEPTION: &str = "exception";
 /// The longest exception.
 const EXCEPTION_DAYS_MAX: u32 = 366;
 /// A host that is found to have a vulnerability later than this after its priority was decided has days of its own.
@@ -241,7 +244,7 @@ fn shown(state: &FindingState, note: &NoteFinding, verdict: &Verdict, now: Times
     }
     let was = before.and_then(|before| before.deadline);
     match found.deadline.filter(|deadline| was != Some(*deadline)) {
-        Some(due_at) => decision.timer(wake(format!("deadline:{due_at}"), due_at)),
+        Some(due_at) => decision.timer(wake(format!("{DEADLINE}:{due_at}"), due_at)),
         None => decision,
     }
 }
@@ -290,7 +293,8 @@ fn exception(
         return Err(FindingRefusal::Resolved);
     }
     let excepted = FindingExcepted { finding, exception: Exception { owner, reason, until } };
-    Ok(Decision::events([FindingEvent::Excepted(excepted)]).timer(wake(format!("exception:{until}"), until)))
+    Ok(Decision::events([FindingEvent::Excepted(excepted)])
+        .timer(wake(format!("{EXCEPTION}:{until}"), until)))
 }
 
 /// A timer whose wait is over means nothing: what it names is not so any more.
@@ -299,14 +303,14 @@ fn timer(state: &FindingState, name: &str, now: Timestamp) -> FindingDecision {
         return Decision::nothing();
     };
     let Ok(at) = at.parse::<Timestamp>() else { return Decision::nothing() };
-    match about {
-        "deadline" if state.exception.is_none() => Decision::events(breach(state, at, now)),
-        "exception" if state.exception.as_ref().is_some_and(|exception| exception.until == at) => {
+    match &state.exception {
+        None if about == DEADLINE => Decision::events(breach(state, at, now)),
+        Some(exception) if about == EXCEPTION && exception.until == at => {
             let ended = FindingExceptionEnded { finding, ended_at: now };
             let breach = state.found.as_ref().and_then(|found| breach(state, found.deadline?, now));
             Decision::events([FindingEvent::ExceptionEnded(ended)].into_iter().chain(breach))
         }
-        _ => Decision::nothing(),
+        Some(_) | None => Decision::nothing(),
     }
 }
 

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 mod acting;
 mod choosing;
 mod closing;
+mod gate;
 mod refusal;
 mod signals;
 mod state;
@@ -24,10 +25,11 @@ mod state;
 mod tests;
 
 pub use choosing::{CORRELATED, name_of};
+pub use gate::Gate;
 pub use refusal::HealthRefusal;
 pub use state::{
-    COUNTERS_RESET_AFTER, Claim, Condition, FLAPPING_RECOVERIES, FLAPPING_WITHIN, Gate, HealthState,
-    HeldBack, Incident, KnownSignal, SETTLES_WITHIN,
+    COUNTERS_RESET_AFTER, Claim, Condition, FLAPPING_RECOVERIES, FLAPPING_WITHIN, HealthState, HeldBack,
+    Incident, KnownSignal, SETTLES_WITHIN,
 };
 
 use crate::budget::Held;

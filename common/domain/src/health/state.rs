@@ -14,6 +14,8 @@ use hostler_events::{FaultClass, FaultDomain, HostId, PoolId, Service};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::gate::{self, Gate};
+
 /// The label by which a signal names the service that has failed.
 const SERVICE_LABEL: &str = "service";
 /// How many signals of a host are remembered; the one that began first is forgotten first.
@@ -54,16 +56,6 @@ pub struct HealthState {
     /// What was done to the host last that was no repair, and after which it must be healthy.
     #[serde(default)]
     pub gate: Option<Gate>,
-}
-
-/// A saga waits until the host is healthy on what it has done to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gate {
-    /// The saga.
-    pub saga: SagaRef,
-    /// Since when a sample of monitoring counts.
-    pub since: Timestamp,
 }
 
 /// Where a host is on its way from a signal to health.
@@ -455,10 +447,7 @@ fn started(state: &mut HealthState, e: &RemediationStarted) {
 }
 
 fn checked(state: &mut HealthState, e: &HostChecked) {
-    if e.check == CheckKind::Gate && e.healthy.is_none() {
-        state.host = Some(e.host.clone());
-        state.gate = Some(Gate { saga: e.saga.clone(), since: e.at });
-    }
+    gate::checked(state, e);
     if let Condition::Acting { claim, checks, .. } = &mut state.condition
         && claim.saga == e.saga
     {

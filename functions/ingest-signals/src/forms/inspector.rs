@@ -21,7 +21,8 @@ pub(super) const KIND: &str = "Inspector2 Finding";
 const SOURCE: &str = "inspector";
 /// What instances of EC2 are called as resources.
 const INSTANCE: &str = "AWS_EC2_INSTANCE";
-const VULNERABILITY: &str = "PACKAGE_VULNERABILITY";
+/// What the type of a finding about a package begins with.
+const OF_PACKAGE: &str = "PACKAGE";
 const SUMMARY_CHARS_MAX: usize = 300;
 
 pub(super) fn read(event: &Value, received_at: Timestamp) -> Reading {
@@ -49,7 +50,8 @@ fn said(event: &Value, received_at: Timestamp) -> Result<Reading, String> {
         }
     };
     // Images of containers and functions are no hosts, and an open port is no vulnerability of a package.
-    let (Some(instance), Some(VULNERABILITY)) = (instance, text(detail, "type")) else { return Ok(quiet()) };
+    let is_of_package = text(detail, "type").is_some_and(|kind| kind.starts_with(OF_PACKAGE));
+    let Some(instance) = instance.filter(|_| is_of_package) else { return Ok(quiet()) };
     let host = HostId::new(text(instance, "id").unwrap_or_default()).map_err(|error| error.to_string())?;
     let platform = text(&instance["details"]["awsEc2Instance"], "platform").unwrap_or_default();
     let observed_at = time(event, "time", received_at)?.ok_or("it has no time")?;
@@ -117,9 +119,9 @@ fn record(
 
 /// `DEBIAN_12` is `Debian:12`. Other platforms stay as they are, and their versions are not compared.
 fn ecosystem(platform: &str) -> String {
-    match platform.strip_prefix("DEBIAN_") {
-        Some(release) => format!("Debian:{release}"),
-        None => short(platform, 60),
+    match platform.split_once('_') {
+        Some(("DEBIAN", release)) => format!("Debian:{release}"),
+        Some(_) | None => short(platform, 60),
     }
 }
 

@@ -79,7 +79,7 @@ fn record(body: &Value, received_at: Timestamp) -> Result<AdvisoryRecord, String
 
 fn vectors(severity: &Value) -> impl Iterator<Item = String> {
     let severities = severity.as_array().into_iter().flatten();
-    let scores = severities.filter(|of| text(of, "type").is_some_and(|kind| kind.starts_with("CVSS_")));
+    let scores = severities.filter(|of| text(of, "type").is_some_and(|kind| kind.starts_with("CVSS")));
     scores.filter_map(|of| text(of, "score").map(|score| short(score, 200)))
 }
 
