@@ -320,9 +320,8 @@ fn breach(state: &FindingState, deadline: Timestamp, now: Timestamp) -> Option<F
     let is_it = found.deadline == Some(deadline) && state.breached != Some(deadline);
     let (advisory, host) = (found.advisory.clone(), found.host.clone());
     let is_due = is_it && deadline <= now && state.seen != Seen::Absent;
-    is_due.then(|| {
-        FindingEvent::DeadlineBreached(FindingDeadlineBreached { finding, advisory, host, deadline })
-    })
+    let breached = FindingDeadlineBreached { finding, advisory, host, deadline };
+    is_due.then_some(FindingEvent::DeadlineBreached(breached))
 }
 
 fn wake(name: String, due_at: Timestamp) -> SetTimer {
