@@ -15,6 +15,7 @@ use crate::fault_domain::FaultDomainEvent;
 use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
 use crate::packages::{FindingEvent, PackagesEvent};
 use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
@@ -41,6 +42,9 @@ pub fn catalogue() -> Vec<Contract> {
         AdvisoryEvent::contracts(),
         PackagesEvent::contracts(),
         FindingEvent::contracts(),
+        InventoryEvent::contracts(),
+        SourceEvent::contracts(),
+        SweepEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),
@@ -58,6 +62,7 @@ pub fn catalogue() -> Vec<Contract> {
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
         FindingsCommand::contracts(),
+        InventoryCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

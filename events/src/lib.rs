@@ -17,6 +17,7 @@ pub mod findings;
 pub mod health;
 pub mod host;
 pub mod ids;
+pub mod inventory;
 pub mod packages;
 pub mod patching;
 pub mod policy;
@@ -46,6 +47,7 @@ pub use ids::{
     AdvisoryId, CampaignId, FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role,
     Service, Sku, StepId,
 };
+pub use inventory::{InventoryCommand, InventoryEvent, InventoryPolicy, InventorySource};
 pub use packages::{FindingEvent, FindingId, FindingStatus, PackagesEvent};
 pub use patching::{AssessCommand, PatchCommand, PatchOrder};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::campaigns::CampaignsPolicy;
 use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::inventory::InventoryPolicy;
 use crate::patching::PatchingPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
@@ -119,6 +120,9 @@ pub struct SitePolicy {
     pub campaigns: CampaignsPolicy,
     /// How urgent vulnerabilities are.
     pub vulnerabilities: VulnerabilityPolicy,
+    /// What is kept of the inventory. Without it, nothing that sources say of hosts is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<InventoryPolicy>,
     /// How hosts in service are kept as their roles have configured them.
     #[serde(skip_serializing_if = "ConfigurationPolicy::is_default")]
     pub configuration: ConfigurationPolicy,
@@ -406,6 +410,9 @@ impl SitePolicy {
         }
         self.campaigns.check(&mut problems);
         self.vulnerabilities.check(&mut problems);
+        if let Some(inventory) = &self.inventory {
+            inventory.check(&mut problems);
+        }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use hostler_app::{
-    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Lanes, Policies, Pools,
-    Provisionings, Requests,
+    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory, Lanes, Policies,
+    Pools, Provisionings, Requests, Sources,
 };
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
+use hostler_domain::inventory::view::{InventoryView, SourceView};
 use hostler_domain::views::{
     AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
 };
@@ -47,6 +48,10 @@ pub(crate) enum View<'a> {
     Advisory,
     /// A vulnerability of a host.
     Finding,
+    /// A host in the inventory.
+    Inventory,
+    /// Who tells of hosts.
+    Source,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -69,6 +74,8 @@ impl<'a> View<'a> {
             Self::Lane => "rack",
             Self::Advisory => "advisory",
             Self::Finding => "finding",
+            Self::Inventory => "host of the inventory",
+            Self::Source => "source",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -87,8 +94,9 @@ impl<'a> View<'a> {
             | Self::Campaign
             | Self::Lane
             | Self::Advisory
-            | Self::Finding => named(self.one()),
-            Self::Incident => named("host"),
+            | Self::Finding
+            | Self::Source => named(self.one()),
+            Self::Incident | Self::Inventory => named("host"),
             Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
             // A view of its own names the saga as its kind; what is shown of sagas otherwise names the stream.
@@ -111,8 +119,11 @@ impl<'a> View<'a> {
             | Self::Pool
             | Self::Campaign
             | Self::Finding
+            | Self::Inventory
             | Self::Failure => self.path(),
             Self::Advisory => Findings::VIEW,
+            // Sources are listed with what they say.
+            Self::Source => Inventory::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
             // Racks are shown with their campaign.
@@ -145,6 +156,8 @@ impl<'a> View<'a> {
             Self::Lane => Lanes::VIEW,
             Self::Advisory => Advisories::VIEW,
             Self::Finding => Findings::VIEW,
+            Self::Inventory => Inventory::VIEW,
+            Self::Source => Sources::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -352,6 +365,30 @@ pub(crate) struct FindingRow {
 
 impl Entity for FindingRow {
     const VIEW: View<'static> = View::Finding;
+}
+
+/// A host in the inventory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InventoryRow {
+    #[serde(flatten)]
+    pub(crate) inventory: InventoryView,
+}
+
+impl Entity for InventoryRow {
+    const VIEW: View<'static> = View::Inventory;
+}
+
+/// Who tells of hosts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceRow {
+    #[serde(flatten)]
+    pub(crate) source: SourceView,
+}
+
+impl Entity for SourceRow {
+    const VIEW: View<'static> = View::Source;
 }
 
 /// A message that could not be handled.

@@ -11,6 +11,7 @@ mod describe_failure;
 mod describe_finding;
 mod describe_health;
 mod describe_host;
+pub(crate) mod describe_inventory;
 mod describe_packages;
 mod describe_pool;
 mod describe_request;

@@ -8,6 +8,7 @@ mod deprovisionings;
 mod entities;
 mod findings;
 mod follow;
+mod inventory;
 mod operations;
 mod patchings;
 mod pools;
@@ -27,6 +28,7 @@ pub use entities::{
 };
 pub use findings::{Advisories, Findings, PackagesOfHosts};
 pub use follow::FollowedPolicies;
+pub use inventory::{Inventory, Sources, Sweeps};
 pub use operations::{Settings, operations, request};
 pub use patchings::Patchings;
 pub use pools::Pools;
@@ -64,6 +66,7 @@ impl Application for Hostler {
             "advisory.prioritised",
         ]),
         Function::steps("assess-hosts").needs(&["configuration"]).hears(&["host.cleaned"]).visibility(360),
+        Function::steps("watch-inventory").needs(&["bmc"]).visibility(360).consumers(5),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -92,5 +95,8 @@ impl Application for Hostler {
         each.viewed::<PackagesOfHosts>();
         each.viewed::<Findings>();
         each.saga::<Patchings>();
+        each.viewed::<Inventory>();
+        each.viewed::<Sources>();
+        each.hidden::<Sweeps>();
     }
 }

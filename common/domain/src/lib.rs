@@ -13,6 +13,7 @@ pub mod fault_domain;
 pub mod finding;
 pub mod health;
 pub mod host;
+pub mod inventory;
 pub mod metrics;
 pub mod packages;
 pub mod patching;
@@ -50,6 +51,10 @@ pub use host::{
     Cordon, Drift, DriftFound, DriftRun, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile,
     HostRefusal, HostState, Move, Patch, PatchInput, Phase, PowerCycle, RunningChange, StepFailure, Traffic,
     TrafficInput, TrafficPart, Undone, bmc_place,
+};
+pub use inventory::{
+    InventoryDecider, InventoryInput, InventoryState, SourceDecider, SourceInput, SourceState, SweepDecider,
+    SweepState,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use packages::{HostPlace, PackagesDecider, PackagesInput, PackagesRefusal, PackagesState};

@@ -1,4 +1,4 @@
-//! Rules of a site's policies.
+//! Policies that cannot be.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 use super::*;
 

@@ -8,6 +8,7 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
 use hostler_events::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
+use hostler_events::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
 use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
@@ -75,6 +76,10 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<PackagesEvent>(),
         set::<FindingEvent>(),
         set::<FindingsCommand>(),
+        set::<InventoryEvent>(),
+        set::<SourceEvent>(),
+        set::<SweepEvent>(),
+        set::<InventoryCommand>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
@@ -205,6 +210,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
             "packages" => ("packages", "host"),
+            "inventory" => ("inventory", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const FORMS: [SignalForm; 6] = [
+const FORMS: [SignalForm; 7] = [
     SignalForm::Alertmanager,
     SignalForm::Redfish,
     SignalForm::Heartbeat,
+    SignalForm::Debezium,
     SignalForm::EventBridge,
     SignalForm::Osv,
     SignalForm::Packages,
@@ -94,6 +95,10 @@ fn each_mistake_in_an_alert_is_named_with_what_to_do() {
     }
 }
 
+fn debezium(op: &str, before: Value, after: Value) -> Value {
+    json!({ "op": op, "before": before, "after": after, "source": { "table": "hosts", "ts_ms": 1_769_857_199_250_i64 } })
+}
+
 #[test]
 fn what_no_form_has_is_named() {
     for (form, body, says) in [
@@ -119,6 +124,24 @@ fn what_no_form_has_is_named() {
             SignalForm::Heartbeat,
             json!({ "host": "h-01", "sequence": 1, "intervalSeconds": 0, "healthy": true }),
             "send 1 to 3600",
+        ),
+        (SignalForm::Debezium, json!({}), "without the transformation ExtractNewRecordState"),
+        (
+            SignalForm::Debezium,
+            json!({ "hostname": "h-01" }),
+            "without the transformation ExtractNewRecordState",
+        ),
+        (SignalForm::Debezium, debezium("x", json!({}), json!({})), "none of c, u, r, d, t and m"),
+        (SignalForm::Debezium, debezium("t", json!(null), json!(null)), "delete the records one by one"),
+        (SignalForm::Debezium, debezium("c", json!(null), json!(null)), "no `after`"),
+        (SignalForm::Debezium, debezium("d", json!(null), json!(null)), "REPLICA IDENTITY FULL"),
+        (SignalForm::Debezium, debezium("u", json!("h-01"), json!({})), "no record"),
+        (SignalForm::Debezium, json!({ "op": "c", "after": {}, "ts_ms": 1 }), "names no table"),
+        (SignalForm::Debezium, json!({ "op": "c", "after": {}, "source": { "table": "t" } }), "no ts_ms"),
+        (
+            SignalForm::Debezium,
+            json!({ "op": "c", "after": {}, "source": { "table": "t", "ts_ms": 1_990_000_000_000_i64 } }),
+            "clock set by NTP",
         ),
         (
             SignalForm::EventBridge,
@@ -231,6 +254,10 @@ fn any_value() -> impl Strategy<Value = Value> {
             "upcoming",
             "INSUFFICIENT_DATA",
             "4",
+            "c",
+            "d",
+            "ResourceRemoved",
+            "ResourceEvent.1.3.0.ResourceCreated",
         ])
         .prop_map(Value::from),
     ];
@@ -267,6 +294,15 @@ fn any_value() -> impl Strategy<Value = Value> {
                 "versions",
                 "packages",
                 "version",
+                "op",
+                "before",
+                "after",
+                "source",
+                "ts_ms",
+                "schema",
+                "payload",
+                "EventType",
+                "MessageId",
             ])
             .prop_map(str::to_owned),
         ];
@@ -300,7 +336,8 @@ fn vendors() -> Vec<(SignalForm, Value)> {
     files.sort();
     let form = |name: &str| match name {
         "alertmanager" => SignalForm::Alertmanager,
-        "redfish" => SignalForm::Redfish,
+        "redfish" | "redfish-resource" => SignalForm::Redfish,
+        name if name.starts_with("debezium") => SignalForm::Debezium,
         "heartbeat" => SignalForm::Heartbeat,
         "osv" => SignalForm::Osv,
         "packages" => SignalForm::Packages,
@@ -324,7 +361,7 @@ fn said(form: SignalForm, body: &Value) -> usize {
             if is_read && is_list { listed("alerts") + usize::from(truncated) } else { 1 }
         }
         SignalForm::Redfish => listed("Events"),
-        SignalForm::Heartbeat | SignalForm::Packages => 1,
+        SignalForm::Heartbeat | SignalForm::Debezium | SignalForm::Packages => 1,
         // One record may be about several vulnerabilities, each of which is told.
         SignalForm::Osv => reading(form, body.clone()).advisories.len().max(1),
         // A finding is told of its vulnerability, package by package, and of its host.

@@ -17,6 +17,7 @@ mod disorder;
 mod drifting;
 mod failing;
 mod findings;
+mod inventory;
 mod patching;
 mod provisioning;
 mod queries;

@@ -33,6 +33,7 @@ use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
 use scale_pools::ScalePools;
 use shift_traffic::ShiftTraffic;
+use watch_inventory::WatchInventory;
 
 use super::Fleet;
 use super::fleet::Faults;
@@ -119,6 +120,18 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         policies: policies.clone(),
     };
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
+    let watch_inventory = WatchInventory {
+        shell: ports.shell::<Hostler>(),
+        views: ports.views.clone(),
+        breakers: worker().breakers,
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+        out_of_band: watch_inventory::OutOfBand {
+            bmcs: Arc::new(fleet.bmcs.clone()),
+            username: "admin".to_owned(),
+            password: "secret".to_owned(),
+            trust: TlsTrust::System,
+        },
+    };
     let patch_fleet = PatchFleet {
         shell: ports.shell::<Hostler>(),
         views: ports.views.clone(),
@@ -137,6 +150,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("patch-fleet", Arc::new(patch_fleet)),
         ("assess-hosts", Arc::new(assess_hosts)),
         ("patch-host", Arc::new(patch_host)),
+        ("watch-inventory", Arc::new(watch_inventory)),
     ];
     (Arc::new(accept_commands), ingest_signals, own)
 }

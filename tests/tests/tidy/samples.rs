@@ -60,6 +60,8 @@ fn every_decision_names_the_version_of_its_policies() {
         "policies.applied",
         "campaign.planned",
         "campaign.wave-started",
+        "inventory.host-vanished",
+        "source.subscription-lost",
     ];
     for decision in decisions {
         let golden = samples::sample_text(decision, 1).unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod faults;
 pub(crate) mod findings;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
+pub(crate) mod inventory;
 pub(crate) mod load;
 pub(crate) mod policies;
 pub(crate) mod pools;

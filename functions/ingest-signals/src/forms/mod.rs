@@ -3,6 +3,7 @@
 mod alertmanager;
 mod auto_scaling;
 mod cloudwatch;
+mod debezium;
 mod health;
 mod heartbeat;
 mod inspector;
@@ -14,6 +15,7 @@ mod threshold;
 
 use std::fmt::Write;
 
+use hostler_events::InventoryCommand;
 use hostler_events::findings::{RecordAdvisory, RecordPackages};
 use hostler_events::signal::{ReportSignal, ReportThreshold, SignalForm, TakeSignals};
 use jiff::Timestamp;
@@ -35,6 +37,10 @@ pub struct Reading {
     pub advisories: Vec<RecordAdvisory>,
     /// What it says of the packages of hosts.
     pub packages: Vec<RecordPackages>,
+    /// What it says of the inventory.
+    pub inventory: Vec<InventoryCommand>,
+    /// What follows beside that from its having come at all: its source is there, or its host is.
+    pub beside: Vec<InventoryCommand>,
     /// How many things were understood, and are nothing to act on.
     pub quiet: usize,
     /// What was not understood.
@@ -56,7 +62,7 @@ impl Reading {
     #[must_use]
     pub fn len(&self) -> usize {
         let told = self.signals.len() + self.thresholds.len() + self.advisories.len() + self.packages.len();
-        told + self.quiet + self.not_understood.len()
+        told + self.inventory.len() + self.quiet + self.not_understood.len()
     }
 
     /// Whether the body says nothing at all.
@@ -89,6 +95,7 @@ impl Reading {
         match said {
             Ok(Said::Host(signal)) => self.signals.push(*signal),
             Ok(Said::Pool(threshold)) => self.thresholds.push(*threshold),
+            Ok(Said::Inventory(command)) => self.inventory.push(*command),
             Ok(Said::Nothing) => self.quiet += 1,
             Err(reason) => self.not_understood.push(NotUnderstood { place: place(), reason }),
         }
@@ -113,6 +120,7 @@ pub fn read(taken: &TakeSignals) -> Reading {
         SignalForm::Heartbeat => heartbeat::read(body, *received_at),
         SignalForm::Osv => osv::read(body, *received_at),
         SignalForm::Packages => packages::read(body, *received_at),
+        SignalForm::Debezium => debezium::read(body, *received_at),
         SignalForm::EventBridge => event_bridge(body, *received_at),
     }
 }
@@ -124,7 +132,11 @@ pub fn list_of(form: SignalForm) -> Option<&'static str> {
         SignalForm::Alertmanager => Some(alertmanager::LIST),
         SignalForm::Redfish => Some(redfish::LIST),
         // Half a list of packages would be another list.
-        SignalForm::Heartbeat | SignalForm::EventBridge | SignalForm::Osv | SignalForm::Packages => None,
+        SignalForm::Heartbeat
+        | SignalForm::Debezium
+        | SignalForm::EventBridge
+        | SignalForm::Osv
+        | SignalForm::Packages => None,
     }
 }
 
