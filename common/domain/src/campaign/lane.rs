@@ -109,7 +109,7 @@ impl LaneTimer {
         match what {
             "look" => of.parse().ok().map(Self::Look),
             "running" => of.parse().ok().map(Self::Running),
-            _ => None,
+            _other => None,
         }
     }
 }

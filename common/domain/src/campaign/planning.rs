@@ -39,10 +39,10 @@ impl<'a> Pace<'a> {
     /// The size of a wave, in a hundred of what is left. After the last one that is named, all are as large as that.
     fn percent(&self, wave: u32) -> u32 {
         let index = usize::try_from(wave.saturating_sub(2)).unwrap_or(usize::MAX);
-        match wave {
-            0 | 1 => self.canary_percent,
-            _ => self.waves.get(index).or(self.waves.last()).copied().unwrap_or(100),
+        if wave < 2 {
+            return self.canary_percent;
         }
+        self.waves.get(index).or(self.waves.last()).copied().unwrap_or(100)
     }
 }
 
