@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{
-    approvals, budgets, faults, hosts, incidents, load, policies, pools, provisionings, requests, roles,
-    simulate, watch,
+    approvals, budgets, faults, hosts, incidents, inventory, load, policies, pools, provisionings, requests,
+    roles, simulate, watch,
 };
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
@@ -20,7 +20,7 @@ Examples:
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
 Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, pools, policies, budgets,
-                           roles, faults, load, simulate
+                           roles, inventory, faults, load, simulate
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Pools that grow and shrink: list, show, approve, reject
     Pools(pools::PoolsArgs),
+    /// What sources say of hosts beside what is expected: list, show, sources
+    Inventory(inventory::InventoryArgs),
     /// Roles of hosts: list, show which hosts have which revision
     Roles(roles::RolesArgs),
     /// Faults of simulated hosts and their BMCs (local cloud only): list, set, clear
@@ -80,7 +82,7 @@ pub(crate) enum Command {
     Failures(failures::FailuresArgs),
     /// Circuit breakers of dependencies: list, open, close, auto
     Breakers(breakers::BreakersArgs),
-    /// Events: list, emit, replay, republish
+    /// Events: list, export, emit, replay, republish
     Events(events::EventsArgs),
     /// Functions: list, invoke
     Functions(functions::FunctionsArgs),

@@ -104,6 +104,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Policies(args) => datacentre::policies::run(args, global, out).await,
         Command::Budgets(args) => datacentre::budgets::run(args, global, out).await,
         Command::Pools(args) => datacentre::pools::run(args, global, out).await,
+        Command::Inventory(args) => datacentre::inventory::run(args, global, out).await,
         Command::Roles(args) => datacentre::roles::run(args, global, out).await,
         Command::Faults(args) => datacentre::faults::run(args, global, out).await,
         Command::Load(args) => datacentre::load::run(args, global, out).await,

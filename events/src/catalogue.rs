@@ -12,6 +12,7 @@ use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorC
 use crate::fault_domain::FaultDomainEvent;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
+use crate::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -30,6 +31,9 @@ pub fn catalogue() -> Vec<Contract> {
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
+        InventoryEvent::contracts(),
+        SourceEvent::contracts(),
+        SweepEvent::contracts(),
         // The runtime's own.
         SagaEvent::<Value>::contracts(),
         EffectEvent::contracts(),
@@ -44,6 +48,7 @@ pub fn catalogue() -> Vec<Contract> {
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
+        InventoryCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),
         FailureOperation::contracts(),

@@ -13,6 +13,7 @@ mod files;
 pub mod health;
 pub mod host;
 pub mod ids;
+pub mod inventory;
 pub mod policy;
 pub mod pool;
 pub mod provisioning;
@@ -35,6 +36,7 @@ pub use hostler_core::contract::{Contract, Kind};
 pub use ids::{
     FaultDomain, HostId, Image, Labels, PoolId, ProvisioningId, RequestId, Role, Service, Sku, StepId,
 };
+pub use inventory::{InventoryCommand, InventoryEvent, InventoryPolicy, InventorySource};
 pub use policy::{HostPolicy, PolicyError, ProvisioningPolicy, StepPolicy};
 pub use pool::PoolEvent;
 pub use provisioning::{CapacityEvent, ProvisioningOrder, ProvisioningStep, ReservationEvent};

@@ -95,6 +95,8 @@ pub enum SignalForm {
     Redfish,
     /// A heartbeat of an agent on a host.
     Heartbeat,
+    /// A change event of Debezium.
+    Debezium,
     /// An event of an AWS service, as EventBridge delivers it.
     EventBridge,
 }

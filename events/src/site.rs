@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
+use crate::inventory::InventoryPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
@@ -110,6 +111,9 @@ pub struct SitePolicy {
     pub recovery: RecoveryPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// What is kept of the inventory. Without it, nothing that sources say of hosts is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<InventoryPolicy>,
     /// How hosts in service are kept as their roles have configured them.
     #[serde(skip_serializing_if = "ConfigurationPolicy::is_default")]
     pub configuration: ConfigurationPolicy,
@@ -394,6 +398,9 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        if let Some(inventory) = &self.inventory {
+            inventory.check(&mut problems);
+        }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
@@ -456,40 +463,4 @@ impl Problems {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_is_named_with_its_place_and_all_of_it() {
-        assert_eq!(SitePolicy::default().check(), Ok(()));
-        let policy: SitePolicy = serde_json::from_value(serde_json::json!({
-            "faults": { "unreachable": { "tolerationSeconds": 300, "runbook": "reboot" } },
-            "runbooks": { "restart": { "rungs": [{ "rung": "power-cycle", "attempts": 99 }] }, "idle": { "rungs": [] } },
-            "budget": { "poolPercent": 101 },
-            "recovery": { "verifySeconds": 0 },
-        }))
-        .unwrap();
-        let problems: Vec<String> = policy.check().unwrap_err().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            problems,
-            [
-                "faults.unreachable.runbook: there is no runbook reboot: name one of runbooks (idle, restart), or add it there",
-                "runbooks.idle.rungs: it has no rung: give at least one",
-                "runbooks.restart.rungs.0.attempts: it is 99: give 1 to 10",
-                "budget.poolPercent: it is 101: give 0 to 100",
-                "recovery.verifySeconds: it is 0: give 5 to 3600",
-            ]
-        );
-    }
-
-    /// Without a site's file nothing is done to a host.
-    #[test]
-    fn a_runbook_observes_unless_it_says_otherwise() {
-        let runbook: Runbook =
-            serde_json::from_value(serde_json::json!({ "rungs": [{ "rung": "reimage" }] })).unwrap();
-        assert_eq!(runbook.autonomy, Autonomy::Observe);
-        assert_eq!((runbook.rungs[0].attempts, runbook.rungs[0].delay_seconds), (3, 60));
-        assert!(SitePolicy::default().faults.is_empty());
-    }
-}
+mod tests;

@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 pub(crate) use register::Registered;
 pub(crate) use rows::{
-    Accepted, CommitShown, Entity, FailureRow, FaultDomainRow, HostRow, IncidentRow, PoolRow,
-    ProvisioningRow, RequestRow, Rows, Timeline, View, sort_by_id,
+    Accepted, CommitShown, Entity, FailureRow, FaultDomainRow, HostRow, IncidentRow, InventoryRow, PoolRow,
+    ProvisioningRow, RequestRow, Rows, SourceRow, Timeline, View, sort_by_id,
 };
 pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};
 
@@ -113,14 +113,14 @@ impl Api {
         self.ask(request).await
     }
 
-    /// Sends an alert as Alertmanager does: the route asks for a token, and for no signature.
+    /// Sends a signal in a form, as its system does: the route asks for a token, and for no signature.
     ///
     /// # Errors
     /// [`CliError::Refused`] for a wrong token, and those of reaching the API.
-    pub(crate) async fn alert(&self, token: &str, webhook: &Value) -> Result<(), CliError> {
+    pub(crate) async fn signal(&self, form: &str, token: &str, body: &Value) -> Result<(), CliError> {
         let action = "simulate";
-        let url = self.url(&["signals", "alertmanager"], &[]);
-        let sent = self.client.post(url).bearer_auth(token).json(webhook).send().await;
+        let url = self.url(&["signals", form], &[]);
+        let sent = self.client.post(url).bearer_auth(token).json(body).send().await;
         let answer = sent.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
         if status.is_success() {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hostler_app::{Budgets, FaultDomains, Hosts, Incidents, Policies, Pools, Provisionings, Requests};
+use hostler_app::{
+    Budgets, FaultDomains, Hosts, Incidents, Inventory, Policies, Pools, Provisionings, Requests, Sources,
+};
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
+use hostler_domain::inventory::view::{InventoryView, SourceView};
 use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
@@ -34,6 +37,10 @@ pub(crate) enum View<'a> {
     FaultDomain,
     /// A pool that grows and shrinks.
     Pool,
+    /// A host in the inventory.
+    Inventory,
+    /// Who tells of hosts.
+    Source,
     /// A message that could not be handled.
     Failure,
     /// A saga of a kind.
@@ -52,6 +59,8 @@ impl<'a> View<'a> {
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
+            Self::Inventory => "host of the inventory",
+            Self::Source => "source",
             Self::Failure => "failure",
             Self::Saga(of) => &of.kind,
         }
@@ -61,10 +70,14 @@ impl<'a> View<'a> {
     pub(crate) fn id_in(self, row: &Map<String, Value>) -> Option<&str> {
         let named = |field: &str| row.get(field).and_then(Value::as_str);
         match self {
-            Self::Host | Self::Provisioning | Self::Request | Self::Policies | Self::Budget | Self::Pool => {
-                named(self.one())
-            }
-            Self::Incident => named("host"),
+            Self::Host
+            | Self::Provisioning
+            | Self::Request
+            | Self::Policies
+            | Self::Budget
+            | Self::Pool
+            | Self::Source => named(self.one()),
+            Self::Incident | Self::Inventory => named("host"),
             Self::FaultDomain => named("domain"),
             Self::Failure => named("id"),
             // A view of its own names the saga as its kind; what is shown of sagas otherwise names the stream.
@@ -85,7 +98,10 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Incident
             | Self::Pool
+            | Self::Inventory
             | Self::Failure => self.path(),
+            // Sources are listed with what they say.
+            Self::Source => Inventory::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
             Self::Saga(_) => "sagas",
@@ -111,6 +127,8 @@ impl<'a> View<'a> {
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
+            Self::Inventory => Inventory::VIEW,
+            Self::Source => Sources::VIEW,
             Self::Failure => Failures::VIEW,
             Self::Saga(of) => &of.view,
         }
@@ -264,6 +282,30 @@ pub(crate) struct PoolRow {
 
 impl Entity for PoolRow {
     const VIEW: View<'static> = View::Pool;
+}
+
+/// A host in the inventory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InventoryRow {
+    #[serde(flatten)]
+    pub(crate) inventory: InventoryView,
+}
+
+impl Entity for InventoryRow {
+    const VIEW: View<'static> = View::Inventory;
+}
+
+/// Who tells of hosts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceRow {
+    #[serde(flatten)]
+    pub(crate) source: SourceView,
+}
+
+impl Entity for SourceRow {
+    const VIEW: View<'static> = View::Source;
 }
 
 /// A message that could not be handled.

@@ -4,12 +4,16 @@ use hostler_core::Payload;
 use hostler_core::commit::RecordedEvent;
 use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
-use hostler_events::{CapacityEvent, FaultDomainEvent, HealthEvent, HostEvent, PoolEvent, ReservationEvent};
+use hostler_events::inventory::SourceEvent;
+use hostler_events::{
+    CapacityEvent, FaultDomainEvent, HealthEvent, HostEvent, InventoryEvent, PoolEvent, ReservationEvent,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::render::{
-    describe_failure, describe_health, describe_host, describe_pool, describe_request, describe_saga,
+    describe_failure, describe_health, describe_host, describe_inventory, describe_pool, describe_request,
+    describe_saga,
 };
 
 /// What sort of thing happened; shown by a mark before the line.
@@ -86,6 +90,12 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     }
     if let Some(event) = read::<PoolEvent>(event) {
         return describe_pool::pool(&event);
+    }
+    if let Some(event) = read::<InventoryEvent>(event) {
+        return describe_inventory::inventory(&event);
+    }
+    if let Some(event) = read::<SourceEvent>(event) {
+        return describe_inventory::source(&event);
     }
     if let Some(event) = read::<FailureEvent>(event) {
         return describe_failure::failure(&event, recorded_at);

@@ -9,6 +9,7 @@ pub(crate) mod describe_drift;
 mod describe_failure;
 mod describe_health;
 mod describe_host;
+pub(crate) mod describe_inventory;
 mod describe_pool;
 mod describe_request;
 mod describe_saga;

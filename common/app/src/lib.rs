@@ -6,6 +6,7 @@
 mod deprovisionings;
 mod entities;
 mod follow;
+mod inventory;
 mod operations;
 mod pools;
 mod recoveries;
@@ -22,6 +23,7 @@ pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
 };
 pub use follow::FollowedPolicies;
+pub use inventory::{Inventory, Sources, Sweeps};
 pub use operations::{Settings, operations, request};
 pub use pools::Pools;
 pub use recoveries::Recoveries;
@@ -50,6 +52,7 @@ impl Application for Hostler {
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("watch-inventory").needs(&["bmc"]).visibility(360).consumers(5),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
         Function::triage("triage-failures").consumers(5),
@@ -72,5 +75,8 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Inventory>();
+        each.viewed::<Sources>();
+        each.hidden::<Sweeps>();
     }
 }

@@ -10,6 +10,7 @@ pub mod deprovisioning;
 pub mod fault_domain;
 pub mod health;
 pub mod host;
+pub mod inventory;
 pub mod metrics;
 pub mod policies;
 pub mod pool;
@@ -39,6 +40,10 @@ pub use host::{
     Cordon, Drift, DriftFound, DriftRun, Hardware, HostDecider, HostFacts, HostInput, HostPhase, HostProfile,
     HostRefusal, HostState, Move, Phase, PowerCycle, StepFailure, Traffic, TrafficInput, TrafficPart,
     bmc_place,
+};
+pub use inventory::{
+    InventoryDecider, InventoryInput, InventoryState, SourceDecider, SourceInput, SourceState, SweepDecider,
+    SweepState,
 };
 pub use metrics::{METRICS_ADDRESS, METRICS_PATH, MetricsTarget, metrics_target};
 pub use policies::{PolicyDecider, PolicyRefusal, PolicyState};

@@ -32,6 +32,8 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("ingest-signals.alertmanager.http.json", signals("alertmanager")),
         ("ingest-signals.redfish.http.json", signals("redfish")),
         ("ingest-signals.heartbeat.http.json", signals("heartbeat")),
+        ("ingest-signals.debezium.http.json", signals("debezium")),
+        ("watch-inventory.aws.sqs.json", sqs("watch-inventory", &[scheduled("InventoryRule")])),
         ("ingest-signals.aws.sqs.json", sqs("signals", &AWS.map(vendors_sample))),
         ("answer-queries.http.json", http("GET", "/{proxy+}", "/hosts", &[("limit", "50")], None)),
         ("answer-queries.past.http.json", {
@@ -114,6 +116,11 @@ fn sqs(queue: &str, bodies: &[Value]) -> Value {
 
 /// A tick of a schedule.
 fn tick() -> Value {
+    scheduled("WatchFlowFunctionEveryMinute")
+}
+
+/// What the rule of a schedule sends.
+fn scheduled(rule: &str) -> Value {
     json!({
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -122,7 +129,7 @@ fn tick() -> Value {
         "account": ACCOUNT,
         "time": "2026-01-31T11:00:00Z",
         "region": REGION,
-        "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/hostler-WatchFlowFunctionEveryMinute-AbCdEfGhIjKl")],
+        "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/hostler-{rule}-AbCdEfGhIjKl")],
         "detail": {},
     })
 }

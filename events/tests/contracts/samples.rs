@@ -7,6 +7,7 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
+use hostler_events::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
@@ -65,6 +66,10 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<PolicyEvent>(),
         set::<BudgetEvent>(),
         set::<PoolEvent>(),
+        set::<InventoryEvent>(),
+        set::<SourceEvent>(),
+        set::<SweepEvent>(),
+        set::<InventoryCommand>(),
         set::<OperatorCommand>(),
         set::<DeployCommand>(),
         set::<ConfigureCommand>(),
@@ -192,6 +197,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "saga" => continue,
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
+            "inventory" => ("inventory", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };

@@ -34,6 +34,10 @@ impl HttpHandler for IngestSignals {
             Ok(form) => form,
             Err(refused) => return refused,
         };
+        // Debezium's tombstones have no body, or `null`: the deletion has come before them.
+        if form == SignalForm::Debezium && matches!(request.body.trim(), "" | "null") {
+            return Response::new(202, json!({ "messages": 0 }));
+        }
         match read(request) {
             Ok(body) => self.take(request, form, body).await,
             Err(refused) => refused,
@@ -105,7 +109,10 @@ fn form_of(request: &Request) -> Result<SignalForm, Response> {
         ["signals", "alertmanager"] => return posted(request, SignalForm::Alertmanager),
         ["signals", "redfish"] => return posted(request, SignalForm::Redfish),
         ["signals", "heartbeat"] => return posted(request, SignalForm::Heartbeat),
-        _ => "this is no form of signals: POST /signals/alertmanager, /signals/redfish or /signals/heartbeat",
+        ["signals", "debezium"] => return posted(request, SignalForm::Debezium),
+        _ => {
+            "this is no form of signals: POST /signals/alertmanager, /signals/redfish, /signals/heartbeat or /signals/debezium"
+        }
     };
     Err(Response::error(404, "no-such-route", message))
 }

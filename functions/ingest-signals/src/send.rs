@@ -31,7 +31,12 @@ impl IngestSignals {
     ///
     /// # Errors
     /// What a queue did not take: what was sent already is a repeat the next time.
-    pub(crate) async fn tell(&self, message: &Incoming, reading: Reading) -> Result<(), Failure> {
+    pub(crate) async fn tell(
+        &self,
+        message: &Incoming,
+        received_at: Timestamp,
+        reading: Reading,
+    ) -> Result<(), Failure> {
         let signals = reading.signals.into_iter().map(|report| {
             let id = id_of(&report.signal.header, &json!(["host", report.host, report.signal.fault]));
             let window = window(report.signal.header.observed_at);
@@ -42,9 +47,17 @@ impl IngestSignals {
             let (id, window) = (id_of(&report.header, &about), window(report.header.observed_at));
             told(message, id, window, &ScaleCommand::from(report))
         });
+        let inventory = reading.inventory.into_iter().chain(reading.beside).map(|command| {
+            let id = json!([command.type_name(), command.to_data().to_value()]);
+            // The same message says it again; whoever says it anew says something newer.
+            told(message, CommandId(uuid_of(&id)), received_at, &command)
+        });
         let mut seen = BTreeSet::new();
-        let told: Vec<Told> =
-            signals.chain(thresholds).filter(|told| seen.insert(told.envelope.command_id)).collect();
+        let told: Vec<Told> = signals
+            .chain(thresholds)
+            .chain(inventory)
+            .filter(|told| seen.insert(told.envelope.command_id))
+            .collect();
         let queues: BTreeSet<&str> = told.iter().map(|told| told.queue).collect();
         for queue in queues {
             let of_queue = told.iter().filter(|told| told.queue == queue);

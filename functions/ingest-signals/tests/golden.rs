@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use hostler_events::inventory::{ObserveHost, ObserveRecord, Presence, RecordChange};
 use hostler_events::signal::{
     Direction, ReportSignal, ReportThreshold, SignalForm, SignalStatus, TakeSignals,
 };
+use hostler_events::{InventoryCommand, InventorySource};
 use ingest_signals::forms::{Reading, read};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -201,4 +203,70 @@ fn a_heartbeat_that_says_unhealthy_is_a_signal_and_one_that_says_nothing_new_is_
     assert_eq!(again.signals[0].signal.header.status, SignalStatus::Resolved);
     beat["since"] = "2026-01-31T10:00:00Z".into();
     assert_eq!(reading(SignalForm::Heartbeat, beat).quiet, 1);
+}
+
+/// The one record that a body is about.
+fn record(name: &str) -> ObserveRecord {
+    let reading = of(SignalForm::Debezium, name);
+    let [InventoryCommand::ObserveRecord(record)] = &reading.inventory[..] else { panic!("{reading:#?}") };
+    assert!(reading.beside.is_empty(), "its source is heard by the record");
+    assert_eq!((&*record.table, record.received_at), ("public.hosts", at(NOW)));
+    record.clone()
+}
+
+#[test]
+fn debezium_with_its_schema_and_without_it() {
+    let update = record("debezium");
+    assert_eq!((update.change, update.observed_at), (RecordChange::Written, at("2026-01-31T10:59:59.250Z")));
+    assert_eq!(update.before.unwrap()["rack"], "rack-1");
+    assert_eq!(update.after.unwrap()["rack"], "rack-2");
+    for (name, change) in [
+        ("debezium-create", RecordChange::Written),
+        ("debezium-snapshot", RecordChange::Written),
+        ("debezium-delete", RecordChange::Deleted),
+    ] {
+        let record = record(name);
+        assert_eq!(record.change, change, "{name}");
+        assert_eq!(record.after.is_none(), change == RecordChange::Deleted, "{name}");
+    }
+}
+
+#[test]
+fn debezium_heartbeats_and_tombstones_say_that_it_is_there_and_nothing_else() {
+    for body in [sample("debezium-heartbeat"), serde_json::json!({ "schema": null, "payload": null })] {
+        let reading = reading(SignalForm::Debezium, body);
+        assert_eq!((reading.inventory.len(), reading.quiet), (0, 1));
+        let [InventoryCommand::HearSource(heard)] = &reading.beside[..] else { panic!("{reading:#?}") };
+        assert_eq!((heard.source, heard.received_at), (InventorySource::Cmdb, at(NOW)));
+    }
+}
+
+#[test]
+fn redfish_tells_what_has_come_and_gone_and_only_the_removal_of_the_system_says_that_the_host_is_gone() {
+    let reading = of(SignalForm::Redfish, "redfish-resource");
+    assert_eq!((reading.signals.len(), reading.inventory.len()), (0, 4), "none of it is a fault");
+    let told: Vec<(Presence, bool)> = reading
+        .inventory
+        .iter()
+        .map(|command| match command {
+            InventoryCommand::ObserveHost(ObserveHost { host, source, presence, look, .. }) => {
+                assert_eq!((host.as_str(), *source), ("h-01", InventorySource::Redfish));
+                (*presence, *look)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    use Presence::{Gone, Present};
+    assert_eq!(told, [(Present, true), (Present, true), (Present, true), (Gone, false)]);
+    assert!(matches!(&reading.beside[..], [InventoryCommand::HearSource(_)]));
+}
+
+#[test]
+fn a_heartbeat_that_is_told_says_that_its_host_is_there() {
+    let sick = of(SignalForm::Heartbeat, "heartbeat");
+    let [InventoryCommand::ObserveHost(seen)] = &sick.beside[..] else { panic!("{sick:#?}") };
+    assert_eq!(
+        (seen.host.as_str(), seen.source, seen.presence),
+        ("h-01", InventorySource::Agent, Presence::Present)
+    );
 }

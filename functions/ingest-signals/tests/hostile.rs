@@ -7,8 +7,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const FORMS: [SignalForm; 4] =
-    [SignalForm::Alertmanager, SignalForm::Redfish, SignalForm::Heartbeat, SignalForm::EventBridge];
+const FORMS: [SignalForm; 5] = [
+    SignalForm::Alertmanager,
+    SignalForm::Redfish,
+    SignalForm::Heartbeat,
+    SignalForm::Debezium,
+    SignalForm::EventBridge,
+];
 
 fn now() -> Timestamp {
     "2026-01-31T11:00:00Z".parse().unwrap()
@@ -88,6 +93,10 @@ fn each_mistake_in_an_alert_is_named_with_what_to_do() {
     }
 }
 
+fn debezium(op: &str, before: Value, after: Value) -> Value {
+    json!({ "op": op, "before": before, "after": after, "source": { "table": "hosts", "ts_ms": 1_769_857_199_250_i64 } })
+}
+
 #[test]
 fn what_no_form_has_is_named() {
     for (form, body, says) in [
@@ -113,6 +122,24 @@ fn what_no_form_has_is_named() {
             SignalForm::Heartbeat,
             json!({ "host": "h-01", "sequence": 1, "intervalSeconds": 0, "healthy": true }),
             "send 1 to 3600",
+        ),
+        (SignalForm::Debezium, json!({}), "without the transformation ExtractNewRecordState"),
+        (
+            SignalForm::Debezium,
+            json!({ "hostname": "h-01" }),
+            "without the transformation ExtractNewRecordState",
+        ),
+        (SignalForm::Debezium, debezium("x", json!({}), json!({})), "none of c, u, r, d, t and m"),
+        (SignalForm::Debezium, debezium("t", json!(null), json!(null)), "delete the records one by one"),
+        (SignalForm::Debezium, debezium("c", json!(null), json!(null)), "no `after`"),
+        (SignalForm::Debezium, debezium("d", json!(null), json!(null)), "REPLICA IDENTITY FULL"),
+        (SignalForm::Debezium, debezium("u", json!("h-01"), json!({})), "no record"),
+        (SignalForm::Debezium, json!({ "op": "c", "after": {}, "ts_ms": 1 }), "names no table"),
+        (SignalForm::Debezium, json!({ "op": "c", "after": {}, "source": { "table": "t" } }), "no ts_ms"),
+        (
+            SignalForm::Debezium,
+            json!({ "op": "c", "after": {}, "source": { "table": "t", "ts_ms": 1_990_000_000_000_i64 } }),
+            "clock set by NTP",
         ),
         (
             SignalForm::EventBridge,
@@ -225,6 +252,10 @@ fn any_value() -> impl Strategy<Value = Value> {
             "upcoming",
             "INSUFFICIENT_DATA",
             "4",
+            "c",
+            "d",
+            "ResourceRemoved",
+            "ResourceEvent.1.3.0.ResourceCreated",
         ])
         .prop_map(Value::from),
     ];
@@ -256,6 +287,15 @@ fn any_value() -> impl Strategy<Value = Value> {
                 "since",
                 "sentAt",
                 "healthy",
+                "op",
+                "before",
+                "after",
+                "source",
+                "ts_ms",
+                "schema",
+                "payload",
+                "EventType",
+                "MessageId",
             ])
             .prop_map(str::to_owned),
         ];
@@ -289,7 +329,8 @@ fn vendors() -> Vec<(SignalForm, Value)> {
     files.sort();
     let form = |name: &str| match name {
         "alertmanager" => SignalForm::Alertmanager,
-        "redfish" => SignalForm::Redfish,
+        "redfish" | "redfish-resource" => SignalForm::Redfish,
+        name if name.starts_with("debezium") => SignalForm::Debezium,
         "heartbeat" => SignalForm::Heartbeat,
         _ => SignalForm::EventBridge,
     };
@@ -311,7 +352,7 @@ fn said(form: SignalForm, body: &Value) -> usize {
             if is_read && is_list { listed("alerts") + usize::from(truncated) } else { 1 }
         }
         SignalForm::Redfish => listed("Events"),
-        SignalForm::Heartbeat => 1,
+        SignalForm::Heartbeat | SignalForm::Debezium => 1,
         SignalForm::EventBridge => {
             let is_health = body["source"] == "aws.health" && body["detail-type"] == "AWS Health Event";
             let entities = body["detail"]["affectedEntities"].as_array().map_or(0, Vec::len);

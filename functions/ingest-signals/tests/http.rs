@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const BEFORE: &str = "fedcba9876543210fedcba9876543210";
-const QUEUES: [&str; 5] = ["signals", "signals-dlq", "failures", "recover-hosts", "scale-pools"];
+const QUEUES: [&str; 6] =
+    ["signals", "signals-dlq", "failures", "recover-hosts", "scale-pools", "watch-inventory"];
 
 struct Fixture {
     clock: TestClock,

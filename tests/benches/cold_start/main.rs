@@ -21,7 +21,7 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 16] = [
+const FIRST: [(&str, &str); 17] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
@@ -38,6 +38,7 @@ const FIRST: [(&str, &str); 16] = [
     ("shift-traffic", "shift-traffic.join-traffic.sqs.json"),
     ("triage-failures", "triage-failures.dead-letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),
+    ("watch-inventory", "watch-inventory.hear-source.sqs.json"),
 ];
 
 fn root() -> PathBuf {

@@ -15,6 +15,7 @@ mod crashes;
 mod disorder;
 mod drifting;
 mod failing;
+mod inventory;
 mod provisioning;
 mod queries;
 mod recovering;

@@ -89,6 +89,9 @@ const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
+/// Why nobody tells of the inventory.
+const UNTOLD: &str = "the policies keep no inventory here: journeys/inventory.rs";
+
 /// Events that do not happen here, or so seldom that some seeds do not show them, and why.
 const SELDOM: &[(&str, &str)] = &[
     ("capacity.approval-requested", "requests stay below what needs an approval: journeys/approving.rs"),
@@ -172,6 +175,18 @@ const SELDOM: &[(&str, &str)] = &[
     ("pool.hosts-reclaimed", UNMEASURED),
     ("host.moved", UNMEASURED),
     ("pool.host-left", UNMEASURED),
+    ("inventory.expected", UNTOLD),
+    ("inventory.observed", UNTOLD),
+    ("inventory.drift-detected", UNTOLD),
+    ("inventory.drift-resolved", UNTOLD),
+    ("inventory.host-appeared", UNTOLD),
+    ("inventory.host-vanished", UNTOLD),
+    ("source.heard", UNTOLD),
+    ("source.subscription-lost", UNTOLD),
+    ("source.subscription-restored", UNTOLD),
+    ("sweep.started", UNTOLD),
+    ("sweep.paged", UNTOLD),
+    ("sweep.completed", UNTOLD),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
 ];
 

@@ -28,6 +28,7 @@ use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
 use scale_pools::ScalePools;
 use shift_traffic::ShiftTraffic;
+use watch_inventory::WatchInventory;
 
 use super::Fleet;
 use super::fleet::Faults;
@@ -100,6 +101,18 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
+    let watch_inventory = WatchInventory {
+        shell: ports.shell::<Hostler>(),
+        views: ports.views.clone(),
+        breakers: worker().breakers,
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+        out_of_band: watch_inventory::OutOfBand {
+            bmcs: Arc::new(fleet.bmcs.clone()),
+            username: "admin".to_owned(),
+            password: "secret".to_owned(),
+            trust: TlsTrust::System,
+        },
+    };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
         ("configure-host", Arc::new(configure_host)),
@@ -109,6 +122,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
+        ("watch-inventory", Arc::new(watch_inventory)),
     ];
     (Arc::new(accept_commands), ingest_signals, own)
 }

@@ -24,7 +24,8 @@ fn rules_match_events_that_exist() {
     let catalogue = catalogue();
     let contracts = catalogue.iter().filter(|contract| contract.kind == Kind::Event);
     let published: BTreeSet<&str> = contracts.map(|contract| contract.name).collect();
-    for (id, rule) in rules() {
+    // A schedule matches nothing.
+    for (id, rule) in rules().filter(|(_, rule)| rule["ScheduleExpression"].is_null()) {
         let source: Vec<&str> =
             list(&rule["EventPattern"]["source"]).into_iter().filter_map(Value::as_str).collect();
         if rule["EventBusName"] == "default" {

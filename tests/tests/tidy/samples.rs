@@ -58,6 +58,8 @@ fn every_decision_names_the_version_of_its_policies() {
         "pool.scaling-proposed",
         "pool.scaling-suppressed",
         "policies.applied",
+        "inventory.host-vanished",
+        "source.subscription-lost",
     ];
     for decision in decisions {
         let golden = samples::sample_text(decision, 1).unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod budgets;
 pub(crate) mod faults;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
+pub(crate) mod inventory;
 pub(crate) mod load;
 pub(crate) mod policies;
 pub(crate) mod pools;

@@ -4,6 +4,8 @@
 //! Any other heartbeat says nothing new, and leaves nothing behind. That none comes is noticed by Prometheus, which looks at the host
 //! itself: a timer here would take a commit for each host and each wait, whether anything is wrong or not.
 
+use hostler_events::InventorySource;
+use hostler_events::inventory::{Facts, ObserveHost, Presence};
 use hostler_events::signal::SignalStatus;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -39,6 +41,17 @@ pub(super) fn read(body: &Value, received_at: Timestamp) -> Reading {
     let mut reading = Reading::default();
     let host = body["host"].as_str().unwrap_or_default();
     reading.take(|| format!("the heartbeat of {:?}", short(host, 60)), said(body, received_at));
+    // Whatever an agent says of its host, the host is there.
+    let sightings = reading.signals.iter().map(|report| ObserveHost {
+        host: report.host.clone(),
+        source: InventorySource::Agent,
+        observed_at: report.signal.header.observed_at,
+        received_at,
+        presence: Presence::Present,
+        facts: Facts::new(),
+        look: false,
+    });
+    reading.beside = sightings.map(Into::into).collect();
     reading
 }
 

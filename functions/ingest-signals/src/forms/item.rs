@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hostler_core::failure::printable;
-use hostler_events::HostId;
 use hostler_events::signal::{FaultClass, ReportSignal, ReportThreshold, Signal, SignalHeader, SignalStatus};
+use hostler_events::{HostId, InventoryCommand};
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::fmt::strtime;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use serde_json::Value;
 /// How long a signal may be acted on after it was last known to be so.
 pub(super) const SHELF_LIFE: SignedDuration = SignedDuration::from_mins(15);
 /// How far another system's clock may be ahead of ours.
-const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How much of a text is kept.
 const TEXT_CHARS_MAX: usize = 500;
 /// How much of a label is kept.
@@ -31,6 +31,8 @@ pub(super) enum Said {
     Host(Box<ReportSignal>),
     /// Something of a pool.
     Pool(Box<ReportThreshold>),
+    /// Something of the inventory.
+    Inventory(Box<InventoryCommand>),
     /// Nothing to act on.
     Nothing,
 }

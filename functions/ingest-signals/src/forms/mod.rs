@@ -3,6 +3,7 @@
 mod alertmanager;
 mod auto_scaling;
 mod cloudwatch;
+mod debezium;
 mod health;
 mod heartbeat;
 mod item;
@@ -11,6 +12,7 @@ mod threshold;
 
 use std::fmt::Write;
 
+use hostler_events::InventoryCommand;
 use hostler_events::signal::{ReportSignal, ReportThreshold, SignalForm, TakeSignals};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -27,6 +29,10 @@ pub struct Reading {
     pub signals: Vec<ReportSignal>,
     /// What it says of pools.
     pub thresholds: Vec<ReportThreshold>,
+    /// What it says of the inventory.
+    pub inventory: Vec<InventoryCommand>,
+    /// What follows beside that from its having come at all: its source is there, or its host is.
+    pub beside: Vec<InventoryCommand>,
     /// How many things were understood, and are nothing to act on.
     pub quiet: usize,
     /// What was not understood.
@@ -47,7 +53,11 @@ impl Reading {
     /// The number of things that the body says.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.signals.len() + self.thresholds.len() + self.quiet + self.not_understood.len()
+        self.signals.len()
+            + self.thresholds.len()
+            + self.inventory.len()
+            + self.quiet
+            + self.not_understood.len()
     }
 
     /// Whether the body says nothing at all.
@@ -80,6 +90,7 @@ impl Reading {
         match said {
             Ok(Said::Host(signal)) => self.signals.push(*signal),
             Ok(Said::Pool(threshold)) => self.thresholds.push(*threshold),
+            Ok(Said::Inventory(command)) => self.inventory.push(*command),
             Ok(Said::Nothing) => self.quiet += 1,
             Err(reason) => self.not_understood.push(NotUnderstood { place: place(), reason }),
         }
@@ -102,6 +113,7 @@ pub fn read(taken: &TakeSignals) -> Reading {
         SignalForm::Alertmanager => alertmanager::read(body, *received_at),
         SignalForm::Redfish => redfish::read(body, *received_at),
         SignalForm::Heartbeat => heartbeat::read(body, *received_at),
+        SignalForm::Debezium => debezium::read(body, *received_at),
         SignalForm::EventBridge => event_bridge(body, *received_at),
     }
 }
@@ -112,7 +124,7 @@ pub fn list_of(form: SignalForm) -> Option<&'static str> {
     match form {
         SignalForm::Alertmanager => Some(alertmanager::LIST),
         SignalForm::Redfish => Some(redfish::LIST),
-        SignalForm::Heartbeat | SignalForm::EventBridge => None,
+        SignalForm::Heartbeat | SignalForm::Debezium | SignalForm::EventBridge => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Events that BMCs push (*DSP0266 Redfish Specification: Eventing*, schema `Event`). The subscription's `Context` names the host.
 
+use hostler_events::inventory::{Facts, HearSource, ObserveHost, Presence};
 use hostler_events::signal::SignalStatus;
+use hostler_events::{HostId, InventorySource};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -23,6 +25,7 @@ pub(super) fn read(body: &Value, received_at: Timestamp) -> Reading {
         );
     };
     let mut reading = Reading::default();
+    reading.beside.push(HearSource { source: InventorySource::Redfish, received_at }.into());
     for (n, event) in events.iter().enumerate() {
         let place =
             || format!("Events[{n}] ({})", short(text(event, "MessageId").unwrap_or("no MessageId"), 80));
@@ -35,6 +38,9 @@ fn said(body: &Value, event: &Value, received_at: Timestamp) -> Result<Said, Str
     // The subscription's context is the body's; older BMCs have it in each event.
     let host = text(body, "Context").or_else(|| text(event, "Context"));
     let host = host.ok_or("it has no Context: make the subscription with the host's id as its Context")?;
+    if let Some(change) = Change::in_event(event) {
+        return observed(host, change, event, received_at);
+    }
     let severity = text(event, "MessageSeverity").or_else(|| text(event, "Severity"));
     let (status, fault) = match severity {
         Some("Critical") => (SignalStatus::Firing, FAULT),
@@ -60,4 +66,52 @@ fn said(body: &Value, event: &Value, received_at: Timestamp) -> Result<Said, Str
     let labels = labels.chain(origin.map(|origin| ("OriginOfCondition", origin)));
     let summary = text(event, "Message").unwrap_or(message);
     claim.of_host(host, fault, About::new(severity.unwrap_or_default(), summary).labelled(labels))
+}
+
+/// What became of a part of the host, or of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Created,
+    Changed,
+    Removed,
+}
+
+impl Change {
+    /// By the message of the registry `ResourceEvent` (DSP2065), or by the type of event that older BMCs have. Any other event is no
+    /// change of what there is.
+    fn in_event(event: &Value) -> Option<Self> {
+        let message = text(event, "MessageId").unwrap_or_default();
+        let message = message.starts_with("ResourceEvent.").then(|| message.rsplit('.').next()).flatten();
+        match (message, text(event, "EventType").unwrap_or_default()) {
+            (Some("ResourceCreated"), _) | (None, "ResourceAdded") => Some(Self::Created),
+            (Some("ResourceChanged"), _) | (None, "ResourceUpdated") => Some(Self::Changed),
+            (Some("ResourceRemoved"), _) | (None, "ResourceRemoved") => Some(Self::Removed),
+            (Some(_) | None, _) => None,
+        }
+    }
+}
+
+/// That a part has changed says that the host is there, and that a look at it is worth it. Only the removal of the system itself
+/// says that the host is gone.
+fn observed(host: &str, change: Change, event: &Value, received_at: Timestamp) -> Result<Said, String> {
+    let origin = text(&event["OriginOfCondition"], "@odata.id").or_else(|| text(event, "OriginOfCondition"));
+    let is_gone = change == Change::Removed && origin.is_some_and(is_system);
+    let observed = ObserveHost {
+        host: HostId::new(host).map_err(|error| error.to_string())?,
+        source: InventorySource::Redfish,
+        observed_at: time(event, "EventTimestamp", received_at)?.unwrap_or(received_at),
+        received_at,
+        presence: if is_gone { Presence::Gone } else { Presence::Present },
+        facts: Facts::new(),
+        look: !is_gone,
+    };
+    Ok(Said::Inventory(Box::new(observed.into())))
+}
+
+/// Whether it is a whole system, such as `/redfish/v1/Systems/1`, and not a part of one.
+fn is_system(origin: &str) -> bool {
+    origin
+        .trim_end_matches('/')
+        .strip_prefix("/redfish/v1/Systems/")
+        .is_some_and(|id| !id.is_empty() && !id.contains('/'))
 }

@@ -173,6 +173,6 @@ impl Signals {
     }
 
     async fn send(&self, alert: Value) -> Result<(), CliError> {
-        self.api.alert(&self.token, &json!({ "version": "4", "alerts": [alert] })).await
+        self.api.signal("alertmanager", &self.token, &json!({ "version": "4", "alerts": [alert] })).await
     }
 }

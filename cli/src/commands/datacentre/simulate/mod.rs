@@ -6,6 +6,7 @@
 mod args;
 mod means;
 mod play;
+mod records;
 mod report;
 mod scenario;
 mod site;
@@ -92,6 +93,8 @@ async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) ->
         shared: None,
         loads: Vec::new(),
         away: BTreeSet::new(),
+        records: BTreeMap::new(),
+        signal_token: signal_token(args, &target),
         missed: Vec::new(),
         escalated: Vec::new(),
         touched: false,
@@ -139,8 +142,7 @@ async fn means(
     target: &Target,
 ) -> Result<Means, CliError> {
     if args.signals {
-        let known = target.local().ok().and_then(|local| local.signal_token.clone());
-        let token = args.signal_token.clone().or(known).ok_or_else(|| {
+        let token = signal_token(args, target).ok_or_else(|| {
             CliError::Usage(
                 "alerts are sent with the stack's SignalToken: give it with --signal-token".to_owned(),
             )
@@ -169,6 +171,11 @@ async fn means(
     let loads = admin.loads().await?;
     let demand = loads.into_iter().find(|load| load.pool == scenario.pool.as_str());
     Ok(Means::Fleet { admin, demand: demand.and_then(|load| load.demand) })
+}
+
+/// With what signals are sent, where it is known.
+fn signal_token(args: &SimulateArgs, target: &Target) -> Option<String> {
+    args.signal_token.clone().or_else(|| target.local().ok().and_then(|local| local.signal_token.clone()))
 }
 
 /// Reads what the streams say of it.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::means::Means;
+use super::records::Records;
 use super::scenario::{Break, Scenario, Step, Until};
 use super::site;
 use crate::api::{Accepted, HostRow, PoolRow, Said};
@@ -61,6 +62,10 @@ pub(super) struct Play<'a> {
     pub(super) loads: Vec<Timestamp>,
     /// Dependencies that are away.
     pub(super) away: BTreeSet<String>,
+    /// What the CMDB was made to say.
+    pub(super) records: Records,
+    /// With what that is sent.
+    pub(super) signal_token: Option<String>,
     /// What was waited for in vain.
     pub(super) missed: Vec<String>,
     /// Which hosts' incidents became a person's, and why.
@@ -139,6 +144,7 @@ impl Play<'_> {
                 }
                 Step::Away(dependency) => self.away(dependency).await?,
                 Step::Back(dependency) => self.back(dependency).await?,
+                Step::Record(record) => self.record(*record).await?,
                 Step::Pause(length) => self.pause(*length).await?,
                 Step::Wait(until) => {
                     if !self.wait(*until).await? {
@@ -246,6 +252,7 @@ impl Play<'_> {
         let (target, pool) = (self.target, &self.scenario.pool);
         let hosts: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
         match until {
+            Until::AsRecorded => self.is_as_recorded().await,
             Until::Served => {
                 let serving = site::in_service(target, pool).await?;
                 let row = site::pool(target, pool).await?;

@@ -60,8 +60,20 @@ pub(super) enum Step {
     /// Nothing happens.
     #[serde(deserialize_with = "length")]
     Pause(Duration),
+    /// The CMDB tells of the pool's hosts in service.
+    Record(Record),
     /// Until something is so.
     Wait(Until),
+}
+
+/// What the CMDB says of where hosts stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Record {
+    /// Where they are enrolled.
+    AsIs,
+    /// In another rack.
+    Elsewhere,
 }
 
 /// What breaks, and how.
@@ -138,6 +150,8 @@ pub(super) enum Until {
     CommonIncident,
     /// No incident of what broke goes on.
     Closed,
+    /// The inventory knows what the CMDB says, and whether it is as expected.
+    AsRecorded,
 }
 
 impl fmt::Display for Until {
@@ -148,6 +162,7 @@ impl fmt::Display for Until {
             Self::Detected => "what broke is detected",
             Self::CommonIncident => "what the broken hosts share is one incident",
             Self::Closed => "all incidents are closed",
+            Self::AsRecorded => "the inventory knows what the CMDB says",
         })
     }
 }
@@ -233,13 +248,17 @@ fn check(scenario: &Scenario) -> Result<(), String> {
     if scenario.hosts == 0 {
         return Err("hosts: give 1 or more".to_owned());
     }
-    let mut broken = false;
+    let (mut broken, mut recorded) = (false, false);
     for (n, step) in scenario.steps.iter().enumerate() {
         match step {
             Step::Load(load) if !(0.0..=100.0).contains(load) => {
                 return Err(format!("steps[{n}].load: give a number from 0 to 100"));
             }
             Step::Break(_) => broken = true,
+            Step::Record(_) => recorded = true,
+            Step::Wait(Until::AsRecorded) if !recorded => {
+                return Err(format!("steps[{n}]: nothing is recorded before it"));
+            }
             Step::Mend | Step::Wait(Until::Detected | Until::CommonIncident | Until::Closed) if !broken => {
                 return Err(format!("steps[{n}]: nothing is broken before it"));
             }
@@ -283,6 +302,7 @@ mod tests {
         };
         for (steps, said) in [
             ("  - wait: closed", "steps[0]: nothing is broken before it"),
+            ("  - wait: as-recorded", "steps[0]: nothing is recorded before it"),
             ("  - load: -1", "steps[0].load: give a number"),
             ("  - pause: soon", "steps[0].pause: give a length of time"),
             ("  - break: { where: moon, fault: hang }", "steps[0].break.where: unknown variant `moon`"),

@@ -35,6 +35,7 @@ impl Play<'_> {
             }
         };
         note(self.mend().await.map(drop));
+        note(self.correct_records().await);
         for dependency in self.away.clone() {
             note(self.back(&dependency).await);
         }

@@ -21,6 +21,9 @@ pub(super) enum EventsVerb {
     List(ListArgs),
     /// Check an event or a command from a file against its schema, and send it
     Emit(super::emit::EmitArgs),
+    /// Print recorded events as change events of Debezium, one a line, the oldest first
+    #[command(after_help = "Example:\n  hostler events export --since 2026-01-31T12:00:00Z > changes.jsonl")]
+    Export(ExportArgs),
     /// Put marked copies of events on one consumer's queue; only handlers that change read models act on them
     #[command(after_help = "Example:\n  hostler events replay --stream host#h-03 --dry-run\n  \
         hostler events replay --to project-views --since 2026-01-31T12:00:00Z --rate 200")]
@@ -49,6 +52,22 @@ pub(super) struct ListArgs {
     /// How many at most, the newest
     #[arg(long, default_value_t = 50, value_parser = count(1..=10_000_usize))]
     pub(super) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Only those of this stream, such as host#h-03
+    #[arg(long)]
+    pub(super) stream: Option<StreamId>,
+    /// Only those of this type, such as host.enrolled
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) event_type: Option<String>,
+    /// What was recorded then or later: the source.ts_ms of the last line that you have, as a time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(super) since: Timestamp,
+    /// Only what was recorded before then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(super) until: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]

@@ -48,7 +48,8 @@ pub(super) async fn run(args: ListArgs, target: &Target, out: Out) -> Result<(),
     out.list(&newest, |event| &event.event_type, "There are no such events.", id, sum)
 }
 
-async fn read(selection: &Selection, target: &Target) -> Result<Vec<Envelope>, CliError> {
+/// The events of a selection, in no order.
+pub(super) async fn read(selection: &Selection, target: &Target) -> Result<Vec<Envelope>, CliError> {
     fn unread<E: Into<Source>>(error: E) -> CliError {
         CliError::failed("the events cannot be read: check the credentials' dynamodb:Query and dynamodb:Scan")(
             error,

@@ -4,6 +4,7 @@ mod again;
 mod args;
 mod contracts;
 mod emit;
+mod export;
 mod list;
 
 pub(crate) use args::EventsArgs;
@@ -19,6 +20,7 @@ pub(crate) async fn run(args: EventsArgs, global: &Global, out: Out) -> Result<(
         // A dry run needs no application.
         EventsVerb::Emit(args) => emit::run(args, global, out).await,
         EventsVerb::List(args) => list::run(args, &Target::open(global).await?, out).await,
+        EventsVerb::Export(args) => export::run(args, &Target::open(global).await?, out).await,
         EventsVerb::Replay(args) => again::replay(args, &Target::open(global).await?, out).await,
         EventsVerb::Republish(args) => again::republish(args, &Target::open(global).await?, out).await,
     }
