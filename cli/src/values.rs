@@ -19,7 +19,8 @@ const LABEL_VALUE_CHARS_MAX: usize = 256;
 /// The longest reason in characters.
 const REASON_CHARS_MAX: usize = 500;
 /// What the plain drivers know to simulate.
-const SIMULATED: [&str; 2] = ["simulate.configure", "simulate.monitor"];
+const SIMULATED: [&str; 4] =
+    ["simulate.configure", "simulate.monitor", "simulate.install", "simulate.roll-back"];
 /// What fits one event or message.
 const MESSAGE_BYTES_MAX: u64 = 250_000;
 /// The longest that `slow:<seconds>` may ask for.

@@ -7,12 +7,17 @@ use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contract, Contracts};
 use serde_json::Value;
 
+use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
+use crate::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
+use crate::findings::FindingsCommand;
 use crate::health::HealthEvent;
 use crate::host::HostEvent;
 use crate::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
+use crate::packages::{FindingEvent, PackagesEvent};
+use crate::patching::{AssessCommand, PatchCommand};
 use crate::pool::PoolEvent;
 use crate::provisioning::{CapacityEvent, ReservationEvent};
 use crate::signal::{IngestCommand, RecoverCommand, ScaleCommand};
@@ -31,6 +36,12 @@ pub fn catalogue() -> Vec<Contract> {
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
+        CampaignEvent::contracts(),
+        LaneEvent::contracts(),
+        PatchFleetCommand::contracts(),
+        AdvisoryEvent::contracts(),
+        PackagesEvent::contracts(),
+        FindingEvent::contracts(),
         InventoryEvent::contracts(),
         SourceEvent::contracts(),
         SweepEvent::contracts(),
@@ -45,9 +56,12 @@ pub fn catalogue() -> Vec<Contract> {
         MonitorCommand::contracts(),
         TrafficCommand::contracts(),
         ServiceCommand::contracts(),
+        PatchCommand::contracts(),
+        AssessCommand::contracts(),
         IngestCommand::contracts(),
         RecoverCommand::contracts(),
         ScaleCommand::contracts(),
+        FindingsCommand::contracts(),
         InventoryCommand::contracts(),
         SagaOperation::contracts(),
         SagaCommand::contracts(),

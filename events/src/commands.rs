@@ -5,15 +5,21 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::{ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign};
 use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
+use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
+use crate::patching::{
+    AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
+    ScanPackages,
+};
 use crate::pool::{ApproveScaling, RejectScaling};
 use crate::recovery::{
     AbandonRecovery, ApproveRemediation, BeginRecovery, CheckHost, ClaimDisruption, CloseIncident,
     ConcludeRecovery, CordonHost, GiveBackHost, RejectRemediation, ReportMember, RestartService,
     ReturnDisruption, UncordonHost,
 };
-use crate::signal::RecoverCommand;
+use crate::signal::{RecoverCommand, ReportSignal};
 use crate::site::ApplyPolicies;
 use crate::traffic::{JoinTraffic, LeaveTraffic, ReturnTraffic, TrafficCommand};
 
@@ -42,7 +48,15 @@ contracts! {
         "close-incident" v 1 @ "commands" => CloseIncident(CloseIncident) of host,
         "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
+        "create-campaign" v 1 @ "commands" => CreateCampaign(CreateCampaign) of campaign,
+        "approve-campaign" v 1 @ "commands" => ApproveCampaign(ApproveCampaign) of campaign,
+        "reject-campaign" v 1 @ "commands" => RejectCampaign(RejectCampaign) of campaign,
+        "pause-campaign" v 1 @ "commands" => PauseCampaign(PauseCampaign) of campaign,
+        "resume-campaign" v 1 @ "commands" => ResumeCampaign(ResumeCampaign) of campaign,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
+        "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
+        "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,
+        "except-finding" v 1 @ "commands" => ExceptFinding(ExceptFinding) of finding,
         "check-configuration" v 1 @ "commands" => CheckConfiguration(CheckConfiguration) of host,
         "restore-configuration" v 1 @ "commands" => RestoreConfiguration(RestoreConfiguration) of host,
     }
@@ -105,6 +119,10 @@ pub enum StepCommand {
     Service(ServiceCommand),
     /// To `recover-hosts`.
     Recover(RecoverCommand),
+    /// To `patch-host`.
+    Patch(PatchCommand),
+    /// To `assess-hosts`.
+    Assess(AssessCommand),
     /// To a saga.
     Saga(SagaCommand),
 }
@@ -118,6 +136,8 @@ macro_rules! each {
             Self::Traffic($command) => $value,
             Self::Service($command) => $value,
             Self::Recover($command) => $value,
+            Self::Patch($command) => $value,
+            Self::Assess($command) => $value,
             Self::Saga($command) => $value,
         }
     };
@@ -155,6 +175,10 @@ impl Payload for StepCommand {
             ServiceCommand::from_data(type_name, schema_version, data).map(Self::Service)
         } else if RecoverCommand::NAMES.contains(&type_name) {
             RecoverCommand::from_data(type_name, schema_version, data).map(Self::Recover)
+        } else if PatchCommand::NAMES.contains(&type_name) {
+            PatchCommand::from_data(type_name, schema_version, data).map(Self::Patch)
+        } else if AssessCommand::NAMES.contains(&type_name) {
+            AssessCommand::from_data(type_name, schema_version, data).map(Self::Assess)
         } else {
             SagaCommand::from_data(type_name, schema_version, data).map(Self::Saga)
         }
@@ -189,8 +213,10 @@ into_step_command! {
     ServiceCommand as Service { RestartService }
     RecoverCommand as Recover {
         ClaimDisruption, ReturnDisruption, ReportMember, BeginRecovery, CordonHost, UncordonHost, GiveBackHost,
-        ConcludeRecovery, AbandonRecovery
+        ConcludeRecovery, AbandonRecovery, ReportSignal
     }
+    PatchCommand as Patch { InstallPackages, ChangePackages, RollBackPackages }
+    AssessCommand as Assess { BeginPatching, ScanPackages }
 }
 
 impl From<SagaCommand> for StepCommand {

@@ -224,6 +224,8 @@ pub enum CheckKind {
     Before,
     /// After that: it must be healthy.
     After,
+    /// After something else than a repair, by the saga that has cordoned the host: it must be healthy.
+    Gate,
 }
 
 /// A host was looked at, in band by monitoring and out of band by its BMC.

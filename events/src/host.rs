@@ -15,10 +15,15 @@ use crate::policy::HostPolicy;
 use crate::traffic::{DrainStarted, HostJoinedTraffic, HostLeftTraffic};
 
 mod configuring;
+mod patching;
 mod releasing;
 mod repairing;
 
 pub use configuring::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
+pub use patching::{
+    PackageChangeKind, PackageChangeStarted, PackagesInstalled, PackagesReport, PackagesRolledBack,
+    RollBackFailed,
+};
 pub use releasing::{HostRetired, ReleaseRequested};
 pub use repairing::{
     HostCordoned, HostPowerCycled, HostUncordoned, PowerCycleStarted, ReimageStarted, ServiceRestarted,
@@ -66,6 +71,10 @@ contracts! {
         "host.left-traffic" v 1 => LeftTraffic(HostLeftTraffic),
         "host.configuration-started" v 1 => ConfigurationStarted(ConfigurationStarted),
         "host.role-run" v 1 => RoleRun(RoleRun),
+        "host.package-change-started" v 1 => PackageChangeStarted(PackageChangeStarted),
+        "host.packages-installed" v 1 => PackagesInstalled(PackagesInstalled),
+        "host.packages-rolled-back" v 1 => PackagesRolledBack(PackagesRolledBack),
+        "host.roll-back-failed" v 1 => RollBackFailed(RollBackFailed),
         "host.configuration-check-scheduled" v 1 => CheckScheduled(CheckScheduled),
         "host.configuration-check-started" v 1 => CheckStarted(CheckStarted),
         "host.configuration-checked" v 1 => ConfigurationChecked(ConfigurationChecked),

@@ -50,5 +50,15 @@ text_id!(
     Service,
     "service"
 );
+text_id!(
+    /// An advisory, by its CVE where it has one, such as `CVE-2026-1234`.
+    AdvisoryId,
+    "advisory id"
+);
+text_id!(
+    /// A campaign: one advisory, patched on all hosts that have it.
+    CampaignId,
+    "campaign id"
+);
 /// Free key-value pairs on a host. Keys under `simulate.` tell the plain drivers to be slow or to fail.
 pub type Labels = BTreeMap<String, String>;

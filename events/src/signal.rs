@@ -99,6 +99,10 @@ pub enum SignalForm {
     Debezium,
     /// An event of an AWS service, as EventBridge delivers it.
     EventBridge,
+    /// A record of a vulnerability, as OSV has it.
+    Osv,
+    /// The list of what is installed on a host, as its agent sends it.
+    Packages,
 }
 
 contracts! {

@@ -9,12 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::campaigns::CampaignsPolicy;
 use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::inventory::InventoryPolicy;
+use crate::patching::PatchingPolicy;
 use crate::scaling::ScalingPolicy;
 use crate::signal::FaultClass;
 use crate::traffic::{DRAIN_SECONDS_MAX, TrafficPolicy};
+use crate::vulnerabilities::VulnerabilityPolicy;
 
 text_id!(
     /// Racks that lose their power together.
@@ -109,8 +112,14 @@ pub struct SitePolicy {
     pub budget: BudgetPolicy,
     /// How it is seen that a repair has helped.
     pub recovery: RecoveryPolicy,
+    /// By which numbers hosts are patched.
+    pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How vulnerabilities are mended over the fleet.
+    pub campaigns: CampaignsPolicy,
+    /// How urgent vulnerabilities are.
+    pub vulnerabilities: VulnerabilityPolicy,
     /// What is kept of the inventory. Without it, nothing that sources say of hosts is recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<InventoryPolicy>,
@@ -385,6 +394,7 @@ impl SitePolicy {
         check_budget(self.budget, &mut problems);
         self.configuration.check(&mut problems);
         problems.range(&["recovery", "verifySeconds"], self.recovery.verify_seconds, 5, 3_600);
+        self.patching.check(&mut problems);
         for (pool, policy) in &self.pools {
             problems.range(&["pools", pool.as_str(), "hosts"], policy.hosts, 1, 250_000);
             if let Some(traffic) = &policy.traffic {
@@ -398,6 +408,8 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.campaigns.check(&mut problems);
+        self.vulnerabilities.check(&mut problems);
         if let Some(inventory) = &self.inventory {
             inventory.check(&mut problems);
         }

@@ -1,7 +1,7 @@
 """Runs the configuration runner of infra/configuration on loopback, tied to the process that started it.
 
-Reads from settings.json in its work directory: `runner` (the folder of the runner), `packages` (the folder with the sources of
-the packages), and `settings` of the runner, in which `{work}` stands for the work directory. The hosts are folders there. SIGHUP has
+Reads from settings.json in its work directory: `runner` (the folder of the runner), `packages` (the folders with the sources of
+packages, by the name of the folder that they are built into), and `settings` of the runner, in which `{work}` stands for the work directory. The hosts are folders there. SIGHUP has
 the settings read again.
 """
 
@@ -19,11 +19,15 @@ import lifetime
 
 WORK = os.environ["HOSTLER_WORK_DIR"]
 BUILD_SECONDS_MAX = 60
+# What dpkg runs itself.
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
 def filled(value):
     if isinstance(value, dict):
         return {name: filled(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item) for item in value]
     return value.replace("{work}", WORK) if isinstance(value, str) else value
 
 
@@ -37,9 +41,9 @@ def write_settings():
     return given, path
 
 
-def build_packages(source):
-    """Each folder of `source` as a .deb, by dpkg-deb itself."""
-    built = os.path.join(WORK, "packages")
+def build_packages(name, source):
+    """Each folder of `source` as a .deb in the folder of this name, by dpkg-deb itself."""
+    built = os.path.join(WORK, name)
     if os.path.isdir(built):
         return
     os.makedirs(built)
@@ -48,7 +52,7 @@ def build_packages(source):
         shutil.copytree(package, copy)
         for path in [copy, *copy.rglob("*")]:
             # Whatever the umask of whoever checked it out.
-            path.chmod(0o755 if path.is_dir() else 0o644)
+            path.chmod(0o755 if path.is_dir() or path.name in SCRIPTS else 0o644)
         subprocess.run(["dpkg-deb", "--root-owner-group", "--build", str(copy), built], check=True,
                        stdin=subprocess.DEVNULL, timeout=BUILD_SECONDS_MAX)
     shutil.rmtree(os.path.join(WORK, "building"), ignore_errors=True)
@@ -62,7 +66,8 @@ def main():
     running = Running(path, port=int(os.environ["HOSTLER_PORT"]))
     lifetime.watch_parent(running.jobs.end)
     lifetime.raise_file_limit()
-    build_packages(given["packages"])
+    for name, source in given["packages"].items():
+        build_packages(name, source)
 
     def read_again(*_):
         write_settings()

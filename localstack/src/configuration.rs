@@ -19,6 +19,7 @@ const NAME: &str = "the configuration runner";
 const RUNNER: &str = "infra/configuration";
 const ROLES: &str = "infra/roles";
 const PACKAGES: &str = "infra/packages";
+const FIXES: &str = "infra/fixes";
 /// What installs and builds packages; both are of the package dpkg.
 const PROGRAMS: [&str; 2] = ["dpkg", "dpkg-deb"];
 /// A run takes seconds here, and its step's deadline is short.
@@ -77,13 +78,17 @@ impl ConfigurationRunner {
         let token = site::secret(2);
         let settings = json!({
             "runner": root.join(RUNNER),
-            "packages": root.join(PACKAGES),
+            "packages": { "packages": root.join(PACKAGES), "fixes": root.join(FIXES) },
             "settings": {
                 "roles": roles.unwrap_or_else(|| root.join(ROLES)),
                 "state": "{work}/state",
                 "root": "{work}/hosts/{host}",
                 "token": token,
-                "variables": { "package_folder": "{work}/packages" },
+                // Roles install the newest of the first folder. Fixes are beside it, so that nothing has them before it is patched.
+                "variables": {
+                    "package_folder": "{work}/packages",
+                    "package_folders": ["{work}/packages", "{work}/fixes"],
+                },
                 "jobs_at_once": JOBS_AT_ONCE,
                 "limit_seconds": LIMIT_SECONDS,
                 "heartbeat_seconds": HEARTBEAT_SECONDS,

@@ -175,7 +175,8 @@ impl Site {
             edit,
             progress,
         };
-        let (stack, fleet) = tokio::try_join!(cloud.deploy(&account, deploy), Fleet::start(fleet))?;
+        let roots = fleet.roots.clone();
+        let (stack, mut fleet) = tokio::try_join!(cloud.deploy(&account, deploy), Fleet::start(fleet))?;
         let token = |name: &str| values.get(name).map(String::as_str);
         if let Some(monitoring) = &monitoring {
             let api_url = stack.api_url()?;
@@ -185,6 +186,9 @@ impl Site {
         }
         if let Some(runner) = &mut configuration {
             runner.report_to(&stack.api_url()?)?;
+        }
+        if let (Some(roots), Some(token)) = (roots, token("SignalToken")) {
+            fleet.start_agents(roots, &stack.api_url()?, token);
         }
         Ok(Self { account, stack, fleet, monitoring, balancer, configuration, parameters: values })
     }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use hostler_app::{
-    Budgets, FaultDomains, Hosts, Incidents, Inventory, Policies, Pools, Provisionings, Requests, Sources,
+    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory, Lanes, Policies,
+    Pools, Provisionings, Requests, Sources,
 };
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
 use hostler_domain::inventory::view::{InventoryView, SourceView};
-use hostler_domain::views::{FaultDomainView, IncidentView, PoolView};
+use hostler_domain::views::{
+    AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
+};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -37,6 +40,14 @@ pub(crate) enum View<'a> {
     FaultDomain,
     /// A pool that grows and shrinks.
     Pool,
+    /// A campaign.
+    Campaign,
+    /// A rack of a campaign.
+    Lane,
+    /// A vulnerability.
+    Advisory,
+    /// A vulnerability of a host.
+    Finding,
     /// A host in the inventory.
     Inventory,
     /// Who tells of hosts.
@@ -59,6 +70,10 @@ impl<'a> View<'a> {
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
+            Self::Campaign => "campaign",
+            Self::Lane => "rack",
+            Self::Advisory => "advisory",
+            Self::Finding => "finding",
             Self::Inventory => "host of the inventory",
             Self::Source => "source",
             Self::Failure => "failure",
@@ -76,6 +91,10 @@ impl<'a> View<'a> {
             | Self::Policies
             | Self::Budget
             | Self::Pool
+            | Self::Campaign
+            | Self::Lane
+            | Self::Advisory
+            | Self::Finding
             | Self::Source => named(self.one()),
             Self::Incident | Self::Inventory => named("host"),
             Self::FaultDomain => named("domain"),
@@ -98,12 +117,17 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Incident
             | Self::Pool
+            | Self::Campaign
+            | Self::Finding
             | Self::Inventory
             | Self::Failure => self.path(),
+            Self::Advisory => Findings::VIEW,
             // Sources are listed with what they say.
             Self::Source => Inventory::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
+            // Racks are shown with their campaign.
+            Self::Lane => Campaigns::VIEW,
             Self::Saga(_) => "sagas",
         }
     }
@@ -112,6 +136,7 @@ impl<'a> View<'a> {
     pub(crate) fn listed_by(self) -> String {
         match self {
             Self::Saga(of) => format!("hostler sagas list --kind {}", of.kind),
+            Self::Advisory => "hostler findings advisories".to_owned(),
             _ => format!("hostler {} list", self.noun()),
         }
     }
@@ -127,6 +152,10 @@ impl<'a> View<'a> {
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
+            Self::Campaign => Campaigns::VIEW,
+            Self::Lane => Lanes::VIEW,
+            Self::Advisory => Advisories::VIEW,
+            Self::Finding => Findings::VIEW,
             Self::Inventory => Inventory::VIEW,
             Self::Source => Sources::VIEW,
             Self::Failure => Failures::VIEW,
@@ -282,6 +311,60 @@ pub(crate) struct PoolRow {
 
 impl Entity for PoolRow {
     const VIEW: View<'static> = View::Pool;
+}
+
+/// A campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CampaignRow {
+    #[serde(flatten)]
+    pub(crate) campaign: CampaignView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for CampaignRow {
+    const VIEW: View<'static> = View::Campaign;
+}
+
+/// A rack of a campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LaneRow {
+    #[serde(flatten)]
+    pub(crate) lane: LaneView,
+}
+
+impl Entity for LaneRow {
+    const VIEW: View<'static> = View::Lane;
+}
+
+/// A vulnerability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdvisoryRow {
+    #[serde(flatten)]
+    pub(crate) advisory: AdvisoryView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for AdvisoryRow {
+    const VIEW: View<'static> = View::Advisory;
+}
+
+/// A vulnerability of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FindingRow {
+    #[serde(flatten)]
+    pub(crate) finding: FindingView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for FindingRow {
+    const VIEW: View<'static> = View::Finding;
 }
 
 /// A host in the inventory.

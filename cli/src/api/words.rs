@@ -3,13 +3,15 @@
 use hostler_app::Register;
 
 /// The operators' commands of the API whose names are not made of a noun and a verb of this program.
-const IRREGULAR: [(&str, &str); 10] = [
+const IRREGULAR: [(&str, &str); 12] = [
     ("request-hosts", "requests create"),
     ("apply-policies", "policies apply"),
     ("approve-remediation", "approvals approve"),
     ("reject-remediation", "approvals reject"),
     ("approve-scaling", "pools approve"),
     ("reject-scaling", "pools reject"),
+    ("refresh-advisory", "findings refresh"),
+    ("rescan-host", "findings rescan"),
     // Sent by booting hosts; operators have no command for it.
     ("report-boot", "events emit"),
     // Sent by configuration runners.

@@ -66,6 +66,7 @@ pub(super) fn health(event: &HealthEvent) -> Line {
             let when = match e.check {
                 CheckKind::Before => "before it is repaired",
                 CheckKind::After => "since it was repaired",
+                CheckKind::Gate => "since it was worked on",
             };
             match e.healthy {
                 None => Line::new(Mark::Other, format!("monitoring is asked {when}")),

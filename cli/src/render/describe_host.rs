@@ -5,6 +5,7 @@ use hostler_events::host::{BootMethod, HostInspected, PowerState, RoleRun, RunOu
 
 use crate::render::describe::{Line, Mark};
 use crate::render::describe_drift;
+use crate::render::describe_packages as packages;
 
 /// What happened to a host.
 pub(super) fn host(event: &HostEvent) -> Line {
@@ -123,6 +124,15 @@ pub(super) fn host(event: &HostEvent) -> Line {
             Line::new(Mark::Begun, format!("a runner is asked to apply role {}{revision}", it.role))
         }
         HostEvent::RoleRun(it) => role_run(it),
+        HostEvent::PackageChangeStarted(it) => packages::started(it),
+        HostEvent::PackagesInstalled(it) => packages::installed(it),
+        HostEvent::PackagesRolledBack(it) => {
+            Line::new(Mark::Done, format!("rolled back: {}", packages::changes(&it.changed)))
+        }
+        HostEvent::RollBackFailed(it) => {
+            Line::new(Mark::Failed, "its packages could not be rolled back, and it stays out of traffic")
+                .because(&it.reason)
+        }
         HostEvent::CheckScheduled(it) => describe_drift::scheduled(it),
         HostEvent::CheckStarted(it) => describe_drift::check_started(it),
         HostEvent::ConfigurationChecked(it) => describe_drift::checked(it),

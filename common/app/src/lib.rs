@@ -3,13 +3,17 @@
 //!
 //! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
 
+mod campaigns;
 mod deprovisionings;
 mod entities;
+mod findings;
 mod follow;
 mod inventory;
 mod operations;
+mod patchings;
 mod pools;
 mod recoveries;
+mod remembered;
 mod setting;
 mod start;
 mod unhealthy;
@@ -18,15 +22,19 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
+pub use campaigns::{Campaigns, Lanes};
 pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
 };
+pub use findings::{Advisories, Findings, PackagesOfHosts};
 pub use follow::FollowedPolicies;
 pub use inventory::{Inventory, Sources, Sweeps};
 pub use operations::{Settings, operations, request};
+pub use patchings::Patchings;
 pub use pools::Pools;
 pub use recoveries::Recoveries;
+pub use remembered::Remembered;
 pub use setting::{SettingError, setting};
 pub use start::start;
 pub use unhealthy::{UnhealthyHosts, UnhealthyOfPool};
@@ -49,9 +57,17 @@ impl Application for Hostler {
         Function::steps("monitor-host").needs(&["monitoring"]).visibility(360),
         Function::steps("shift-traffic").needs(&["load-balancer"]).visibility(180),
         Function::steps("restart-service").needs(&["agents"]).visibility(360),
+        Function::steps("patch-host").needs(&["configuration"]).visibility(360),
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("patch-fleet").hears(&[
+            "saga.completed",
+            "saga.compensated",
+            "saga.stuck",
+            "advisory.prioritised",
+        ]),
+        Function::steps("assess-hosts").needs(&["configuration"]).hears(&["host.cleaned"]).visibility(360),
         Function::steps("watch-inventory").needs(&["bmc"]).visibility(360).consumers(5),
         Function::timers("fire-timers"),
         Function::views("project-views").visibility(240),
@@ -75,6 +91,12 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Campaigns>();
+        each.viewed::<Lanes>();
+        each.viewed::<Advisories>();
+        each.viewed::<PackagesOfHosts>();
+        each.viewed::<Findings>();
+        each.saga::<Patchings>();
         each.viewed::<Inventory>();
         each.viewed::<Sources>();
         each.hidden::<Sweeps>();

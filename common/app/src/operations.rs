@@ -2,19 +2,28 @@
 
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
-use hostler_domain::{CapacityInput, HealthInput, HostInput, PoolInput};
+use hostler_domain::{
+    AdvisoryInput, CampaignInput, CapacityInput, FindingInput, HealthInput, HostInput, PackagesInput,
+    PoolInput,
+};
+use hostler_events::campaign::{
+    ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign,
+};
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
     RequestHosts, RetireHost,
 };
 use hostler_events::drift::{CheckConfiguration, RestoreConfiguration};
+use hostler_events::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use hostler_events::pool::{ApproveScaling, RejectScaling};
 use hostler_events::recovery::{ApproveRemediation, CloseIncident, RejectRemediation};
 use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Hostler, Hosts, Incidents, Policies, Pools, Requests};
+use crate::{
+    Advisories, Campaigns, Findings, Hostler, Hosts, Incidents, PackagesOfHosts, Policies, Pools, Requests,
+};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +65,29 @@ pub fn operations(settings: Settings) -> Operations {
             number,
             reason,
         })
+        .on::<Campaigns, CreateCampaign>(CampaignInput::Create)
+        .on::<Campaigns, ApproveCampaign>(|ApproveCampaign { campaign, reason }| CampaignInput::Approve {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, RejectCampaign>(|RejectCampaign { campaign, reason }| CampaignInput::Reject {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, PauseCampaign>(|PauseCampaign { campaign, reason }| CampaignInput::Pause {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, ResumeCampaign>(|ResumeCampaign { campaign, reason }| CampaignInput::Resume {
+            campaign,
+            reason,
+        })
+        .on::<Advisories, RefreshAdvisory>(|refresh| AdvisoryInput::Refresh {
+            exploited_since: refresh.exploited_since,
+            epss: refresh.epss,
+        })
+        .on::<PackagesOfHosts, RescanHost>(|RescanHost { host }| PackagesInput::Rescan { host })
+        .on::<Findings, ExceptFinding>(|except| FindingInput::Except(Box::new(except)))
         .timers::<Requests>(|name| CapacityInput::Timer { name: name.to_owned() })
         .sagas::<Hostler>()
 }

@@ -20,6 +20,19 @@ use crate::host::{DriftFound, HostState};
 use crate::pool::{Edge, PoolState, Proposal, Word};
 use crate::provisioning::{self, ProvisioningState};
 
+mod findings;
+
+pub use findings::{
+    ADVISORIES, AdvisoryView, FINDINGS, FindingView, PACKAGES, PackagesView, advisory, finding,
+    finding_group, packages,
+};
+
+mod campaigns;
+
+pub use campaigns::{
+    CAMPAIGN_STATUSES, CAMPAIGNS, CampaignView, LANES, LaneView, NotPatched, campaign, lane,
+};
+
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
 /// The view of all provisioning sagas, grouped by request.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::configuration::{ApplyRole, Applying, Checking, Configuration};
 use crate::error::{At, BoxError, DriverError};
@@ -171,6 +171,32 @@ impl AnsibleConfiguration {
     }
 }
 
+impl AnsibleConfiguration {
+    /// Asks the runner for something else than a role: what it answers, where it does as it is asked.
+    pub(crate) async fn post(
+        &self,
+        at: &At,
+        path: &str,
+        body: &Value,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, DriverError> {
+        let url = self.jobs.join(path).map_err(|error| failed(at, error.to_string(), None))?;
+        let sent = self.client.post(url).bearer_auth(&self.token).json(body).send().await;
+        let mut answer = sent.map_err(|error| self.away(at, error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.away(at, error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > bytes_max {
+                return Err(failed(at, format!("its answer is longer than {bytes_max} bytes"), None));
+            }
+        }
+        match answer.status() {
+            status if status.is_success() => Ok(body),
+            status => Err(refused(at, status, &body)),
+        }
+    }
+}
+
 /// The same for each repeat of an attempt. Another revision of the same attempt is another job.
 fn job_id(request: &ApplyRole) -> String {
     let revision = request.revision.as_deref().map(|revision| format!("#{revision}")).unwrap_or_default();
@@ -213,6 +239,6 @@ fn refused(at: &At, status: StatusCode, body: &[u8]) -> DriverError {
     failed(at, format!("HTTP {code}, {what_to_do}: {message}"), None)
 }
 
-fn failed(at: &At, reason: String, source: Option<BoxError>) -> DriverError {
+pub(crate) fn failed(at: &At, reason: String, source: Option<BoxError>) -> DriverError {
     DriverError::ServiceFailed { at: at.clone(), service: SERVICE, reason, source }
 }

@@ -5,6 +5,7 @@
 //! changed is told in the answer, so that effects can be counted.
 
 pub mod ansible;
+pub mod ansible_packages;
 pub mod bmc;
 pub mod configuration;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod load_balancer;
 pub mod memory;
 pub mod monitoring;
 mod operations;
+pub mod packages;
 pub mod prometheus;
 pub mod redfish;
 pub mod services;
@@ -22,6 +24,7 @@ pub mod state;
 pub mod target_groups;
 
 pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
+pub use ansible_packages::{AnsiblePackages, packages_of};
 pub use bmc::{
     Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
     Rested, SystemFacts, TlsTrust,
@@ -32,6 +35,10 @@ pub use haproxy::{HaproxyAddress, HaproxyAddressError, HaproxyLoadBalancer};
 pub use image::{BootImage, ImageUrlError};
 pub use load_balancer::{LoadBalancer, PlainLoadBalancer, TrafficRow, TrafficServer, TrafficState};
 pub use monitoring::{Deregistered, FirstSample, Monitoring, PlainMonitoring, RegisterHost, Registered};
+pub use packages::{
+    ChangeOrder, ChangedPackages, Changing, HostAsked, Installed, PackageList, Packages, PlainPackages,
+    Wanted,
+};
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
 pub use services::{AgentServices, AgentSettings, RestartService, Services};

@@ -10,6 +10,10 @@ pub type Labels = BTreeMap<String, String>;
 
 /// The label that configuration runs obey.
 pub const CONFIGURE_LABEL: &str = "simulate.configure";
+/// The label that the installation of packages obeys.
+pub const INSTALL_LABEL: &str = "simulate.install";
+/// The label that rolling packages back obeys.
+pub const ROLL_BACK_LABEL: &str = "simulate.roll-back";
 /// The label that monitoring obeys.
 pub const MONITOR_LABEL: &str = "simulate.monitor";
 /// The longest that `slow:<seconds>` may ask for.

@@ -9,7 +9,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hostler_drivers::{AnsibleConfiguration, ApplyRole, Applying, Checking, Configuration, RunnerSettings};
+use hostler_drivers::{
+    AnsibleConfiguration, AnsiblePackages, ApplyRole, Applying, ChangeOrder, Changing, Checking,
+    Configuration, HostAsked, Packages, RunnerSettings, Wanted,
+};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -40,12 +43,17 @@ async fn answer(State(script): State<Shared>, request: Request) -> Response {
 }
 
 async fn world(status: u16, body: impl ToString, silent: bool) -> (AnsibleConfiguration, Shared) {
+    let (url, script) = server(status, body, silent).await;
+    (driver(&url), script)
+}
+
+async fn server(status: u16, body: impl ToString, silent: bool) -> (String, Shared) {
     let script = Arc::new(Mutex::new(Script { status, body: body.to_string(), silent, asked: Vec::new() }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/runner/", listener.local_addr().unwrap());
     let app = Router::new().fallback(answer).with_state(script.clone());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    (driver(&url), script)
+    (url, script)
 }
 
 fn driver(url: &str) -> AnsibleConfiguration {
@@ -141,6 +149,73 @@ async fn a_runner_that_does_not_answer_is_away() {
         let error = driver.apply_role(&order()).await.unwrap_err();
         assert!(error.is_transient() && error.is_outage(), "{error}");
     }
+}
+
+async fn packages(status: u16, body: Value) -> (AnsiblePackages, Shared) {
+    let (url, script) = server(status, body, false).await;
+    (AnsiblePackages::new(&settings(&url, TOKEN)).unwrap(), script)
+}
+
+fn change() -> ChangeOrder {
+    ChangeOrder {
+        saga: "patching#c.h-01".to_owned(),
+        step: "c.h-01/install-packages/1".to_owned(),
+        token: "secret".to_owned(),
+        host: HostAsked {
+            host: "h-01".to_owned(),
+            labels: [("site".to_owned(), "berlin".to_owned())].into(),
+        },
+        packages: vec![Wanted { package: "openssl".to_owned(), version: "3.0-2".to_owned() }],
+        roll_back: false,
+    }
+}
+
+#[tokio::test]
+async fn packages_are_changed_by_a_job_that_calls_back() {
+    let (driver, script) = packages(202, json!({ "state": "waiting" })).await;
+    assert!(driver.calls_back());
+    assert_eq!(driver.change(&change()).await.unwrap(), Changing::Begun);
+    let asked = std::mem::take(&mut script.lock().unwrap().asked);
+    let (path, header, job) = &asked[0];
+    assert_eq!(
+        (path.as_str(), header.as_deref()),
+        ("POST /runner/jobs", Some("Bearer a-token-that-nobody-may-see"))
+    );
+    let expected = json!({
+        "id": "patching#c.h-01/c.h-01/install-packages/1", "mode": "packages", "host": "h-01", "rollBack": false,
+        "packages": [{ "package": "openssl", "version": "3.0-2" }], "labels": { "site": "berlin" },
+        "callback": { "step": "c.h-01/install-packages/1", "token": "secret" },
+    });
+    assert_eq!(*job, expected);
+    assert!(!format!("{:?}", change()).contains("secret"));
+    let (refusing, _) = packages(400, json!({ "message": "a job has packages" })).await;
+    assert!(!refusing.change(&change()).await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn what_a_host_has_is_answered_at_once() {
+    let list = json!({
+        "packages": [{
+            "name": "libssl3:amd64", "version": "3.0-1", "architecture": "amd64", "source": "openssl", "sourceVersion": "3.0-1"
+        }],
+        "rebootPending": true, "observedAt": "2026-11-28T18:00:00Z",
+    });
+    let (driver, script) = packages(200, list).await;
+    let host = HostAsked { host: "h-01".to_owned(), ..HostAsked::default() };
+    let list = driver.list(&host).await.unwrap();
+    assert!(list.reboot_pending);
+    assert_eq!(
+        (list.packages[0].name.as_str(), list.packages[0].source.as_deref()),
+        ("libssl3:amd64", Some("openssl"))
+    );
+    let asked = std::mem::take(&mut script.lock().unwrap().asked);
+    assert_eq!((asked[0].0.as_str(), &asked[0].2), ("POST /runner/packages", &json!({ "host": "h-01" })));
+    for (status, transient) in [(422, false), (502, true)] {
+        let (driver, _) = packages(status, json!({ "message": "no system is installed there" })).await;
+        assert_eq!(driver.list(&host).await.unwrap_err().is_transient(), transient, "{status}");
+    }
+    let (odd, _) = packages(200, json!({ "packages": 1 })).await;
+    assert!(odd.list(&host).await.unwrap_err().to_string().contains("no list of packages"));
 }
 
 #[test]

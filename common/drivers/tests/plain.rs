@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use hostler_drivers::memory::{MemoryBmcs, MemoryStore, busy};
 use hostler_drivers::{
-    Applied, ApplyRole, Applying, Bmcs, Checking, Configuration, Monitoring, Patience, PlainConfiguration,
-    PlainMonitoring, PowerState, RegisterHost,
+    Applied, ApplyRole, Applying, Bmcs, ChangeOrder, Changing, Checking, Configuration, HostAsked,
+    Monitoring, Packages, Patience, PlainConfiguration, PlainMonitoring, PlainPackages, PowerState,
+    RegisterHost, StateStore, Wanted,
 };
 use hostler_runtime::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -195,4 +196,45 @@ async fn the_bmc_in_memory_keeps_the_same_promises() {
     assert!(rested.ejected && rested.boot_restored);
     let state = bmcs.bmc(url).state();
     assert_eq!((state.resets, state.inserts), (2, 1));
+}
+
+fn change(version: &str, roll_back: bool, simulate: &[(&str, &str)]) -> ChangeOrder {
+    ChangeOrder {
+        host: HostAsked { host: "h-01".to_owned(), labels: labels(simulate) },
+        packages: ["openssl", "curl"]
+            .map(|package| Wanted { package: package.to_owned(), version: version.to_owned() })
+            .into(),
+        roll_back,
+        ..ChangeOrder::default()
+    }
+}
+
+#[tokio::test]
+async fn packages_are_noted_and_one_that_a_host_does_not_have_is_left_alone() {
+    let store = MemoryStore::default();
+    let clock = HandClock::default();
+    let driver = PlainPackages::new(store.clone(), Arc::new(clock.clone()));
+    assert!(driver.list(&HostAsked::default()).await.unwrap().packages.is_empty());
+    let row = serde_json::json!({
+        "installed": { "openssl": "1" }, "reboot_pending": false, "needs_reboot": ["openssl"], "changes": 0,
+    });
+    store.put("packages/h-01", row).await.unwrap();
+    let Changing::Done(changed) = driver.change(&change("2", false, &[])).await.unwrap() else {
+        panic!("begun")
+    };
+    assert_eq!(changed.changed, [("openssl".to_owned(), "1".to_owned(), "2".to_owned())]);
+    assert!(changed.reboot_pending);
+    driver.change(&change("2", false, &[])).await.unwrap();
+    assert_eq!(driver.row("h-01").await.unwrap().changes, 1, "what is installed is not installed again");
+    clock.advance_minute();
+    let host = HostAsked { host: "h-01".to_owned(), ..HostAsked::default() };
+    let list = driver.list(&host).await.unwrap();
+    assert_eq!((list.packages[0].version.as_str(), list.observed_at), ("2", clock.now()));
+
+    let once = [("simulate.install", "fail-once"), ("simulate.roll-back", "fail")];
+    assert!(driver.change(&change("3", false, &once)).await.unwrap_err().is_transient());
+    driver.change(&change("3", false, &once)).await.unwrap();
+    assert!(!driver.change(&change("1", true, &once)).await.unwrap_err().is_transient());
+    let plain = hostler_drivers::packages_of(String::new(), String::new(), (store, Arc::new(clock))).unwrap();
+    assert!(!plain.calls_back(), "without a runner's address there is no runner");
 }

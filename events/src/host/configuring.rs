@@ -4,6 +4,7 @@ use hostler_core::saga::SagaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PackagesReport;
 use crate::drift::DriftChange;
 use crate::ids::{HostId, Role, StepId};
 
@@ -99,7 +100,9 @@ pub enum TaskResult {
 pub enum RunReport {
     /// It waits for its turn, or runs.
     Running,
-    /// It has ended.
+    /// A change of packages has ended.
+    PackagesChanged(PackagesReport),
+    /// A run of a role has ended.
     Ended {
         /// The role's revision.
         revision: String,

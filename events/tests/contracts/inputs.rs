@@ -32,6 +32,8 @@ pub(crate) fn lambda_inputs() -> BTreeMap<String, Value> {
         ("ingest-signals.alertmanager.http.json", signals("alertmanager")),
         ("ingest-signals.redfish.http.json", signals("redfish")),
         ("ingest-signals.heartbeat.http.json", signals("heartbeat")),
+        ("ingest-signals.osv.http.json", signals("osv")),
+        ("ingest-signals.packages.http.json", signals("packages")),
         ("ingest-signals.debezium.http.json", signals("debezium")),
         ("watch-inventory.aws.sqs.json", sqs("watch-inventory", &[scheduled("InventoryRule")])),
         ("ingest-signals.aws.sqs.json", sqs("signals", &AWS.map(vendors_sample))),
@@ -272,8 +274,14 @@ fn vendors_sample(name: &str) -> Value {
 }
 
 /// The samples of events that AWS's own services put on the queue `signals`.
-const AWS: [&str; 5] =
-    ["cloudwatch-alarm", "cloudwatch-pool", "aws-health", "auto-scaling-terminate", "auto-scaling-launch"];
+const AWS: [&str; 6] = [
+    "cloudwatch-alarm",
+    "cloudwatch-pool",
+    "aws-health",
+    "auto-scaling-terminate",
+    "auto-scaling-launch",
+    "inspector-finding",
+];
 
 /// A system says something over HTTP. It has no AWS identity, and shows a token.
 fn signals(form: &str) -> Value {

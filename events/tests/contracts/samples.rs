@@ -7,13 +7,16 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
+use hostler_events::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 use hostler_events::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
+use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
 use hostler_events::site::PolicyEvent;
 use hostler_events::{
-    CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, HealthEvent, HostEvent,
-    IngestCommand, Kind, MonitorCommand, OperatorCommand, RecoverCommand, ReservationEvent, SOURCE,
-    ScaleCommand, ServiceCommand, TrafficCommand, catalogue, samples, schemas,
+    AdvisoryEvent, CapacityEvent, ConfigureCommand, Contract, DeployCommand, FaultDomainEvent, FindingEvent,
+    FindingsCommand, HealthEvent, HostEvent, IngestCommand, Kind, MonitorCommand, OperatorCommand,
+    PackagesEvent, RecoverCommand, ReservationEvent, SOURCE, ScaleCommand, ServiceCommand, TrafficCommand,
+    catalogue, samples, schemas,
 };
 use jsonschema::Validator;
 use serde_json::Value;
@@ -66,6 +69,13 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<PolicyEvent>(),
         set::<BudgetEvent>(),
         set::<PoolEvent>(),
+        set::<CampaignEvent>(),
+        set::<LaneEvent>(),
+        set::<PatchFleetCommand>(),
+        set::<AdvisoryEvent>(),
+        set::<PackagesEvent>(),
+        set::<FindingEvent>(),
+        set::<FindingsCommand>(),
         set::<InventoryEvent>(),
         set::<SourceEvent>(),
         set::<SweepEvent>(),
@@ -76,6 +86,8 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<MonitorCommand>(),
         set::<TrafficCommand>(),
         set::<ServiceCommand>(),
+        set::<PatchCommand>(),
+        set::<AssessCommand>(),
         set::<IngestCommand>(),
         set::<RecoverCommand>(),
         set::<ScaleCommand>(),
@@ -197,12 +209,20 @@ fn an_event_lies_on_the_stream_of_its_category() {
             "saga" => continue,
             "flow" => ("flow", "queue"),
             "health" => ("health", "host"),
+            "packages" => ("packages", "host"),
             "inventory" => ("inventory", "host"),
             "effect" => ("effect", "step"),
             other => (other, other),
         };
         assert_eq!(event.stream.category(), category, "{}", contract.name);
         let said = event.data.to_value()[key].as_str().unwrap_or_default().to_owned();
+        // A lane is named by its campaign and its rack.
+        if category == "lane" {
+            let data = event.data.to_value();
+            let named = [&data["campaign"], &data["rack"]].map(|part| part.as_str().unwrap_or_default());
+            assert_eq!(named.join("."), event.stream.key(), "{}", contract.name);
+            continue;
+        }
         // An effect lies on a stream of its saga and step, which its attempts name.
         if let Some((_saga_kind, key)) = event.stream.key().split_once('/').filter(|_| category == "effect") {
             let (said, _attempt) = said.rsplit_once('/').unwrap();

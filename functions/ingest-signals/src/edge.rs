@@ -109,9 +109,11 @@ fn form_of(request: &Request) -> Result<SignalForm, Response> {
         ["signals", "alertmanager"] => return posted(request, SignalForm::Alertmanager),
         ["signals", "redfish"] => return posted(request, SignalForm::Redfish),
         ["signals", "heartbeat"] => return posted(request, SignalForm::Heartbeat),
+        ["signals", "osv"] => return posted(request, SignalForm::Osv),
+        ["signals", "packages"] => return posted(request, SignalForm::Packages),
         ["signals", "debezium"] => return posted(request, SignalForm::Debezium),
         _ => {
-            "this is no form of signals: POST /signals/alertmanager, /signals/redfish, /signals/heartbeat or /signals/debezium"
+            "this is no form of signals: POST /signals/alertmanager, /signals/redfish, /signals/heartbeat, /signals/osv, /signals/packages or /signals/debezium"
         }
     };
     Err(Response::error(404, "no-such-route", message))

@@ -7,7 +7,7 @@ use hostler_core::{
     Payload,
 };
 use hostler_events::signal::{SignalHeader, TakeSignals};
-use hostler_events::{IngestCommand, RecoverCommand, SOURCE, ScaleCommand};
+use hostler_events::{FindingsCommand, IngestCommand, RecoverCommand, SOURCE, ScaleCommand};
 use hostler_runtime::ports::{EntryFailure, Outbound};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -47,6 +47,17 @@ impl IngestSignals {
             let (id, window) = (id_of(&report.header, &about), window(report.header.observed_at));
             told(message, id, window, &ScaleCommand::from(report))
         });
+        // What is published, or read of packages, is the same whenever it comes: these are known by what they say, and their
+        // ids follow from the message.
+        let of_message = |n: usize, about: Value| CommandId(uuid_of(&json!([message.cause(), n, about])));
+        let advisories = reading.advisories.into_iter().enumerate().map(|(n, record)| {
+            let id = of_message(n, json!(["advisory", record.advisory, record.record.id]));
+            told(message, id, message.since(), &FindingsCommand::from(record))
+        });
+        let packages = reading.packages.into_iter().enumerate().map(|(n, list)| {
+            let id = of_message(n, json!(["packages", list.host]));
+            told(message, id, message.since(), &FindingsCommand::from(list))
+        });
         let inventory = reading.inventory.into_iter().chain(reading.beside).map(|command| {
             let id = json!([command.type_name(), command.to_data().to_value()]);
             // The same message says it again; whoever says it anew says something newer.
@@ -55,6 +66,8 @@ impl IngestSignals {
         let mut seen = BTreeSet::new();
         let told: Vec<Told> = signals
             .chain(thresholds)
+            .chain(advisories)
+            .chain(packages)
             .chain(inventory)
             .filter(|told| seen.insert(told.envelope.command_id))
             .collect();

@@ -205,6 +205,99 @@ fn a_heartbeat_that_says_unhealthy_is_a_signal_and_one_that_says_nothing_new_is_
     assert_eq!(reading(SignalForm::Heartbeat, beat).quiet, 1);
 }
 
+#[test]
+fn an_osv_record_is_told_of_each_of_its_vulnerabilities() {
+    let reading = of(SignalForm::Osv, "osv");
+    let advisories: Vec<&str> = reading.advisories.iter().map(|record| record.advisory.as_str()).collect();
+    assert_eq!(advisories, ["CVE-2026-12345", "CVE-2026-12346"]);
+    let record = &reading.advisories[0].record;
+    assert_eq!((record.id.as_str(), record.modified_at), ("DSA-6012-1", at("2026-01-31T10:40:00Z")));
+    assert_eq!(record.cvss, ["CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"]);
+    let [openssl] = &record.affected[..] else { panic!("{record:#?}") };
+    assert_eq!((openssl.ecosystem.as_str(), openssl.package.as_str()), ("Debian:12", "openssl"));
+    let range = &openssl.ranges[0];
+    assert_eq!((range.introduced.as_str(), range.fixed.as_deref()), ("0", Some("3.0.16-1~deb12u1")));
+    assert_eq!(openssl.versions.len(), 3);
+}
+
+/// Whatever its publishers call it, a vulnerability goes by its CVE id.
+#[test]
+fn an_osv_record_goes_by_its_cve_id_where_it_has_one() {
+    let named = |id: &str, field: &str, ids: &[&str]| {
+        let mut record = sample("osv");
+        record["id"] = id.into();
+        record["upstream"] = serde_json::json!([]);
+        record[field] = serde_json::json!(ids);
+        let reading = reading(SignalForm::Osv, record);
+        reading.advisories.into_iter().map(|of| of.advisory.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("CVE-2026-1", "aliases", &["GHSA-x", "CVE-2026-2"]), ["CVE-2026-1"]);
+    assert_eq!(named("DEBIAN-CVE-2026-1", "upstream", &["CVE-2026-1"]), ["CVE-2026-1"]);
+    assert_eq!(named("GHSA-x", "aliases", &["CVE-2026-2"]), ["CVE-2026-2"]);
+    assert_eq!(named("DLA-1-1", "related", &["CVE-2026-3"]), ["CVE-2026-3"]);
+    assert_eq!(named("GHSA-x", "related", &["CVE-2026-3"]), ["GHSA-x"]);
+}
+
+#[test]
+fn ranges_of_an_osv_record_end_with_the_next_event_and_those_of_commits_are_left() {
+    let mut record = sample("osv");
+    record["affected"][0]["ranges"] = serde_json::json!([
+        { "type": "GIT", "events": [{ "introduced": "0" }, { "fixed": "abc" }] },
+        { "type": "ECOSYSTEM", "events": [
+            { "introduced": "1.0" }, { "fixed": "1.5" }, { "introduced": "2.0" }, { "last_affected": "2.3" }, { "introduced": "3.0" },
+        ] },
+    ]);
+    let reading = reading(SignalForm::Osv, record);
+    let ranges: Vec<(&str, Option<&str>, Option<&str>)> = reading.advisories[0].record.affected[0]
+        .ranges
+        .iter()
+        .map(|of| (of.introduced.as_str(), of.fixed.as_deref(), of.last_affected.as_deref()))
+        .collect();
+    assert_eq!(ranges, [("1.0", Some("1.5"), None), ("2.0", None, Some("2.3")), ("3.0", None, None)]);
+}
+
+#[test]
+fn the_packages_of_a_host_with_their_sources() {
+    let reading = of(SignalForm::Packages, "packages");
+    let [list] = &reading.packages[..] else { panic!("{reading:#?}") };
+    let report = &list.report;
+    assert_eq!((list.host.as_str(), report.ecosystem.as_deref()), ("h-01", Some("Debian:12")));
+    assert!(report.complete);
+    assert_eq!(report.observed_at, at("2026-01-31T10:59:58Z"));
+    let libssl = &report.packages["libssl3:amd64"];
+    assert_eq!((libssl.source.as_deref(), libssl.source_version.as_deref()), (Some("openssl"), None));
+    let bash = &report.packages["bash"];
+    assert_eq!((bash.version.as_str(), bash.source_version.as_deref()), ("5.2.15-2+b7", Some("5.2.15-2")));
+    assert_eq!(report.packages["openssl"].source, None);
+}
+
+#[test]
+fn a_finding_of_inspector_is_a_record_and_a_part_of_a_list() {
+    let reading = of(SignalForm::EventBridge, "inspector-finding");
+    let ([record], [list]) = (&reading.advisories[..], &reading.packages[..]) else { panic!("{reading:#?}") };
+    assert_eq!(record.advisory.as_str(), "CVE-2026-12345");
+    assert_eq!(record.epss.as_ref().map(|epss| (epss.score, &*epss.date)), Some((0.91, "2026-01-31")));
+    let affected = &record.record.affected[0];
+    assert_eq!((affected.ecosystem.as_str(), affected.package.as_str()), ("Debian:12", "libssl3"));
+    assert_eq!(affected.ranges[0].fixed.as_deref(), Some("0:3.0.16-1~deb12u1"));
+    assert_eq!(list.host.as_str(), "i-0c2a343f1948d5205");
+    assert_eq!(list.report.packages["libssl3"].version, "3.0.15-1~deb12u1");
+    assert!(!list.report.complete);
+}
+
+#[test]
+fn a_finding_of_inspector_that_is_closed_says_that_the_package_is_gone_and_others_say_nothing() {
+    let mut closed = sample("inspector-finding");
+    closed["detail"]["status"] = "CLOSED".into();
+    let list = reading(SignalForm::EventBridge, closed.clone()).packages.remove(0);
+    assert_eq!((list.report.packages.len(), list.report.gone), (0, vec!["libssl3".to_owned()]));
+    closed["detail"]["status"] = "SUPPRESSED".into();
+    assert_eq!(reading(SignalForm::EventBridge, closed.clone()).quiet, 1);
+    closed["detail"]["status"] = "ACTIVE".into();
+    closed["detail"]["resources"][0]["type"] = "AWS_ECR_CONTAINER_IMAGE".into();
+    assert_eq!(reading(SignalForm::EventBridge, closed).quiet, 1);
+}
+
 /// The one record that a body is about.
 fn record(name: &str) -> ObserveRecord {
     let reading = of(SignalForm::Debezium, name);

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const FORMS: [SignalForm; 5] = [
+const FORMS: [SignalForm; 7] = [
     SignalForm::Alertmanager,
     SignalForm::Redfish,
     SignalForm::Heartbeat,
-    SignalForm::Debezium,
     SignalForm::EventBridge,
+    SignalForm::Osv,
+    SignalForm::Packages,
+    SignalForm::Debezium,
 ];
 
 fn now() -> Timestamp {
@@ -287,6 +289,11 @@ fn any_value() -> impl Strategy<Value = Value> {
                 "since",
                 "sentAt",
                 "healthy",
+                "affected",
+                "package",
+                "versions",
+                "packages",
+                "version",
                 "op",
                 "before",
                 "after",
@@ -332,6 +339,8 @@ fn vendors() -> Vec<(SignalForm, Value)> {
         "redfish" | "redfish-resource" => SignalForm::Redfish,
         name if name.starts_with("debezium") => SignalForm::Debezium,
         "heartbeat" => SignalForm::Heartbeat,
+        "osv" => SignalForm::Osv,
+        "packages" => SignalForm::Packages,
         _ => SignalForm::EventBridge,
     };
     let read = |file: &std::path::PathBuf| {
@@ -352,7 +361,14 @@ fn said(form: SignalForm, body: &Value) -> usize {
             if is_read && is_list { listed("alerts") + usize::from(truncated) } else { 1 }
         }
         SignalForm::Redfish => listed("Events"),
-        SignalForm::Heartbeat | SignalForm::Debezium => 1,
+        SignalForm::Heartbeat | SignalForm::Packages | SignalForm::Debezium => 1,
+        // One record may be about several vulnerabilities, each of which is told.
+        SignalForm::Osv => reading(form, body.clone()).advisories.len().max(1),
+        // A finding is told of its vulnerability, package by package, and of its host.
+        SignalForm::EventBridge if body["source"] == "aws.inspector2" => {
+            let of = reading(form, body.clone());
+            (of.advisories.len() + of.packages.len()).max(1)
+        }
         SignalForm::EventBridge => {
             let is_health = body["source"] == "aws.health" && body["detail-type"] == "AWS Health Event";
             let entities = body["detail"]["affectedEntities"].as_array().map_or(0, Vec::len);

@@ -100,8 +100,8 @@ impl Step<Check> for MonitorHost {
 
     /// From when on a sample counts is recorded first, so that each attempt waits for the same one.
     fn begin(&self, Check { command, .. }: &Check, _: &HealthState) -> Option<Begin<HealthInput>> {
-        let CheckHost { saga, step, check, .. } = command.clone();
-        Some(Begin::once(HealthInput::BeginCheck { saga, step, check }))
+        let CheckHost { saga, step, host, check } = command.clone();
+        Some(Begin::once(HealthInput::BeginCheck { host, saga, step, check }))
     }
 
     fn is_wanted(&self, Check { command, .. }: &Check, health: &HealthState) -> Wanted<HealthInput> {
@@ -146,11 +146,14 @@ impl Step<Check> for MonitorHost {
 
 /// From when on a sample counts; none where the host's health does not wait for this saga.
 fn not_before(command: &CheckHost, health: &HealthState) -> Option<Timestamp> {
+    if command.check == CheckKind::Gate {
+        return health.gate.as_ref().filter(|gate| gate.saga == command.saga).map(|gate| gate.since);
+    }
     let Condition::Acting { claim, checks, .. } = &health.condition else { return None };
     let begun = *checks.get(&command.check).filter(|_| claim.saga == command.saga)?;
     match command.check {
         CheckKind::Before => Some(begun.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)),
-        CheckKind::After => Some(begun),
+        CheckKind::After | CheckKind::Gate => Some(begun),
     }
 }
 

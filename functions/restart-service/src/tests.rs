@@ -3,7 +3,7 @@
 
 use hostler_core::StepId;
 use hostler_core::saga::SagaRef;
-use hostler_domain::{Cordon, HostPhase, PowerCycle};
+use hostler_domain::{Cordon, HostPhase, Patch, PowerCycle};
 use hostler_drivers::DriverError;
 use hostler_events::{HostId, Service};
 use hostler_runtime::effects::breakers::Breakers;
@@ -44,7 +44,8 @@ fn an_order_that_comes_late_restarts_nothing() {
     };
     let cordon = |saga: &SagaRef, restarted: Option<Service>| {
         let reason = "service".to_owned();
-        Some(Cordon { saga: saga.clone(), reason, power_cycle: PowerCycle::NotBegun, restarted })
+        let patch = Patch::default();
+        Some(Cordon { saga: saga.clone(), reason, power_cycle: PowerCycle::NotBegun, restarted, patch })
     };
     let cordoned =
         HostState { phase: HostPhase::InService, cordon: cordon(&saga, None), ..HostState::default() };

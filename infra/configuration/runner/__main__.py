@@ -35,7 +35,7 @@ class Running:
     def serve(self, listener):
         """Serves until the process is told to end. `listener` is given the port once it listens."""
         signal.signal(signal.SIGTERM, self._end)
-        server = Server((self.settings.listen, self._port), handler(self.jobs, self.settings.token))
+        server = Server((self.settings.listen, self._port), handler(self.jobs, self.settings))
         self.jobs.start()
         listener(server.server_address[1])
         server.serve_forever()

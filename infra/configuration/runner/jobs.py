@@ -12,11 +12,11 @@ import shutil
 import threading
 import time
 
-from . import play
+from . import packages, play
 from .roles import Refused
 
 LOG = logging.getLogger("runner.jobs")
-SAME = ("mode", "host", "role", "revision_asked", "labels")
+SAME = ("mode", "host", "role", "revision_asked", "labels", "packages", "rollBack")
 
 
 class Busy(Exception):
@@ -55,7 +55,7 @@ class Jobs:
             job = self._jobs.get(asked["id"])
             asked = {**asked, "revision_asked": asked["revision"]}
             if job:
-                if any(job[name] != asked[name] for name in SAME):
+                if any(job.get(name) != asked.get(name) for name in SAME):
                     raise Differs(f"the job {asked['id']} is there already, and asks for something else")
                 return shown(job)
             if len(self._waiting) >= self._settings.jobs_waiting_max:
@@ -63,7 +63,7 @@ class Jobs:
             if asked["mode"] == "check":
                 self._refuse_beside(asked["host"])
             # Refused before it is a job: whoever hands it in is told at once.
-            revision, _ = self._roles.take(asked["role"], asked["revision_asked"])
+            revision, _ = self._role(asked, asked["revision_asked"])
             job = {**asked, "revision": revision, "state": "waiting", "handed_in": self._clock(), "reported": False}
             self._end_older(job)
             self._keep(job)
@@ -134,9 +134,13 @@ class Jobs:
                 return self._jobs[job_id]
         return None
 
+    def _role(self, job, revision):
+        """Packages are changed by a role of the runner itself, which has no revisions."""
+        return (None, packages.FOLDER) if job["mode"] == "packages" else self._roles.take(job["role"], revision)
+
     def _run(self, job):
         try:
-            _, folder = self._roles.take(job["role"], job["revision"])
+            _, folder = self._role(job, job["revision"])
             cancelled = lambda: job["id"] in self._cancelled
             limit = self._settings.limit_seconds
             return play.run(job, self._place(job["id"]), folder, self._settings, cancelled, limit)
@@ -153,6 +157,9 @@ class Jobs:
         job.update(state="ended", ended=self._clock(), outcome=ran.outcome, changed=ran.changed,
                    message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off,
                    changes=ran.changes, changes_left_off=ran.changes_left_off)
+        if ran.packages:
+            job.update(packages_changed=ran.packages.changed, packages_failed=ran.packages.failed,
+                       reboot_pending=ran.packages.reboot_pending)
         self._cancelled.discard(job["id"])
         if ran.outcome == "superseded":
             job.update(reported=True, callback=None)
@@ -186,7 +193,7 @@ class Jobs:
             for job in list(self._jobs.values()):
                 if job["state"] == "running":
                     play.end_processes(self._place(job["id"]))
-                    self._finish(job, play.Ran("lost", False, "the runner ended while the role was being applied", [], 0))
+                    self._finish(job, play.Ran("lost", False, "the runner ended while it was at work", [], 0))
                 elif job["state"] == "ended" and not job["reported"]:
                     self._reports.ended(dict(job), self.reported)
             self._forget_old()
@@ -215,5 +222,5 @@ class Jobs:
 def shown(job):
     """What others see of a job: not the token of its callback."""
     names = ("id", "mode", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off",
-             "changes", "changes_left_off")
+             "changes", "changes_left_off", "packages", "packages_changed", "packages_failed", "reboot_pending")
     return {name: job[name] for name in names if name in job}

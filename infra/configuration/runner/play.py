@@ -11,6 +11,7 @@ import time
 import ansible_runner
 import yaml
 
+from . import packages
 from .drift import Changes
 
 TASKS_MAX = 50
@@ -39,13 +40,16 @@ class Ran:
     # What the role would change, where it ran in check mode, and how many more changes there were.
     changes: list = dataclasses.field(default_factory=list)
     changes_left_off: int = 0
+    # What came of packages, where they were changed.
+    packages: object = None
 
 
 class Tasks:
     """Takes in the events of a run."""
 
-    def __init__(self, transient, changes=None):
+    def __init__(self, transient, changes=None, of_packages=None):
         self._transient = transient
+        self.packages = of_packages
         # What would be changed, in check mode: nothing is.
         self.would = changes
         self.tasks, self.left_off = [], 0
@@ -58,6 +62,8 @@ class Tasks:
         """One event of ansible-runner. None is kept on disk."""
         kind, data = event.get("event", ""), event.get("event_data") or {}
         result = data.get("res") or {}
+        if kind == "runner_on_ok" and self.packages and "packages_changed" in result:
+            self.packages.heard(result)
         if kind == "runner_on_ok" and result.get("changed"):
             self._has_changed(data, result)
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
@@ -105,12 +111,13 @@ def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
     reach = reached(job["host"], place, settings)
     write(place, "project/play.yaml", [{"hosts": "all", "gather_facts": False, "roles": [job["role"]]}])
     write(place, "inventory.yaml", {"all": {"hosts": {job["host"]: reach}}})
-    write(place, "variables.yaml", settings.variables)
+    write(place, "variables.yaml", {**settings.variables, **variables_of(job)})
     with open(os.path.join(place, "labels.yaml"), "w", encoding="utf-8") as file:
         file.write(labels_as_yaml(job["labels"]))
     is_check = job["mode"] == "check"
     would = Changes(reach["host_root"]) if is_check else None
-    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])), would)
+    of_packages = packages.Changes() if job["mode"] == "packages" else None
+    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])), would, of_packages)
     runner = ansible_runner.interface.init_runner(
         private_data_dir=place,
         playbook="play.yaml",
@@ -137,9 +144,11 @@ def judged(tasks, status, code, limit_seconds):
     """What the end of ansible-playbook means. Its exit code alone does not say: 4 is a host that could not be reached, and a role
     that cannot be parsed as well."""
     would = (tasks.would.changes, tasks.would.left_off) if tasks.would else ([], 0)
-    ran = lambda outcome, message: Ran(outcome, tasks.changed, clip(message), tasks.tasks, tasks.left_off, *would)
+    told = (tasks.tasks, tasks.left_off, *would, tasks.packages)
+    ran = lambda outcome, message: Ran(outcome, tasks.changed, clip(message), *told)
+    failed = tasks.packages.message() if tasks.packages else None
     if status == "successful":
-        return ran("succeeded", "")
+        return ran("failed", failed) if failed else ran("succeeded", "")
     if status == "canceled":
         return ran("superseded", "it was ended for a newer job on this host")
     if status == "timeout":
@@ -152,6 +161,13 @@ def judged(tasks, status, code, limit_seconds):
         return ran(outcome, f"task {task!r} failed: {message}")
     said = " / ".join(tasks.said) or "it said nothing"
     return ran("failed", f"ansible-playbook ended with {code}: {said}")
+
+
+def variables_of(job):
+    """What the runner's own role for packages is told."""
+    if job["mode"] != "packages":
+        return {}
+    return {"package_changes": job["packages"], "package_roll_back": job["rollBack"]}
 
 
 def environment(place, folder):

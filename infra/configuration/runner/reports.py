@@ -42,7 +42,7 @@ class Reports:
         self._callers.submit(self._until_heard, job, heard)
 
     def _until_heard(self, job, heard):
-        body = {"state": "ended", "outcome": job["outcome"], "changed": job["changed"], "message": job["message"],
+        body = of_packages(job) if job["mode"] == "packages" else {"state": "ended", "outcome": job["outcome"], "changed": job["changed"], "message": job["message"],
                 "tasks": job["tasks"], "tasksLeftOff": job["tasks_left_off"]}
         if job["mode"] == "check":
             body.update(changes=job.get("changes", []), changesLeftOff=job.get("changes_left_off", 0))
@@ -75,3 +75,10 @@ class Reports:
         except OSError as error:
             LOG.warning("a report of the job %s did not arrive: %s", job["id"], error)
             return False
+
+
+def of_packages(job):
+    """How a change of packages ended, one by one. A runner that died has nothing to tell of them."""
+    return {"state": "packages-changed", "outcome": job["outcome"], "message": job["message"],
+            "changed": job.get("packages_changed", []), "failed": job.get("packages_failed", []),
+            "rebootPending": job.get("reboot_pending", False)}

@@ -171,7 +171,8 @@ impl Hosts {
 
     /// What a host's system answers to whoever asks for its metrics, with this load; none for a host that is not there.
     pub(crate) fn metrics(&self, host_id: &str, load: f64) -> Option<Metrics> {
-        self.0.hosts().get(host_id).map(|host| host.system.metrics(load))
+        let has_what_fails = self.0.roots.as_ref().is_some_and(|roots| roots.has_what_fails(host_id));
+        self.0.hosts().get(host_id).map(|host| host.system.metrics(load, has_what_fails))
     }
 
     /// Has a host's agent restart a service; none for a host that is not there.
@@ -285,6 +286,9 @@ fn image_of(media: &str) -> &str {
 /// One boot of what is on the disk.
 async fn boot_from_disk(inner: Arc<Inner>, host_id: String) {
     tokio::time::sleep(Duration::from_millis(inner.boot_ms)).await;
+    if let Some(roots) = &inner.roots {
+        roots.booted(&host_id);
+    }
     if let Some(host) = inner.hosts().get_mut(&host_id) {
         host.system.start(SystemTime::now());
     }

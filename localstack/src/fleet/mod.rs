@@ -2,6 +2,7 @@
 //! and hosts that boot what their BMC is told to boot.
 
 mod admin;
+mod agents;
 mod client;
 mod faults;
 mod guard;
@@ -29,6 +30,7 @@ use crate::progress::Progress;
 use crate::site;
 use crate::venv;
 
+use agents::Agents;
 pub use client::{FleetAdmin, HostStatus};
 pub use faults::{Fault, Faults};
 pub use guard::FleetAccess;
@@ -99,6 +101,7 @@ pub struct Fleet {
     password: String,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
+    agents: Option<Agents>,
     emulator: Server,
 }
 
@@ -180,6 +183,7 @@ impl Fleet {
             password: options.password,
             shared,
             serving,
+            agents: None,
             emulator,
         })
     }
@@ -237,6 +241,11 @@ impl Fleet {
         self.shared.hosts.set_route(route);
     }
 
+    /// Has the hosts' agents tell `POST /signals/packages` of an API what is installed on the hosts' disks.
+    pub fn start_agents(&mut self, roots: HostRoots, api_url: &str, token: &str) {
+        self.agents = Some(Agents::start(roots, api_url, token));
+    }
+
     /// The process group of the emulator.
     #[must_use]
     pub fn process_group(&self) -> i32 {
@@ -252,6 +261,7 @@ impl Fleet {
 
     fn end(&mut self) {
         self.serving.abort();
+        self.agents = None;
         self.shared.hosts.power_off_all();
         self.emulator.stop();
     }

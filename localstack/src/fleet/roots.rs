@@ -19,6 +19,12 @@ const FOLDERS: [&str; 8] = [
 /// The database of packages, of which there are none yet.
 const DATABASE: [&str; 2] = ["var/lib/dpkg/status", "var/lib/dpkg/available"];
 
+/// Where a package leaves what keeps the host's service from running: files that end so.
+const SHARED: &str = "usr/share/hostler";
+const FAILS: &str = ".fails";
+/// What a package leaves that works after a reboot only, as Debian's do. It is gone with the next boot.
+pub(super) const REBOOT: &str = "run/reboot-required";
+
 /// The folder of all hosts' disks.
 #[derive(Debug, Clone)]
 pub struct HostRoots(PathBuf);
@@ -49,6 +55,17 @@ impl HostRoots {
         }
     }
 
+    /// Whether something is installed that keeps the host's service from running.
+    pub(crate) fn has_what_fails(&self, host_id: &str) -> bool {
+        let files = fs::read_dir(self.of(host_id).join(SHARED)).into_iter().flatten().flatten();
+        files.into_iter().any(|file| file.file_name().to_string_lossy().ends_with(FAILS))
+    }
+
+    /// The system on the disk was started.
+    pub(crate) fn booted(&self, host_id: &str) {
+        let _ = fs::remove_file(self.of(host_id).join(REBOOT));
+    }
+
     /// Makes a fresh system.
     pub(crate) fn install(&self, host_id: &str) -> Result<(), Error> {
         self.wipe(host_id)?;
@@ -67,6 +84,23 @@ impl HostRoots {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_boot_ends_the_wish_for_one_and_what_fails_is_seen_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = HostRoots::below(folder.path().join("hosts"));
+        roots.install("h-01").unwrap();
+        roots.booted("h-01");
+        let root = roots.of("h-01");
+        for folder in ["run", SHARED] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::write(root.join(REBOOT), "").unwrap();
+        roots.booted("h-01");
+        assert!(!root.join(REBOOT).exists() && !roots.has_what_fails("h-01"));
+        fs::write(root.join(SHARED).join("web.fails"), "").unwrap();
+        assert!(roots.has_what_fails("h-01") && !roots.has_what_fails("h-02"));
+    }
 
     #[test]
     fn an_installation_is_fresh_and_nothing_is_left_of_a_wiped_host() {

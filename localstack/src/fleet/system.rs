@@ -141,11 +141,14 @@ impl System {
         self.restarts.len()
     }
 
-    /// What it says of itself, with a load of so many processes that want to run.
-    pub(crate) fn metrics(&self, load: f64) -> Metrics {
+    /// What it says of itself, with a load of so many processes that want to run. What is installed may keep its service down.
+    pub(crate) fn metrics(&self, load: f64, has_what_fails: bool) -> Metrics {
         match (self.running_since, self.condition) {
             (None, _) | (_, Condition::Dead) => Metrics::Nobody,
             (Some(_), Condition::Hangs) => Metrics::Silence,
+            (Some(since), Condition::Works) if has_what_fails => {
+                Metrics::Told(exposition(since, Condition::ServiceDown, load))
+            }
             (Some(since), condition) => Metrics::Told(exposition(since, condition, load)),
         }
     }
@@ -204,19 +207,21 @@ mod tests {
         let mut system = System::default();
         system.power_on();
         system.start(UNIX_EPOCH);
-        assert_eq!(system.metrics(0.5), Metrics::Nobody, "there is nothing on its disk");
+        assert_eq!(system.metrics(0.5, false), Metrics::Nobody, "there is nothing on its disk");
         system.install(UNIX_EPOCH + Duration::from_millis(1_500));
-        let Metrics::Told(text) = system.metrics(0.5) else { panic!("{:?}", system.metrics(0.5)) };
+        let Metrics::Told(text) = system.metrics(0.5, false) else {
+            panic!("{:?}", system.metrics(0.5, false))
+        };
         assert!(text.contains("node_boot_time_seconds 1.500\n"), "{text}");
         assert!(text.contains("{name=\"app.service\",state=\"failed\",type=\"simple\"} 0\n"), "{text}");
         system.power_off();
-        assert_eq!(system.metrics(0.5), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5, false), Metrics::Nobody);
         cycle(&mut system);
-        assert!(matches!(system.metrics(0.5), Metrics::Told(text) if text.contains("seconds 60.000")));
+        assert!(matches!(system.metrics(0.5, false), Metrics::Told(text) if text.contains("seconds 60.000")));
         system.wipe();
-        assert_eq!(system.metrics(0.5), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5, false), Metrics::Nobody);
         cycle(&mut system);
-        assert_eq!(system.metrics(0.5), Metrics::Nobody);
+        assert_eq!(system.metrics(0.5, false), Metrics::Nobody);
     }
 
     #[test]
@@ -224,13 +229,13 @@ mod tests {
         let healed_by_cycle = |condition| {
             let mut system = running(condition);
             cycle(&mut system);
-            system.condition() == Condition::Works && matches!(system.metrics(0.5), Metrics::Told(_))
+            system.condition() == Condition::Works && matches!(system.metrics(0.5, false), Metrics::Told(_))
         };
         let healed_by_installation = |condition| {
             let mut system = running(condition);
             cycle(&mut system);
             system.install(UNIX_EPOCH);
-            system.condition() == Condition::Works && matches!(system.metrics(0.5), Metrics::Told(_))
+            system.condition() == Condition::Works && matches!(system.metrics(0.5, false), Metrics::Told(_))
         };
         let healed = |condition| (healed_by_cycle(condition), healed_by_installation(condition));
         assert_eq!(healed(Condition::Hangs), (true, true));
@@ -263,14 +268,17 @@ mod tests {
 
     #[test]
     fn each_condition_shows_in_the_metrics() {
-        assert_eq!(running(Condition::Hangs).metrics(0.5), Metrics::Silence);
-        assert_eq!(running(Condition::Dead).metrics(0.5), Metrics::Nobody);
-        let says = |condition, line: &str| matches!(running(condition).metrics(0.5), Metrics::Told(text) if text.lines().any(|found| found == line));
+        assert_eq!(running(Condition::Hangs).metrics(0.5, false), Metrics::Silence);
+        assert_eq!(running(Condition::Dead).metrics(0.5, false), Metrics::Nobody);
+        let says = |condition, line: &str| matches!(running(condition).metrics(0.5, false), Metrics::Told(text) if text.lines().any(|found| found == line));
         assert!(says(
             Condition::ServiceDown,
             r#"node_systemd_unit_state{name="app.service",state="failed",type="simple"} 1"#
         ));
         assert!(says(Condition::DiskFails, r#"smartmon_device_smart_healthy{disk="/dev/sda"} 0"#));
         assert!(says(Condition::Works, r#"smartmon_device_smart_healthy{disk="/dev/sda"} 1"#));
+        let line = r#"node_systemd_unit_state{name="app.service",state="failed",type="simple"} 1"#;
+        let on_bad_package = running(Condition::Works).metrics(0.5, true);
+        assert!(matches!(on_bad_package, Metrics::Told(text) if text.lines().any(|found| found == line)));
     }
 }

@@ -21,20 +21,23 @@ use process::{Program, Started};
 const STARTS: usize = 10;
 
 /// The message that each function is handed first, of `events/samples/lambda/`.
-const FIRST: [(&str, &str); 17] = [
+const FIRST: [(&str, &str); 19] = [
     ("accept-commands", "accept-commands.http.json"),
     ("answer-queries", "answer-queries.http.json"),
+    ("assess-hosts", "assess-hosts.prioritise-advisory.sqs.json"),
     ("configure-host", "configure-host.apply-role.sqs.json"),
     ("deploy-host", "deploy-host.finish-deploy.sqs.json"),
     ("fire-timers", "fire-timers.sqs.json"),
     ("ingest-signals", "ingest-signals.take-signals.sqs.json"),
     ("monitor-host", "monitor-host.register-monitoring.sqs.json"),
+    ("patch-host", "patch-host.change-packages.sqs.json"),
     ("project-views", "project-views.sqs.json"),
     ("recover-hosts", "recover-hosts.report-signal.sqs.json"),
     ("relay-outbox", "relay-outbox.stream.json"),
     ("restart-service", "restart-service.restart-service.sqs.json"),
     ("run-sagas", "run-sagas.start-saga.sqs.json"),
     ("scale-pools", "scale-pools.look-at-pool.sqs.json"),
+    ("patch-fleet", "patch-fleet.look-at-campaign.sqs.json"),
     ("shift-traffic", "shift-traffic.join-traffic.sqs.json"),
     ("triage-failures", "triage-failures.dead-letter.sqs.json"),
     ("watch-flow", "watch-flow.schedule.json"),
@@ -108,6 +111,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         "signals",
         "recover-hosts",
         "scale-pools",
+        "patch-fleet",
         "timers",
         "project-views",
         "failures",
@@ -147,6 +151,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         ("EVENT_BUS", "bus".to_owned()),
         ("QUEUE_URLS", serde_json::to_string(&urls).unwrap()),
         ("MAPPINGS", serde_json::to_string(&mappings).unwrap()),
+        ("CONSUMERS_MAX", "600".to_owned()),
         ("CALLBACK_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
         ("CALLBACK_URL", "http://callback.invalid".to_owned()),
         ("SIGNAL_TOKEN", "0123456789abcdef0123456789abcdef".to_owned()),

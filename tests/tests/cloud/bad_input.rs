@@ -228,7 +228,7 @@ async fn operate(world: &World, failures: &[Value]) {
 }
 
 /// A command in its envelope.
-fn command(kind: &str, version: u32, data: Value) -> String {
+pub fn command(kind: &str, version: u32, data: Value) -> String {
     json!({
         "commandId": uuid::Uuid::now_v7(), "commandType": kind, "schemaVersion": version,
         "timestamp": "2026-01-31T12:00:00Z", "source": "test", "correlationId": uuid::Uuid::now_v7(),

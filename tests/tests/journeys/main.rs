@@ -9,13 +9,16 @@
 )]
 
 mod approving;
+mod campaigns;
 mod cancelling;
 mod cleaning;
 mod crashes;
 mod disorder;
 mod drifting;
 mod failing;
+mod findings;
 mod inventory;
+mod patching;
 mod provisioning;
 mod queries;
 mod recovering;

@@ -79,15 +79,23 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 /// Why no message follows another one that is quarantined.
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
+/// Why nothing is patched in the simulation.
+const UNPATCHED: &str = "nobody has anything patched: journeys/patching.rs";
+
 /// Why no host is repaired.
 const UNREPAIRED: &str = "no host in service fails here: journeys/recovering.rs";
 /// Why no event of the configuration runner is expected.
 const NO_RUNNER: &str =
     "configuration is by the plain driver here: host/tests/configuring.rs and cloud/configuring.rs";
+/// Why no host has a vulnerability.
+const UNPUBLISHED: &str = "nobody publishes vulnerabilities or tells packages here: journeys/findings.rs";
 /// Why no host is looked for drift.
 const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys/drifting.rs";
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
+
+/// Why no campaign runs: nothing is known to be vulnerable.
+const NO_CAMPAIGN: &str = "no host is known to have a vulnerability: journeys/campaigns.rs";
 
 /// Why nobody tells of the inventory.
 const UNTOLD: &str = "the policies keep no inventory here: journeys/inventory.rs";
@@ -121,6 +129,10 @@ const SELDOM: &[(&str, &str)] = &[
     ("host.configuration-restore-started", UNCHECKED),
     ("host.configuration-restored", UNCHECKED),
     ("host.configuration-run-failed", UNCHECKED),
+    ("host.package-change-started", UNPATCHED),
+    ("host.packages-installed", UNPATCHED),
+    ("host.packages-rolled-back", UNPATCHED),
+    ("host.roll-back-failed", UNPATCHED),
     ("health.signal-received", UNREPAIRED),
     ("health.signal-dropped", UNREPAIRED),
     ("health.suspected", UNREPAIRED),
@@ -135,6 +147,19 @@ const SELDOM: &[(&str, &str)] = &[
     ("health.recovered", UNREPAIRED),
     ("health.escalated", UNREPAIRED),
     ("health.incident-closed", UNREPAIRED),
+    ("advisory.recorded", UNPUBLISHED),
+    ("advisory.exploited", UNPUBLISHED),
+    ("advisory.scored", UNPUBLISHED),
+    ("advisory.prioritised", UNPUBLISHED),
+    ("packages.observed", UNPUBLISHED),
+    ("packages.assessed", UNPUBLISHED),
+    ("finding.detected", UNPUBLISHED),
+    ("finding.changed", UNPUBLISHED),
+    ("finding.reboot-pending", UNPUBLISHED),
+    ("finding.resolved", UNPUBLISHED),
+    ("finding.excepted", UNPUBLISHED),
+    ("finding.exception-ended", UNPUBLISHED),
+    ("finding.deadline-breached", UNPUBLISHED),
     ("host.labelled", "operators label nothing here"),
     ("host.requalified", "operators requalify nothing here: journeys/cleaning.rs"),
     ("saga.heartbeat-heard", "no saga of the data centre waits for a callback: the shop's simulation"),
@@ -188,6 +213,25 @@ const SELDOM: &[(&str, &str)] = &[
     ("sweep.paged", UNTOLD),
     ("sweep.completed", UNTOLD),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
+    ("campaign.requested", NO_CAMPAIGN),
+    ("campaign.prioritised", NO_CAMPAIGN),
+    ("campaign.planned", NO_CAMPAIGN),
+    ("campaign.approved", NO_CAMPAIGN),
+    ("campaign.rejected", NO_CAMPAIGN),
+    ("campaign.paused", NO_CAMPAIGN),
+    ("campaign.resumed", NO_CAMPAIGN),
+    ("campaign.held", NO_CAMPAIGN),
+    ("campaign.wave-started", NO_CAMPAIGN),
+    ("campaign.rack-reported", NO_CAMPAIGN),
+    ("campaign.wave-completed", NO_CAMPAIGN),
+    ("campaign.wave-halted", NO_CAMPAIGN),
+    ("campaign.deadline-breached", NO_CAMPAIGN),
+    ("campaign.completed", NO_CAMPAIGN),
+    ("lane.wave-begun", NO_CAMPAIGN),
+    ("lane.held", NO_CAMPAIGN),
+    ("lane.host-started", NO_CAMPAIGN),
+    ("lane.host-ended", NO_CAMPAIGN),
+    ("lane.wave-ended", NO_CAMPAIGN),
 ];
 
 #[test]

@@ -1,14 +1,14 @@
 //! The machines of a site: they boot what their BMC is told to insert, and call back.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
+use hostler_drivers::memory::{MemoryBmc, MemoryBmcState, MemoryBmcs, busy};
 use hostler_drivers::{
     At, Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal,
     PowerState, SystemFacts,
@@ -23,8 +23,6 @@ use reqwest::Url;
 pub const SERVICE: &str = "web-server";
 /// How long an image takes until it calls back.
 const INSTALL: Duration = Duration::from_secs(60);
-/// For how long a machine is looked at after somebody began to work on it: longer than any invocation lasts.
-const LOOKED_AT_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a boot from an image ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +71,8 @@ pub struct Faults {
     pub requests: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Until when hosts boot that were healed.
     booting: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    /// Versions of packages on which no host is well.
+    pub bad_versions: Arc<Mutex<BTreeSet<String>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -102,6 +102,24 @@ impl Faults {
             self.booting.lock().unwrap().insert(host.to_owned(), until);
         }
         !healed || self.is_booting(host)
+    }
+
+    /// A host has another version of a package. On a bad one it is not well, until it has a good one again or is installed anew.
+    pub fn has_version(&self, host: &str, version: &str) {
+        let is_bad = self.bad_versions.lock().unwrap().contains(version);
+        let MemoryBmcState { resets, inserts, .. } = self.bmcs.bmc(&system_url(host)).state();
+        let restarts = self.restarts(host);
+        let mut broken = self.broken.lock().unwrap();
+        if is_bad {
+            broken.insert(host.to_owned(), Broken { fault: HostFault::Disk, resets, inserts, restarts });
+        } else {
+            broken.remove(host);
+        }
+    }
+
+    /// How often the power of a host was switched.
+    pub fn resets(&self, host: &str) -> u32 {
+        self.bmcs.bmc(&system_url(host)).state().resets
     }
 
     /// How often the service of a host was restarted.
@@ -179,8 +197,7 @@ impl Fleet {
             memory: MemoryBmcs::default(),
             switch: ports.switch.clone(),
             inserted: Arc::default(),
-            touched: Arc::default(),
-            clock: ports.clock.clone(),
+            told: Arc::default(),
         };
         let faults = Faults {
             bmcs: bmcs.memory.clone(),
@@ -190,6 +207,7 @@ impl Fleet {
             boot_seconds: Arc::default(),
             requests: Arc::default(),
             booting: Arc::default(),
+            bad_versions: Arc::default(),
             clock: ports.clock.clone(),
         };
         Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }
@@ -237,15 +255,12 @@ impl Fleet {
         self.inner.borrow().boots.clone()
     }
 
-    /// Looks at every machine that somebody has worked on lately; one that was just booted from an image will call back, if it still runs what it was booted
-    /// from.
+    /// Looks at every machine whose BMC was told something since the last look; one that was just booted from an image will call back,
+    /// if it still runs what it was booted from.
     pub fn look(&self) {
         let Inner { machines, boots } = &mut *self.inner.borrow_mut();
-        let now = self.bmcs.clock.now();
-        let mut touched = self.bmcs.touched.lock().unwrap();
-        touched.retain(|_, at| now.duration_since(*at) < LOOKED_AT_FOR);
-        for host in touched.keys() {
-            let Some(machine) = machines.get_mut(host) else { continue };
+        for host in std::mem::take(&mut *self.bmcs.told.lock().unwrap()) {
+            let Some(machine) = machines.get_mut(&host) else { continue };
             let bmc = self.bmcs.memory.bmc(&machine.system_url);
             let state = bmc.state();
             let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_image)
@@ -258,7 +273,7 @@ impl Fleet {
             }
             machine.booted_at = resets;
             let image = BootImage::parse(&url).unwrap();
-            assert_eq!(&image.host, host, "it is told its own name");
+            assert_eq!(image.host, host, "it is told its own name");
             let cleaning = image.image.ends_with("/cleaner");
             let next = if cleaning { machine.cleans.pop_front() } else { machine.deploys.pop_front() };
             boots.push(url);
@@ -294,10 +309,11 @@ pub struct WiredBmcs {
     switch: Switch,
     /// Every image URL that was really put into a drive, in order.
     pub inserted: Arc<Mutex<Vec<String>>>,
-    /// The hosts that somebody has worked on lately, and when that was.
-    touched: Arc<Mutex<BTreeMap<String, Timestamp>>>,
-    clock: Arc<dyn Clock>,
+    /// The hosts whose BMCs were told something.
+    told: Told,
 }
+
+type Told = Arc<Mutex<BTreeSet<String>>>;
 
 impl Bmcs for WiredBmcs {
     fn connect(&self, endpoint: &BmcEndpoint) -> Result<Arc<dyn Bmc>, DriverError> {
@@ -305,18 +321,18 @@ impl Bmcs for WiredBmcs {
         if self.switch.call_fails("bmc") {
             return Err(busy(bmc.address()));
         }
-        if let Some(host) = host_of(&endpoint.system_url) {
-            self.touched.lock().unwrap().insert(host.to_owned(), self.clock.now());
-        }
-        let (switch, inserted) = (self.switch.clone(), self.inserted.clone());
-        Ok(Arc::new(WiredBmc { bmc, switch, inserted }))
+        let host = host_of(&endpoint.system_url).map(ToOwned::to_owned);
+        let (switch, inserted, told) = (self.switch.clone(), self.inserted.clone(), self.told.clone());
+        Ok(Arc::new(WiredBmc { bmc, host, switch, inserted, told }))
     }
 }
 
 struct WiredBmc {
     bmc: MemoryBmc,
+    host: Option<String>,
     switch: Switch,
     inserted: Arc<Mutex<Vec<String>>>,
+    told: Told,
 }
 
 impl WiredBmc {
@@ -325,6 +341,11 @@ impl WiredBmc {
         what: &'static str,
         act: impl Future<Output = Result<T, DriverError>>,
     ) -> Result<T, DriverError> {
+        let act = async {
+            let done = act.await;
+            self.told.lock().unwrap().extend(self.host.clone());
+            done
+        };
         self.switch.write(what, self.bmc.address(), act, || Err(busy(self.bmc.address()))).await
     }
 }

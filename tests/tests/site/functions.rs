@@ -1,19 +1,22 @@
 //! All functions of a site, wired to its ports as their `main.rs` wires them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accept_commands::AcceptCommands;
+use assess_hosts::{AssessHosts, KnownAdvisories};
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
-use deploy_host::{DeployHost, DeploySettings};
+use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
-    ApplyRole, Applying, At, Checking, Configuration, ControlState, Deregistered, DriverError, FirstSample,
-    LoadBalancer, Monitoring, Patience, PlainConfiguration, PlainLoadBalancer, PlainMonitoring, RegisterHost,
-    Registered, RestartService, Services, TlsTrust, TrafficServer,
+    ApplyRole, Applying, At, ChangeOrder, Changing, Checking, Configuration, ControlState, Deregistered,
+    DriverError, FirstSample, HostAsked, LoadBalancer, Monitoring, PackageList, Packages, Patience,
+    PlainConfiguration, PlainLoadBalancer, PlainMonitoring, PlainPackages, RegisterHost, Registered,
+    RestartService, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -24,6 +27,8 @@ use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
+use patch_fleet::PatchFleet;
+use patch_host::PatchHost;
 use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
 use scale_pools::ScalePools;
@@ -61,12 +66,14 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         trust: TlsTrust::System,
         patience: PATIENCE,
     };
-    let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key.clone()) };
+    let (candidates, settings) = (Candidates::new(views), settings(callback_key.clone()));
+    let deploy_host = DeployHost { worker: worker(), candidates, bmcs, settings };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configuration = Arc::new(configuration);
     let policies = FollowedPolicies::new(ports.shell::<Hostler>());
-    let configure_host = ConfigureHost { worker: worker(), configuration, callback_key, policies };
+    let configure_host =
+        ConfigureHost { worker: worker(), configuration, callback_key: callback_key.clone(), policies };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitoring = Faulty {
@@ -100,7 +107,26 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let provisioning = ProvisioningPolicy::default();
     let views = ports.views.clone();
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
+    let packages = PlainPackages::new(ControlState(control.clone()), clock.clone());
+    let packages = Flaky { inner: packages, switch: switch.clone() };
+    let packages =
+        Arc::new(Disks { inner: packages, faults: fleet.faults.clone(), pending: Mutex::default() });
+    let patch_host =
+        PatchHost { worker: worker(), packages: packages.clone(), callback_key: callback_key.clone() };
+    let assess_hosts = AssessHosts {
+        worker: worker(),
+        packages,
+        views: views.clone(),
+        known: KnownAdvisories::new(shell.clone(), views.clone()),
+        policies: policies.clone(),
+    };
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
+    let patch_fleet = PatchFleet {
+        shell: ports.shell::<Hostler>(),
+        views: ports.views.clone(),
+        unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+    };
     let watch_inventory = WatchInventory {
         shell: ports.shell::<Hostler>(),
         views: ports.views.clone(),
@@ -122,6 +148,9 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
+        ("patch-fleet", Arc::new(patch_fleet)),
+        ("assess-hosts", Arc::new(assess_hosts)),
+        ("patch-host", Arc::new(patch_host)),
         ("watch-inventory", Arc::new(watch_inventory)),
     ];
     (Arc::new(accept_commands), ingest_signals, own)
@@ -172,6 +201,24 @@ impl<T: Configuration> Configuration for Flaky<T> {
 }
 
 #[async_trait]
+impl<T: Packages> Packages for Flaky<T> {
+    fn calls_back(&self) -> bool {
+        self.inner.calls_back()
+    }
+
+    async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
+        self.check("configuration")?;
+        self.inner.list(host).await
+    }
+
+    async fn change(&self, order: &ChangeOrder) -> Result<Changing, DriverError> {
+        let _worked_on = self.switch.work_on(&format!("configuration of {}", order.host.host)).await;
+        self.check("configuration")?;
+        self.inner.change(order).await
+    }
+}
+
+#[async_trait]
 impl<T: Monitoring> Monitoring for Flaky<T> {
     async fn register(&self, request: &RegisterHost) -> Result<Registered, DriverError> {
         let _worked_on = self.switch.work_on(&format!("monitoring of {}", request.host)).await;
@@ -215,6 +262,40 @@ impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
     async fn leave(&self, server: &TrafficServer) -> Result<(), DriverError> {
         self.check("load-balancer")?;
         self.inner.leave(server).await
+    }
+}
+
+/// The disks of hosts: some versions do them no good, and a reboot makes what was installed work.
+struct Disks<T> {
+    inner: T,
+    faults: Faults,
+    /// How often the power of a host had been switched when it began to ask for a reboot.
+    pending: Mutex<BTreeMap<String, u32>>,
+}
+
+#[async_trait]
+impl<T: Packages> Packages for Disks<T> {
+    fn calls_back(&self) -> bool {
+        self.inner.calls_back()
+    }
+
+    async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
+        let list = self.inner.list(host).await?;
+        let since = self.pending.lock().unwrap().get(&host.host).copied();
+        let is_rebooted = since.is_some_and(|since| self.faults.resets(&host.host) >= since + 2);
+        Ok(PackageList { reboot_pending: list.reboot_pending && !is_rebooted, ..list })
+    }
+
+    async fn change(&self, order: &ChangeOrder) -> Result<Changing, DriverError> {
+        let host = &order.host.host;
+        let changing = self.inner.change(order).await?;
+        if let Changing::Done(changed) = &changing {
+            changed.changed.iter().for_each(|(_, _, version)| self.faults.has_version(host, version));
+            if changed.reboot_pending {
+                self.pending.lock().unwrap().entry(host.clone()).or_insert(self.faults.resets(host));
+            }
+        }
+        Ok(changing)
     }
 }
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod approvals;
 pub(crate) mod budgets;
+pub(crate) mod campaigns;
 pub(crate) mod faults;
+pub(crate) mod findings;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
 pub(crate) mod inventory;

@@ -4,12 +4,12 @@ use hostler_core::Category;
 use hostler_core::failure::clip;
 use hostler_core::mutants;
 use hostler_core::saga::{SagaCommand, SagaRef, StartSaga, StepReply};
-use hostler_events::StepId;
 use hostler_events::health::{
     CheckKind, HealthEvent, HostChecked, RemediationEnded, RemediationOutcome, RemediationStarted,
 };
 use hostler_events::recovery::ReturnDisruption;
 use hostler_events::site::{Rung, RungPolicy};
+use hostler_events::{HostId, StepId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -117,33 +117,42 @@ impl Draft {
         });
     }
 
-    pub(super) fn begin_check(&mut self, saga: &SagaRef, step: &StepId, check: CheckKind) {
-        if let Condition::Acting { claim, checks, .. } = &self.state.condition
-            && claim.saga == *saga
-            && !checks.contains_key(&check)
-        {
-            self.check_recorded(saga, step, check, None, None);
+    /// A gate is that of a saga that has the host for itself, whatever is known of the host's health.
+    pub(super) fn begin_check(&mut self, host: &HostId, saga: &SagaRef, step: &StepId, check: CheckKind) {
+        let begins = match (check, &self.state.condition) {
+            (CheckKind::Gate, _) => self.state.gate.as_ref().is_none_or(|gate| gate.saga != *saga),
+            (CheckKind::Before | CheckKind::After, Condition::Acting { claim, checks, .. }) => {
+                claim.saga == *saga && !checks.contains_key(&check)
+            }
+            (CheckKind::Before | CheckKind::After, _) => false,
+        };
+        if begins {
+            self.check_recorded(host, saga, step, check, None, None);
         }
     }
 
     fn check_recorded(
         &mut self,
+        host: &HostId,
         saga: &SagaRef,
         step: &StepId,
         check: CheckKind,
         healthy: Option<bool>,
         reason: Option<String>,
     ) {
-        let Some((host, _)) = self.about() else { return };
-        let (saga, step, at) = (saga.clone(), step.clone(), self.now);
+        let (host, saga, step, at) = (host.clone(), saga.clone(), step.clone(), self.now);
         self.record(HealthEvent::Checked(HostChecked { host, saga, step, check, healthy, reason, at }));
     }
 
     /// Before a remediation both answers are good ones. After it only health is.
     pub(super) fn checked(&mut self, saga: &SagaRef, step: &StepId, check: CheckKind, faulty: Option<&str>) {
         let (healthy, reason) = (faulty.is_none(), faulty.map(clip));
-        if self.is_acting(saga) {
-            self.check_recorded(saga, step, check, Some(healthy), reason.clone());
+        let is_awaited = match check {
+            CheckKind::Gate => self.state.gate.as_ref().is_some_and(|gate| gate.saga == *saga),
+            CheckKind::Before | CheckKind::After => self.is_acting(saga),
+        };
+        if let Some(host) = self.state.host.clone().filter(|_| is_awaited) {
+            self.check_recorded(&host, saga, step, check, Some(healthy), reason.clone());
         }
         let (saga, step) = (saga.clone(), step.clone());
         let is_good = check == CheckKind::Before || mutants::on("health.believes-without-a-look");

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 mod acting;
 mod choosing;
 mod closing;
+mod gate;
 mod refusal;
 mod signals;
 mod state;
@@ -24,6 +25,7 @@ mod state;
 mod tests;
 
 pub use choosing::{CORRELATED, name_of};
+pub use gate::Gate;
 pub use refusal::HealthRefusal;
 pub use state::{
     COUNTERS_RESET_AFTER, Claim, Condition, FLAPPING_RECOVERIES, FLAPPING_WITHIN, HealthState, HeldBack,
@@ -161,6 +163,8 @@ pub enum HealthInput {
     },
     /// Monitoring is about to be asked: samples count from now on.
     BeginCheck {
+        /// The host.
+        host: HostId,
         /// The saga.
         saga: SagaRef,
         /// Its step.
@@ -272,7 +276,9 @@ impl Decider for HealthDecider {
             HealthInput::Granted { saga, seen } => draft.granted(saga, seen),
             HealthInput::Held { saga, why } => draft.held(saga, why),
             HealthInput::Begin { saga, step, seen } => draft.begin(saga, step, seen),
-            HealthInput::BeginCheck { saga, step, check } => draft.begin_check(saga, step, *check),
+            HealthInput::BeginCheck { host, saga, step, check } => {
+                draft.begin_check(host, saga, step, *check);
+            }
             HealthInput::Checked { saga, step, check, faulty } => {
                 draft.checked(saga, step, *check, faulty.as_deref());
             }

@@ -14,6 +14,8 @@ use hostler_events::{FaultClass, FaultDomain, HostId, PoolId, Service};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::gate::{self, Gate};
+
 /// The label by which a signal names the service that has failed.
 const SERVICE_LABEL: &str = "service";
 /// How many signals of a host are remembered; the one that began first is forgotten first.
@@ -51,6 +53,9 @@ pub struct HealthState {
     pub recoveries: Vec<Timestamp>,
     /// Since when it is healthy again.
     pub healthy_since: Option<Timestamp>,
+    /// What was done to the host last that was no repair, and after which it must be healthy.
+    #[serde(default)]
+    pub gate: Option<Gate>,
 }
 
 /// Where a host is on its way from a signal to health.
@@ -442,6 +447,7 @@ fn started(state: &mut HealthState, e: &RemediationStarted) {
 }
 
 fn checked(state: &mut HealthState, e: &HostChecked) {
+    gate::checked(state, e);
     if let Condition::Acting { claim, checks, .. } = &mut state.condition
         && claim.saga == e.saga
     {

@@ -11,7 +11,9 @@ use hostler_events::host::{ConfigurationStarted, RoleRun, RunOutcome, RunReport,
 use hostler_events::{HostEvent, Role, StepId};
 
 use super::state::Configuration;
-use super::{HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, drifting, serving};
+use super::{
+    HostDecision, HostOutcome, HostRefusal, Known, Move, StepFailure, deploying, drifting, patching, serving,
+};
 use crate::PolicyState;
 
 /// How much of a task's name, and of what it says of its failure, is recorded.
@@ -60,6 +62,15 @@ pub(super) fn reported(
 ) -> HostOutcome {
     if let Some(run) = known.state.drift.run.as_ref().filter(|run| run.step == *step) {
         return drifting::reported(known, run, report, policies);
+    }
+    if let Some(cordon) = &known.state.cordon
+        && let Some(running) = known.state.package_change(&cordon.saga, step)
+    {
+        return Ok(match report {
+            RunReport::PackagesChanged(report) => patching::changed(known, &cordon.saga, running, report),
+            RunReport::Running => patching::at_work(&cordon.saga, step, known.now),
+            RunReport::Ended { .. } => Decision::nothing(),
+        });
     }
     let Some(run) = known.state.configuration.as_ref().filter(|run| run.step == *step) else {
         return Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() });

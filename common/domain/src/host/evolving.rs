@@ -9,6 +9,7 @@ use hostler_events::host::{
 use hostler_events::{HostEvent, StepId};
 
 use super::drifting::{self, Drift};
+use super::patching::{self, Patch, Undone};
 use super::phases::HostPhase;
 use super::state::{Configuration, Cordon, Hardware, HostProfile, HostState, OwnWork, PowerCycle, Release};
 use super::traffic::{self, Traffic};
@@ -55,7 +56,12 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
             state.configuration = None;
             state.phase = HostPhase::RegisteringMonitoring;
         }
+        HostEvent::PackageChangeStarted(e) => patching::change_started(&mut state, e),
+        HostEvent::PackagesInstalled(e) => patching::packages_installed(&mut state, e),
+        HostEvent::PackagesRolledBack(e) => patching::undone(&mut state, &e.saga, Undone::RolledBack),
+        HostEvent::RollBackFailed(e) => patching::undone(&mut state, &e.saga, Undone::InVain),
         HostEvent::StepFailed(e) => {
+            patching::step_failed(&mut state, &e.step);
             state.configuration = state.configuration.take().filter(|run| run.step != e.step);
         }
         HostEvent::MonitoringRegistered(_) | HostEvent::StepDeferred(_) | HostEvent::Undeployed(_) => {}
@@ -74,7 +80,8 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
         HostEvent::Cordoned(e) => {
             let (saga, reason) = (e.saga.clone(), e.reason.clone());
             let power_cycle = PowerCycle::NotBegun;
-            state.cordon = Some(Cordon { saga, reason, power_cycle, restarted: None });
+            state.cordon =
+                Some(Cordon { saga, reason, power_cycle, restarted: None, patch: Patch::default() });
             // The saga has the host for itself: what a run still reports is late.
             state.drift.run = None;
         }

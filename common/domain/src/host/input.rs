@@ -9,7 +9,7 @@ use hostler_events::host::{PowerState, RunReport};
 use hostler_events::{HostPolicy, Image, PoolId, ProvisioningPolicy, Role, Service, StepId};
 use jiff::Timestamp;
 
-use super::{Hardware, TrafficInput};
+use super::{Hardware, PatchInput, TrafficInput};
 use crate::PolicyState;
 
 /// What a verification found out.
@@ -305,6 +305,15 @@ pub enum HostInput {
         step: StepId,
         /// What.
         told: TrafficInput,
+    },
+    /// Something about its packages.
+    Patch {
+        /// The saga.
+        saga: SagaRef,
+        /// The step.
+        step: StepId,
+        /// What.
+        told: PatchInput,
     },
     /// A timer is due: `<step id>` is the deadline of a verification, cleaning, check or restoration, `retry:<step id>` the end of
     /// the delay before one, `check:<time>` the next check by schedule.

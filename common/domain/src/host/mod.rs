@@ -19,6 +19,7 @@ mod enrolment;
 mod evolving;
 mod input;
 mod lending;
+mod patching;
 mod phases;
 mod place;
 mod refusal;
@@ -39,6 +40,7 @@ mod tests;
 pub use drifting::{Drift, DriftFound, DriftRun};
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use input::{HostFacts, HostInput, StepFailure};
+pub use patching::{PATCHING_FAILED, Patch, PatchInput, RunningChange, Undone};
 pub use phases::{HostPhase, Move, Phase, TRANSITIONS, Transition};
 pub use place::bmc_place;
 pub use refusal::HostRefusal;
@@ -148,6 +150,7 @@ impl Decider for HostDecider {
                 repairing::start_reimage(known()?, saga, step, image)
             }
             HostInput::Traffic { saga, step, told } => Ok(traffic::told(known()?, saga, step, told)),
+            HostInput::Patch { saga, step, told } => Ok(patching::told(known()?, saga, step, told)),
             HostInput::Timer { name } => match Known::of(state, now) {
                 Ok(known) => timers::timer(known, name),
                 Err(_unknown) => Ok(Decision::nothing()),

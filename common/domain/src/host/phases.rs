@@ -232,6 +232,8 @@ pub enum Move {
     Reimage,
     /// A service of it is restarted.
     RestartService,
+    /// Its packages are changed.
+    ChangePackages,
     /// It is looked for drift of its configuration.
     CheckConfiguration,
     /// Its role is applied again, while it serves.
@@ -263,6 +265,7 @@ impl Move {
         Self::PowerCycle,
         Self::Reimage,
         Self::RestartService,
+        Self::ChangePackages,
         Self::CheckConfiguration,
         Self::RestoreConfiguration,
     ];
@@ -335,6 +338,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Move::PowerCycle, &[InService], InService, "host.power-cycled", "power-cycle-host, cordoned"),
     row(Move::Reimage, &[InService, Deploying, Configuring, RegisteringMonitoring], Deploying, "host.reimage-started", "reimage-host, cordoned"),
     row(Move::RestartService, &[InService], InService, "host.service-restarted", "restart-service, cordoned"),
+    row(Move::ChangePackages, &[InService], InService, "host.package-change-started", "install-packages, cordoned"),
     row(Move::CheckConfiguration, &[InService], InService, "host.configuration-check-started", "check-configuration, or its schedule"),
     row(Move::RestoreConfiguration, &[InService], InService, "host.configuration-restore-started", "drifted, or restore-configuration"),
 ];

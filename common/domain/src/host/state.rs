@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::drifting::Drift;
+use super::patching::Patch;
 use super::phases::{HostPhase, Move};
 use super::traffic::Traffic;
 
@@ -166,6 +167,9 @@ pub struct Cordon {
     /// The service that was restarted. There is one at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<Service>,
+    /// How far its patching is.
+    #[serde(default)]
+    pub patch: Patch,
 }
 
 /// How far the power cycle under a cordon is. There is one at most.

@@ -115,12 +115,14 @@ impl HostState {
         }
     }
 
-    /// Whether the host may get requests by this saga's word: it is in service, and nobody else works on it.
+    /// Whether the host may get requests by this saga's word: it is in service, nobody else works on it, and the saga has left it
+    /// in order.
     #[must_use]
     pub fn may_join_traffic_for(&self, saga: &SagaRef) -> bool {
         let alone = self.cordon.as_ref().is_none_or(|cordon| cordon.saga == *saga);
         let held = self.is_held_by(saga) && !self.undone;
-        self.phase.kind() == Phase::InService && alone && (held || self.is_cordoned_by(saga))
+        let serves = self.phase.kind() == Phase::InService && !self.is_left_broken_by(saga);
+        serves && alone && (held || self.is_cordoned_by(saga))
     }
 }
 

@@ -16,6 +16,7 @@ use hostler_events::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::support::output;
 use crate::traffic::{JOIN, leave_policy};
 
 #[cfg(test)]
@@ -172,15 +173,12 @@ pub(crate) fn starts<'a>(
 /// The host that a provisioning holds or held.
 #[must_use]
 pub fn host_of(state: &ProvisioningState) -> Option<HostId> {
-    output::<HostHeld>(state, ProvisioningStep::ReserveHost).map(|held| held.host)
+    output::<HostHeld>(&state.outputs, ProvisioningStep::ReserveHost).map(|held| held.host)
 }
 
 /// Whether that host was quarantined instead of going back to its pool.
 #[must_use]
 pub fn is_host_quarantined(state: &ProvisioningState) -> bool {
-    output::<HostReturned>(state, ProvisioningStep::UndeployHost).is_some_and(|returned| returned.quarantined)
-}
-
-fn output<T: for<'de> Deserialize<'de>>(state: &ProvisioningState, step: ProvisioningStep) -> Option<T> {
-    T::deserialize(state.outputs.get(&StepName::of(step, None))?).ok()
+    output::<HostReturned>(&state.outputs, ProvisioningStep::UndeployHost)
+        .is_some_and(|returned| returned.quarantined)
 }

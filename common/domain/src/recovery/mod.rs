@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::health::name_of;
 use crate::provisioning::Provisioning;
+use crate::support::looks_for;
 use crate::traffic::{JOIN, leave_policy};
 
 #[cfg(test)]
@@ -52,9 +53,6 @@ const OWN: RetryPolicy =
 /// A look at the host. Monitoring may take a scrape or two to have a new sample.
 const LOOK: RetryPolicy =
     RetryPolicy { deadline_seconds: 60, attempts: 6, backoff_seconds: 5, backoff_seconds_max: 60 };
-/// The longest wait between two looks after a repair: monitoring takes a sample every 15 s or so, and a wait that is longer than that
-/// makes the repair longer.
-const VERIFY_BACKOFF_SECONDS_MAX: u32 = 20;
 /// A restart of a service. What the host's agent refuses is refused for good.
 const RESTART: RetryPolicy =
     RetryPolicy { deadline_seconds: 120, attempts: 3, backoff_seconds: 5, backoff_seconds_max: 30 };
@@ -165,19 +163,9 @@ impl RecoveryOrder {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The looks after a repair: so many that the waits between them are as long as the host has. Where that is short, they are
-    /// close to each other.
+    /// The looks after a repair.
     fn verify(&self) -> RetryPolicy {
-        let backoff_seconds = (self.verify_seconds / 96).clamp(1, 5);
-        let backoff_seconds_max = (self.verify_seconds / 12).clamp(1, VERIFY_BACKOFF_SECONDS_MAX);
-        let mut policy =
-            RetryPolicy { deadline_seconds: 60, attempts: 1, backoff_seconds, backoff_seconds_max };
-        let mut waited = 0_u32;
-        while waited < self.verify_seconds {
-            waited = waited.saturating_add(policy.delay_seconds(policy.attempts).max(1));
-            policy.attempts += 1;
-        }
-        policy
+        looks_for(self.verify_seconds)
     }
 
     fn reason(&self) -> String {

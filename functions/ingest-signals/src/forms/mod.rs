@@ -6,13 +6,17 @@ mod cloudwatch;
 mod debezium;
 mod health;
 mod heartbeat;
+mod inspector;
 mod item;
+mod osv;
+mod packages;
 mod redfish;
 mod threshold;
 
 use std::fmt::Write;
 
 use hostler_events::InventoryCommand;
+use hostler_events::findings::{RecordAdvisory, RecordPackages};
 use hostler_events::signal::{ReportSignal, ReportThreshold, SignalForm, TakeSignals};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -29,6 +33,10 @@ pub struct Reading {
     pub signals: Vec<ReportSignal>,
     /// What it says of pools.
     pub thresholds: Vec<ReportThreshold>,
+    /// What it says of vulnerabilities.
+    pub advisories: Vec<RecordAdvisory>,
+    /// What it says of the packages of hosts.
+    pub packages: Vec<RecordPackages>,
     /// What it says of the inventory.
     pub inventory: Vec<InventoryCommand>,
     /// What follows beside that from its having come at all: its source is there, or its host is.
@@ -53,11 +61,8 @@ impl Reading {
     /// The number of things that the body says.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.signals.len()
-            + self.thresholds.len()
-            + self.inventory.len()
-            + self.quiet
-            + self.not_understood.len()
+        let told = self.signals.len() + self.thresholds.len() + self.advisories.len() + self.packages.len();
+        told + self.inventory.len() + self.quiet + self.not_understood.len()
     }
 
     /// Whether the body says nothing at all.
@@ -113,6 +118,8 @@ pub fn read(taken: &TakeSignals) -> Reading {
         SignalForm::Alertmanager => alertmanager::read(body, *received_at),
         SignalForm::Redfish => redfish::read(body, *received_at),
         SignalForm::Heartbeat => heartbeat::read(body, *received_at),
+        SignalForm::Osv => osv::read(body, *received_at),
+        SignalForm::Packages => packages::read(body, *received_at),
         SignalForm::Debezium => debezium::read(body, *received_at),
         SignalForm::EventBridge => event_bridge(body, *received_at),
     }
@@ -124,7 +131,12 @@ pub fn list_of(form: SignalForm) -> Option<&'static str> {
     match form {
         SignalForm::Alertmanager => Some(alertmanager::LIST),
         SignalForm::Redfish => Some(redfish::LIST),
-        SignalForm::Heartbeat | SignalForm::Debezium | SignalForm::EventBridge => None,
+        // Half a list of packages would be another list.
+        SignalForm::Heartbeat
+        | SignalForm::EventBridge
+        | SignalForm::Osv
+        | SignalForm::Debezium
+        | SignalForm::Packages => None,
     }
 }
 
@@ -134,6 +146,7 @@ fn event_bridge(body: &Value, received_at: Timestamp) -> Reading {
     match (source, kind) {
         ("aws.cloudwatch", cloudwatch::KIND) => cloudwatch::read(body, received_at),
         ("aws.health", health::KIND) => health::read(body, received_at),
+        ("aws.inspector2", inspector::KIND) => inspector::read(body, received_at),
         ("aws.autoscaling", auto_scaling::TERMINATES | auto_scaling::LAUNCHES) => {
             auto_scaling::read(body, received_at)
         }
@@ -142,7 +155,7 @@ fn event_bridge(body: &Value, received_at: Timestamp) -> Reading {
             Reading::misread(
                 "the event",
                 format!(
-                    "{kind:?} of {source:?} is no signal: have the rule match alarms of CloudWatch, AWS Health or Auto Scaling only"
+                    "{kind:?} of {source:?} is no signal: have the rule match alarms of CloudWatch, AWS Health, Auto Scaling or findings of Inspector only"
                 ),
             )
         }

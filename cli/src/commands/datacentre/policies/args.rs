@@ -46,7 +46,10 @@ pub(super) enum PoliciesVerb {
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only this section
-    #[arg(long, value_parser = ["topology", "faults", "runbooks", "correlation", "budget", "recovery", "pools", "configuration"])]
+    #[arg(long, value_parser = [
+        "topology", "faults", "runbooks", "correlation", "budget", "recovery", "patching", "pools", "vulnerabilities", "campaigns",
+        "configuration",
+    ])]
     pub(super) section: Option<String>,
 }
 

@@ -52,7 +52,7 @@ fn a_sample_counts_from_when_monitoring_was_first_asked_and_only_health_ends_a_r
     let mut host = Host::acting();
     let (saga, step) = (host.acts(), id::<StepId>("r/verify-recovery/1"));
     let check = CheckKind::After;
-    let begin = HealthInput::BeginCheck { saga: saga.clone(), step: step.clone(), check };
+    let begin = HealthInput::BeginCheck { host: id("h-1"), saga: saga.clone(), step: step.clone(), check };
     assert_eq!(host.names(&begin), ["health.host-checked"]);
     host.later(30);
     assert!(host.run.ignores(&begin), "a later attempt asks for samples since the first");
@@ -69,6 +69,34 @@ fn a_sample_counts_from_when_monitoring_was_first_asked_and_only_health_ends_a_r
         HealthInput::Checked { saga, step, check: CheckKind::Before, faulty: Some("hung".to_owned()) };
     host.names(&before);
     assert!(matches!(host.reply(), StepOutcome::Succeeded { .. }), "before a repair it may be faulty");
+}
+
+/// A host that was patched has no incident, and one that is patched while something is wrong with it has one all the same.
+#[test]
+fn a_gate_is_of_the_saga_that_has_begun_it_and_needs_no_incident() {
+    for mut host in [Host::healthy(), Host::acting()] {
+        let (saga, step) = ("patching#c-1.h-1".parse::<SagaRef>().unwrap(), id::<StepId>("p/check-host/1"));
+        let check = CheckKind::Gate;
+        let begin =
+            HealthInput::BeginCheck { host: id("h-1"), saga: saga.clone(), step: step.clone(), check };
+        let before = host.run.state.condition.clone();
+        assert_eq!(host.names(&begin), ["health.host-checked"]);
+        let since = host.run.state.gate.clone().unwrap().since;
+        host.later(30);
+        assert!(host.run.ignores(&begin), "a later attempt asks for samples since the first");
+        let checked = |faulty: Option<&str>| {
+            let faulty = faulty.map(str::to_owned);
+            HealthInput::Checked { saga: saga.clone(), step: step.clone(), check, faulty }
+        };
+        assert_eq!(host.names(&checked(Some("monitoring still sees it unhealthy"))), ["health.host-checked"]);
+        assert!(matches!(host.reply(), StepOutcome::Failed { category: Category::Transient, .. }));
+        host.names(&checked(None));
+        assert!(matches!(host.reply(), StepOutcome::Succeeded { .. }));
+        assert_eq!((host.run.state.gate.clone().unwrap().since, &host.run.state.condition), (since, &before));
+        let other =
+            HealthInput::Checked { saga: "patching#c-2.h-1".parse().unwrap(), step, check, faulty: None };
+        assert!(host.names(&other).is_empty(), "what is late is answered and not recorded");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use hostler_core::Category;
 use hostler_events::commands::{BootOutcome, EnrolHost};
 use hostler_events::host::{BmcAddress, BootMethod, PowerState};
+use hostler_events::patching::Fix;
 use hostler_events::{DeployCommand, HostPolicy, Labels, StepPolicy};
 
 use super::*;
@@ -15,6 +16,7 @@ mod cordoning;
 mod deploying;
 mod drifting;
 mod enrolment;
+mod patching;
 pub(super) mod phases;
 mod properties;
 mod repairing;
@@ -146,6 +148,19 @@ fn start_restart(saga: &str, step: &str) -> HostInput {
 
 fn restarted(saga: &str, step: &str) -> HostInput {
     HostInput::RecordRestarted { saga: recovery(saga), step: id(step), service: id("nginx.service") }
+}
+
+fn packages(saga: &str, step: &str, told: PatchInput) -> HostInput {
+    HostInput::Patch { saga: recovery(saga), step: id(step), told }
+}
+
+fn fixes(version: &str) -> Vec<Fix> {
+    vec![Fix { package: "openssl".to_owned(), version: version.to_owned() }]
+}
+
+fn packages_found(saga: &str, step: &str) -> HostInput {
+    let found = PatchInput::Found { before: fixes("1.0"), to: fixes("1.1"), reboot_pending: false };
+    packages(saga, step, found)
 }
 
 fn reimage(saga: &str, step: &str) -> HostInput {

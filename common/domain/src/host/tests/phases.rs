@@ -95,6 +95,7 @@ fn told(host: &Host, what: Move, n: usize) -> HostInput {
         Move::Uncordon => uncordon("r-1", "new/1"),
         Move::PowerCycle => vec![power_cut("r-1", "new/1"), power_cycled("r-1", "new/1")].swap_remove(n % 2),
         Move::RestartService => restarted("r-1", "new/1"),
+        Move::ChangePackages => packages_found("r-1", "new/1"),
         Move::Reimage => reimage("r-1", &format!("new/{n}")),
         Move::CheckConfiguration => HostInput::Check,
         Move::RestoreConfiguration => HostInput::Restore { reason: "drifted".to_owned() },
