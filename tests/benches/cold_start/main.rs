@@ -151,6 +151,7 @@ fn environment(mock: &Mock) -> BTreeMap<String, String> {
         ("EVENT_BUS", "bus".to_owned()),
         ("QUEUE_URLS", serde_json::to_string(&urls).unwrap()),
         ("MAPPINGS", serde_json::to_string(&mappings).unwrap()),
+        ("CONSUMERS_MAX", "600".to_owned()),
         ("CALLBACK_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
         ("CALLBACK_URL", "http://callback.invalid".to_owned()),
         ("SIGNAL_TOKEN", "0123456789abcdef0123456789abcdef".to_owned()),

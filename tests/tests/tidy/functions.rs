@@ -236,7 +236,7 @@ fn resolved_bytes(value: &serde_json::Value) -> usize {
         value if value["Fn::Sub"].is_string() => {
             let text = value["Fn::Sub"].as_str().unwrap();
             let ids = text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(id, _)| id);
-            // What stands in for an id is gone once it is resolved.
+            // What stands for a value is not there any more.
             ids.fold(text.len(), |sum, id| sum + of(id) - "${}".len() - id.len())
         }
         // Texts of a list, with something between them. A list of ARNs has room for ten.
