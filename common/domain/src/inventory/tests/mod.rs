@@ -268,7 +268,7 @@ fn a_source_is_noted_now_and_then_and_missed_after_its_silence() {
         let again = heard(&source, 0);
         assert!(source.ignores(&again), "it says something each second");
     }
-    source.now = source.now + jiff::SignedDuration::from_secs(60);
+    source.now += jiff::SignedDuration::from_secs(60);
     let again = heard(&source, 0);
     assert_eq!(source.names(&again), ["source.heard"]);
     let early = SourceInput::Timer {
