@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::datacentre::{
-    approvals, budgets, faults, findings, hosts, incidents, inventory, load, policies, pools, provisionings,
-    requests, roles, simulate, watch,
+    approvals, budgets, campaigns, faults, findings, hosts, incidents, inventory, load, policies, pools,
+    provisionings, requests, roles, simulate, watch,
 };
 use crate::commands::runtime::{breakers, commands, events, failures, functions, sagas};
 use crate::commands::tools::{bench, completions, cost, doctor, new, up};
@@ -20,7 +20,7 @@ Examples:
   hostler --stack prod hosts list --phase quarantined      the same against a stack on AWS
 
 Nouns of the data centre:  hosts, requests, provisionings, incidents, approvals, pools, policies, budgets,
-                           findings, roles, inventory, faults, load, simulate
+                           findings, campaigns, roles, inventory, faults, load, simulate
 Nouns of every application:  commands, sagas, failures, breakers, events, functions";
 
 /// Runs event-driven applications, and a data centre with them: shows and changes what they have, and brings the whole
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Pools that grow and shrink: list, show, approve, reject
     Pools(pools::PoolsArgs),
+    /// Campaigns that mend vulnerabilities over the fleet: list, show, create, approve, reject, pause, resume
+    Campaigns(campaigns::CampaignsArgs),
     /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, rescan, refresh
     Findings(findings::FindingsArgs),
     /// What sources say of hosts beside what is expected: list, show, sources

@@ -103,6 +103,7 @@ async fn run(cli: Cli, out: Out) -> Result<(), CliError> {
         Command::Approvals(args) => datacentre::approvals::run(args, global, out).await,
         Command::Policies(args) => datacentre::policies::run(args, global, out).await,
         Command::Budgets(args) => datacentre::budgets::run(args, global, out).await,
+        Command::Campaigns(args) => datacentre::campaigns::run(args, global, out).await,
         Command::Pools(args) => datacentre::pools::run(args, global, out).await,
         Command::Findings(args) => datacentre::findings::run(args, global, out).await,
         Command::Inventory(args) => datacentre::inventory::run(args, global, out).await,

@@ -33,9 +33,6 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// All, the most urgent first.
-    pub const ALL: [Self; 4] = [Self::Act, Self::Attend, Self::TrackStar, Self::Track];
-
     /// The name in policies, events and views.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
+use crate::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
 use crate::findings::FindingsCommand;
@@ -35,6 +36,9 @@ pub fn catalogue() -> Vec<Contract> {
         PolicyEvent::contracts(),
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
+        CampaignEvent::contracts(),
+        LaneEvent::contracts(),
+        PatchFleetCommand::contracts(),
         AdvisoryEvent::contracts(),
         PackagesEvent::contracts(),
         FindingEvent::contracts(),

@@ -5,6 +5,7 @@ use hostler_core::{Addressed, ContractError, Data, Payload, contracts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::{ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign};
 use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
 use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
@@ -47,6 +48,11 @@ contracts! {
         "close-incident" v 1 @ "commands" => CloseIncident(CloseIncident) of host,
         "approve-scaling" v 1 @ "commands" => ApproveScaling(ApproveScaling) of pool,
         "reject-scaling" v 1 @ "commands" => RejectScaling(RejectScaling) of pool,
+        "create-campaign" v 1 @ "commands" => CreateCampaign(CreateCampaign) of campaign,
+        "approve-campaign" v 1 @ "commands" => ApproveCampaign(ApproveCampaign) of campaign,
+        "reject-campaign" v 1 @ "commands" => RejectCampaign(RejectCampaign) of campaign,
+        "pause-campaign" v 1 @ "commands" => PauseCampaign(PauseCampaign) of campaign,
+        "resume-campaign" v 1 @ "commands" => ResumeCampaign(ResumeCampaign) of campaign,
         "report-configuration" v 1 @ "commands" => ReportConfiguration(ReportConfiguration) of host,
         "refresh-advisory" v 1 @ "commands" => RefreshAdvisory(RefreshAdvisory) of advisory,
         "rescan-host" v 1 @ "commands" => RescanHost(RescanHost) of host,

@@ -6,6 +6,8 @@
 
 pub mod advisory;
 pub mod budget;
+pub mod campaign;
+pub mod campaigns;
 mod catalogue;
 pub mod commands;
 pub mod drift;
@@ -31,6 +33,7 @@ pub mod traffic;
 pub mod vulnerabilities;
 
 pub use advisory::{AdvisoryEvent, Priority};
+pub use campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
 pub use catalogue::{catalogue, find};
 pub use commands::{
     ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand, StepCommand,

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::campaigns::CampaignsPolicy;
 use crate::drift::ConfigurationPolicy;
 use crate::ids::{FaultDomain, Image, PoolId, Role};
 use crate::inventory::InventoryPolicy;
@@ -115,6 +116,8 @@ pub struct SitePolicy {
     pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
+    /// How vulnerabilities are mended over the fleet.
+    pub campaigns: CampaignsPolicy,
     /// How urgent vulnerabilities are.
     pub vulnerabilities: VulnerabilityPolicy,
     /// What is kept of the inventory. Without it, nothing that sources say of hosts is recorded.
@@ -405,6 +408,7 @@ impl SitePolicy {
                 scaling.check_reclaim(pool, policy.priority, &self.pools, &mut problems);
             }
         }
+        self.campaigns.check(&mut problems);
         self.vulnerabilities.check(&mut problems);
         if let Some(inventory) = &self.inventory {
             inventory.check(&mut problems);

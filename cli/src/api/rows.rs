@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use hostler_app::{
-    Advisories, Budgets, FaultDomains, Findings, Hosts, Incidents, Inventory, Policies, Pools, Provisionings,
-    Requests, Sources,
+    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory, Lanes, Policies,
+    Pools, Provisionings, Requests, Sources,
 };
 use hostler_core::commit::{RecordedCommand, RecordedEvent, RecordedTimer};
 use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
 use hostler_domain::inventory::view::{InventoryView, SourceView};
-use hostler_domain::views::{AdvisoryView, FaultDomainView, FindingView, IncidentView, PoolView};
+use hostler_domain::views::{
+    AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
+};
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -38,6 +40,10 @@ pub(crate) enum View<'a> {
     FaultDomain,
     /// A pool that grows and shrinks.
     Pool,
+    /// A campaign.
+    Campaign,
+    /// A rack of a campaign.
+    Lane,
     /// A vulnerability.
     Advisory,
     /// A vulnerability of a host.
@@ -64,6 +70,8 @@ impl<'a> View<'a> {
             Self::Incident => "incident",
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
+            Self::Campaign => "campaign",
+            Self::Lane => "rack",
             Self::Advisory => "advisory",
             Self::Finding => "finding",
             Self::Inventory => "host of the inventory",
@@ -83,6 +91,8 @@ impl<'a> View<'a> {
             | Self::Policies
             | Self::Budget
             | Self::Pool
+            | Self::Campaign
+            | Self::Lane
             | Self::Advisory
             | Self::Finding
             | Self::Source => named(self.one()),
@@ -107,6 +117,7 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Incident
             | Self::Pool
+            | Self::Campaign
             | Self::Finding
             | Self::Inventory
             | Self::Failure => self.path(),
@@ -115,6 +126,8 @@ impl<'a> View<'a> {
             Self::Source => Inventory::VIEW,
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
+            // Racks are shown with their campaign.
+            Self::Lane => Campaigns::VIEW,
             Self::Saga(_) => "sagas",
         }
     }
@@ -139,6 +152,8 @@ impl<'a> View<'a> {
             Self::Incident => Incidents::VIEW,
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
+            Self::Campaign => Campaigns::VIEW,
+            Self::Lane => Lanes::VIEW,
             Self::Advisory => Advisories::VIEW,
             Self::Finding => Findings::VIEW,
             Self::Inventory => Inventory::VIEW,
@@ -296,6 +311,32 @@ pub(crate) struct PoolRow {
 
 impl Entity for PoolRow {
     const VIEW: View<'static> = View::Pool;
+}
+
+/// A campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CampaignRow {
+    #[serde(flatten)]
+    pub(crate) campaign: CampaignView,
+    pub(crate) version: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for CampaignRow {
+    const VIEW: View<'static> = View::Campaign;
+}
+
+/// A rack of a campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LaneRow {
+    #[serde(flatten)]
+    pub(crate) lane: LaneView,
+}
+
+impl Entity for LaneRow {
+    const VIEW: View<'static> = View::Lane;
 }
 
 /// A vulnerability.

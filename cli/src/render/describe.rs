@@ -6,15 +6,15 @@ use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
 use hostler_events::inventory::SourceEvent;
 use hostler_events::{
-    AdvisoryEvent, CapacityEvent, FaultDomainEvent, FindingEvent, HealthEvent, HostEvent, InventoryEvent,
-    PackagesEvent, PoolEvent, ReservationEvent,
+    AdvisoryEvent, CampaignEvent, CapacityEvent, FaultDomainEvent, FindingEvent, HealthEvent, HostEvent,
+    InventoryEvent, LaneEvent, PackagesEvent, PoolEvent, ReservationEvent,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::render::{
-    describe_failure, describe_finding, describe_health, describe_host, describe_inventory, describe_pool,
-    describe_request, describe_saga,
+    describe_campaign, describe_failure, describe_finding, describe_health, describe_host,
+    describe_inventory, describe_pool, describe_request, describe_saga,
 };
 
 /// What sort of thing happened; shown by a mark before the line.
@@ -91,6 +91,12 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     }
     if let Some(event) = read::<PoolEvent>(event) {
         return describe_pool::pool(&event);
+    }
+    if let Some(event) = read::<CampaignEvent>(event) {
+        return describe_campaign::campaign(&event);
+    }
+    if let Some(event) = read::<LaneEvent>(event) {
+        return describe_campaign::rack(&event);
     }
     if let Some(event) = read::<AdvisoryEvent>(event) {
         return describe_finding::advisory(&event);

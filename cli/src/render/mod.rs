@@ -5,6 +5,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod timeline;
 
+mod describe_campaign;
 pub(crate) mod describe_drift;
 mod describe_failure;
 mod describe_finding;

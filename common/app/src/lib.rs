@@ -3,6 +3,7 @@
 //!
 //! An entity is added here with its view, and a function with its queue; what operators may ask for is in [`operations()`].
 
+mod campaigns;
 mod deprovisionings;
 mod entities;
 mod findings;
@@ -12,6 +13,7 @@ mod operations;
 mod patchings;
 mod pools;
 mod recoveries;
+mod remembered;
 mod setting;
 mod start;
 mod unhealthy;
@@ -20,6 +22,7 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
+pub use campaigns::{Campaigns, Lanes};
 pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
@@ -31,6 +34,7 @@ pub use operations::{Settings, operations, request};
 pub use patchings::Patchings;
 pub use pools::Pools;
 pub use recoveries::Recoveries;
+pub use remembered::Remembered;
 pub use setting::{SettingError, setting};
 pub use start::start;
 pub use unhealthy::{UnhealthyHosts, UnhealthyOfPool};
@@ -57,6 +61,12 @@ impl Application for Hostler {
         Function::steps("recover-hosts").visibility(180),
         Function::signals("ingest-signals", "signals"),
         Function::steps("scale-pools").hears(&["saga.completed", "saga.compensated", "saga.stuck"]),
+        Function::steps("patch-fleet").hears(&[
+            "saga.completed",
+            "saga.compensated",
+            "saga.stuck",
+            "advisory.prioritised",
+        ]),
         Function::steps("assess-hosts").needs(&["configuration"]).hears(&["host.cleaned"]).visibility(360),
         Function::steps("watch-inventory").needs(&["bmc"]).visibility(360).consumers(5),
         Function::timers("fire-timers"),
@@ -81,6 +91,8 @@ impl Application for Hostler {
         each.viewed::<FaultDomains>();
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
+        each.viewed::<Campaigns>();
+        each.viewed::<Lanes>();
         each.viewed::<Advisories>();
         each.viewed::<PackagesOfHosts>();
         each.viewed::<Findings>();

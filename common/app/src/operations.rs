@@ -3,7 +3,11 @@
 use hostler_core::Failure;
 use hostler_core::ids::check_path;
 use hostler_domain::{
-    AdvisoryInput, CapacityInput, FindingInput, HealthInput, HostInput, PackagesInput, PoolInput,
+    AdvisoryInput, CampaignInput, CapacityInput, FindingInput, HealthInput, HostInput, PackagesInput,
+    PoolInput,
+};
+use hostler_events::campaign::{
+    ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign,
 };
 use hostler_events::commands::{
     ApproveRequest, EnrolHost, HOSTS_PER_REQUEST_MAX, LabelHost, RejectRequest, ReleaseHost, RequalifyHost,
@@ -17,7 +21,9 @@ use hostler_events::site::ApplyPolicies;
 use hostler_events::{HostPolicy, ProvisioningId, ProvisioningPolicy, TrafficPolicy};
 use hostler_runtime::register::{Asked, Operations};
 
-use crate::{Advisories, Findings, Hostler, Hosts, Incidents, PackagesOfHosts, Policies, Pools, Requests};
+use crate::{
+    Advisories, Campaigns, Findings, Hostler, Hosts, Incidents, PackagesOfHosts, Policies, Pools, Requests,
+};
 
 /// What a deployment sets for new hosts and requests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +63,23 @@ pub fn operations(settings: Settings) -> Operations {
         .on::<Pools, RejectScaling>(|RejectScaling { pool, number, reason }| PoolInput::Reject {
             pool,
             number,
+            reason,
+        })
+        .on::<Campaigns, CreateCampaign>(CampaignInput::Create)
+        .on::<Campaigns, ApproveCampaign>(|ApproveCampaign { campaign, reason }| CampaignInput::Approve {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, RejectCampaign>(|RejectCampaign { campaign, reason }| CampaignInput::Reject {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, PauseCampaign>(|PauseCampaign { campaign, reason }| CampaignInput::Pause {
+            campaign,
+            reason,
+        })
+        .on::<Campaigns, ResumeCampaign>(|ResumeCampaign { campaign, reason }| CampaignInput::Resume {
+            campaign,
             reason,
         })
         .on::<Advisories, RefreshAdvisory>(|refresh| AdvisoryInput::Refresh {

@@ -1,7 +1,7 @@
 //! Which hosts of a pool are unhealthy: one count for whoever needs to know, so that recovery, scaling and the budget agree.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hostler_core::{Decider, Failure, StreamId};
 use hostler_domain::views::{HOSTS, HostView, INCIDENTS, IncidentView, host_group, open_incidents};
@@ -12,8 +12,9 @@ use hostler_events::budget::{Disruption, Unhealthy};
 use hostler_events::{FaultDomain, HostId, PoolId};
 use hostler_runtime::ports::{Row, Views};
 use hostler_runtime::state::shell::Shell;
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+
+use crate::Remembered;
 
 /// For how long a count holds before it is made again. The views that it is made from are as old when they lag.
 const FRESH_SECONDS: i64 = 5;
@@ -31,14 +32,14 @@ pub type UnhealthyOfPool = Arc<BTreeMap<HostId, FaultDomain>>;
 pub struct UnhealthyHosts {
     shell: Shell,
     views: Arc<dyn Views>,
-    known: Arc<Mutex<BTreeMap<PoolId, (Timestamp, UnhealthyOfPool)>>>,
+    known: Remembered<PoolId, UnhealthyOfPool>,
 }
 
 impl UnhealthyHosts {
     /// Reads by these.
     #[must_use]
     pub fn new(shell: Shell, views: Arc<dyn Views>) -> Self {
-        Self { shell, views, known: Arc::default() }
+        Self { shell, views, known: Remembered::for_seconds(FRESH_SECONDS) }
     }
 
     /// The unhealthy hosts of a pool.
@@ -47,10 +48,7 @@ impl UnhealthyHosts {
     /// Those of the views.
     pub async fn of(&self, pool: &PoolId) -> Result<UnhealthyOfPool, Failure> {
         let now = self.shell.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(pool).cloned();
-        if let Some((read_at, unhealthy)) = known
-            && now.duration_since(read_at) < SignedDuration::from_secs(FRESH_SECONDS)
-        {
+        if let Some(unhealthy) = self.known.get(pool, now) {
             return Ok(unhealthy);
         }
         let mut unhealthy = BTreeMap::new();
@@ -66,8 +64,7 @@ impl UnhealthyHosts {
         })
         .await?;
         let unhealthy = Arc::new(unhealthy);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(pool.clone(), (now, Arc::clone(&unhealthy)));
+        self.known.put(pool.clone(), now, Arc::clone(&unhealthy));
         Ok(unhealthy)
     }
 

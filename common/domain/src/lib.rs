@@ -6,6 +6,7 @@
 pub mod advisory;
 pub mod agent;
 pub mod budget;
+pub mod campaign;
 pub mod capacity;
 pub mod deprovisioning;
 pub mod fault_domain;
@@ -31,6 +32,10 @@ pub mod views;
 pub use advisory::{AdvisoryBrief, AdvisoryDecider, AdvisoryInput, AdvisoryRefusal, AdvisoryState};
 pub use agent::{AGENT_URL, agent_url};
 pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
+pub use campaign::{
+    CampaignDecider, CampaignInput, CampaignRefusal, CampaignState, FleetFacts, LaneDecider, LaneInput,
+    LaneState,
+};
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,
 };

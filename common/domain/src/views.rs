@@ -27,6 +27,12 @@ pub use findings::{
     finding_group, packages,
 };
 
+mod campaigns;
+
+pub use campaigns::{
+    CAMPAIGN_STATUSES, CAMPAIGNS, CampaignView, LANES, LaneView, NotPatched, campaign, lane,
+};
+
 /// The view of all hosts, grouped by pool and phase.
 pub const HOSTS: &str = "hosts";
 /// The view of all provisioning sagas, grouped by request.

@@ -344,14 +344,14 @@ impl World {
 
     fn reserve(&mut self, command: &ReserveHost) -> Result<(), Crash> {
         let (saga, step) = (command.saga.clone(), command.step.clone());
-        let candidates = self
+        let candidates: Vec<Candidate> = self
             .hosts
             .iter()
             .filter(|(_, state)| state.is_available())
             .map(|(host, _)| Candidate { host: host.clone(), fault_domain: id("rack-0"), sku: id("cpu") })
             .collect();
         let chosen = self.reservations.get(&saga).and_then(|state| state.chosen.clone());
-        let order = candidate_order(&saga, None, candidates, &BTreeMap::new());
+        let order = candidate_order(&saga, None, &candidates, &BTreeMap::new());
         for host in chosen.into_iter().chain(order) {
             let choose =
                 ReservationInput::Choose { saga: saga.clone(), step: step.clone(), host: host.clone() };

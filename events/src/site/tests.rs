@@ -1,4 +1,4 @@
-//! Policies that cannot be.
+//! Rules of a site's policies.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 use super::*;
 

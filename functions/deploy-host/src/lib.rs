@@ -1,6 +1,7 @@
 //! Everything that is done to a host through its BMC: reserve, verify, boot, clean, repair, undo.
 
 mod boot;
+mod candidates;
 mod inspect;
 mod repair;
 mod reserve;
@@ -17,9 +18,9 @@ use hostler_drivers::{Bmc, BmcEndpoint, Bmcs};
 use hostler_events::{DeployCommand, HostId};
 use hostler_runtime::effects::steps::{StepError, StepWorker, Target};
 use hostler_runtime::messages::batch::Handler;
-use hostler_runtime::ports::Views;
 use hostler_runtime::state::shell::Cause;
 
+pub use candidates::Candidates;
 pub use settings::{DeploySettings, SettingError};
 
 /// What the BMCs are called among the breakers; one of them is `bmc/<host>`.
@@ -30,7 +31,7 @@ pub struct DeployHost {
     /// What carries out the steps.
     pub worker: StepWorker,
     /// Where candidates are found.
-    pub views: Arc<dyn Views>,
+    pub candidates: Candidates,
     /// How BMCs are reached.
     pub bmcs: Arc<dyn Bmcs>,
     /// Addresses, secrets and patience.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deploy_host::{DeployHost, DeploySettings};
+use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::RedfishBmcs;
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let handler = DeployHost {
         worker: StepWorker { shell, once, breakers },
-        views: function.views()?,
+        candidates: Candidates::new(function.views()?),
         bmcs: Arc::new(RedfishBmcs::default()),
         settings: DeploySettings::read(|name| std::env::var(name).ok())?,
     };

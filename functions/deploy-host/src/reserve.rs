@@ -4,39 +4,22 @@
 //! cannot hold a second host; and a close that comes in between is seen afterwards and undone.
 
 use hostler_core::mutants;
-use std::collections::BTreeMap;
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Category, Decider, Failure, StreamId};
-use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{
-    Candidate, HostDecider, HostInput, HostRefusal, ReservationDecider, ReservationInput, ReservationRefusal,
-    ReservationState, candidate_order,
+    HostDecider, HostInput, HostRefusal, ReservationDecider, ReservationInput, ReservationRefusal,
+    ReservationState,
 };
+use hostler_events::HostId;
 use hostler_events::commands::{ReleaseReservation, ReserveHost};
-use hostler_events::{FaultDomain, HostId, PoolId};
-use hostler_runtime::ports::Row;
 use hostler_runtime::state::history::Fold;
 use hostler_runtime::state::shell::{Cause, ExecuteError, Outcome};
-use serde::Deserialize;
 
 use crate::{DeployHost, host_stream, part};
 
-/// How many rows one page of a listing has.
-const PAGE_ROWS: usize = 1_000;
-/// How many pages of a pool are looked at for one reservation: more rows than a pool has hosts.
-const PAGES_MAX: usize = 30;
 /// How many candidates are looked at in one try, so that a try ends well within its deadline.
 const CANDIDATES_MAX: usize = 200;
-
-/// What a reservation needs of a host's row.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HostRow {
-    host: HostId,
-    sku: hostler_events::Sku,
-    fault_domain: FaultDomain,
-}
 
 impl DeployHost {
     /// Finds a free host and holds it.
@@ -55,23 +38,31 @@ impl DeployHost {
                 Held::Lost(after) => reservation = *after,
             }
         }
-        for host in self.candidates(command).await?.into_iter().take(CANDIDATES_MAX) {
-            if reservation.state.closed {
-                return Ok(());
+        let mut may_be_old = true;
+        loop {
+            let listed = self.candidates.of(command, self.worker.shell.now(), may_be_old).await?;
+            for host in listed.hosts.into_iter().take(CANDIDATES_MAX) {
+                if reservation.state.closed {
+                    return Ok(());
+                }
+                if reservation.state.lost.contains(&host) {
+                    continue;
+                }
+                let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
+                if !candidate.state.is_available() {
+                    continue;
+                }
+                match self.hold(cause, command, &host, reservation, candidate).await? {
+                    Held::Done => return Ok(()),
+                    Held::Lost(after) => reservation = *after,
+                }
             }
-            if reservation.state.lost.contains(&host) {
-                continue;
+            if listed.is_fresh {
+                return self.fail(cause, command, no_host(command, &reservation.state)).await;
             }
-            let candidate = self.worker.shell.load::<HostDecider>(&host_stream(&host)?).await?;
-            if !candidate.state.is_available() {
-                continue;
-            }
-            match self.hold(cause, command, &host, reservation, candidate).await? {
-                Held::Done => return Ok(()),
-                Held::Lost(after) => reservation = *after,
-            }
+            // A host may have been given back since the list was made.
+            may_be_old = false;
         }
-        self.fail(cause, command, no_host(command, &reservation.state)).await
     }
 
     /// Chooses a host and asks it, from what is known of the reservation and of the host.
@@ -202,57 +193,6 @@ impl DeployHost {
             .execute::<ReservationDecider>(&stream, &part(cause, "released")?, &released)
             .await?;
         Ok(())
-    }
-
-    /// Available hosts of the pool, or of those that they are taken from, the best first. The view may be a little old: each is asked
-    /// itself.
-    async fn candidates(&self, command: &ReserveHost) -> Result<Vec<HostId>, Failure> {
-        let fits = |row: &HostRow| command.sku.as_ref().is_none_or(|sku| row.sku == *sku);
-        let mut in_use: BTreeMap<FaultDomain, usize> = BTreeMap::new();
-        for row in self.rows(&command.pool, "in-service", |_| true).await? {
-            *in_use.entry(row.fault_domain).or_default() += 1;
-        }
-        let own = std::slice::from_ref(&command.pool);
-        let pools = if command.take_from.is_empty() { own } else { command.take_from.as_slice() };
-        let mut order = Vec::new();
-        for pool in pools {
-            let available = self.rows(pool, "available", fits).await?.into_iter();
-            let candidate = |HostRow { host, sku, fault_domain }| Candidate { host, sku, fault_domain };
-            let candidates = available.map(candidate).collect();
-            order.extend(candidate_order(&command.saga, command.sku.as_ref(), candidates, &in_use));
-        }
-        Ok(order)
-    }
-
-    /// The rows of a phase that are wanted, up to the first full page of them: hosts of a rare model may lie behind
-    /// a thousand others.
-    async fn rows(
-        &self,
-        pool: &PoolId,
-        phase: &str,
-        wanted: impl Fn(&HostRow) -> bool,
-    ) -> Result<Vec<HostRow>, Failure> {
-        let group = host_group(pool, phase);
-        let (mut rows, mut after) = (Vec::new(), None);
-        for _page in 0..PAGES_MAX {
-            let page = self.views.list(HOSTS, Some(&group), after.as_deref(), PAGE_ROWS).await?;
-            rows.extend(page.rows.into_iter().filter_map(read_row).filter(&wanted));
-            after = page.next;
-            if after.is_none() || rows.len() >= PAGE_ROWS {
-                break;
-            }
-        }
-        Ok(rows)
-    }
-}
-
-fn read_row(row: Row) -> Option<HostRow> {
-    match serde_json::from_value(row.body) {
-        Ok(host) => Some(host),
-        Err(error) => {
-            tracing::warn!(key = row.key, %error, "a row of the hosts view does not read; rebuild the view");
-            None
-        }
     }
 }
 

@@ -32,7 +32,7 @@ use hostler_testkit::memory::{MemoryControl, MemoryLeases, MemoryStore, MemoryVi
 use hostler_testkit::{SeededIds, TestClock};
 use serde_json::json;
 
-use crate::{DeployHost, DeploySettings, host_stream};
+use crate::{Candidates, DeployHost, DeploySettings, host_stream};
 
 struct World {
     deploy_host: DeployHost,
@@ -64,8 +64,12 @@ fn world() -> World {
     let once = Once::new(leases, Arc::new(clock.clone()), ids.clone());
     let breakers = Breakers::new(Arc::new(MemoryControl::default()), Arc::new(clock.clone()), ids);
     let worker = StepWorker { shell, once, breakers };
-    let deploy_host =
-        DeployHost { worker, views: Arc::new(views.clone()), bmcs: Arc::new(bmcs.clone()), settings };
+    let deploy_host = DeployHost {
+        worker,
+        candidates: Candidates::new(Arc::new(views.clone())),
+        bmcs: Arc::new(bmcs.clone()),
+        settings,
+    };
     World { deploy_host, bmcs, views, clock }
 }
 

@@ -11,10 +11,10 @@ const FORMS: [SignalForm; 7] = [
     SignalForm::Alertmanager,
     SignalForm::Redfish,
     SignalForm::Heartbeat,
-    SignalForm::Debezium,
     SignalForm::EventBridge,
     SignalForm::Osv,
     SignalForm::Packages,
+    SignalForm::Debezium,
 ];
 
 fn now() -> Timestamp {
@@ -361,7 +361,7 @@ fn said(form: SignalForm, body: &Value) -> usize {
             if is_read && is_list { listed("alerts") + usize::from(truncated) } else { 1 }
         }
         SignalForm::Redfish => listed("Events"),
-        SignalForm::Heartbeat | SignalForm::Debezium | SignalForm::Packages => 1,
+        SignalForm::Heartbeat | SignalForm::Packages | SignalForm::Debezium => 1,
         // One record may be about several vulnerabilities, each of which is told.
         SignalForm::Osv => reading(form, body.clone()).advisories.len().max(1),
         // A finding is told of its vulnerability, package by package, and of its host.

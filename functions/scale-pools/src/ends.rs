@@ -8,7 +8,7 @@ use hostler_domain::provisioning::{ProvisioningSaga, host_of};
 use hostler_domain::{Deprovisioning, Provisioning};
 use hostler_events::{HostId, PoolId, ProvisioningId};
 use hostler_runtime::state::history::Fold;
-use hostler_runtime::state::shell::Cause;
+use hostler_runtime::state::shell::{Cause, Executed};
 
 use crate::{ScalePools, part, pool_stream};
 
@@ -21,7 +21,7 @@ impl ScalePools {
                 let Some(pool) = pool_of(key) else { return Ok(()) };
                 let provisioning = ProvisioningId::new(key).map_err(Failure::invalid)?;
                 match self.end_of(&provisioning).await? {
-                    Some(end) => self.ended(cause, &pool, None, vec![end]).await,
+                    Some(end) => self.ended(cause, &pool, None, end).await,
                     None => Ok(()),
                 }
             }
@@ -41,7 +41,7 @@ impl ScalePools {
                 if !is_it || !self.is_over(&saga).await? {
                     return Ok(());
                 }
-                self.ended(cause, &pool, Some(fold), vec![End::Left { host }]).await
+                self.ended(cause, &pool, Some(fold), End::Left { host }).await
             }
             _ => Ok(()),
         }
@@ -72,25 +72,37 @@ impl ScalePools {
         }
         let (stream, again) = (pool_stream(pool)?, part(cause, "again")?);
         self.shell.execute::<PoolDecider>(&stream, &again, &PoolInput::StillOpen { number }).await?;
-        self.ended(cause, pool, None, ends).await
+        let input = PoolInput::Ended { pool: pool.clone(), ends };
+        let done = self.shell.execute::<PoolDecider>(&stream, cause, &input).await?;
+        self.look_again(cause, pool, done.fold).await
     }
 
+    /// Records an end, and looks at the pool where so much has ended that it may decide otherwise now: a look lists all its hosts, and
+    /// a pool that grows by thousands of them hears thousands of ends.
     async fn ended(
         &self,
         cause: &Cause,
         pool: &PoolId,
         fold: Option<Fold<PoolDecider>>,
-        ends: Vec<End>,
+        end: End,
     ) -> Result<(), Failure> {
-        let facts = self.facts(pool).await?;
-        let input = PoolInput::Ended { pool: pool.clone(), ends, facts: facts.clone().map(Box::new) };
-        match facts {
-            Some(facts) => self.tell(cause, &facts, fold, input).await,
-            // The pool scales no more: what it has set in motion ends all the same.
-            None => {
-                Ok(self.shell.execute::<PoolDecider>(&pool_stream(pool)?, cause, &input).await.map(drop)?)
-            }
+        let stream = pool_stream(pool)?;
+        let input = PoolInput::Ended { pool: pool.clone(), ends: vec![end.clone()] };
+        let done: Executed<PoolDecider> = match fold {
+            Some(fold) => self.shell.execute_from(&stream, fold, cause, &input).await?,
+            None => self.shell.execute(&stream, cause, &input).await?,
+        };
+        match done.fold.state.is_look_due_after(&end) {
+            true => self.look_again(cause, pool, done.fold).await,
+            false => Ok(()),
         }
+    }
+
+    /// A pool that scales no more is not looked at.
+    async fn look_again(&self, cause: &Cause, pool: &PoolId, fold: Fold<PoolDecider>) -> Result<(), Failure> {
+        let Some(facts) = self.facts(pool).await? else { return Ok(()) };
+        let input = PoolInput::Look { due: None, facts: Box::new(facts.clone()) };
+        self.tell(&part(cause, "look")?, &facts, Some(fold), input).await
     }
 
     async fn end_of(&self, provisioning: &ProvisioningId) -> Result<Option<End>, Failure> {

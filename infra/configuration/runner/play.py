@@ -88,7 +88,7 @@ class Tasks:
         if self.would is None:
             self._note(data, "changed", "")
         else:
-            self.would.heard(clip(data.get("task") or "?", NAME_CHARS_MAX), result)
+            self.would.heard(clip(data.get("task") or "?", NAME_CHARS_MAX), result, str(data.get("task_args") or ""))
 
     def _note(self, data, result, message):
         if len(self.tasks) >= TASKS_MAX:
@@ -185,6 +185,8 @@ def environment(place, folder):
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
         "ANSIBLE_FORKS": "1",
+        # Their events then have the arguments of tasks, which name files that are missing on the host.
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "true",
         MARK: folder,
     }
 

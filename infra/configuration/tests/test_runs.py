@@ -16,6 +16,10 @@ LOOPS = """
   ansible.builtin.copy: {content: "hunter2", dest: "{{ host_root }}/secret", mode: "0644"}
   no_log: true
 """
+TEMPLATES = """
+- name: Write from a template
+  ansible.builtin.template: {src: t.j2, dest: "{{ host_root }}/templated", mode: "0644"}
+"""
 MANY = """
 - name: Write many
   ansible.builtin.copy: {content: "{{ 'x' * 5000 }}", dest: "{{ host_root }}/file-{{ item }}", mode: "0644"}
@@ -102,6 +106,20 @@ class Runs(RunnerTest):
         self.assertEqual(self.heard.ends()[-1]["changesLeftOff"], 0)
         # The same id is the same job, and a check is none that applies.
         self.assertEqual(self.call("POST", "/jobs", self.job("c"))[0], 409)
+
+    def test_a_check_names_the_file_of_the_host_whether_it_was_changed_or_is_missing(self):
+        self.role("web", TEMPLATES)
+        self.write("roles/web/templates/t.j2", "by the role\n")
+        self.host("h-1")
+        self.start()
+        self.hand_in("a", mode="check")
+        missing = {"task": "Write from a template", "path": "/templated", "diff": "+by the role\n"}
+        self.assertEqual(self.end_of("a")["changes"], [missing])
+        self.write("hosts/h-1/templated", "by hand\n")
+        os.chmod(self.path("hosts/h-1/templated"), 0o644)
+        self.hand_in("b", mode="check")
+        changed = {**missing, "diff": "-by hand\n+by the role\n"}
+        self.assertEqual(self.end_of("b")["changes"], [changed])
 
     def test_a_check_gives_way_to_whatever_else_is_done_to_its_host(self):
         self.role("web", SLEEPS)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::environment;
@@ -40,13 +41,13 @@ pub(crate) struct Started {
     pub(crate) memory_mb: f64,
 }
 
-/// Starts a program, hands it one event, and ends it.
+/// Starts a program, hands it one event, and ends it. One that ends by itself says why on its standard error: a variable is missing.
 pub(crate) async fn start(mock: &Mock, program: &Program, event: &str) -> Started {
     mock.lay_out(event).await;
     let mut command = Command::new(&program.command);
     command.args(&program.arguments).current_dir(&program.folder);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(environment(mock));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let begun = Instant::now();
     let mut child = command.spawn().unwrap();
     let pid = child.id().unwrap();
@@ -68,7 +69,14 @@ pub(crate) async fn start(mock: &Mock, program: &Program, event: &str) -> Starte
             Said::Ready(_) => panic!("{:?} did not answer", program.command),
         }
     });
-    let started = started.await.unwrap_or_else(|_| panic!("{:?} took too long", program.command));
+    let started = tokio::select! {
+        started = started => started.unwrap_or_else(|_| panic!("{:?} took too long", program.command)),
+        ended = child.wait() => {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).await.unwrap();
+            panic!("{:?} ended by itself, with {}: {why}", program.command, ended.unwrap())
+        }
+    };
     child.kill().await.unwrap();
     started
 }

@@ -142,8 +142,9 @@ impl Polled {
         self.reads += self.at.len() as u64;
         let ends = self.ends(now);
         if !ends.is_empty() {
-            let (pool, facts) = (self.facts.pool.clone(), Some(Box::new(self.facts.clone())));
-            self.decide(now, &PoolInput::Ended { pool, ends, facts });
+            let (pool, facts) = (self.facts.pool.clone(), Box::new(self.facts.clone()));
+            self.decide(now, &PoolInput::Ended { pool, ends });
+            self.decide(now, &PoolInput::Look { due: None, facts });
         }
         let load = todo / f64::from(self.count(At::Serves).max(1));
         for (direction, fires) in [(Direction::Above, load > HIGH), (Direction::Below, load < LOW)] {

@@ -9,6 +9,7 @@
 )]
 
 mod approving;
+mod campaigns;
 mod cancelling;
 mod cleaning;
 mod crashes;

@@ -432,6 +432,23 @@ async fn a_person_approves_what_a_pool_proposes() {
     assert_eq!((serving_hosts(&site), site.count("pool.scaling-completed")), (6, 1));
 }
 
+/// A store bills the rows that are read. A pool lists its hosts for a decision, and free hosts are listed once for a burst of
+/// reservations: not for each host that is asked for, and not for each that comes.
+#[tokio::test]
+async fn a_pool_that_grows_by_dozens_is_not_listed_for_each_of_its_hosts() {
+    let mut scaling = scaling();
+    scaling["max"] = json!(20);
+    scaling["growth"] = json!({ "percent": 0, "hosts": 20, "seconds": 60 });
+    let mut site = site_of(24, 4, scaling).await;
+    let (before, all) = (site.views.rows_listed(), site.views.rows("hosts").len() as u64);
+    say_now(&site, Direction::Above, SignalStatus::Firing, Some(5.0 * HIGH)).await;
+    site.run().await;
+    site.check();
+    let listed = site.views.rows_listed() - before;
+    assert_eq!(serving_hosts(&site), 20, "16 have come");
+    assert!(listed < 12 * all, "{listed} rows were read of a pool of {all} hosts");
+}
+
 /// The events that say how provisionings end are lost on their way.
 #[tokio::test]
 async fn an_end_that_nobody_tells_is_found_all_the_same() {

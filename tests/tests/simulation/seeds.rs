@@ -94,6 +94,9 @@ const UNCHECKED: &str = "no policies have hosts checked for drift here: journeys
 /// Why no pool grows or shrinks.
 const UNMEASURED: &str = "nothing is measured here: journeys/scaling.rs";
 
+/// Why no campaign runs: nothing is known to be vulnerable.
+const NO_CAMPAIGN: &str = "no host is known to have a vulnerability: journeys/campaigns.rs";
+
 /// Why nobody tells of the inventory.
 const UNTOLD: &str = "the policies keep no inventory here: journeys/inventory.rs";
 
@@ -210,6 +213,25 @@ const SELDOM: &[(&str, &str)] = &[
     ("sweep.paged", UNTOLD),
     ("sweep.completed", UNTOLD),
     ("flow.level-changed", "watch-flow is not run: promises/flow.rs"),
+    ("campaign.requested", NO_CAMPAIGN),
+    ("campaign.prioritised", NO_CAMPAIGN),
+    ("campaign.planned", NO_CAMPAIGN),
+    ("campaign.approved", NO_CAMPAIGN),
+    ("campaign.rejected", NO_CAMPAIGN),
+    ("campaign.paused", NO_CAMPAIGN),
+    ("campaign.resumed", NO_CAMPAIGN),
+    ("campaign.held", NO_CAMPAIGN),
+    ("campaign.wave-started", NO_CAMPAIGN),
+    ("campaign.rack-reported", NO_CAMPAIGN),
+    ("campaign.wave-completed", NO_CAMPAIGN),
+    ("campaign.wave-halted", NO_CAMPAIGN),
+    ("campaign.deadline-breached", NO_CAMPAIGN),
+    ("campaign.completed", NO_CAMPAIGN),
+    ("lane.wave-begun", NO_CAMPAIGN),
+    ("lane.held", NO_CAMPAIGN),
+    ("lane.host-started", NO_CAMPAIGN),
+    ("lane.host-ended", NO_CAMPAIGN),
+    ("lane.wave-ended", NO_CAMPAIGN),
 ];
 
 #[test]

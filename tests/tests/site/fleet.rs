@@ -23,8 +23,6 @@ use reqwest::Url;
 pub const SERVICE: &str = "web-server";
 /// How long an image takes until it calls back.
 const INSTALL: Duration = Duration::from_secs(60);
-/// For how long a machine is looked at after somebody began to work on it: longer than any invocation lasts.
-const LOOKED_AT_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a boot from an image ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,8 +197,7 @@ impl Fleet {
             memory: MemoryBmcs::default(),
             switch: ports.switch.clone(),
             inserted: Arc::default(),
-            touched: Arc::default(),
-            clock: ports.clock.clone(),
+            told: Arc::default(),
         };
         let faults = Faults {
             bmcs: bmcs.memory.clone(),
@@ -258,15 +255,12 @@ impl Fleet {
         self.inner.borrow().boots.clone()
     }
 
-    /// Looks at every machine that somebody has worked on lately; one that was just booted from an image will call back, if it still runs what it was booted
-    /// from.
+    /// Looks at every machine whose BMC was told something since the last look; one that was just booted from an image will call back,
+    /// if it still runs what it was booted from.
     pub fn look(&self) {
         let Inner { machines, boots } = &mut *self.inner.borrow_mut();
-        let now = self.bmcs.clock.now();
-        let mut touched = self.bmcs.touched.lock().unwrap();
-        touched.retain(|_, at| now.duration_since(*at) < LOOKED_AT_FOR);
-        for host in touched.keys() {
-            let Some(machine) = machines.get_mut(host) else { continue };
+        for host in std::mem::take(&mut *self.bmcs.told.lock().unwrap()) {
+            let Some(machine) = machines.get_mut(&host) else { continue };
             let bmc = self.bmcs.memory.bmc(&machine.system_url);
             let state = bmc.state();
             let Some(url) = state.image.filter(|_| state.power == PowerState::On && state.boots_from_image)
@@ -279,7 +273,7 @@ impl Fleet {
             }
             machine.booted_at = resets;
             let image = BootImage::parse(&url).unwrap();
-            assert_eq!(&image.host, host, "it is told its own name");
+            assert_eq!(image.host, host, "it is told its own name");
             let cleaning = image.image.ends_with("/cleaner");
             let next = if cleaning { machine.cleans.pop_front() } else { machine.deploys.pop_front() };
             boots.push(url);
@@ -315,10 +309,11 @@ pub struct WiredBmcs {
     switch: Switch,
     /// Every image URL that was really put into a drive, in order.
     pub inserted: Arc<Mutex<Vec<String>>>,
-    /// The hosts that somebody has worked on lately, and when that was.
-    touched: Arc<Mutex<BTreeMap<String, Timestamp>>>,
-    clock: Arc<dyn Clock>,
+    /// The hosts whose BMCs were told something.
+    told: Told,
 }
+
+type Told = Arc<Mutex<BTreeSet<String>>>;
 
 impl Bmcs for WiredBmcs {
     fn connect(&self, endpoint: &BmcEndpoint) -> Result<Arc<dyn Bmc>, DriverError> {
@@ -326,18 +321,18 @@ impl Bmcs for WiredBmcs {
         if self.switch.call_fails("bmc") {
             return Err(busy(bmc.address()));
         }
-        if let Some(host) = host_of(&endpoint.system_url) {
-            self.touched.lock().unwrap().insert(host.to_owned(), self.clock.now());
-        }
-        let (switch, inserted) = (self.switch.clone(), self.inserted.clone());
-        Ok(Arc::new(WiredBmc { bmc, switch, inserted }))
+        let host = host_of(&endpoint.system_url).map(ToOwned::to_owned);
+        let (switch, inserted, told) = (self.switch.clone(), self.inserted.clone(), self.told.clone());
+        Ok(Arc::new(WiredBmc { bmc, host, switch, inserted, told }))
     }
 }
 
 struct WiredBmc {
     bmc: MemoryBmc,
+    host: Option<String>,
     switch: Switch,
     inserted: Arc<Mutex<Vec<String>>>,
+    told: Told,
 }
 
 impl WiredBmc {
@@ -346,6 +341,11 @@ impl WiredBmc {
         what: &'static str,
         act: impl Future<Output = Result<T, DriverError>>,
     ) -> Result<T, DriverError> {
+        let act = async {
+            let done = act.await;
+            self.told.lock().unwrap().extend(self.host.clone());
+            done
+        };
         self.switch.write(what, self.bmc.address(), act, || Err(busy(self.bmc.address()))).await
     }
 }

@@ -9,7 +9,7 @@ use accept_commands::AcceptCommands;
 use assess_hosts::{AssessHosts, KnownAdvisories};
 use async_trait::async_trait;
 use configure_host::ConfigureHost;
-use deploy_host::{DeployHost, DeploySettings};
+use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
 use hostler_drivers::memory::busy;
 use hostler_drivers::{
@@ -27,6 +27,7 @@ use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
+use patch_fleet::PatchFleet;
 use patch_host::PatchHost;
 use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
@@ -65,7 +66,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         trust: TlsTrust::System,
         patience: PATIENCE,
     };
-    let deploy_host = DeployHost { worker: worker(), views, bmcs, settings: settings(callback_key.clone()) };
+    let (candidates, settings) = (Candidates::new(views), settings(callback_key.clone()));
+    let deploy_host = DeployHost { worker: worker(), candidates, bmcs, settings };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
     let configuration = Arc::new(configuration);
@@ -119,6 +121,12 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         policies: policies.clone(),
     };
     let scale_pools = ScalePools { shell, views, unhealthy, policies, provisioning };
+    let patch_fleet = PatchFleet {
+        shell: ports.shell::<Hostler>(),
+        views: ports.views.clone(),
+        unhealthy: UnhealthyHosts::new(ports.shell::<Hostler>(), ports.views.clone()),
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+    };
     let watch_inventory = WatchInventory {
         shell: ports.shell::<Hostler>(),
         views: ports.views.clone(),
@@ -140,6 +148,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("restart-service", Arc::new(restart_services)),
         ("ingest-signals", ingest_signals.clone()),
         ("scale-pools", Arc::new(scale_pools)),
+        ("patch-fleet", Arc::new(patch_fleet)),
         ("assess-hosts", Arc::new(assess_hosts)),
         ("patch-host", Arc::new(patch_host)),
         ("watch-inventory", Arc::new(watch_inventory)),

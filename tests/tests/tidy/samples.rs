@@ -2,6 +2,8 @@
 
 use hostler_events::samples;
 
+const BENCHMARK: &str = "tests/benches/cold_start/main.rs";
+
 #[test]
 fn the_outbox_sample_is_a_commit_to_the_adapter() {
     let text = samples::lambda_sample("relay-outbox", "stream").unwrap();
@@ -34,12 +36,30 @@ fn every_function_has_an_input_to_be_tried_with() {
 
 #[test]
 fn the_start_of_every_function_is_measured() {
-    const BENCHMARK: &str = "tests/benches/cold_start/main.rs";
     let mut findings = crate::repository::Findings::of("the benchmark of cold starts starts every function");
     let text = crate::repository::read(BENCHMARK);
     for folder in crate::repository::folders("functions") {
         let starts = text.contains(&format!("    (\"{folder}\", \"{folder}."));
         findings.unless(starts, BENCHMARK, format!("functions/{folder} has no entry in FIRST"));
+    }
+    findings.none();
+}
+
+/// A function ends at its start when a variable is missing, and the benchmark with it.
+#[test]
+fn the_benchmark_of_cold_starts_sets_every_variable_that_a_function_must_have() {
+    const SETTINGS: &str = "common/aws/src/settings.rs";
+    let mut findings = crate::repository::Findings::of("the benchmark of cold starts sets what is required");
+    let (settings, text) = (crate::repository::read(SETTINGS), crate::repository::read(BENCHMARK));
+    let required: Vec<&str> = ["Missing { name: env::", "self.value(env::"]
+        .iter()
+        .flat_map(|before| settings.split(before).skip(1))
+        .filter_map(|rest| rest.split([' ', ')']).next())
+        .collect();
+    assert!(required.len() >= 8, "{SETTINGS} is read otherwise now: {required:?}");
+    for name in required {
+        let is_set = text.contains(&format!("        (\"{name}\", "));
+        findings.unless(is_set, BENCHMARK, format!("{name} of {SETTINGS} is not set"));
     }
     findings.none();
 }
@@ -58,6 +78,8 @@ fn every_decision_names_the_version_of_its_policies() {
         "pool.scaling-proposed",
         "pool.scaling-suppressed",
         "policies.applied",
+        "campaign.planned",
+        "campaign.wave-started",
         "inventory.host-vanished",
         "source.subscription-lost",
     ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod budgets;
+pub(crate) mod campaigns;
 pub(crate) mod faults;
 pub(crate) mod findings;
 pub(crate) mod hosts;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{HeldByBudget, PoolFacts};
 
-/// What a pool is told. With each comes how its hosts are at that moment.
+/// What a pool is told. Where it may decide by it, how its hosts are at that moment comes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PoolInput {
     /// A metric has crossed a threshold, or is back.
@@ -31,14 +31,13 @@ pub enum PoolInput {
         /// How the pool is.
         facts: Box<PoolFacts>,
     },
-    /// Provisionings and releases of the pool have ended.
+    /// Provisionings and releases of the pool have ended. What that means for the pool is seen when it is looked at again, if so much
+    /// has ended that it should be: see [`PoolState::is_look_due_after`](super::PoolState::is_look_due_after).
     Ended {
         /// The pool.
         pool: PoolId,
         /// Which, and how.
         ends: Vec<End>,
-        /// How the pool is; absent where the policies do not say any more how it scales.
-        facts: Option<Box<PoolFacts>>,
     },
     /// The ends of a decision were looked for, and some of it goes on.
     StillOpen {

@@ -141,13 +141,7 @@ impl Decider for PoolDecider {
             PoolInput::Look { due: Some(due), .. } if state.look_at != Some(*due) => {}
             PoolInput::Look { facts, .. } => draft.look(facts),
             PoolInput::Lend { ask, facts } => draft.lend(ask, facts),
-            PoolInput::Ended { pool, ends, facts } => {
-                ends.iter().for_each(|end| draft.end(pool, end));
-                match facts {
-                    Some(facts) if !draft.decision.events.is_empty() => draft.look(facts),
-                    Some(_) | None => {}
-                }
-            }
+            PoolInput::Ended { pool, ends } => ends.iter().for_each(|end| draft.end(pool, end)),
             PoolInput::StillOpen { number } => draft.still_open(*number),
             PoolInput::Released { pool, released, held } => draft.released(pool, released, held.as_ref()),
             PoolInput::Approve { pool, number, reason } => draft.approve(pool, *number, reason)?,

@@ -12,7 +12,7 @@ use hostler_events::{HostId, PoolId, ProvisioningId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS_MAX};
+use super::{End, LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS_MAX};
 use crate::support::after;
 
 /// How many edges are remembered: more than a pool has metrics and sources.
@@ -24,6 +24,9 @@ const ASKED_MAX: usize = 64;
 /// For how long the pool knows better than a view: a host that came counts although no view shows it, and one that left does
 /// not although a view still shows it.
 pub(super) const VIEW_LAGS: SignedDuration = SignedDuration::from_mins(5);
+/// A pool is looked at again after so many ends of what it has asked for, and after the last of them: a look reads all its hosts, and
+/// an end by itself asks for nothing. A host that comes or leaves was counted as such before.
+const LOOK_AFTER_ENDS: usize = 25;
 /// How many steps of growth are remembered.
 const GROWN_MAX: usize = 64;
 
@@ -199,6 +202,19 @@ impl PoolState {
     #[must_use]
     pub fn is_asking(&self) -> bool {
         self.leaving.values().any(|leaving| leaving.saga.is_none())
+    }
+
+    /// Whether the pool, which knows of this end by now, is to be looked at again: as many hosts are on their way as makes a
+    /// difference to what it may ask for, or to whether it may shrink; a first provisioning has failed, so that there are fewer hosts
+    /// than were asked for; or hosts were chosen to leave and not asked.
+    #[must_use]
+    pub fn is_look_due_after(&self, end: &End) -> bool {
+        let is_due = match end {
+            End::Arrived { .. } => self.in_flight.len().is_multiple_of(LOOK_AFTER_ENDS),
+            End::Failed { .. } => self.failures == 1 || self.in_flight.len().is_multiple_of(LOOK_AFTER_ENDS),
+            End::Left { .. } => self.leaving.len().is_multiple_of(LOOK_AFTER_ENDS),
+        };
+        is_due || self.is_asking()
     }
 
     /// When the pool last grew.

@@ -28,15 +28,15 @@ pub struct Candidate {
 pub fn candidate_order(
     saga: &SagaRef,
     sku: Option<&Sku>,
-    hosts: Vec<Candidate>,
+    hosts: &[Candidate],
     in_use: &BTreeMap<FaultDomain, usize>,
 ) -> Vec<HostId> {
     let mut keyed: Vec<(u32, u64, HostId)> = hosts
-        .into_iter()
+        .iter()
         .filter(|candidate| sku.is_none_or(|sku| candidate.sku == *sku))
         .map(|candidate| {
             let used = in_use.get(&candidate.fault_domain).copied().unwrap_or(0);
-            (magnitude(used), rendezvous(saga, &candidate.host), candidate.host)
+            (magnitude(used), rendezvous(saga, &candidate.host), candidate.host.clone())
         })
         .collect();
     keyed.sort_unstable();
@@ -78,7 +78,7 @@ mod tests {
         ) {
             let in_use: BTreeMap<FaultDomain, usize> =
                 used.into_iter().enumerate().map(|(n, used)| (id(&format!("rack-{n}")), used)).collect();
-            let mut order = candidate_order(&saga_ref(&saga), None, hosts(count, 7), &in_use);
+            let mut order = candidate_order(&saga_ref(&saga), None, &hosts(count, 7), &in_use);
             order.sort();
             let mut all: Vec<HostId> = hosts(count, 7).into_iter().map(|c| c.host).collect();
             all.sort();
@@ -87,10 +87,10 @@ mod tests {
 
         #[test]
         fn what_is_offered_first_makes_no_difference(saga in "[a-z0-9-]{1,36}", turn in 0usize..40) {
-            let straight = candidate_order(&saga_ref(&saga), None, hosts(40, 5), &BTreeMap::new());
+            let straight = candidate_order(&saga_ref(&saga), None, &hosts(40, 5), &BTreeMap::new());
             let mut turned = hosts(40, 5);
             turned.rotate_left(turn);
-            prop_assert_eq!(candidate_order(&saga_ref(&saga), None, turned, &BTreeMap::new()), straight);
+            prop_assert_eq!(candidate_order(&saga_ref(&saga), None, &turned, &BTreeMap::new()), straight);
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
         let mut firsts: BTreeMap<HostId, usize> = BTreeMap::new();
         for n in 0..1_000 {
             let saga = saga_ref(&format!("01890a5d-ac96-774b-bcce-{n:012}"));
-            let order = candidate_order(&saga, None, hosts(50, 5), &BTreeMap::new());
+            let order = candidate_order(&saga, None, &hosts(50, 5), &BTreeMap::new());
             *firsts.entry(order.into_iter().next().unwrap()).or_default() += 1;
         }
         assert_eq!(firsts.len(), 50, "every host is somebody's first choice");
@@ -111,24 +111,24 @@ mod tests {
     fn the_hash_never_changes() {
         // Computed by another implementation of the same functions.
         assert_eq!(rendezvous(&saga_ref("p-1"), &id("h-1")), 0xbc16_35c2_ef4a_2f3b);
-        let order = candidate_order(&saga_ref("p-1"), None, hosts(4, 2), &BTreeMap::new());
+        let order = candidate_order(&saga_ref("p-1"), None, &hosts(4, 2), &BTreeMap::new());
         let order: Vec<&str> = order.iter().map(HostId::as_str).collect();
         assert_eq!(order, ["host-0003", "host-0001", "host-0002", "host-0000"]);
     }
 
     #[test]
     fn only_the_asked_for_model_is_offered() {
-        let order = candidate_order(&saga_ref("p-1"), Some(&id("gpu")), hosts(9, 3), &BTreeMap::new());
+        let order = candidate_order(&saga_ref("p-1"), Some(&id("gpu")), &hosts(9, 3), &BTreeMap::new());
         assert_eq!(order.len(), 3);
         assert!(
-            candidate_order(&saga_ref("p-1"), Some(&id("tpu")), hosts(9, 3), &BTreeMap::new()).is_empty()
+            candidate_order(&saga_ref("p-1"), Some(&id("tpu")), &hosts(9, 3), &BTreeMap::new()).is_empty()
         );
     }
 
     #[test]
     fn less_used_fault_domains_come_first() {
         let in_use = BTreeMap::from([(id("rack-0"), 9), (id("rack-1"), 1)]);
-        let order = candidate_order(&saga_ref("p-1"), None, hosts(9, 3), &in_use);
+        let order = candidate_order(&saga_ref("p-1"), None, &hosts(9, 3), &in_use);
         let rack = |host: &HostId| hosts(9, 3).iter().position(|c| c.host == *host).map(|n| n % 3);
         let racks: Vec<usize> = order.iter().filter_map(rack).collect();
         assert_eq!(racks, [2, 2, 2, 1, 1, 1, 0, 0, 0]);

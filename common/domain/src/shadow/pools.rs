@@ -153,14 +153,7 @@ impl<'a> Run<'a> {
             (PoolDue::Look(due), Some(facts)) => PoolInput::Look { due, facts },
             // A pool that does not scale is not looked at.
             (PoolDue::Signal(_) | PoolDue::Look(_), None) => return,
-            (PoolDue::End(end), facts) => {
-                if let End::Left { host } = &end
-                    && let Some(claimant) = claimant(host)
-                {
-                    self.give_back(&claimant);
-                }
-                PoolInput::Ended { pool: pool.clone(), ends: vec![end], facts }
-            }
+            (PoolDue::End(end), facts) => return self.pool_ended(pool, end, facts),
             (PoolDue::Word { number, approved, reason }, _) => match approved {
                 true => PoolInput::Approve { pool: pool.clone(), number, reason },
                 false => PoolInput::Reject { pool: pool.clone(), number, reason },
@@ -168,6 +161,20 @@ impl<'a> Run<'a> {
         };
         self.tell_pool(pool, &input);
         self.release(pool);
+    }
+
+    fn pool_ended(&mut self, pool: &PoolId, end: End, facts: Option<Box<PoolFacts>>) {
+        if let End::Left { host } = &end
+            && let Some(claimant) = claimant(host)
+        {
+            self.give_back(&claimant);
+        }
+        self.tell_pool(pool, &PoolInput::Ended { pool: pool.clone(), ends: vec![end.clone()] });
+        let is_due = self.pools.get(pool).is_some_and(|run| run.state.is_look_due_after(&end));
+        if let Some(facts) = facts.filter(|_| is_due) {
+            self.tell_pool(pool, &PoolInput::Look { due: None, facts });
+            self.release(pool);
+        }
     }
 
     fn tell_pool(&mut self, pool: &PoolId, input: &PoolInput) {

@@ -417,6 +417,19 @@ async fn waiting_uses_up_no_attempt_and_ends() {
     assert!(letters[0].attributes["reason"].contains("waited 721 minutes"), "{letters:?}");
 }
 
+#[tokio::test]
+async fn the_copy_of_a_message_that_waits_has_what_the_message_had() {
+    let fixture = Fixture::new();
+    let attributes = BTreeMap::from([("tenant".to_owned(), "north".to_owned())]);
+    let message = Outbound { body: body("patient", "wait"), attributes, ..Outbound::default() };
+    assert!(fixture.queues.send(QUEUE, &[message.clone()]).await[0].is_ok());
+    fixture.deliver().await;
+    let [copy] = fixture.queues.peek(QUEUE).try_into().unwrap();
+    assert_eq!((&copy.body, copy.attributes["tenant"].as_str()), (&message.body, "north"));
+    let names: Vec<&str> = copy.attributes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["deferredSince", "originalMessageId", "tenant"]);
+}
+
 /// Given a message that fails and waits in turn, when it was tried as often as its queue allows, then it is a dead letter
 /// with all its tries: each wait made a copy of it, whose receives its queue counts anew.
 #[tokio::test]

@@ -37,6 +37,16 @@ impl Handler for Handed {
     }
 }
 
+/// A handler that declares nothing.
+struct Plain(Handed);
+
+#[async_trait]
+impl Handler for Plain {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        self.0.handle(message).await
+    }
+}
+
 struct Fixture {
     clock: TestClock,
     store: MemoryStore,
@@ -70,7 +80,7 @@ impl Fixture {
         self.replayer.republish(selection, &relay, |_| {}).await.unwrap()
     }
 
-    async fn deliver(&self, handler: &Handed) -> Delivered {
+    async fn deliver(&self, handler: &dyn Handler) -> Delivered {
         let (queues, clock) = (Arc::new(self.queues.clone()), Arc::new(self.clock.clone()));
         let batch = Batch::new(VIEWS, VIEWS, queues, clock, Arc::new(SeededIds::default()));
         deliver(&self.queues, VIEWS, &batch, handler, Duration::from_secs(30)).await
@@ -109,6 +119,17 @@ async fn only_handlers_that_change_read_models_alone_are_handed_what_is_replayed
         assert_eq!(handler.messages.lock().unwrap().len(), expected);
         assert_eq!(fixture.queues.len(DLQ), 0, "what is left alone is done with");
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_declares_nothing_is_handed_nothing_that_is_replayed() {
+    let fixture = Fixture::new().await;
+    fixture.replay(&Selection::default()).await;
+    let handler = Plain(Handed::default());
+    while fixture.queues.len(VIEWS) > 0 {
+        fixture.deliver(&handler).await;
+    }
+    assert!(handler.0.messages.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

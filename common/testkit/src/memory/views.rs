@@ -1,6 +1,7 @@
 //! The read models in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -14,8 +15,49 @@ const BODY_BYTES_MAX: usize = 390_000;
 /// Read models in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryViews {
-    rows: Arc<Mutex<BTreeMap<(String, String), Row>>>,
+    inner: Arc<Mutex<Inner>>,
     faults: FaultPlan,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By view and key.
+    rows: BTreeMap<String, BTreeMap<String, Row>>,
+    /// The keys of each group of a view: a list of a group costs what is in it, as on DynamoDB.
+    groups: BTreeMap<(String, String), BTreeSet<String>>,
+    listed: u64,
+}
+
+impl Inner {
+    fn put(&mut self, row: &Row) -> bool {
+        let of_view = self.rows.entry(row.view.clone()).or_default();
+        let there = of_view.get(&row.key);
+        if there.is_some_and(|there| there.version >= row.version) {
+            return false;
+        }
+        if let Some(there) = there.filter(|there| there.group != row.group)
+            && let Some(group) = self.groups.get_mut(&(row.view.clone(), there.group.clone()))
+        {
+            group.remove(&row.key);
+        }
+        self.groups.entry((row.view.clone(), row.group.clone())).or_default().insert(row.key.clone());
+        of_view.insert(row.key.clone(), row.clone());
+        true
+    }
+
+    /// So many rows after a key.
+    fn list(&self, view: &str, group: Option<&str>, after: &str, limit: usize) -> Vec<Row> {
+        let Some(of_view) = self.rows.get(view) else { return Vec::new() };
+        let after = (Excluded(after), Unbounded);
+        match group {
+            None => of_view.range::<str, _>(after).take(limit).map(|(_, row)| row.clone()).collect(),
+            Some(group) => {
+                let keys = self.groups.get(&(view.to_owned(), group.to_owned()));
+                let keys = keys.into_iter().flat_map(|keys| keys.range::<str, _>(after)).take(limit);
+                keys.filter_map(|key| of_view.get(key).cloned()).collect()
+            }
+        }
+    }
 }
 
 impl MemoryViews {
@@ -28,7 +70,13 @@ impl MemoryViews {
     /// All rows of a view, by key.
     #[must_use]
     pub fn rows(&self, view: &str) -> Vec<Row> {
-        self.rows.lock().unwrap().values().filter(|row| row.view == view).cloned().collect()
+        self.inner.lock().unwrap().rows.get(view).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// How many rows lists have read so far: what a store bills by.
+    #[must_use]
+    pub fn rows_listed(&self) -> u64 {
+        self.inner.lock().unwrap().listed
     }
 
     fn check_read(&self, action: &'static str, key: &str) -> Result<(), PortError> {
@@ -65,18 +113,13 @@ impl Views for MemoryViews {
         if !matches!(fault, Fault::None | Fault::LoseAnswer) {
             return Err(unavailable("write", &row.key, &fault));
         }
-        let mut rows = self.rows.lock().unwrap();
-        let place = (row.view.clone(), row.key.clone());
-        let newer = rows.get(&place).is_none_or(|there| there.version < row.version);
-        if newer {
-            rows.insert(place, row.clone());
-        }
+        let newer = self.inner.lock().unwrap().put(row);
         if fault == Fault::LoseAnswer { Err(unavailable("write", &row.key, &fault)) } else { Ok(newer) }
     }
 
     async fn get(&self, view: &str, key: &str) -> Result<Option<Row>, PortError> {
         self.check_read("read", key)?;
-        Ok(self.rows.lock().unwrap().get(&(view.to_owned(), key.to_owned())).cloned())
+        Ok(self.inner.lock().unwrap().rows.get(view).and_then(|of_view| of_view.get(key)).cloned())
     }
 
     async fn list(
@@ -88,16 +131,11 @@ impl Views for MemoryViews {
     ) -> Result<Page, PortError> {
         self.check_read("list", view)?;
         let limit = limit.clamp(1, ROWS_PER_LIST_MAX);
-        let wanted = |row: &Row| {
-            group.is_none_or(|group| row.group == group) && after.is_none_or(|after| row.key.as_str() > after)
-        };
-        let all = self.rows.lock().unwrap();
-        let from = (view.to_owned(), after.unwrap_or_default().to_owned());
-        let of_view = all.range(from..).take_while(|((of, _), _)| of == view);
-        let mut rows: Vec<Row> =
-            of_view.map(|(_, row)| row).filter(|row| wanted(row)).take(limit + 1).cloned().collect();
+        let mut inner = self.inner.lock().unwrap();
+        let mut rows = inner.list(view, group, after.unwrap_or_default(), limit + 1);
         let more = rows.len() > limit;
         rows.truncate(limit);
+        inner.listed += rows.len() as u64;
         let next = rows.last().filter(|_| more).map(|row| row.key.clone());
         Ok(Page { rows, next })
     }

@@ -133,9 +133,9 @@ pub fn list_of(form: SignalForm) -> Option<&'static str> {
         SignalForm::Redfish => Some(redfish::LIST),
         // Half a list of packages would be another list.
         SignalForm::Heartbeat
-        | SignalForm::Debezium
         | SignalForm::EventBridge
         | SignalForm::Osv
+        | SignalForm::Debezium
         | SignalForm::Packages => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use hostler_events::{AdvisoryId, FindingId, HostId, PoolId};
+use hostler_events::{AdvisoryId, FindingId, FindingStatus, HostId, PoolId};
 use jiff::Timestamp;
 
 use crate::entity::Shown;
@@ -49,7 +49,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "ID")]
     pub(super) advisory: Option<AdvisoryId>,
     /// Only those in this status
-    #[arg(long, value_parser = ["open", "reboot-pending", "excepted", "resolved"])]
+    #[arg(long, value_parser = FindingStatus::ALL.map(FindingStatus::name))]
     pub(super) status: Option<String>,
     /// Only those of this host
     #[arg(long)]

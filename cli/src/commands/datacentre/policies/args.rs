@@ -47,7 +47,7 @@ pub(super) enum PoliciesVerb {
 pub(super) struct ListArgs {
     /// Only this section
     #[arg(long, value_parser = [
-        "topology", "faults", "runbooks", "correlation", "budget", "recovery", "patching", "pools", "vulnerabilities",
+        "topology", "faults", "runbooks", "correlation", "budget", "recovery", "patching", "pools", "vulnerabilities", "campaigns",
         "configuration",
     ])]
     pub(super) section: Option<String>,

@@ -107,7 +107,7 @@ fn a_signal_without_a_value_asks_for_one_step() {
     // It goes on to fire once they are there: one step more.
     let mut facts = facts;
     let ends = all_arrive(&mut pool, &mut facts);
-    pool.when(&ended(ends, &facts)).unwrap();
+    hears_ends(&mut pool, ends, &facts);
     assert_eq!(rule(&pool), "cooldown");
     pass(&mut pool, 15);
     assert_eq!(pool.names(&look(&facts)), ["pool.scaling-decided"]);
@@ -152,7 +152,7 @@ fn a_host_counts_once_while_it_comes_into_service() {
     // The pool hears of it before a view shows it.
     let before = facts.clone();
     let ends = all_arrive(&mut pool, &mut facts);
-    pool.when(&ended(ends, &before)).unwrap();
+    hears_ends(&mut pool, ends, &before);
     assert_eq!((count(&pool, &before).in_service, count(&pool, &before).in_flight), (15, 0));
     assert_eq!((count(&pool, &facts).in_service, count(&pool, &facts).in_flight), (15, 0));
 }

@@ -1,6 +1,7 @@
 //! What comes of a decision.
 
 use super::*;
+use crate::pool::state::InFlight;
 
 #[test]
 fn a_provisioning_that_failed_does_not_count_and_is_tried_again_later_each_time() {
@@ -16,11 +17,11 @@ fn a_provisioning_that_failed_does_not_count_and_is_tried_again_later_each_time(
         ends.extend(
             other.map(|provisioning| End::Arrived { provisioning, host: id("h-010") }).filter(|_| false),
         );
-        let names = pool.names(&ended(ends, &facts));
+        let names = hears_ends(&mut pool, ends, &facts);
         assert!(names.contains(&"pool.provisioning-failed"), "{names:?}");
         assert_eq!(rule(&pool), "failures");
         let until = pool.state.look_at.unwrap();
-        waits.push(until.duration_since(pool.now).as_secs());
+        waits.push(until.duration_since(pool.state.failed_at.unwrap()).as_secs());
         pool.now = until;
         let names = pool.names(&PoolInput::Look { due: Some(until), facts: Box::new(facts.clone()) });
         assert_eq!(names, ["pool.scaling-decided"]);
@@ -37,11 +38,11 @@ fn all_ends_of_a_decision_complete_it_once() {
     let mut ends = all_arrive(&mut pool, &mut facts);
     let second = ends.pop().unwrap();
     let End::Arrived { provisioning, .. } = second else { panic!() };
-    let first = ended(ends, &facts);
+    let first = ended(ends);
     assert_eq!(pool.names(&first), ["pool.host-arrived"]);
     assert!(pool.ignores(&first), "told twice");
     let failed = End::Failed { provisioning, reason: "undone".to_owned() };
-    let names = pool.names(&ended(vec![failed], &facts));
+    let names = pool.names(&ended(vec![failed]));
     assert_eq!(names, ["pool.provisioning-failed", "pool.scaling-completed"]);
     let completed = pool.events.iter().find_map(|event| match event {
         PoolEvent::Completed(completed) => Some(completed.clone()),
@@ -81,8 +82,7 @@ fn a_host_that_was_asked_to_leave_leaves_or_stays_and_the_budget_says_why() {
     assert_eq!((rule(&pool), pool.state.leaving.len()), ("budget-rack", 1));
     assert!(pool.ignores(&input), "told twice");
     facts.hosts[0].phase = Phase::Available;
-    let left = ended(vec![End::Left { host: id("h-000") }], &facts);
-    let names = pool.names(&left);
+    let names = hears_ends(&mut pool, vec![End::Left { host: id("h-000") }], &facts);
     assert_eq!(names, ["pool.host-left", "pool.scaling-completed", "pool.scaling-suppressed"]);
     assert_eq!(rule(&pool), "cooldown");
 }
@@ -119,12 +119,43 @@ fn a_host_that_left_does_not_count_although_a_view_still_shows_it() {
     let saga = SagaRef::new("deprovisioning", "h-000.3").unwrap();
     let released = vec![Released::By { host: host.clone(), saga }];
     pool.when(&PoolInput::Released { pool: id("web"), released, held: None }).unwrap();
-    let names = pool.names(&ended(vec![End::Left { host: host.clone() }], &quick));
+    let names = hears_ends(&mut pool, vec![End::Left { host: host.clone() }], &quick);
     assert_eq!(names, ["pool.host-left", "pool.scaling-completed"], "nine are what was asked for");
     assert_eq!(quick.sizes(&pool.state, pool.now).counts.in_service, 9);
     // Once a view has had its time, it is believed.
     pass(&mut pool, 300);
     assert_eq!(quick.sizes(&pool.state, pool.now).counts.in_service, 10);
+}
+
+/// A thousand hosts come one after the other: the pool, all of whose hosts a look reads, is looked at for each 25 of them.
+#[test]
+fn a_pool_is_looked_at_again_after_so_many_ends_and_after_the_last() {
+    let mut pool = Pool::new();
+    let hosts: Vec<ProvisioningId> = (0..60).map(|n| id(&format!("scale-web-1.{n:02}"))).collect();
+    pool.state.in_flight =
+        hosts.iter().map(|of| (of.clone(), InFlight { number: 1, since: pool.now })).collect();
+    let mut due_at = Vec::new();
+    for (n, provisioning) in hosts.iter().enumerate() {
+        let end = End::Arrived { provisioning: provisioning.clone(), host: id(&format!("h-{n:03}")) };
+        pool.when(&ended(vec![end.clone()])).unwrap();
+        due_at.extend(pool.state.is_look_due_after(&end).then_some(n + 1));
+    }
+    assert_eq!(due_at, [10, 35, 60], "fifty are on their way, twenty-five, and none");
+}
+
+#[test]
+fn a_pool_is_looked_at_again_when_a_first_provisioning_fails() {
+    let mut pool = Pool::new();
+    let hosts: Vec<ProvisioningId> = (0..60).map(|n| id(&format!("scale-web-1.{n:02}"))).collect();
+    pool.state.in_flight =
+        hosts.iter().map(|of| (of.clone(), InFlight { number: 1, since: pool.now })).collect();
+    let mut due_at = Vec::new();
+    for (n, provisioning) in hosts.iter().enumerate() {
+        let end = End::Failed { provisioning: provisioning.clone(), reason: "no host".to_owned() };
+        pool.when(&ended(vec![end.clone()])).unwrap();
+        due_at.extend(pool.state.is_look_due_after(&end).then_some(n + 1));
+    }
+    assert_eq!(due_at, [1, 10, 35, 60]);
 }
 
 #[test]

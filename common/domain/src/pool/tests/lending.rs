@@ -38,7 +38,7 @@ fn a_pool_without_free_hosts_asks_a_pool_of_lower_priority_once_in_ten_minutes()
     // The two come, and three are still missing.
     let mut facts = facts;
     let ends = all_arrive(&mut pool, &mut facts);
-    pool.when(&ended(ends, &facts)).unwrap();
+    hears_ends(&mut pool, ends, &facts);
     pass(&mut pool, 60);
     pool.when(&look(&facts)).unwrap();
     assert_eq!(asked(&pool.commands), [3], "not again within ten minutes");
@@ -113,7 +113,7 @@ fn whoever_lends_tells_the_other_pool_when_the_hosts_are_free_and_does_not_grow_
     pool.when(&released).unwrap();
     facts.hosts.retain(|host| !leaving.contains(&host.host));
     let ends = leaving.into_iter().map(|host| End::Left { host }).collect();
-    let done = pool.when(&ended(ends, &facts)).unwrap();
+    let done = pool.when(&ended(ends)).unwrap();
     let told = done.commands.iter().any(|command| {
         matches!(command, PoolCommand::Scale(ScaleCommand::LookAtPool(look)) if look.pool == id("api"))
     });

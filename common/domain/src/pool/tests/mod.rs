@@ -128,8 +128,15 @@ fn look(facts: &PoolFacts) -> PoolInput {
     PoolInput::Look { due: None, facts: Box::new(facts.clone()) }
 }
 
-fn ended(ends: Vec<End>, facts: &PoolFacts) -> PoolInput {
-    PoolInput::Ended { pool: id("web"), ends, facts: Some(Box::new(facts.clone())) }
+fn ended(ends: Vec<End>) -> PoolInput {
+    PoolInput::Ended { pool: id("web"), ends }
+}
+
+/// These have ended, and the pool is looked at.
+fn hears_ends(pool: &mut Pool, ends: Vec<End>, facts: &PoolFacts) -> Vec<&'static str> {
+    let mut names = pool.names(&ended(ends));
+    names.extend(pool.names(&look(facts)));
+    names
 }
 
 fn pass(pool: &mut Pool, seconds: u32) {

@@ -57,14 +57,17 @@ proptest! {
                 }
                 Happens::Arrives => {
                     let ends = all_arrive(&mut pool, &mut facts);
-                    ended(ends, &facts)
+                    pool.when(&ended(ends)).unwrap();
+                    look(&facts)
                 }
                 Happens::Fails => {
                     let ends = pool.state.in_flight.keys().take(1).map(|provisioning| End::Failed {
                         provisioning: provisioning.clone(),
                         reason: "no".to_owned(),
                     });
-                    ended(ends.collect(), &facts)
+                    let ends = ends.collect();
+                    pool.when(&ended(ends)).unwrap();
+                    look(&facts)
                 }
                 Happens::Leaves => {
                     let hosts: Vec<HostId> = pool.state.leaving.keys().cloned().collect();
@@ -74,7 +77,8 @@ proptest! {
                         host.saga = None;
                     }
                     let ends = hosts.into_iter().map(|host| End::Left { host }).collect();
-                    ended(ends, &facts)
+                    pool.when(&ended(ends)).unwrap();
+                    look(&facts)
                 }
                 Happens::Idles(ratio) => {
                     for metric in ["load", "queue"] {

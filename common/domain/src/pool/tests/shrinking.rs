@@ -42,7 +42,7 @@ fn after_it_grew_a_pool_does_not_shrink_within_the_cooldown() {
     hears(&mut pool, &above("load", 1.2), &facts);
     let grown = pool.state.grown_at().unwrap();
     let ends = all_arrive(&mut pool, &mut facts);
-    let names = pool.names(&ended(ends, &facts));
+    let names = hears_ends(&mut pool, ends, &facts);
     assert_eq!(names, ["pool.host-arrived", "pool.host-arrived", "pool.scaling-completed"]);
     hears(&mut pool, &over(above("load", 1.2)), &facts);
     hears(&mut pool, &below("load", 0.5), &facts);

@@ -112,8 +112,11 @@ impl Pool {
                         End::Failed { .. } => panic!("none fails here"),
                     };
                     self.hosts.iter_mut().find(|host| host.host == *of).unwrap().phase = phase;
-                    let facts = Some(self.facts());
-                    self.tell(&PoolInput::Ended { pool: pool(), ends: vec![end], facts });
+                    self.tell(&PoolInput::Ended { pool: pool(), ends: vec![end.clone()] });
+                    if self.state.is_look_due_after(&end) {
+                        let facts = self.facts();
+                        self.tell(&PoolInput::Look { due: None, facts });
+                    }
                 }
             }
         }

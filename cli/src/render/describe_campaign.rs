@@ -1,0 +1,115 @@
+//! What happens to campaigns and their racks, in words.
+
+use hostler_events::campaign::{LaneHeld, PatchEnd};
+use hostler_events::{CampaignEvent, LaneEvent};
+
+use crate::render::describe::{Line, Mark};
+
+/// What happened to a campaign.
+pub(crate) fn campaign(event: &CampaignEvent) -> Line {
+    match event {
+        CampaignEvent::Requested(e) => {
+            Line::new(Mark::Begun, format!("to mend {}{}", e.advisory, lane(e.emergency))).because(&e.reason)
+        }
+        CampaignEvent::Prioritised(e) => {
+            let deadline = e.deadline.map_or_else(|| "none".to_owned(), |deadline| deadline.to_string());
+            Line::new(Mark::Other, format!("its deadline is now {deadline}{}", lane(e.emergency)))
+                .because(&e.reason)
+        }
+        CampaignEvent::Planned(e) => {
+            let waves: Vec<String> = e.waves.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "planned for {} hosts in {} racks, in waves of {} %; {} excepted, {} without a fix, {} only observed",
+                e.hosts,
+                e.racks,
+                waves.join(", "),
+                e.excepted,
+                e.without_fix,
+                e.withheld
+            );
+            Line::new(Mark::Begun, text)
+        }
+        CampaignEvent::Approved(e) => Line::new(Mark::Done, "approved".to_owned()).because(&e.reason),
+        CampaignEvent::Rejected(e) => Line::new(Mark::Failed, "rejected".to_owned()).because(&e.reason),
+        CampaignEvent::Paused(e) => Line::new(Mark::Other, "paused".to_owned()).because(&e.reason),
+        CampaignEvent::Resumed(e) => Line::new(Mark::Other, "resumed".to_owned()).because(&e.reason),
+        CampaignEvent::Held(e) => {
+            Line::new(Mark::Other, format!("starts no wave, by the rule {}", e.rule)).because(&e.lifts)
+        }
+        CampaignEvent::WaveStarted(e) => Line::new(
+            Mark::Begun,
+            format!(
+                "wave {} of {} hosts in {} racks, of {} that are left; {} may fail",
+                e.wave,
+                e.hosts,
+                e.racks.len(),
+                e.left,
+                e.errors_max
+            ),
+        ),
+        CampaignEvent::RackReported(e) => {
+            let ended = if e.finished { ", and has ended the wave" } else { "" };
+            Line::new(
+                Mark::Other,
+                format!(
+                    "rack {}: {} patched, {} failed, {} left alone{ended}",
+                    e.rack, e.patched, e.failed, e.skipped
+                ),
+            )
+        }
+        CampaignEvent::WaveCompleted(e) => Line::new(
+            Mark::Done,
+            format!("wave {} is over: {} patched, {} failed", e.wave, e.patched, e.failed),
+        ),
+        CampaignEvent::WaveHalted(e) => Line::new(
+            Mark::Failed,
+            format!(
+                "wave {} is halted, by the rule {} (limit {}, value {})",
+                e.wave, e.rule, e.limit, e.value
+            ),
+        )
+        .because(&e.lifts),
+        CampaignEvent::DeadlineBreached(e) => Line::new(
+            Mark::Failed,
+            format!("the deadline {} has passed: {} hosts are left", e.deadline, e.left),
+        ),
+        CampaignEvent::Completed(e) => {
+            let mark = if e.failed == 0 { Mark::Done } else { Mark::Failed };
+            Line::new(
+                mark,
+                format!(
+                    "over after {} s: {} patched, {} failed, {} left alone, {} excepted",
+                    e.seconds, e.patched, e.failed, e.skipped, e.excepted
+                ),
+            )
+        }
+    }
+}
+
+fn lane(emergency: bool) -> &'static str {
+    if emergency { ", in the emergency lane" } else { "" }
+}
+
+/// What happened in a rack of a campaign.
+pub(crate) fn rack(event: &LaneEvent) -> Line {
+    match event {
+        LaneEvent::WaveBegun(e) => {
+            Line::new(Mark::Begun, format!("wave {} has {} hosts here", e.wave, e.hosts))
+        }
+        LaneEvent::Held(LaneHeld { rule, limit, value, lifts, .. }) => {
+            let text = format!("begins no host, by the rule {rule} (limit {limit}, value {value})");
+            Line::new(Mark::Other, text).because(lifts)
+        }
+        LaneEvent::HostStarted(e) => Line::new(Mark::Begun, format!("patches {}, by {}", e.host, e.saga)),
+        LaneEvent::HostEnded(e) => {
+            let (mark, what) = match e.end {
+                PatchEnd::Patched => (Mark::Done, "is patched"),
+                PatchEnd::Skipped => (Mark::Other, "is left alone"),
+                PatchEnd::Failed => (Mark::Failed, "failed"),
+            };
+            let line = Line::new(mark, format!("{} {what}", e.host));
+            if e.reason.is_empty() { line } else { line.because(&e.reason) }
+        }
+        LaneEvent::WaveEnded(e) => Line::new(Mark::Done, format!("has ended wave {}", e.wave)),
+    }
+}

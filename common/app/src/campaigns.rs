@@ -1,0 +1,58 @@
+//! Campaigns and their racks: how each is shown, and what their refusals are.
+
+use hostler_domain::campaign::{
+    CAMPAIGN_TIMERS_TO, CampaignDecider, CampaignRefusal, CampaignState, LaneDecider, LaneState,
+};
+use hostler_domain::views::{self, CAMPAIGNS, LANES};
+use hostler_runtime::register::{Entity, Operated, Refused, Shown, Viewed};
+
+/// Campaigns, listed by their status.
+#[derive(Debug, Clone, Copy)]
+pub struct Campaigns;
+
+impl Entity for Campaigns {
+    type Decider = CampaignDecider;
+    const TIMERS_TO: Option<&'static str> = Some(CAMPAIGN_TIMERS_TO);
+}
+
+impl Viewed for Campaigns {
+    const VIEW: &'static str = CAMPAIGNS;
+
+    fn show(state: &CampaignState) -> Option<Shown> {
+        let campaign = views::campaign(state)?;
+        Some(Shown::of(campaign.status.clone(), &campaign))
+    }
+}
+
+impl Operated for Campaigns {
+    fn refused(refusal: &CampaignRefusal) -> Refused {
+        let status = match refusal {
+            CampaignRefusal::Unknown => 404,
+            CampaignRefusal::NameTooLong { .. } | CampaignRefusal::NoReason { .. } => 400,
+            CampaignRefusal::Exists { .. }
+            | CampaignRefusal::Ended { .. }
+            | CampaignRefusal::NotAwaited { .. }
+            | CampaignRefusal::Stopped { .. }
+            | CampaignRefusal::NotStopped { .. } => 409,
+        };
+        Refused { status, label: refusal.label() }
+    }
+}
+
+/// The racks of campaigns, listed by campaign.
+#[derive(Debug, Clone, Copy)]
+pub struct Lanes;
+
+impl Entity for Lanes {
+    type Decider = LaneDecider;
+    const TIMERS_TO: Option<&'static str> = Some(CAMPAIGN_TIMERS_TO);
+}
+
+impl Viewed for Lanes {
+    const VIEW: &'static str = LANES;
+
+    fn show(state: &LaneState) -> Option<Shown> {
+        let lane = views::lane(state)?;
+        Some(Shown::of(lane.campaign.as_str(), &lane))
+    }
+}
