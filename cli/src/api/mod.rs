@@ -6,6 +6,7 @@ mod sagas;
 mod sign;
 #[cfg(test)]
 pub(crate) mod tests;
+mod view;
 mod words;
 
 use std::sync::Arc;
@@ -23,9 +24,10 @@ pub(crate) use register::Registered;
 pub(crate) use rows::{
     Accepted, AdvisoryRow, CampaignRow, CommitShown, Entity, FailureRow, FaultDomainRow, FindingRow, HostRow,
     IncidentRow, InventoryRow, LaneRow, PoolRow, ProvisioningRow, RequestRow, Rows, SourceRow, Timeline,
-    View, sort_by_id,
+    sort_by_id,
 };
 pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};
+pub(crate) use view::View;
 
 use crate::error::CliError;
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::register::SagaKind;
-use super::rows::{Accepted, Timeline, View};
+use super::rows::{Accepted, Timeline};
+use super::view::View;
 use super::{Api, Said};
 use crate::error::CliError;
 

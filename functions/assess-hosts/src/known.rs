@@ -1,8 +1,9 @@
 //! The advisories that are on record, by the packages that they speak of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use hostler_app::Remembered;
 use hostler_core::Failure;
 use hostler_domain::packages::is_compared;
 use hostler_domain::views::{ADVISORIES, AdvisoryView};
@@ -10,7 +11,6 @@ use hostler_domain::{AdvisoryBrief, PackagesState};
 use hostler_events::AdvisoryId;
 use hostler_runtime::ports::{Row, Views};
 use hostler_runtime::state::shell::Shell;
-use jiff::{SignedDuration, Timestamp};
 
 /// For how long what was read is believed. The fleet is looked through once more after a new advisory, later than this.
 const FRESH_SECONDS: i64 = 60;
@@ -24,7 +24,7 @@ const PAGES_MAX: usize = 200;
 pub struct KnownAdvisories {
     shell: Shell,
     views: Arc<dyn Views>,
-    known: Arc<Mutex<Option<(Timestamp, Arc<Index>)>>>,
+    known: Remembered<(), Arc<Index>>,
 }
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl KnownAdvisories {
     /// Reads by these.
     #[must_use]
     pub fn new(shell: Shell, views: Arc<dyn Views>) -> Self {
-        Self { shell, views, known: Arc::default() }
+        Self { shell, views, known: Remembered::for_seconds(FRESH_SECONDS) }
     }
 
     /// The advisories that speak of what is installed on a host, or that it has or had a finding of.
@@ -53,10 +53,7 @@ impl KnownAdvisories {
 
     async fn index(&self) -> Result<Arc<Index>, Failure> {
         let now = self.shell.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((read_at, index)) = known
-            && now.duration_since(read_at) < SignedDuration::from_secs(FRESH_SECONDS)
-        {
+        if let Some(index) = self.known.get(&(), now) {
             return Ok(index);
         }
         let mut index = Index::default();
@@ -73,7 +70,7 @@ impl KnownAdvisories {
             tracing::error!("there are more advisories than are compared with lists: withdraw old ones");
         }
         let index = Arc::new(index);
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&index)));
+        self.known.put((), now, Arc::clone(&index));
         Ok(index)
     }
 }

@@ -1,5 +1,5 @@
 //! What is installed, compared with what is published.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use hostler_core::Decider;
 use hostler_core::saga::StepOutcome;

@@ -13,7 +13,7 @@ use crate::target::Target;
 /// Lists campaigns, the newest first.
 pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let mut rows: Vec<CampaignRow> = target.api.rows(args.status.as_deref()).await?;
-    rows.sort_by(|a, b| b.campaign.requested_at.cmp(&a.campaign.requested_at));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.campaign.requested_at));
     out.list(
         &rows,
         |row| row.campaign.campaign.as_str(),
