@@ -422,7 +422,7 @@ async fn the_copy_of_a_message_that_waits_has_what_the_message_had() {
     let fixture = Fixture::new();
     let attributes = BTreeMap::from([("tenant".to_owned(), "north".to_owned())]);
     let message = Outbound { body: body("patient", "wait"), attributes, ..Outbound::default() };
-    assert!(fixture.queues.send(QUEUE, &[message.clone()]).await[0].is_ok());
+    assert!(fixture.queues.send(QUEUE, std::slice::from_ref(&message)).await[0].is_ok());
     fixture.deliver().await;
     let [copy] = fixture.queues.peek(QUEUE).try_into().unwrap();
     assert_eq!((&copy.body, copy.attributes["tenant"].as_str()), (&message.body, "north"));
