@@ -14,6 +14,8 @@ use hostler_runtime::state::shell::Shell;
 
 /// For how long what was read is believed. The fleet is looked through once more after a new advisory, later than this.
 const FRESH_SECONDS: i64 = 60;
+/// For how long it is believed where a host is known to have what it does not speak of.
+const NEWEST_SECONDS: i64 = 5;
 /// How many rows one page of a listing has.
 const PAGE_ROWS: usize = 500;
 /// How many pages are read: more than there are vulnerabilities of one system at a time.
@@ -25,6 +27,7 @@ pub struct KnownAdvisories {
     shell: Shell,
     views: Arc<dyn Views>,
     known: Remembered<(), Arc<Index>>,
+    newest: Remembered<(), Arc<Index>>,
 }
 
 #[derive(Default)]
@@ -37,7 +40,12 @@ impl KnownAdvisories {
     /// Reads by these.
     #[must_use]
     pub fn new(shell: Shell, views: Arc<dyn Views>) -> Self {
-        Self { shell, views, known: Remembered::for_seconds(FRESH_SECONDS) }
+        Self {
+            shell,
+            views,
+            known: Remembered::for_seconds(FRESH_SECONDS),
+            newest: Remembered::for_seconds(NEWEST_SECONDS),
+        }
     }
 
     /// The advisories that speak of what is installed on a host, or that it has or had a finding of.
@@ -45,15 +53,19 @@ impl KnownAdvisories {
     /// # Errors
     /// Those of the views.
     pub async fn of(&self, host: &PackagesState) -> Result<Vec<AdvisoryBrief>, Failure> {
-        let index = self.index().await?;
+        let mut index = self.read_within(&self.known).await?;
+        // Somebody else has found on it what was published since.
+        if host.verdicts.keys().any(|advisory| !index.advisories.contains_key(advisory)) {
+            index = self.read_within(&self.newest).await?;
+        }
         let by_name = host.names().filter_map(|name| index.by_package.get(name)).flatten();
         let chosen: BTreeSet<&AdvisoryId> = by_name.chain(host.verdicts.keys()).collect();
         Ok(chosen.into_iter().filter_map(|advisory| index.advisories.get(advisory).cloned()).collect())
     }
 
-    async fn index(&self) -> Result<Arc<Index>, Failure> {
+    async fn read_within(&self, remembered: &Remembered<(), Arc<Index>>) -> Result<Arc<Index>, Failure> {
         let now = self.shell.now();
-        if let Some(index) = self.known.get(&(), now) {
+        if let Some(index) = remembered.get(&(), now) {
             return Ok(index);
         }
         let mut index = Index::default();
@@ -70,7 +82,9 @@ impl KnownAdvisories {
             tracing::error!("there are more advisories than are compared with lists: withdraw old ones");
         }
         let index = Arc::new(index);
-        self.known.put((), now, Arc::clone(&index));
+        for remembered in [&self.known, &self.newest] {
+            remembered.put((), now, Arc::clone(&index));
+        }
         Ok(index)
     }
 }
