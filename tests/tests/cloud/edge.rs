@@ -71,11 +71,12 @@ impl Edge {
         serde_json::from_str(&self.stack.outputs["QueueUrls"]).unwrap()
     }
 
-    /// Waits until no queue but the timers' holds anything: void timers may still be on their way.
+    /// Waits until no queue but the timers' holds anything: void timers may still be on their way. A message whose function was ended
+    /// in its midst is hidden for as long as its queue says, which is up to six minutes.
     pub async fn at_rest(&self) {
         let sqs = aws_sdk_sqs::Client::new(&self.stack.account.sdk_config());
         let urls = self.queue_urls();
-        self.until("the queues are empty", async || {
+        self.until_within(Duration::from_secs(400), "the queues are empty", async || {
             for (name, url) in &urls {
                 if name == "timers" || name.ends_with("-dlq") {
                     continue;
