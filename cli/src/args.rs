@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Pools that grow and shrink: list, show, approve, reject
     Pools(pools::PoolsArgs),
-    /// Campaigns that mend vulnerabilities over the fleet: list, show, create, approve, reject, pause, resume
+    /// Campaigns that patch the fleet in waves: list, show, create, approve, reject, pause, resume
     Campaigns(campaigns::CampaignsArgs),
     /// Vulnerabilities, and the hosts that have them: list, advisories, show, except, rescan, refresh
     Findings(findings::FindingsArgs),

@@ -146,17 +146,17 @@ pub struct AdvisoryPrioritised {
     pub revision: u32,
     /// How urgent it is on hosts that are exposed: the most that it can be.
     pub priority: Priority,
-    /// Until when an exposed host that is known to have it by now must be rid of it; absent where the next upgrade will do.
+    /// The deadline of an exposed host that is known to have it by now; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether it may use the emergency lane.
     pub emergency: bool,
     /// How urgent it is on the other hosts.
     pub unexposed: Priority,
-    /// Until when those must be rid of it; absent where the next upgrade will do.
+    /// Their deadline; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexposed_deadline: Option<Timestamp>,
-    /// Within how many days a host must be rid of it that has it later: an exposed one.
+    /// The deadline, in days, of a host that has it later: an exposed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
     /// The same for the other hosts.

@@ -1,4 +1,4 @@
-//! Campaigns: one advisory, mended in waves on all hosts that have it. Events on the streams `campaign#<campaign>`, and on
+//! Campaigns: one advisory, patched in waves on all hosts that have it. Events on the streams `campaign#<campaign>`, and on
 //! those of the campaign's racks, `lane#<campaign>.<rack>`.
 
 use hostler_core::contracts;
@@ -58,9 +58,9 @@ contracts! {
 pub struct CampaignRequested {
     /// The campaign.
     pub campaign: CampaignId,
-    /// What it mends.
+    /// The advisory.
     pub advisory: AdvisoryId,
-    /// Until when it is to be mended, where that is known.
+    /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether it takes the emergency lane.
@@ -79,7 +79,7 @@ pub struct CampaignRequested {
 pub struct CampaignPrioritised {
     /// The campaign.
     pub campaign: CampaignId,
-    /// Until when it is to be mended, where that is known.
+    /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether it takes the emergency lane, from the next wave on.
@@ -106,7 +106,7 @@ pub struct CampaignPlanned {
     pub campaign: CampaignId,
     /// When.
     pub planned_at: Timestamp,
-    /// Until when it is to be mended, where that is known.
+    /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether it takes the emergency lane.
@@ -117,7 +117,7 @@ pub struct CampaignPlanned {
     pub racks: u32,
     /// How many hosts have the vulnerability and an exception. They are left alone.
     pub excepted: u32,
-    /// How many hosts have it, and no version is known in which it is mended.
+    /// How many hosts have it, and no fixed version is known.
     pub without_fix: u32,
     /// How many hosts have it in pools that may only be observed.
     pub withheld: u32,
@@ -440,13 +440,13 @@ pub struct ReportLane {
     pub report: RackReported,
 }
 
-/// Have an advisory mended on all hosts that have it.
+/// Patch all hosts that are affected by an advisory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateCampaign {
     /// The campaign's name, of the caller's choice.
     pub campaign: CampaignId,
-    /// What is to be mended.
+    /// The advisory.
     pub advisory: AdvisoryId,
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! How vulnerabilities are mended over the fleet, as a site's policies say: in which waves, when, and by whose word.
+//! How the fleet is patched, as a site's policies say: in which waves, when, and by whose word.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ const WINDOWS_MAX: usize = 50;
 /// How many waves a policy may name.
 const WAVES_MAX: usize = 20;
 
-/// How vulnerabilities are mended over the fleet.
+/// How the fleet is patched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CampaignsPolicy {

@@ -154,10 +154,10 @@ pub struct Urgency {
     pub priority: Priority,
     /// When that was decided.
     pub decided_at: Timestamp,
-    /// Until when hosts must be rid of it that had it then; absent where the next upgrade will do.
+    /// The deadline of hosts that had it then; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Within how many days hosts must be rid of it that have it later.
+    /// The deadline, in days, of hosts that have it later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
 }

@@ -201,7 +201,7 @@ pub struct Finding {
     pub packages: Vec<AffectedPackage>,
     /// How urgent it is on this host.
     pub priority: Priority,
-    /// Until when the host must be rid of it; absent where the next upgrade will do.
+    /// The deadline for the host; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
 }

@@ -39,7 +39,7 @@ pub enum Reboot {
 pub struct PatchOrder {
     /// The campaign.
     pub campaign: CampaignId,
-    /// What is to be mended.
+    /// The advisory.
     pub advisory: AdvisoryId,
     /// The host.
     pub host: HostId,

@@ -116,7 +116,7 @@ pub struct SitePolicy {
     pub patching: PatchingPolicy,
     /// The pools.
     pub pools: BTreeMap<PoolId, PoolPolicy>,
-    /// How vulnerabilities are mended over the fleet.
+    /// How the fleet is patched.
     pub campaigns: CampaignsPolicy,
     /// How urgent vulnerabilities are.
     pub vulnerabilities: VulnerabilityPolicy,

@@ -45,7 +45,7 @@ pub struct DecisionLine {
     pub priority: Priority,
 }
 
-/// Within how many days a host must be rid of a vulnerability. What is only tracked waits for the next upgrade.
+/// The deadlines, in days. What is only tracked waits for the next upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DeadlinePolicy {

@@ -231,7 +231,7 @@ impl Entity for InventoryRow {
     const VIEW: View<'static> = View::Inventory;
 }
 
-/// Who tells of hosts.
+/// A source of inventory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SourceRow {

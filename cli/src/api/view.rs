@@ -1,4 +1,4 @@
-//! What can be looked at, and how people and the API name it.
+//! The views of the API, and the names of their entities.
 
 use hostler_app::{
     Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory, Lanes, Policies,
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::register::SagaKind;
 
-/// What can be looked at.
+/// A view of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View<'a> {
     /// A host.
@@ -38,7 +38,7 @@ pub(crate) enum View<'a> {
     Finding,
     /// A host in the inventory.
     Inventory,
-    /// Who tells of hosts.
+    /// A source of inventory.
     Source,
     /// A message that could not be handled.
     Failure,

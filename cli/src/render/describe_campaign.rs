@@ -1,4 +1,4 @@
-//! What happens to campaigns and their racks, in words.
+//! Events of campaigns and of their racks, as text.
 
 use hostler_events::campaign::{LaneHeld, PatchEnd};
 use hostler_events::{CampaignEvent, LaneEvent};
@@ -9,7 +9,7 @@ use crate::render::describe::{Line, Mark};
 pub(crate) fn campaign(event: &CampaignEvent) -> Line {
     match event {
         CampaignEvent::Requested(e) => {
-            Line::new(Mark::Begun, format!("to mend {}{}", e.advisory, lane(e.emergency))).because(&e.reason)
+            Line::new(Mark::Begun, format!("to patch {}{}", e.advisory, lane(e.emergency))).because(&e.reason)
         }
         CampaignEvent::Prioritised(e) => {
             let deadline = e.deadline.map_or_else(|| "none".to_owned(), |deadline| deadline.to_string());
@@ -19,7 +19,7 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
         CampaignEvent::Planned(e) => {
             let waves: Vec<String> = e.waves.iter().map(ToString::to_string).collect();
             let text = format!(
-                "planned for {} hosts in {} racks, in waves of {} %; {} excepted, {} without a fix, {} only observed",
+                "planned for {} hosts in {} racks, in waves of {} %; {} with an exception, {} without a fix, {} in pools that are only observed",
                 e.hosts,
                 e.racks,
                 waves.join(", "),
@@ -34,12 +34,12 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
         CampaignEvent::Paused(e) => Line::new(Mark::Other, "paused".to_owned()).because(&e.reason),
         CampaignEvent::Resumed(e) => Line::new(Mark::Other, "resumed".to_owned()).because(&e.reason),
         CampaignEvent::Held(e) => {
-            Line::new(Mark::Other, format!("starts no wave, by the rule {}", e.rule)).because(&e.lifts)
+            Line::new(Mark::Other, format!("held back by the rule {}", e.rule)).because(&e.lifts)
         }
         CampaignEvent::WaveStarted(e) => Line::new(
             Mark::Begun,
             format!(
-                "wave {} of {} hosts in {} racks, of {} that are left; {} may fail",
+                "wave {} of {} hosts in {} racks, of {} not patched yet; {} may fail",
                 e.wave,
                 e.hosts,
                 e.racks.len(),
@@ -48,37 +48,37 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
             ),
         ),
         CampaignEvent::RackReported(e) => {
-            let ended = if e.finished { ", and has ended the wave" } else { "" };
+            let ended = if e.finished { ", wave completed" } else { "" };
             Line::new(
                 Mark::Other,
                 format!(
-                    "rack {}: {} patched, {} failed, {} left alone{ended}",
+                    "rack {}: {} patched, {} failed, {} skipped{ended}",
                     e.rack, e.patched, e.failed, e.skipped
                 ),
             )
         }
         CampaignEvent::WaveCompleted(e) => Line::new(
             Mark::Done,
-            format!("wave {} is over: {} patched, {} failed", e.wave, e.patched, e.failed),
+            format!("wave {} completed: {} patched, {} failed", e.wave, e.patched, e.failed),
         ),
         CampaignEvent::WaveHalted(e) => Line::new(
             Mark::Failed,
             format!(
-                "wave {} is halted, by the rule {} (limit {}, value {})",
+                "wave {} is halted by the rule {} (limit {}, value {})",
                 e.wave, e.rule, e.limit, e.value
             ),
         )
         .because(&e.lifts),
         CampaignEvent::DeadlineBreached(e) => Line::new(
             Mark::Failed,
-            format!("the deadline {} has passed: {} hosts are left", e.deadline, e.left),
+            format!("the deadline {} was missed: {} hosts are not patched", e.deadline, e.left),
         ),
         CampaignEvent::Completed(e) => {
             let mark = if e.failed == 0 { Mark::Done } else { Mark::Failed };
             Line::new(
                 mark,
                 format!(
-                    "over after {} s: {} patched, {} failed, {} left alone, {} excepted",
+                    "completed after {} s: {} patched, {} failed, {} skipped, {} with an exception",
                     e.seconds, e.patched, e.failed, e.skipped, e.excepted
                 ),
             )
@@ -97,19 +97,19 @@ pub(crate) fn rack(event: &LaneEvent) -> Line {
             Line::new(Mark::Begun, format!("wave {} has {} hosts here", e.wave, e.hosts))
         }
         LaneEvent::Held(LaneHeld { rule, limit, value, lifts, .. }) => {
-            let text = format!("begins no host, by the rule {rule} (limit {limit}, value {value})");
+            let text = format!("held back by the rule {rule} (limit {limit}, value {value})");
             Line::new(Mark::Other, text).because(lifts)
         }
         LaneEvent::HostStarted(e) => Line::new(Mark::Begun, format!("patches {}, by {}", e.host, e.saga)),
         LaneEvent::HostEnded(e) => {
             let (mark, what) = match e.end {
                 PatchEnd::Patched => (Mark::Done, "is patched"),
-                PatchEnd::Skipped => (Mark::Other, "is left alone"),
+                PatchEnd::Skipped => (Mark::Other, "is skipped"),
                 PatchEnd::Failed => (Mark::Failed, "failed"),
             };
             let line = Line::new(mark, format!("{} {what}", e.host));
             if e.reason.is_empty() { line } else { line.because(&e.reason) }
         }
-        LaneEvent::WaveEnded(e) => Line::new(Mark::Done, format!("has ended wave {}", e.wave)),
+        LaneEvent::WaveEnded(e) => Line::new(Mark::Done, format!("wave {} completed", e.wave)),
     }
 }

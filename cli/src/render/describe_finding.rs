@@ -1,4 +1,4 @@
-//! What becomes known of vulnerabilities, of packages, and of the hosts that have them, in words.
+//! Events of advisories, of packages and of findings, as text.
 
 use hostler_events::packages::{AffectedPackage, FindingEvent, PackagesEvent};
 use hostler_events::{AdvisoryEvent, Priority};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::render::describe::{Line, Mark};
 use crate::render::time;
 
-/// What becomes known of a vulnerability.
+/// An event of an advisory.
 pub(super) fn advisory(event: &AdvisoryEvent) -> Line {
     match event {
         AdvisoryEvent::Recorded(it) => {
@@ -15,7 +15,7 @@ pub(super) fn advisory(event: &AdvisoryEvent) -> Line {
             let withdrawn = if it.record.withdrawn_at.is_some() { "; it is withdrawn" } else { "" };
             Line::new(
                 Mark::Other,
-                format!("{} is published, of {}{withdrawn}", it.record.id, packages.join(", ")),
+                format!("{} published, for {}{withdrawn}", it.record.id, packages.join(", ")),
             )
         }
         AdvisoryEvent::Exploited(it) => {
@@ -30,14 +30,14 @@ pub(super) fn advisory(event: &AdvisoryEvent) -> Line {
             Line::new(
                 Mark::Begun,
                 format!(
-                    "decision {revision} by table {table}: {exposed} on exposed hosts, {others} on others{lane}"
+                    "decision {revision}, table {table}: {exposed} on exposed hosts, {others} on others{lane}"
                 ),
             )
         }
     }
 }
 
-/// What was read of the packages of a host, and what comparing them has shown.
+/// An event of the packages of a host.
 pub(super) fn packages(event: &PackagesEvent) -> Line {
     match event {
         PackagesEvent::Observed(it) => {
@@ -51,17 +51,17 @@ pub(super) fn packages(event: &PackagesEvent) -> Line {
         }
         PackagesEvent::Assessed(it) => match &it.verdict {
             Some(verdict) if verdict.reboot_pending => {
-                Line::new(Mark::Other, format!("waits for a reboot to be rid of {}", it.advisory))
+                Line::new(Mark::Other, format!("waits for a reboot that resolves {}", it.advisory))
             }
             Some(verdict) => {
                 Line::new(Mark::Failed, format!("has {}: {}", it.advisory, affected(&verdict.packages)))
             }
-            None => Line::new(Mark::Done, format!("is rid of {}", it.advisory)),
+            None => Line::new(Mark::Done, format!("no longer has {}", it.advisory)),
         },
     }
 }
 
-/// What happens to a vulnerability of a host.
+/// An event of a finding.
 pub(super) fn finding(event: &FindingEvent) -> Line {
     match event {
         FindingEvent::Detected(it) => {
@@ -78,17 +78,19 @@ pub(super) fn finding(event: &FindingEvent) -> Line {
         FindingEvent::RebootPending(_) => {
             Line::new(Mark::Other, "the fix is installed; the host must be rebooted for it")
         }
-        FindingEvent::Resolved(_) => Line::new(Mark::Done, "the host is rid of it"),
+        FindingEvent::Resolved(_) => Line::new(Mark::Done, "resolved"),
         FindingEvent::Excepted(it) => {
-            let text =
-                format!("excepted until {} by {}", time::moment(it.exception.until), it.exception.owner);
+            let text = format!(
+                "exception until {}, owned by {}",
+                time::moment(it.exception.until),
+                it.exception.owner
+            );
             Line::new(Mark::Other, text).because(&it.exception.reason)
         }
         FindingEvent::ExceptionEnded(_) => Line::new(Mark::Other, "the exception has ended"),
-        FindingEvent::DeadlineBreached(it) => Line::new(
-            Mark::Failed,
-            format!("the deadline {} has passed, and the host still has it", time::moment(it.deadline)),
-        ),
+        FindingEvent::DeadlineBreached(it) => {
+            Line::new(Mark::Failed, format!("the deadline {} was missed", time::moment(it.deadline)))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Campaigns and their racks: how each is shown, and what their refusals are.
+//! Campaigns and their racks: their views, and the status codes of their refusals.
 
 use hostler_domain::campaign::{
     CAMPAIGN_TIMERS_TO, CampaignDecider, CampaignRefusal, CampaignState, LaneDecider, LaneState,

@@ -22,7 +22,7 @@ impl Viewed for Inventory {
     }
 }
 
-/// Who tells of hosts, listed by whether they are heard.
+/// The sources of inventory, listed by whether they are heard.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources;
 

@@ -12,7 +12,7 @@ use crate::patching::{Fix, PackageChange, PackageFailed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageChangeKind {
-    /// They get the versions that mend them.
+    /// They get the fixed versions.
     Install,
     /// They get the versions back that they had.
     RollBack,

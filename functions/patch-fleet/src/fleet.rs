@@ -117,7 +117,7 @@ pub(crate) fn autonomy(pool: &PoolId, policies: &PolicyState) -> Autonomy {
     policies.policy.pools.get(pool).map_or(Autonomy::Observe, |pool| pool.autonomy)
 }
 
-/// What is to be installed: nothing, where no version is known in which it is mended. A host that only waits for its reboot has the
+/// What is to be installed: nothing, where no fixed version is known. A host that only waits for its reboot has the
 /// version already.
 pub(crate) fn fixes(row: &FindingView) -> Vec<Fix> {
     let fixes = row.packages.iter().filter_map(|affected| {

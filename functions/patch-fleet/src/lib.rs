@@ -1,4 +1,4 @@
-//! Has vulnerabilities mended on all hosts that have them, in waves.
+//! Patches vulnerabilities on all hosts that have them, in waves.
 //!
 //! It counts the hosts right before each wave, and looks at each host again before it is begun: whether it still has the
 //! vulnerability and is in service, and whether the disruption budget lets it be disturbed. It talks to nothing outside: each

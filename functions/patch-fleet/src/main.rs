@@ -1,4 +1,4 @@
-//! Starts the function that has vulnerabilities mended over the fleet.
+//! Starts the function that patches vulnerabilities over the fleet.
 
 use hostler_app::{FollowedPolicies, UnhealthyHosts, start};
 use hostler_aws::lambda::Error;

@@ -20,8 +20,8 @@ fn version(world: &World, host: &str) -> String {
     String::from_utf8(query.unwrap().stdout).unwrap()
 }
 
-/// A person has the vulnerability mended on all hosts that have it. Gives the end of this host's patching.
-async fn mended(world: &World, campaign: &str, cve: &str, host: &str) -> Value {
+/// An operator creates a campaign for a vulnerability. Gives the end of this host's patching.
+async fn patched(world: &World, campaign: &str, cve: &str, host: &str) -> Value {
     let create = json!({ "campaign": campaign, "advisory": cve, "emergency": true, "reason": "a test" });
     world.accepted("create-campaign", &create).await;
     let ended = async || {
@@ -105,7 +105,7 @@ async fn a_campaign_patches_by_dpkg_itself_and_is_halted_where_a_host_is_not_hea
 
     // The fix is installed, the host is rebooted because the package asks for it, and the scan finds nothing any more.
     publish(&world, "CVE-2026-4711", FIX, &host).await;
-    let saga = mended(&world, "april", "CVE-2026-4711", &host).await;
+    let saga = patched(&world, "april", "CVE-2026-4711", &host).await;
     assert_eq!(saga["status"], "completed", "{saga:#}");
     assert_eq!(version(&world, &host), FIX);
     let resolved =
@@ -117,7 +117,7 @@ async fn a_campaign_patches_by_dpkg_itself_and_is_halted_where_a_host_is_not_hea
 
     // The next one keeps the host's service down: it is rolled back, nothing of it is left, and the campaign goes no further.
     publish(&world, "CVE-2026-4712", BAD_FIX, &host).await;
-    let saga = mended(&world, "may", "CVE-2026-4712", &host).await;
+    let saga = patched(&world, "may", "CVE-2026-4712", &host).await;
     assert_eq!(saga["status"], "compensated", "{saga:#}");
     assert!(saga["reason"].as_str().unwrap().contains("unhealthy"), "{saga:#}");
     assert_eq!(version(&world, &host), FIX);

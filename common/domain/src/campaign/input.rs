@@ -12,11 +12,11 @@ use jiff::Timestamp;
 /// How urgent an advisory is, by the site's decision table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Urgency {
-    /// The campaign that mends it.
+    /// The campaign that patches it.
     pub campaign: CampaignId,
     /// The advisory.
     pub advisory: AdvisoryId,
-    /// Until when it is to be mended.
+    /// The deadline.
     pub deadline: Option<Timestamp>,
     /// Whether it takes the emergency lane.
     pub emergency: bool,
@@ -27,11 +27,11 @@ pub struct Urgency {
 /// The hosts that have the vulnerability, as they were counted just before a decision, and by what is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetFacts {
-    /// How many hosts of each rack are to be patched: those that have it, with a version in which it is mended, and no exception.
+    /// How many hosts of each rack are to be patched: those that have it, with a fixed version, and no exception.
     pub racks: BTreeMap<FaultDomain, u32>,
     /// How many hosts have it and an exception.
     pub excepted: u32,
-    /// How many have it, and no version is known in which it is mended.
+    /// How many have it, and no fixed version is known.
     pub without_fix: u32,
     /// How many have it in pools that may only be observed.
     pub withheld: u32,

@@ -1,4 +1,4 @@
-//! The stream `campaign#<campaign>`: one advisory is mended on all hosts that have it, in waves.
+//! The stream `campaign#<campaign>`: one advisory is patched on all hosts that have it, in waves.
 //!
 //! A campaign counts hosts by racks and names none; each rack is a lane with a stream of its own ([`lane`]), which patches one
 //! host after the other. Before each wave the hosts are counted again, so that those that have come or gone meanwhile are

@@ -142,7 +142,7 @@ impl CampaignState {
         self.request.as_ref().map(|request| &request.campaign)
     }
 
-    /// What it mends; none until it was asked for.
+    /// The advisory; none until it was asked for.
     #[must_use]
     pub fn advisory(&self) -> Option<&AdvisoryId> {
         self.request.as_ref().map(|request| &request.advisory)

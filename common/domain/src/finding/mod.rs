@@ -1,5 +1,4 @@
-//! The stream `finding#<advisory>/<rack>/<host>`: one vulnerability of one host, from its detection until the host is rid of
-//! it.
+//! The stream `finding#<advisory>/<rack>/<host>`: one vulnerability of one host, from its detection until it is resolved.
 //!
 //! It hears what comparisons on its host have shown, and has what people say of it: exceptions. Its deadline and the end of an
 //! exception are timers.
@@ -62,7 +61,7 @@ pub struct FindingState {
     pub exception: Option<Exception>,
     /// When it was detected, the last time.
     pub detected_at: Option<Timestamp>,
-    /// When the host was rid of it.
+    /// When it was resolved.
     pub resolved_at: Option<Timestamp>,
     /// The deadline at which the host still had it.
     pub breached: Option<Timestamp>,
@@ -102,7 +101,7 @@ pub enum FindingRefusal {
     #[error("nothing is known of this finding: `hostler findings list` shows those that are")]
     Unknown,
     /// The host does not have it any more.
-    #[error("the host is rid of it: there is nothing to except")]
+    #[error("the finding is resolved: it needs no exception")]
     Resolved,
     /// An exception has an owner and a reason.
     #[error("an exception needs an owner and a reason: the {field} is empty")]

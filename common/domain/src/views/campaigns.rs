@@ -35,7 +35,7 @@ pub const CAMPAIGN_STATUSES: [&str; 10] =
 pub struct CampaignView {
     /// The campaign.
     pub campaign: CampaignId,
-    /// What it mends.
+    /// The advisory.
     pub advisory: AdvisoryId,
     /// One of [`CAMPAIGN_STATUSES`].
     pub status: String,

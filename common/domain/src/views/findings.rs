@@ -43,7 +43,7 @@ pub struct FindingView {
     pub status: FindingStatus,
     /// How urgent it is on this host.
     pub priority: Priority,
-    /// Until when the host must be rid of it; absent where the next upgrade will do.
+    /// The deadline for the host; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether the host still had it at its deadline.
@@ -51,7 +51,7 @@ pub struct FindingView {
     pub breached: bool,
     /// When it was found, the last time.
     pub detected_at: Timestamp,
-    /// When the host was rid of it.
+    /// When it was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
     /// Who answers for it, and until when.

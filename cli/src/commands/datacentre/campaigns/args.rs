@@ -1,4 +1,4 @@
-//! The verbs of `campaigns`, and their arguments.
+//! The commands of `campaigns`, and their arguments.
 
 use clap::{Args, Subcommand};
 use hostler_domain::views::CAMPAIGN_STATUSES;
@@ -23,27 +23,27 @@ pub(super) enum CampaignsVerb {
     /// Show a campaign: its waves, what it waits for, which hosts were not patched, and what has happened
     #[command(after_help = "Example:\n  hostler campaigns show CVE-2026-12345.1")]
     Show(ShowArgs),
-    /// Have a vulnerability mended on all hosts that have it, in waves
+    /// Patch a vulnerability on all hosts that have it, in waves
     #[command(
         after_help = "Example:\n  hostler campaigns create openssl-1 --advisory CVE-2026-12345 --emergency --reason \"it is exploited\""
     )]
     Create(CreateArgs),
-    /// Have a campaign begin that waits for approval
+    /// Approve a campaign, which then begins
     #[command(after_help = "Example:\n  hostler campaigns approve CVE-2026-12345.1 --reason \"agreed\"")]
-    Approve(WordArgs),
-    /// End a campaign: no host is begun any more, and what runs is finished
+    Approve(ReasonArgs),
+    /// End a campaign. Hosts that are being patched are finished
     #[command(
         after_help = "Example:\n  hostler campaigns reject CVE-2026-12345.1 --reason \"the fix breaks the web server\""
     )]
-    Reject(WordArgs),
-    /// Have a campaign begin no host until it is resumed; what runs is finished
+    Reject(ReasonArgs),
+    /// Pause a campaign. Hosts that are being patched are finished
     #[command(after_help = "Example:\n  hostler campaigns pause CVE-2026-12345.1 --reason \"a sale is on\"")]
-    Pause(WordArgs),
-    /// Have a campaign go on that was paused or halted
+    Pause(ReasonArgs),
+    /// Resume a campaign that was paused or halted
     #[command(
         after_help = "Example:\n  hostler campaigns resume CVE-2026-12345.1 --reason \"the sale is over\""
     )]
-    Resume(WordArgs),
+    Resume(ReasonArgs),
 }
 
 #[derive(Debug, Args)]
@@ -65,10 +65,10 @@ pub(super) struct ShowArgs {
 pub(super) struct CreateArgs {
     /// A name for the campaign
     pub(super) campaign: CampaignId,
-    /// What is to be mended
+    /// The advisory
     #[arg(long, value_name = "ID")]
     pub(super) advisory: AdvisoryId,
-    /// Until when, such as 2026-01-31T12:00:00Z
+    /// The deadline, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) deadline: Option<Timestamp>,
     /// Take the emergency lane: larger waves, a shorter soak, and no maintenance window
@@ -79,7 +79,7 @@ pub(super) struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct WordArgs {
+pub(super) struct ReasonArgs {
     /// The campaign
     pub(super) campaign: CampaignId,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::{CreateArgs, WordArgs};
+use super::args::{CreateArgs, ReasonArgs};
 use crate::api::{Said, View};
 use crate::commands::datacentre::{Word, decide, recorded};
 use crate::error::CliError;
@@ -25,7 +25,7 @@ pub(super) async fn create(args: &CreateArgs, target: &Target, out: Out) -> Resu
 }
 
 /// Has it recorded what a person says of a campaign.
-pub(super) async fn say(verb: &str, args: &WordArgs, target: &Target, out: Out) -> Result<(), CliError> {
+pub(super) async fn say(verb: &str, args: &ReasonArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let campaign = args.campaign.as_str();
     let (said, command) = (format!("campaigns {verb}"), format!("{verb}-campaign"));
     let body = json!({ "campaign": campaign, "reason": args.reason.reason });

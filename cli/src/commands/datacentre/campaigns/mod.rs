@@ -1,4 +1,4 @@
-//! `campaigns`: how vulnerabilities are mended over the fleet.
+//! `campaigns`: vulnerabilities are patched over the fleet, in waves.
 
 mod args;
 mod decide;

@@ -37,7 +37,7 @@ pub(super) async fn run(args: &ShowArgs, target: &Target, out: Out) -> Result<()
 fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
     let lane = if campaign.emergency { ", in the emergency lane" } else { "" };
     let mut said = format!(
-        "campaign {} mends {} and is {}{lane}\n",
+        "campaign {} patches {} and is {}{lane}\n",
         campaign.campaign, campaign.advisory, campaign.status
     );
     let mut line = |name: &str, what: String| {
@@ -87,7 +87,7 @@ fn more(line: &mut impl FnMut(&str, String), all: usize) {
 fn hosts(campaign: &CampaignView) -> String {
     let CampaignView { hosts, patched, skipped, failed, excepted, .. } = campaign;
     format!(
-        "{hosts}: {patched} patched, {failed} failed, {skipped} left alone; {excepted} more have an exception"
+        "{hosts}: {patched} patched, {failed} failed, {skipped} skipped; {excepted} more have an exception"
     )
 }
 
@@ -193,10 +193,10 @@ mod tests {
         let (words, table) = text.split_once("\n\n").unwrap();
         assert_eq!(
             words,
-            "campaign CVE-2026-1.1 mends CVE-2026-1 and is halted, in the emergency lane\n\
+            "campaign CVE-2026-1.1 patches CVE-2026-1 and is halted, in the emergency lane\n\
              \x20    because  act, by decision table 1\n\
              \x20   deadline  2026-02-03 12:00:00 UTC, which it has missed\n\
-             \x20      hosts  40: 4 patched, 3 failed, 1 left alone; 2 more have an exception\n\
+             \x20      hosts  40: 4 patched, 3 failed, 1 skipped; 2 more have an exception\n\
              \x20  waits for  a person: 3 hosts of wave 2 have failed, and 2 may; look at them\n\
              \x20  waits for  2 racks, to end the wave\n\
              \x20  held back  2 racks by the rule budget-pool: h-9 must end\n\
