@@ -8,6 +8,7 @@ mod deprovisionings;
 mod entities;
 mod findings;
 mod follow;
+pub mod host_steps;
 mod inventory;
 mod operations;
 mod patchings;

@@ -8,9 +8,9 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::FollowedPolicies;
+use hostler_app::{FollowedPolicies, host_steps};
 use hostler_core::{Decider, Failure, Incoming, StreamId, mutants};
-use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure};
+use hostler_domain::{HostDecider, HostInput, HostState, Move};
 use hostler_drivers::{Applied, Applying, Configuration};
 use hostler_events::commands::ApplyRole;
 use hostler_events::{ConfigureCommand, HostId, Role, StepId};
@@ -117,13 +117,10 @@ impl Step<ApplyRole> for ConfigureHost {
     }
 
     fn failed(&self, command: &ApplyRole, error: &StepError) -> Option<HostInput> {
-        let ApplyRole { saga, step, .. } = command.clone();
-        let StepError { category, reason, uncertain, .. } = error.clone();
-        Some(HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } })
+        Some(host_steps::failed(&command.saga, &command.step, error))
     }
 
     fn deferred(&self, command: &ApplyRole, open: &BreakerOpen) -> Option<HostInput> {
-        let ApplyRole { saga, step, .. } = command.clone();
-        Some(HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() })
+        Some(host_steps::deferred(&command.saga, &command.step, open))
     }
 }

@@ -1,11 +1,12 @@
 //! Booting a host from an image, and putting it back to rest. The host's own callback ends a boot, not this
 //! function, so that no invocation waits for a machine to install itself.
 
+use hostler_app::host_steps::{self, failed};
 use hostler_core::Category;
 use hostler_core::ids::check_path;
 use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
-use hostler_domain::{HostDecider, HostInput, HostPhase, HostState, StepFailure};
+use hostler_domain::{HostDecider, HostInput, HostPhase, HostState};
 use hostler_drivers::{BootImage, PowerState};
 use hostler_events::commands::{CleanHost, DeployImage, FinishCleaning, FinishDeploy, UndeployHost};
 use hostler_events::{HostId, Image, StepId};
@@ -292,12 +293,6 @@ fn is_cleaning(state: &HostState, step: &StepId, after_boot: bool) -> bool {
     matches!(state.phase, HostPhase::Cleaning { booted, .. } if booted == after_boot) && state.waits_for(step)
 }
 
-pub(crate) fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    let StepError { category, reason, uncertain, .. } = error.clone();
-    HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
-}
-
 fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
     let (step, StepError { category, reason, .. }) = (step.clone(), error.clone());
     HostInput::FailCleaning { step, category, reason }
@@ -305,7 +300,5 @@ fn cleaning_failed(step: &StepId, error: &StepError) -> HostInput {
 
 /// When all BMCs are away the saga gives its step more time; one that is away is the saga's to judge.
 pub(crate) fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> Option<HostInput> {
-    let (saga, step) = (saga.clone(), step.clone());
-    let (until, reason) = (open.until, open.to_string());
-    (open.dependency == ALL_BMCS).then_some(HostInput::DeferStep { saga, step, until, reason })
+    (open.dependency == ALL_BMCS).then(|| host_steps::deferred(saga, step, open))
 }

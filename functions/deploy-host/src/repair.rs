@@ -1,6 +1,7 @@
 //! Repairing a host in service through its BMC: a power cycle, or a new installation. The host's decider lets nobody do so but
 //! the saga that has cordoned it.
 
+use hostler_app::host_steps::failed;
 use hostler_domain::{HostDecider, HostInput, HostState, PowerCycle};
 use hostler_drivers::PowerGoal;
 use hostler_events::commands::{FinishPowerCycle, PowerCycleHost, ReimageHost};
@@ -9,7 +10,7 @@ use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
-use crate::boot::{PowerStates, changes, deferred, failed, is_deploying};
+use crate::boot::{PowerStates, changes, deferred, is_deploying};
 use crate::inspect::power_state;
 use crate::{DeployHost, worked_on_through_bmc};
 

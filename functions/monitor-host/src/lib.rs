@@ -5,16 +5,16 @@ mod check;
 #[cfg(test)]
 mod tests;
 
+use hostler_app::host_steps::{deferred, failed};
 use hostler_core::mutants;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, Incoming, StreamId};
-use hostler_domain::{HostDecider, HostInput, HostState, Move, StepFailure, metrics_target};
+use hostler_domain::{HostDecider, HostInput, HostState, Move, metrics_target};
 use hostler_drivers::{Monitoring, RegisterHost};
 use hostler_events::commands::{DeregisterMonitoring, RegisterMonitoring};
-use hostler_events::{HostId, MonitorCommand, StepId};
+use hostler_events::{HostId, MonitorCommand};
 use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, StepWorker, Target, Wanted};
@@ -206,15 +206,4 @@ fn is_serving(host: &HostState) -> bool {
 fn deregistered(command: &DeregisterMonitoring) -> HostInput {
     let DeregisterMonitoring { saga, step, .. } = command.clone();
     HostInput::RecordDeregistered { saga, step }
-}
-
-fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    let StepError { category, reason, uncertain, .. } = error.clone();
-    HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
-}
-
-fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_app::host_steps::{deferred, failed};
 use hostler_domain::{HostDecider, HostInput, HostState, PatchInput};
 use hostler_drivers::{Changing, PackageList};
 use hostler_events::patching::{ChangePackages, Fix, InstallPackages};
@@ -10,7 +11,7 @@ use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
-use crate::{PatchHost, asked, changed, deferred, failed, target, told};
+use crate::{PatchHost, asked, changed, target, told};
 
 impl Step<InstallPackages> for PatchHost {
     type Entity = HostDecider;

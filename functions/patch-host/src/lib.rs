@@ -11,12 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, Incoming, StreamId};
-use hostler_domain::{HostDecider, HostInput, HostState, PatchInput, RunningChange, StepFailure};
+use hostler_domain::{HostDecider, HostInput, HostState, PatchInput, RunningChange};
 use hostler_drivers::{ChangeOrder, ChangedPackages, Changing, HostAsked, Packages};
 use hostler_events::host::{PackageChangeKind, PackagesReport, RunOutcome};
 use hostler_events::patching::{Fix, PackageChange};
 use hostler_events::{HostId, PatchCommand, StepId};
-use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::steps::{StepError, StepWorker, Target};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::serving::callback::CallbackKey;
@@ -101,18 +100,4 @@ fn changed(saga: &SagaRef, step: &StepId, changing: Changing) -> Vec<HostInput> 
 
 fn told(saga: &SagaRef, step: &StepId, told: PatchInput) -> HostInput {
     HostInput::Patch { saga: saga.clone(), step: step.clone(), told }
-}
-
-fn failure(error: &StepError) -> StepFailure {
-    let StepError { category, reason, uncertain, .. } = error.clone();
-    StepFailure { category, reason, uncertain }
-}
-
-fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
-    HostInput::FailStep { saga: saga.clone(), step: step.clone(), failure: failure(error) }
-}
-
-fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() }
 }

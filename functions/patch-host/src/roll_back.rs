@@ -1,5 +1,6 @@
 //! Bringing back the versions that packages had before the saga changed them.
 
+use hostler_app::host_steps::{deferred, step_failure};
 use hostler_domain::{HostDecider, HostInput, HostState, PatchInput};
 use hostler_drivers::Changing;
 use hostler_events::patching::RollBackPackages;
@@ -7,7 +8,7 @@ use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
-use crate::{PatchHost, changed, failure, target, told};
+use crate::{PatchHost, changed, target, told};
 
 impl Step<RollBackPackages> for PatchHost {
     type Entity = HostDecider;
@@ -45,11 +46,11 @@ impl Step<RollBackPackages> for PatchHost {
 
     /// The host counts failures, and says when it is given up.
     fn failed(&self, command: &RollBackPackages, error: &StepError) -> Option<HostInput> {
-        let failed = PatchInput::RollBackFailed { failure: failure(error) };
+        let failed = PatchInput::RollBackFailed { failure: step_failure(error) };
         Some(told(&command.saga, &command.step, failed))
     }
 
     fn deferred(&self, command: &RollBackPackages, open: &BreakerOpen) -> Option<HostInput> {
-        Some(crate::deferred(&command.saga, &command.step, open))
+        Some(deferred(&command.saga, &command.step, open))
     }
 }

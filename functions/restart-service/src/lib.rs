@@ -6,8 +6,9 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostler_app::host_steps;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostDecider, HostInput, HostState, StepFailure, agent_url};
+use hostler_domain::{HostDecider, HostInput, HostState, agent_url};
 use hostler_drivers::Services;
 use hostler_events::ServiceCommand;
 use hostler_events::recovery::RestartService;
@@ -71,13 +72,10 @@ impl Step<RestartService> for RestartServices {
     }
 
     fn failed(&self, command: &RestartService, error: &StepError) -> Option<HostInput> {
-        let RestartService { saga, step, .. } = command.clone();
-        let StepError { category, reason, uncertain, .. } = error.clone();
-        Some(HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } })
+        Some(host_steps::failed(&command.saga, &command.step, error))
     }
 
     fn deferred(&self, command: &RestartService, open: &BreakerOpen) -> Option<HostInput> {
-        let RestartService { saga, step, .. } = command.clone();
-        Some(HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() })
+        Some(host_steps::deferred(&command.saga, &command.step, open))
     }
 }

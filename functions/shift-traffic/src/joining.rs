@@ -1,5 +1,6 @@
 //! A host gets requests.
 
+use hostler_app::host_steps::{deferred, failed};
 use hostler_core::saga::SagaRef;
 use hostler_domain::{HostDecider, HostInput, HostState, TrafficInput, traffic_address};
 use hostler_drivers::TrafficServer;
@@ -9,7 +10,7 @@ use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Step, StepError, Target, Wanted};
 
-use crate::{ShiftTraffic, deferred, failed, target};
+use crate::{ShiftTraffic, target};
 
 impl Step<JoinTraffic> for ShiftTraffic {
     type Entity = HostDecider;

@@ -1,5 +1,6 @@
 //! A host gets no new requests, ends those that it has, and leaves.
 
+use hostler_app::host_steps::{deferred, failed};
 use hostler_core::mutants;
 use hostler_domain::{HostDecider, HostInput, HostState, TrafficInput};
 use hostler_events::traffic::LeaveTraffic;
@@ -7,7 +8,7 @@ use hostler_runtime::effects::breakers::BreakerOpen;
 use hostler_runtime::effects::once::Fence;
 use hostler_runtime::effects::steps::{Begin, Step, StepError, Target, Wanted};
 
-use crate::{ShiftTraffic, deferred, failed, server, target};
+use crate::{ShiftTraffic, server, target};
 
 impl Step<LeaveTraffic> for ShiftTraffic {
     type Entity = HostDecider;

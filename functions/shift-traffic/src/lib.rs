@@ -12,14 +12,12 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_core::saga::SagaRef;
 use hostler_core::{Failure, Incoming};
-use hostler_domain::{HostInput, HostState, StepFailure, Traffic};
+use hostler_domain::{HostState, Traffic};
 use hostler_drivers::{LoadBalancer, TrafficServer};
 use hostler_events::traffic::{JoinTraffic, ReturnTraffic};
-use hostler_events::{HostId, StepId, TrafficCommand};
-use hostler_runtime::effects::breakers::BreakerOpen;
-use hostler_runtime::effects::steps::{StepError, StepWorker, Target};
+use hostler_events::{HostId, TrafficCommand};
+use hostler_runtime::effects::steps::{StepWorker, Target};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::state::shell::Cause;
 
@@ -75,15 +73,4 @@ fn server(host: &HostId, traffic: &Traffic) -> TrafficServer {
         host: host.to_string(),
         address: traffic.address.clone(),
     }
-}
-
-fn failed(saga: &SagaRef, step: &StepId, error: &StepError) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    let StepError { category, reason, uncertain, .. } = error.clone();
-    HostInput::FailStep { saga, step, failure: StepFailure { category, reason, uncertain } }
-}
-
-fn deferred(saga: &SagaRef, step: &StepId, open: &BreakerOpen) -> HostInput {
-    let (saga, step) = (saga.clone(), step.clone());
-    HostInput::DeferStep { saga, step, until: open.until, reason: open.to_string() }
 }
