@@ -133,7 +133,7 @@ pub(super) fn cut(text: &str, chars_max: usize) -> String {
 }
 
 /// The kind of failure that an outcome is; none, where it is none.
-fn category(outcome: RunOutcome) -> Option<Category> {
+pub(super) fn category(outcome: RunOutcome) -> Option<Category> {
     match outcome {
         RunOutcome::Succeeded => None,
         RunOutcome::Failed => Some(Category::Business),

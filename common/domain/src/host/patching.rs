@@ -18,6 +18,7 @@ use hostler_events::{HostEvent, Signal, StepCommand, StepId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::configuring::{category, cut};
 use super::cordoning::refuse;
 use super::{HostDecision, HostRefusal, HostState, Known, Move, StepFailure, deploying, replies};
 use crate::support::after;
@@ -199,11 +200,11 @@ fn installed(
     (changed, failed): (&[PackageChange], &[PackageFailed]),
     reboot_pending: bool,
 ) -> HostDecision {
-    let changed: Vec<_> = changed.iter().take(FIXES_MAX).map(cut).collect();
+    let changed: Vec<_> = changed.iter().take(FIXES_MAX).map(cut_change).collect();
     let output = InstalledPackages { changed: changed.clone(), reboot_pending };
     let failed = failed.iter().take(FIXES_MAX).map(|failed| PackageFailed {
-        package: short(&failed.package, NAME_CHARS_MAX),
-        reason: short(&failed.reason, MESSAGE_CHARS_MAX),
+        package: cut(&failed.package, NAME_CHARS_MAX),
+        reason: cut(&failed.reason, MESSAGE_CHARS_MAX),
     });
     let installed = PackagesInstalled {
         host: known.host(),
@@ -249,7 +250,7 @@ fn start_roll_back(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecis
 
 fn rolled_back(known: Known<'_>, saga: &SagaRef, step: &StepId, changed: &[PackageChange]) -> HostDecision {
     let (host, saga_ref, step_id) = (known.host(), saga.clone(), step.clone());
-    let changed = changed.iter().take(FIXES_MAX).map(cut).collect();
+    let changed = changed.iter().take(FIXES_MAX).map(cut_change).collect();
     let back = PackagesRolledBack { host, saga: saga_ref, step: step_id, changed };
     let mut decision = Decision::events([HostEvent::PackagesRolledBack(back)]);
     decision.commands.extend(replies::done_by_any_attempt(saga, step));
@@ -278,17 +279,6 @@ pub(super) fn changed(
         (PackageChangeKind::Install, Some(failure)) => deploying::fail_step(known, saga, step, &failure),
         (PackageChangeKind::RollBack, None) => rolled_back(known, saga, step, &report.changed),
         (PackageChangeKind::RollBack, Some(failure)) => roll_back_failed(known, saga, step, &failure),
-    }
-}
-
-/// The kind of failure that an outcome is; none, where it is none.
-fn category(outcome: RunOutcome) -> Option<Category> {
-    match outcome {
-        RunOutcome::Succeeded => None,
-        RunOutcome::Failed => Some(Category::Business),
-        RunOutcome::FailedTransiently | RunOutcome::Unreachable | RunOutcome::TimedOut | RunOutcome::Lost => {
-            Some(Category::Transient)
-        }
     }
 }
 
@@ -330,16 +320,12 @@ fn signal(known: Known<'_>, saga: &SagaRef, reason: &str) -> Option<StepCommand>
     Some(ReportSignal { host: known.host(), signal }.into())
 }
 
-fn cut(change: &PackageChange) -> PackageChange {
+fn cut_change(change: &PackageChange) -> PackageChange {
     PackageChange {
-        package: short(&change.package, NAME_CHARS_MAX),
-        from: short(&change.from, NAME_CHARS_MAX),
-        to: short(&change.to, NAME_CHARS_MAX),
+        package: cut(&change.package, NAME_CHARS_MAX),
+        from: cut(&change.from, NAME_CHARS_MAX),
+        to: cut(&change.to, NAME_CHARS_MAX),
     }
-}
-
-fn short(text: &str, chars_max: usize) -> String {
-    clip(text).chars().take(chars_max).collect()
 }
 
 /// The saga gives the step its time from now on.
