@@ -36,6 +36,57 @@ impl fmt::Debug for BmcEndpoint {
     }
 }
 
+/// A setting that is missing; the function does not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {0} is not set: give it a value in template.yaml")]
+pub struct NotSet(pub &'static str);
+
+/// How a deployment is let in at its BMCs, which are all of one user.
+#[derive(Clone)]
+pub struct BmcLogin {
+    /// The user.
+    pub username: String,
+    /// The password; never shown.
+    pub password: String,
+    /// Whose certificates are believed.
+    pub trust: TlsTrust,
+}
+
+impl BmcLogin {
+    /// Reads it from the variables `BMC_USERNAME`, `BMC_PASSWORD` and `BMC_CA` (certificates as PEM text; without it the system's
+    /// authorities are believed).
+    ///
+    /// # Errors
+    /// [`NotSet`] names a variable that is missing or empty.
+    pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, NotSet> {
+        let set = |name| variable(name).filter(|text| !text.is_empty());
+        let required = |name| set(name).ok_or(NotSet(name));
+        Ok(Self {
+            username: required("BMC_USERNAME")?,
+            password: required("BMC_PASSWORD")?,
+            trust: set("BMC_CA").map_or(TlsTrust::System, TlsTrust::Authorities),
+        })
+    }
+
+    /// Where the BMC of the system with this URL is, and how to be let in.
+    #[must_use]
+    pub fn at(&self, system_url: &str) -> BmcEndpoint {
+        BmcEndpoint {
+            system_url: system_url.to_owned(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            trust: self.trust.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for BmcLogin {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("BmcLogin").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// Whose TLS certificates are believed when a BMC is called over `https`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -26,8 +26,8 @@ pub mod target_groups;
 pub use ansible::{AnsibleConfiguration, RunnerSettings, RunnerSettingsError};
 pub use ansible_packages::{AnsiblePackages, packages_of};
 pub use bmc::{
-    Bmc, BmcEndpoint, Bmcs, BootMethod, BootStarted, Nic, Patience, PowerChange, PowerGoal, PowerState,
-    Rested, SystemFacts, TlsTrust,
+    Bmc, BmcEndpoint, BmcLogin, Bmcs, BootMethod, BootStarted, Nic, NotSet, Patience, PowerChange, PowerGoal,
+    PowerState, Rested, SystemFacts, TlsTrust,
 };
 pub use configuration::{Applied, ApplyRole, Applying, Change, Checking, Configuration, PlainConfiguration};
 pub use error::{At, BoxError, DriverError};

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::bmc::{
-    Bmc, BmcEndpoint, Bmcs, BootMethod, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
+    Bmc, BmcEndpoint, BmcLogin, Bmcs, BootMethod, Patience, PowerChange, PowerGoal, PowerState, SystemFacts,
+    TlsTrust,
 };
 use crate::error::{At, BoxError, DriverError, NO_WAY_TO_BOOT};
 use crate::state::StateStore;
@@ -36,6 +37,12 @@ impl StateStore for MemoryStore {
         locked(&self.rows).insert(key.to_owned(), value);
         Ok(())
     }
+}
+
+/// A user whom every [`MemoryBmc`] lets in.
+#[must_use]
+pub fn login() -> BmcLogin {
+    BmcLogin { username: "admin".to_owned(), password: "secret".to_owned(), trust: TlsTrust::System }
 }
 
 /// What a [`MemoryBmc`] is in, and how often it was changed.

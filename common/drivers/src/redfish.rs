@@ -46,6 +46,14 @@ pub struct RedfishLimits {
     pub answer_bytes_max: usize,
 }
 
+impl RedfishLimits {
+    /// For one look at a BMC that says nothing when it takes longer than this.
+    #[must_use]
+    pub fn of_one_look(timeout: Duration) -> Self {
+        Self { request_timeout: timeout, operation_timeout: timeout, attempts_max: 2, ..Self::default() }
+    }
+}
+
 impl Default for RedfishLimits {
     /// 3 s to connect, 10 s per request, 30 s per operation, 4 attempts, 200 ms to 2 s between them, 5 s if asked
     /// for, 1 MiB per answer.

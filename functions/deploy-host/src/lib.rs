@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hostler_core::{Decider, Failure, Incoming, StreamId};
 use hostler_domain::{HostDecider, HostInput, HostState};
-use hostler_drivers::{Bmc, BmcEndpoint, Bmcs};
+use hostler_drivers::{Bmc, Bmcs};
 use hostler_events::{DeployCommand, HostId};
 use hostler_runtime::effects::steps::{StepError, StepWorker, Target};
 use hostler_runtime::messages::batch::Handler;
@@ -69,13 +69,7 @@ impl DeployHost {
             let reason = format!("host {host} is not enrolled: enrol it with its BMC's address first");
             StepError::refused(reason)
         })?;
-        let endpoint = BmcEndpoint {
-            system_url: profile.bmc.system_url.clone(),
-            username: self.settings.bmc_username.clone(),
-            password: self.settings.bmc_password.clone(),
-            trust: self.settings.bmc_trust.clone(),
-        };
-        Ok(self.bmcs.connect(&endpoint)?)
+        Ok(self.bmcs.connect(&self.settings.bmc_login.at(&profile.bmc.system_url))?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use hostler_drivers::{Patience, TlsTrust};
+use hostler_drivers::{BmcLogin, NotSet, Patience};
 use hostler_events::Image;
 use hostler_runtime::serving::callback::{CallbackKey, WeakKey};
 
@@ -16,8 +16,8 @@ const POWER_POLL: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
     /// It is not set.
-    #[error("the environment variable {0} is not set: give it a value in template.yaml")]
-    Missing(&'static str),
+    #[error(transparent)]
+    Missing(#[from] NotSet),
     /// It is no image name.
     #[error("the environment variable CLEANING_IMAGE is no image name: {0}")]
     Image(#[from] hostler_core::InvalidId),
@@ -37,12 +37,8 @@ pub struct DeploySettings {
     pub callback_url: String,
     /// What single-use tokens are derived from.
     pub callback_key: CallbackKey,
-    /// The BMCs' user.
-    pub bmc_username: String,
-    /// The BMCs' password.
-    pub bmc_password: String,
-    /// Whose certificates are believed.
-    pub bmc_trust: TlsTrust,
+    /// How BMCs let it in.
+    pub bmc_login: BmcLogin,
     /// How long power changes are waited for.
     pub patience: Patience,
 }
@@ -63,12 +59,7 @@ impl DeploySettings {
     /// # Errors
     /// [`SettingError`] names the variable.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingError> {
-        let required =
-            |name| variable(name).filter(|text| !text.is_empty()).ok_or(SettingError::Missing(name));
-        let bmc_trust = match variable("BMC_CA").filter(|pem| !pem.is_empty()) {
-            Some(pem) => TlsTrust::Authorities(pem),
-            None => TlsTrust::System,
-        };
+        let required = |name| variable(name).filter(|text| !text.is_empty()).ok_or(NotSet(name));
         let weak = |name| move |error| SettingError::Key(name, error);
         let callback_key = CallbackKey::new(required("CALLBACK_KEY")?.as_bytes())
             .map_err(weak("CALLBACK_KEY"))?
@@ -79,9 +70,7 @@ impl DeploySettings {
             cleaning_image: Image::new(required("CLEANING_IMAGE")?)?,
             callback_url: required("CALLBACK_URL")?,
             callback_key,
-            bmc_username: required("BMC_USERNAME")?,
-            bmc_password: required("BMC_PASSWORD")?,
-            bmc_trust,
+            bmc_login: BmcLogin::read(&variable)?,
             patience: Patience { deadline: POWER_DEADLINE, poll_interval: POWER_POLL },
         })
     }

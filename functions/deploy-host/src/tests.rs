@@ -12,8 +12,8 @@ use hostler_domain::views::{HOSTS, host_group};
 use hostler_domain::{
     HostDecider, HostFacts, HostInput, HostPhase, HostState, PowerCycle, ReservationDecider, ReservationInput,
 };
-use hostler_drivers::memory::{MemoryBmc, MemoryBmcs, busy};
-use hostler_drivers::{Bmc, Patience, PowerGoal, TlsTrust};
+use hostler_drivers::memory::{self, MemoryBmc, MemoryBmcs, busy};
+use hostler_drivers::{Bmc, Patience, PowerGoal};
 use hostler_events::commands::{
     BootOutcome, DeployImage, EnrolHost, FinishDeploy, FinishPowerCycle, PowerCycleHost, ReimageHost,
     ReserveHost, UndeployHost,
@@ -54,9 +54,7 @@ fn world() -> World {
         cleaning_image: Image::new("cleaner").unwrap(),
         callback_url: "http://api.test/callbacks/boot".to_owned(),
         callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
-        bmc_username: "admin".to_owned(),
-        bmc_password: "secret".to_owned(),
-        bmc_trust: TlsTrust::System,
+        bmc_login: memory::login(),
         patience: Patience { deadline: Duration::from_secs(1), poll_interval: Duration::from_millis(1) },
     };
     let bmcs = MemoryBmcs::default();

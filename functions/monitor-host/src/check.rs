@@ -3,12 +3,11 @@
 //! It is looked at in band, by monitoring, and where that finds it well also out of band, by its BMC: a host that answers may
 //! have hardware that is about to fail.
 
-use std::fmt;
 use std::sync::Arc;
 
 use hostler_core::mutants;
 use hostler_domain::{Condition, HealthDecider, HealthInput, HealthState};
-use hostler_drivers::{Bmc, BmcEndpoint, Bmcs, DriverError, Patience, PowerState, TlsTrust};
+use hostler_drivers::{Bmc, BmcLogin, Bmcs, DriverError, Patience, PowerState};
 use hostler_events::health::CheckKind;
 use hostler_events::recovery::CheckHost;
 use hostler_runtime::effects::breakers::BreakerOpen;
@@ -28,21 +27,10 @@ const CRITICAL: &str = "Critical";
 pub struct OutOfBand {
     /// Where BMCs are found.
     pub bmcs: Arc<dyn Bmcs>,
-    /// Their user.
-    pub username: String,
-    /// Their password.
-    pub password: String,
-    /// Whose certificates are believed.
-    pub trust: TlsTrust,
+    /// How they let it in.
+    pub login: BmcLogin,
     /// How long two readings of a power state are waited for.
     pub patience: Patience,
-}
-
-impl fmt::Debug for OutOfBand {
-    /// Without the password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OutOfBand").field("username", &self.username).finish_non_exhaustive()
-    }
 }
 
 impl OutOfBand {
@@ -59,12 +47,7 @@ impl OutOfBand {
     }
 
     async fn read(&self, system_url: &str) -> Result<Option<String>, DriverError> {
-        let bmc = self.bmcs.connect(&BmcEndpoint {
-            system_url: system_url.to_owned(),
-            username: self.username.clone(),
-            password: self.password.clone(),
-            trust: self.trust.clone(),
-        })?;
+        let bmc = self.bmcs.connect(&self.login.at(system_url))?;
         let facts = bmc.inspect().await?;
         if facts.health.as_deref() == Some(CRITICAL) {
             return Ok(Some("its BMC says that its hardware is Critical".to_owned()));
@@ -169,7 +152,7 @@ mod tests {
     use hostler_core::Category;
     use hostler_domain::health::Claim;
     use hostler_drivers::PowerGoal;
-    use hostler_drivers::memory::{MemoryBmcs, busy};
+    use hostler_drivers::memory::{self, MemoryBmcs, busy};
 
     use super::*;
 
@@ -211,13 +194,7 @@ mod tests {
             Patience { deadline: std::time::Duration::from_secs(1), poll_interval: Default::default() };
         let (bmcs, url) = (MemoryBmcs::default(), "https://10.0.0.7/redfish/v1/Systems/1");
         let bmc = bmcs.bmc(url);
-        let out_of_band = OutOfBand {
-            bmcs: Arc::new(bmcs),
-            username: "admin".to_owned(),
-            password: "secret".to_owned(),
-            trust: TlsTrust::System,
-            patience,
-        };
+        let out_of_band = OutOfBand { bmcs: Arc::new(bmcs), login: memory::login(), patience };
         assert_eq!(out_of_band.faulty(url).await.unwrap(), "its BMC says that it has no power");
         bmc.set_power(PowerGoal::On, &patience).await.unwrap();
         for (says, is_well) in

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hostler_app::start;
 use hostler_aws::lambda::Error;
 use hostler_drivers::{
-    ControlState, Monitoring, Patience, PlainMonitoring, PrometheusMonitoring, PrometheusSettings,
-    RedfishBmcs, RedfishLimits, TlsTrust,
+    BmcLogin, ControlState, Monitoring, Patience, PlainMonitoring, PrometheusMonitoring, PrometheusSettings,
+    RedfishBmcs, RedfishLimits,
 };
 use hostler_runtime::effects::steps::StepWorker;
 use monitor_host::{MonitorHost, OutOfBand};
@@ -32,22 +32,9 @@ async fn main() -> Result<(), Error> {
     };
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let worker = StepWorker { shell, once, breakers };
-    let required = |name: &'static str| {
-        Some(variable(name)).filter(|text| !text.is_empty()).ok_or_else(|| {
-            format!("the environment variable {name} is not set: give it a value in template.yaml")
-        })
-    };
-    let authorities = Some(variable("BMC_CA")).filter(|pem| !pem.is_empty());
     let out_of_band = OutOfBand {
-        bmcs: Arc::new(RedfishBmcs::new(RedfishLimits {
-            request_timeout: BMC_PATIENCE.deadline,
-            operation_timeout: BMC_PATIENCE.deadline,
-            attempts_max: 2,
-            ..RedfishLimits::default()
-        })),
-        username: required("BMC_USERNAME")?,
-        password: required("BMC_PASSWORD")?,
-        trust: authorities.map_or(TlsTrust::System, TlsTrust::Authorities),
+        bmcs: Arc::new(RedfishBmcs::new(RedfishLimits::of_one_look(BMC_PATIENCE.deadline))),
+        login: BmcLogin::read(|name| std::env::var(name).ok())?,
         patience: BMC_PATIENCE,
     };
     let handler = MonitorHost { worker, monitoring, out_of_band };

@@ -10,10 +10,10 @@ use hostler_core::{
     Actor, CommandEnvelope, CommandId, CorrelationId, Decider, Header, Incoming, Payload, StreamId,
 };
 use hostler_domain::{HostDecider, HostFacts, HostInput, HostPhase, HostState};
-use hostler_drivers::memory::MemoryBmcs;
+use hostler_drivers::memory::{self, MemoryBmcs};
 use hostler_drivers::{
     At, ControlState, Deregistered, DriverError, FirstSample, Monitoring, Patience, PlainMonitoring,
-    RegisterHost, Registered, TlsTrust,
+    RegisterHost, Registered,
 };
 use hostler_events::commands::{BootOutcome, DeregisterMonitoring, EnrolHost, RegisterMonitoring};
 use hostler_events::host::{BmcAddress, PowerState};
@@ -50,9 +50,7 @@ fn world() -> World {
         monitoring: Arc::new(monitoring.clone()),
         out_of_band: OutOfBand {
             bmcs: Arc::new(MemoryBmcs::default()),
-            username: "admin".to_owned(),
-            password: "secret".to_owned(),
-            trust: TlsTrust::System,
+            login: memory::login(),
             patience: Patience::default(),
         },
     };

@@ -15,6 +15,7 @@ use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired};
 use hostler_domain::inventory::records::words_of;
 use hostler_domain::inventory::{Word, expected_of};
 use hostler_domain::{HostDecider, HostState, InventoryDecider, InventoryInput, SourceDecider, SourceInput};
+use hostler_drivers::{BmcLogin, Bmcs};
 use hostler_events::inventory::{InventoryPolicy, ObserveHost, ObserveRecord, Presence};
 use hostler_events::{HostId, InventoryCommand, InventorySource};
 use hostler_runtime::effects::breakers::Breakers;
@@ -24,7 +25,6 @@ use hostler_runtime::state::shell::{Cause, Shell};
 use jiff::Timestamp;
 
 pub use adopt::adopt;
-pub use looking::OutOfBand;
 
 /// Keeps the inventory.
 pub struct WatchInventory {
@@ -36,8 +36,10 @@ pub struct WatchInventory {
     pub breakers: Breakers,
     /// What is recorded, and how long sources may be silent.
     pub policies: FollowedPolicies,
-    /// How hosts are looked at.
-    pub out_of_band: OutOfBand,
+    /// Where hosts are looked at.
+    pub bmcs: Arc<dyn Bmcs>,
+    /// How BMCs let it in.
+    pub bmc_login: BmcLogin,
 }
 
 /// The policies that are followed, and their version, which decisions name.

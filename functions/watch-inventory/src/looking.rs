@@ -1,48 +1,14 @@
 //! Looks at a host by its BMC: what it is, and whether it is there.
 
-use std::fmt;
-use std::sync::Arc;
-
 use hostler_core::Failure;
 use hostler_domain::inventory::Word;
-use hostler_drivers::{BmcEndpoint, Bmcs, DriverError, SystemFacts, TlsTrust};
+use hostler_drivers::{DriverError, SystemFacts};
 use hostler_events::inventory::{Fact, Facts, Presence};
 use hostler_events::{HostId, InventorySource};
 use hostler_runtime::effects::breakers::Called;
 use hostler_runtime::state::shell::Cause;
 
 use crate::{Followed, WatchInventory};
-
-/// How BMCs are read.
-pub struct OutOfBand {
-    /// Where BMCs are found.
-    pub bmcs: Arc<dyn Bmcs>,
-    /// Their user.
-    pub username: String,
-    /// Their password.
-    pub password: String,
-    /// Whose certificates are believed.
-    pub trust: TlsTrust,
-}
-
-impl fmt::Debug for OutOfBand {
-    /// Without the password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OutOfBand").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-impl OutOfBand {
-    async fn inspect(&self, system_url: &str) -> Result<SystemFacts, DriverError> {
-        let bmc = self.bmcs.connect(&BmcEndpoint {
-            system_url: system_url.to_owned(),
-            username: self.username.clone(),
-            password: self.password.clone(),
-            trust: self.trust.clone(),
-        })?;
-        bmc.inspect().await
-    }
-}
 
 impl WatchInventory {
     /// Looks for a host where it was enrolled. One that is not enrolled is looked for nowhere.
@@ -71,7 +37,7 @@ impl WatchInventory {
             look: false,
         };
         let dependencies = ["bmc".to_owned(), format!("bmc/{host}")];
-        let inspect = async || self.out_of_band.inspect(system_url).await;
+        let inspect = async || self.bmcs.connect(&self.bmc_login.at(system_url))?.inspect().await;
         match self.breakers.call_through(&dependencies, DriverError::is_outage, inspect).await {
             Ok(facts) => said(Presence::Present, facts_of(facts)),
             Err(Called::Failed(error @ DriverError::NotFound { .. })) => {

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
-use hostler_drivers::memory::busy;
+use hostler_drivers::memory::{self, busy};
 use hostler_drivers::{
     ApplyRole, Applying, At, ChangeOrder, Changing, Checking, Configuration, ControlState, Deregistered,
     DriverError, FirstSample, HostAsked, LoadBalancer, Monitoring, PackageList, Packages, Patience,
     PlainConfiguration, PlainLoadBalancer, PlainMonitoring, PlainPackages, RegisterHost, Registered,
-    RestartService, Services, TlsTrust, TrafficServer,
+    RestartService, Services, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -59,13 +59,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         Settings { approval_above: Some(APPROVAL_ABOVE), ..Settings::default() },
     );
     let (views, bmcs) = (ports.views.clone(), Arc::new(fleet.bmcs.clone()));
-    let out_of_band = OutOfBand {
-        bmcs: bmcs.clone(),
-        username: "admin".to_owned(),
-        password: "secret".to_owned(),
-        trust: TlsTrust::System,
-        patience: PATIENCE,
-    };
+    let out_of_band = OutOfBand { bmcs: bmcs.clone(), login: memory::login(), patience: PATIENCE };
     let (candidates, settings) = (Candidates::new(views), settings(callback_key.clone()));
     let deploy_host = DeployHost { worker: worker(), candidates, bmcs, settings };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
@@ -132,12 +126,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         views: ports.views.clone(),
         breakers: worker().breakers,
         policies: FollowedPolicies::new(ports.shell::<Hostler>()),
-        out_of_band: watch_inventory::OutOfBand {
-            bmcs: Arc::new(fleet.bmcs.clone()),
-            username: "admin".to_owned(),
-            password: "secret".to_owned(),
-            trust: TlsTrust::System,
-        },
+        bmcs: Arc::new(fleet.bmcs.clone()),
+        bmc_login: memory::login(),
     };
     let own: Own = vec![
         ("deploy-host", Arc::new(deploy_host)),
@@ -162,9 +152,7 @@ fn settings(callback_key: CallbackKey) -> DeploySettings {
         cleaning_image: Image::new("cleaner").unwrap(),
         callback_url: "http://api.test/callbacks/boot".to_owned(),
         callback_key,
-        bmc_username: "admin".to_owned(),
-        bmc_password: "secret".to_owned(),
-        bmc_trust: TlsTrust::System,
+        bmc_login: memory::login(),
         patience: PATIENCE,
     }
 }

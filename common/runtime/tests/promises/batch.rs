@@ -9,8 +9,11 @@ use hostler_core::envelope::HOPS_MAX;
 use hostler_core::{Category, Failure, Incoming};
 use hostler_runtime::messages::batch::{Batch, Handler};
 use hostler_runtime::messages::batch::{Delivery, Handled, Layer, Next, Records};
+use hostler_runtime::messages::ordering::OrderingKeys;
 use hostler_runtime::ports::{Clock, Outbound, Queues};
-use hostler_testkit::memory::{Delivered, MemoryQueues, Received, Redrive, deliver, sqs_event};
+use hostler_testkit::memory::{
+    Delivered, MemoryControl, MemoryQueues, Received, Redrive, deliver, sqs_event,
+};
 use hostler_testkit::{SeededIds, TestClock, sample};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -398,6 +401,16 @@ async fn an_application_adds_layers_of_its_own() {
     assert_eq!(fixture.deliver().await, Delivered { messages: 2, failed: 0 });
     assert_eq!((*seen.lock().unwrap(), fixture.handler.handled()), (2, vec!["open".to_owned()]));
     assert_eq!(fixture.dead()[0].attributes["reason"], "secrets are not handled");
+}
+
+#[tokio::test]
+async fn a_handler_that_names_no_key_holds_nothing_back() {
+    let fixture = Fixture::new();
+    let ordering = OrderingKeys::new(Arc::new(MemoryControl::default()));
+    let batch = fixture.batch.clone().in_order(ordering);
+    fixture.send_all(&[("a", "retry"), ("b", "work")]).await;
+    let delivered = deliver(&fixture.queues, QUEUE, &batch, &fixture.handler, PLENTY).await;
+    assert_eq!((fixture.handler.handled(), delivered.failed), (vec!["a".to_owned(), "b".to_owned()], 1));
 }
 
 /// Given a message whose dependency is away, when it is received more often than a queue allows, then it is still

@@ -15,6 +15,7 @@ mod control;
 mod flow;
 mod history;
 mod integrity;
+mod logging;
 mod long_streams;
 mod once;
 mod relay;
