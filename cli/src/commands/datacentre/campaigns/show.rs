@@ -58,7 +58,7 @@ fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
         line("waits for", what);
     }
     for (rule, (racks, lifts)) in held(lanes) {
-        line("held back", format!("{racks} racks by the rule {rule}: {lifts}"));
+        line("held back", format!("{} by the rule {rule}: {lifts}", counted(racks, "rack")));
     }
     let running = lanes.iter().filter_map(|lane| lane.running.as_ref());
     for running in running.clone().take(NAMED_MAX) {
@@ -98,8 +98,11 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
             format!("`hostler campaigns resume {}`: it was paused, because {reason}", campaign.campaign)
         }
         Stop::Halted(halted) => format!(
-            "a person: {} hosts of wave {} have failed, and {} may; {}",
-            halted.value, halted.wave, halted.limit, halted.lifts
+            "a person: {} of wave {} failed, and {} may; {}",
+            counted(usize::try_from(halted.value).unwrap_or(usize::MAX), "host"),
+            halted.wave,
+            halted.limit,
+            halted.lifts
         ),
     });
     let held = campaign.held.as_ref().map(|held| held.lifts.clone());
@@ -111,6 +114,11 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
         racks => Some(format!("{} racks, to end the wave", racks.len())),
     };
     [stop, held, soak, racks].into_iter().flatten().collect()
+}
+
+/// So many of them, in words.
+fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// The rules that hold racks back: how many, and what would lift it for the first of them.
@@ -148,6 +156,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "rack")), ["0 racks", "1 rack", "2 racks"]);
+    }
 
     #[test]
     fn a_campaign_says_how_far_it_is_and_what_it_waits_for() {
@@ -197,7 +210,7 @@ mod tests {
              \x20    because  act, by decision table 1\n\
              \x20   deadline  2026-02-03 12:00:00 UTC, which it has missed\n\
              \x20      hosts  40: 4 patched, 3 failed, 1 skipped; 2 more have an exception\n\
-             \x20  waits for  a person: 3 hosts of wave 2 have failed, and 2 may; look at them\n\
+             \x20  waits for  a person: 3 hosts of wave 2 failed, and 2 may; look at them\n\
              \x20  waits for  2 racks, to end the wave\n\
              \x20  held back  2 racks by the rule budget-pool: h-9 must end\n\
              \x20    patches  h-31, by patching#CVE-2026-1.1.h-31: hostler sagas show patching#CVE-2026-1.1.h-31\n\
