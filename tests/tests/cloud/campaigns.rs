@@ -28,14 +28,15 @@ const WAVES: [u32; 3] = [1, 4, 3];
 const SEVERE: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
 const PATIENCE: Duration = Duration::from_secs(400);
 
-fn policy() -> Value {
+/// A host must be healthy on what was installed within so many minutes, which a slow machine needs, and a bad fix is waited for.
+fn policy(healthy_minutes: u32) -> Value {
     let pool = json!({ "role": "web", "image": "debian-12", "hosts": WEB + DB, "autonomy": "auto" });
     json!({
         "campaigns": {
             "autonomy": "auto", "canaryPercent": 10, "soakSeconds": SOAK_SECONDS, "waves": [50, 100], "errors": 0,
             "errorsPercent": 0, "emergency": { "canaryPercent": 50, "soakSeconds": 0, "waves": [100] },
         },
-        "patching": { "changeMinutes": 5, "healthyMinutes": 1 },
+        "patching": { "changeMinutes": 5, "healthyMinutes": healthy_minutes },
         "budget": { "site": RACKS, "pool": RACKS, "poolPercent": 50, "rack": 1, "powerDomain": RACKS, "starts": 100,
             "windowSeconds": 600, "brakePercent": 50 },
         "pools": { "web": pool },
@@ -51,17 +52,21 @@ fn version(world: &World, host: &str) -> Option<String> {
     query.status.success().then(|| String::from_utf8(query.stdout).unwrap())
 }
 
+async fn apply(world: &World, healthy_minutes: u32) {
+    let apply = json!({ "policies": "site", "policy": policy(healthy_minutes), "reason": "a test" });
+    world.accepted("apply-policies", &apply).await;
+}
+
 /// The hosts of a fleet that is spread over racks, by their roles.
 async fn start(world: &World) -> (Vec<String>, Vec<String>) {
-    let apply = json!({ "policies": "site", "policy": policy(), "reason": "a test" });
-    world.accepted("apply-policies", &apply).await;
+    apply(world, 3).await;
     world.enrol_in_racks("web", RACKS).await;
     let mut by_role = Vec::new();
     for (request, role, count) in [("r-1", "web", WEB), ("r-2", "db", DB)] {
         let command =
             json!({ "request": request, "pool": "web", "role": role, "image": "debian-12", "count": count });
         world.accepted("request-hosts", &command).await;
-        let rows = world.settled(request, count).await;
+        let rows = world.settled_within(PATIENCE, request, count).await;
         let hosts: Vec<String> =
             rows.iter().map(|row| row["host"].as_str().unwrap_or_default().to_owned()).collect();
         assert!(rows.iter().all(|row| row["status"] == "completed"), "{rows:#?}");
@@ -87,7 +92,7 @@ async fn publish(world: &World, cve: &str, fixed: &str, severity: Option<&str>) 
     let answer = post.bearer_auth(&world.site.parameters["SignalToken"]).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     let known = async || (with_finding(world, cve, "open").await.len() == WEB).then_some(());
-    world.until(&format!("{WEB} hosts have {cve}"), known).await;
+    world.until_within(PATIENCE, &format!("{WEB} hosts have {cve}"), known).await;
 }
 
 /// The hosts whose finding of a vulnerability has this status.
@@ -186,6 +191,11 @@ async fn a_published_advisory_is_patched_in_waves_and_a_fix_that_no_host_is_heal
     let all_have = |version: &str| BTreeSet::from([Some(version.to_owned())]);
     assert_eq!((versions(&web), versions(&db)), (all_have(BEFORE), BTreeSet::from([None])));
 
+    let boots = |hosts: &[String]| -> Vec<_> {
+        hosts.iter().map(|host| world.site.fleet.simulated().boots(host).power_ons).collect()
+    };
+    let (web_boots, db_boots) = (boots(&web), boots(&db));
+
     // Nobody asks for a campaign: it is urgent enough. Every host has the fix, and the scan of each finds nothing any more.
     publish(&world, CVE, FIX, Some(SEVERE)).await;
     let view = campaign(&world, &format!("{CVE}.1"), "completed").await;
@@ -194,16 +204,17 @@ async fn a_published_advisory_is_patched_in_waves_and_a_fix_that_no_host_is_heal
     let racks = all_serve(&world).await;
     assert_eq!(racks.len(), RACKS);
     went_in_waves(&world, &view, &racks).await;
-    // Cleaned, installed, and rebooted because the package asks for it.
-    let power_ons = |host: &String| world.site.fleet.simulated().boots(host).power_ons;
-    assert_eq!(web.iter().map(power_ons).collect::<BTreeSet<_>>(), BTreeSet::from([3]));
+    // Each was rebooted, because the package asks for it.
+    assert_eq!(boots(&web), web_boots.iter().map(|before| before + 1).collect::<Vec<_>>());
     // A host that lacks the package is left as it is.
+    assert_eq!(boots(&db), db_boots);
     for host in &db {
         assert_eq!(world.get(&format!("/patchings/{CVE}.1.{host}")).await.0, 404);
-        assert_eq!((power_ons(host), cordons(&world, host).await.len()), (2, 0));
+        assert_eq!(cordons(&world, host).await, []);
     }
 
     // The next fix keeps the service of a host down: the wave is halted, and each of its hosts has what it had before.
+    apply(&world, 1).await;
     publish(&world, OTHER_CVE, BAD_FIX, None).await;
     let create = json!({ "campaign": "may", "advisory": OTHER_CVE, "emergency": true, "reason": "a test" });
     world.accepted("create-campaign", &create).await;
@@ -230,7 +241,7 @@ async fn rolled_back(world: &World, web: &[String]) {
             let (_, saga) = world.get(&path).await;
             (saga["status"] != "running" && saga["status"] != "compensating").then_some(saga)
         };
-        let saga = world.until(&format!("the patching of {host} has ended"), ended).await;
+        let saga = world.until_within(PATIENCE, &format!("the patching of {host} has ended"), ended).await;
         assert_eq!(saga["status"], "compensated", "{saga:#}");
         assert!(saga["reason"].as_str().unwrap().contains("unhealthy"), "{saga:#}");
     }

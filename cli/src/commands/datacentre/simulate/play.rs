@@ -26,6 +26,8 @@ use crate::target::Target;
 pub(super) const ESCALATED: &str = "escalated";
 /// How often it is looked whether what is waited for is so.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+/// How long it may take until hosts are known that have a vulnerability. Later none will be.
+const FOUND_WITHIN: Duration = Duration::from_secs(90);
 /// How long hosts may take into service before a scenario begins.
 const PREPARED_WITHIN: Duration = Duration::from_secs(300);
 /// How much longer than the scenario a dependency stays away if this process dies.
@@ -249,9 +251,15 @@ impl Play<'_> {
     async fn wait(&mut self, until: Until) -> Result<bool, CliError> {
         let begun = Instant::now();
         while !self.holds(until).await? {
-            if self.began.elapsed() >= self.lasts {
+            let is_in_vain = until == Until::Found && begun.elapsed() >= FOUND_WITHIN;
+            if is_in_vain || self.began.elapsed() >= self.lasts {
                 let waited = time::span(begun.elapsed());
-                self.missed.push(format!("{until}: not after {waited}"));
+                let hint = if until == Until::Found {
+                    ". Hosts must have told of the package: `hostler up --plain` has none"
+                } else {
+                    ""
+                };
+                self.missed.push(format!("{until}: not after {waited}{hint}"));
                 self.say(&format!("not so within the time of the scenario: {until}"))?;
                 return Ok(false);
             }
