@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::ListArgs;
 use crate::api::{CampaignRow, HostRow, IncidentRow, PoolRow, RequestRow};
 use crate::error::CliError;
+use crate::near::require;
 use crate::output::Out;
 use crate::render::table::{plain, short, text};
-use crate::render::time;
+use crate::render::{counted, time};
 use crate::target::Target;
 
 /// The status of what waits for a person's word.
@@ -75,6 +76,9 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
     let campaigns: Vec<CampaignRow> = api.rows(Some(AWAITS_APPROVAL)).await?;
     let pools: Vec<PoolRow> = api.rows(None).await?;
     let requests: Vec<RequestRow> = api.rows(None).await?;
+    if let Some(pool) = &args.pool {
+        require("pool", pool.as_str(), hosts.iter().map(|row| row.pool.as_str()))?;
+    }
     let mut rows: Vec<Waiting> = incidents.iter().filter_map(|row| remediation(&row.incident)).collect();
     rows.extend(hosts.iter().filter_map(drift));
     rows.extend(campaigns.iter().map(|row| campaign(&row.campaign)));
@@ -107,7 +111,7 @@ fn drift(row: &HostRow) -> Option<Waiting> {
         kind: Kind::Drift,
         id: row.host.clone(),
         pool: Some(row.pool.clone()),
-        would: format!("apply role {role} again, {} changes: {rule}", found.changes),
+        would: format!("apply role {role} again, {}: {rule}", counted(found.changes, "change")),
         until: None,
         approve: format!("hostler hosts configure {}", row.host),
     })
@@ -119,7 +123,7 @@ fn campaign(campaign: &CampaignView) -> Waiting {
         kind: Kind::Campaign,
         id: id.to_string(),
         pool: None,
-        would: format!("patch {advisory} on {hosts} hosts"),
+        would: format!("patch {advisory} on {}", counted(*hosts, "host")),
         until: campaign.deadline,
         approve: format!("hostler campaigns approve {id}"),
     }
@@ -135,7 +139,7 @@ fn scaling(view: &PoolView) -> Option<Waiting> {
         kind: Kind::Scaling,
         id: pool.to_string(),
         pool: Some(pool.to_string()),
-        would: format!("{verb} to {} hosts", proposal.chosen),
+        would: format!("{verb} to {}", counted(proposal.chosen, "host")),
         until: Some(proposal.approve_by),
         approve: format!("hostler pools approve {pool} --number {}", proposal.number),
     })
@@ -147,7 +151,7 @@ fn request(row: &RequestRow) -> Option<Waiting> {
         kind: Kind::Request,
         id: request.clone(),
         pool: Some(pool.clone()),
-        would: format!("bring {} hosts of role {role} into service", row.provisionings.len()),
+        would: format!("bring {} of role {role} into service", counted(row.provisionings.len(), "host")),
         until: row.approval_due_at,
         approve: format!("hostler requests approve {request}"),
     })

@@ -14,7 +14,7 @@ use crate::entity::{Thing, show};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table::{plain, text};
-use crate::render::time;
+use crate::render::{counted, time};
 use crate::target::Target;
 
 /// How many hosts are named of each kind. `-o json` has all of them.
@@ -62,7 +62,7 @@ fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
     }
     let running = lanes.iter().filter_map(|lane| lane.running.as_ref());
     for running in running.clone().take(NAMED_MAX) {
-        let (host, saga) = (&running.host, &running.saga);
+        let (host, saga) = (&running.host, running.saga.to_string().replacen('#', "/", 1));
         line("patches", format!("{host}, by {saga}: hostler sagas show {saga}"));
     }
     more(&mut line, running.count());
@@ -99,7 +99,7 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
         }
         Stop::Halted(halted) => format!(
             "a person: {} of wave {} failed, and {} may; {}",
-            counted(usize::try_from(halted.value).unwrap_or(usize::MAX), "host"),
+            counted(halted.value, "host"),
             halted.wave,
             halted.limit,
             halted.lifts
@@ -114,11 +114,6 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
         racks => Some(format!("{} racks, to end the wave", racks.len())),
     };
     [stop, held, soak, racks].into_iter().flatten().collect()
-}
-
-/// So many of them, in words.
-fn counted(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// The rules that hold racks back: how many, and what would lift it for the first of them.
@@ -156,11 +151,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn one_is_told_as_one() {
-        assert_eq!([0, 1, 2].map(|count| counted(count, "rack")), ["0 racks", "1 rack", "2 racks"]);
-    }
 
     #[test]
     fn a_campaign_says_how_far_it_is_and_what_it_waits_for() {
@@ -213,7 +203,7 @@ mod tests {
              \x20  waits for  a person: 3 hosts of wave 2 failed, and 2 may; look at them\n\
              \x20  waits for  2 racks, to end the wave\n\
              \x20  held back  2 racks by the rule budget-pool: h-9 must end\n\
-             \x20    patches  h-31, by patching#CVE-2026-1.1.h-31: hostler sagas show patching#CVE-2026-1.1.h-31\n\
+             \x20    patches  h-31, by patching/CVE-2026-1.1.h-31: hostler sagas show patching/CVE-2026-1.1.h-31\n\
              \x20     failed  h-30: it is not healthy"
         );
         let cells: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().take(8).collect();

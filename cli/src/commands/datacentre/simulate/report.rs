@@ -70,7 +70,7 @@ impl Report {
         }
         out.line("")?;
         if self.reactions.is_empty() {
-            out.line("Nothing reacted to it.")?;
+            out.line("Nothing was done to a host or a pool because of it.")?;
         } else {
             out.line(table(&self.reactions))?;
             let more = self.reactions.len().saturating_sub(DRAWN_MAX);

@@ -54,7 +54,9 @@ impl Play<'_> {
     async fn give_back(&mut self) -> Result<(), CliError> {
         let (reason, begun) = (self.why(), Instant::now());
         let mut told: BTreeSet<(String, &'static str)> = BTreeSet::new();
-        self.say("everything is mended")?;
+        if self.scenario.disturbs_hosts() {
+            self.say("everything is mended")?;
+        }
         while begun.elapsed() < SETTLED_WITHIN {
             let hosts = site::hosts(self.target, &self.scenario.pool).await?;
             let broken: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();

@@ -16,7 +16,7 @@ use super::scenario::Package;
 use super::streams::{self, Reaction};
 use crate::api::{CampaignRow, FindingRow, Said, View};
 use crate::error::CliError;
-use crate::render::time;
+use crate::render::{counted, time};
 use crate::target::Target;
 
 /// An attacker can automate it, and it gives everything.
@@ -110,7 +110,13 @@ impl Play<'_> {
         }
         let now = Timestamp::now();
         self.signal("osv", &record(published, &self.why(), now, Some(now))).await?;
-        self.say(&format!("withdrawn: {}", published.advisory))
+        self.say(&format!("withdrawn: {}", published.advisory))?;
+        match self.campaign().await?.filter(|of| of.ended_at.is_none()) {
+            Some(of) => {
+                self.say(&format!("campaign {} looks for hosts once more, and ends then", of.campaign))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What of it goes on.
@@ -195,7 +201,7 @@ fn in_words(campaign: &CampaignView) -> Vec<String> {
     if campaign.hosts > 0 {
         let lane = if campaign.emergency { ", in the emergency lane" } else { "" };
         let by = campaign.deadline.map(|deadline| format!(" by {}", time::moment(deadline)));
-        lines.push(format!("it patches {} hosts{}{lane}", campaign.hosts, by.unwrap_or_default()));
+        lines.push(format!("it patches {}{}{lane}", counted(campaign.hosts, "host"), by.unwrap_or_default()));
     }
     for wave in &campaign.waves {
         let (number, name) = (wave.number, if wave.number == 1 { ", the canary" } else { "" });

@@ -127,6 +127,7 @@ fn what_needs_approval_waits_for_a_persons_word() {
     assert_eq!((decision.events.len(), decision.timers.len()), (0, 1));
     let decision = campaign.when(&word(approve)).unwrap();
     assert_eq!(decision.commands[0].type_name(), "look-at-campaign");
+    assert_eq!(campaign.state.request.as_ref().unwrap().reason, reason);
     assert_eq!(campaign.names(&look(&fleet)), ["campaign.wave-started"]);
     let again = campaign.when(&word(approve)).unwrap_err();
     assert_eq!(again.label(), "not-awaited");
@@ -168,8 +169,15 @@ fn no_wave_starts_outside_of_a_window_and_an_emergency_waits_for_none() {
     assert_eq!((held.rule.as_str(), held.until), ("window", "2027-01-15T22:00:00Z".parse().unwrap()));
     assert_eq!(campaign.timers.last().unwrap().due_at, held.until);
     // It becomes urgent.
-    let urgent = urgency(Some(86_400), true, campaign.now);
-    let decision = campaign.when(&urgent).unwrap();
+    let reason = "act: it is exploited";
+    let urgent = Urgency {
+        campaign: id(NAME),
+        advisory: id("CVE-2026-1"),
+        deadline: Some(after(campaign.now, 86_400)),
+        emergency: true,
+        reason: reason.to_owned(),
+    };
+    let decision = campaign.when(&CampaignInput::Prioritised(urgent)).unwrap();
     assert_eq!(decision.commands[0].type_name(), "look-at-campaign");
     assert_eq!(campaign.names(&look(&fleet)), ["campaign.wave-started"]);
     // What was known already changes nothing.
