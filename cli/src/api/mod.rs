@@ -168,11 +168,6 @@ impl Api {
         Err(if ids.iter().any(|known| known == id) { refused } else { missing(view, id, &ids) })
     }
 
-    /// That there is no such thing, with the nearest id that there is.
-    pub(crate) async fn not_found(&self, view: View<'_>, id: &str) -> CliError {
-        missing(view, id, &self.ids(view).await.unwrap_or_default())
-    }
-
     /// The ids of a view.
     async fn ids(&self, view: View<'_>) -> Result<Vec<String>, CliError> {
         let rows: Vec<Map<String, Value>> = self.pages(view, None).await?;
