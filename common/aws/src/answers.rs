@@ -370,14 +370,25 @@ async fn an_order_that_a_node_has_already_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_node_whose_agent_does_not_answer_is_tried_again_and_a_document_that_is_none_is_not() {
-    for (code, retryable) in
-        [("InvalidInstanceId", true), ("InvalidDocument", false), ("ThrottlingException", true)]
-    {
+    for (code, retryable) in [("InvalidInstanceId", true), ("InvalidDocument", false)] {
         let refused = (400, json!({ "__type": code, "message": "so it is" }));
         let endpoint = Endpoint::answering([(200, json!({})), refused]).await;
         let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
         assert_eq!((failure.code.as_str(), failure.retryable), (code, retryable));
     }
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+    let none = (200, json!({}));
+    let lost = (500, json!({ "__type": "InternalServerError", "message": "oh" }));
+    let sent = json!({ "Commands": [{ "Comment": "hostler/h-1/0123456789abcdef/newest/7" }] });
+    let endpoint = Endpoint::answering([none.clone(), lost.clone(), (200, sent)]).await;
+    endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
+    let endpoint = Endpoint::answering([none.clone(), lost.clone(), none, lost]).await;
+    let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
+    assert!(failure.retryable && failure.code == "InternalServerError", "{failure}");
+    assert_eq!(endpoint.asked().len(), 4);
 }
 
 #[tokio::test]

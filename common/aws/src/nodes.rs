@@ -1,6 +1,7 @@
 //! Managed nodes of AWS Systems Manager: commands by Run Command, and parameters of Parameter Store.
 
 use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{InstanceInformation, InstanceInformationStringFilter, PingStatus};
 use hostler_runtime::ports::{EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
@@ -17,6 +18,9 @@ const PARAMETER: &str = "ssm:GetParameter";
 const NOT_VALID: &str = "InvalidInstanceId";
 const NO_INVOCATION: &str = "InvocationDoesNotExist";
 const NO_PARAMETER: &str = "ParameterNotFound";
+const SERVICE: &str = "Systems Manager";
+/// How often a command is sent whose answer does not come.
+const SENDS_MAX: usize = 2;
 const PAGE: i32 = 50;
 /// A page may be empty and not the last one.
 const PAGES_MAX: usize = 10;
@@ -53,6 +57,24 @@ impl SsmNodes {
     }
 }
 
+impl SsmNodes {
+    /// Without the SDK's retries: a command whose answer was lost is looked for before it is sent again.
+    async fn send_once(&self, node: &str, command: &NodeCommand) -> Result<(), AwsError> {
+        let parameters = command.parameters.iter().map(|(name, value)| (name.clone(), vec![value.clone()]));
+        let once = aws_sdk_ssm::config::Builder::new().retry_config(RetryConfig::disabled());
+        let call = self
+            .client
+            .send_command()
+            .document_name(&command.document)
+            .instance_ids(node)
+            .comment(&command.comment)
+            .timeout_seconds(i32::from(command.delivery_seconds))
+            .set_parameters(Some(parameters.collect()));
+        let sent = call.customize().config_override(once).send().await;
+        sent.map(drop).map_err(|error| AwsError::new(SEND, node, error))
+    }
+}
+
 #[async_trait]
 impl NodeCommands for SsmNodes {
     async fn nodes(&self, tag: &str, value: &str) -> Result<Vec<ManagedNode>, EntryFailure> {
@@ -79,24 +101,22 @@ impl NodeCommands for SsmNodes {
     }
 
     async fn send(&self, node: &str, command: &NodeCommand) -> Result<(), EntryFailure> {
-        let has = self.has(node, command).await;
-        if has.map_err(|error| EntryFailure::from(&error))? {
-            return Ok(());
+        let mut failure = EntryFailure::no_answer(SERVICE);
+        for _ in 0..SENDS_MAX {
+            let has = self.has(node, command).await;
+            if has.map_err(|error| EntryFailure::from(&error))? {
+                return Ok(());
+            }
+            failure = match self.send_once(node, command).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.code() == NOT_VALID => {
+                    return Err(EntryFailure { retryable: true, ..EntryFailure::from(&error) });
+                }
+                Err(error) if !error.class().retryable() => return Err(EntryFailure::from(&error)),
+                Err(error) => EntryFailure::from(&error),
+            };
         }
-        let parameters = command.parameters.iter().map(|(name, value)| (name.clone(), vec![value.clone()]));
-        let call = self
-            .client
-            .send_command()
-            .document_name(&command.document)
-            .instance_ids(node)
-            .comment(&command.comment)
-            .timeout_seconds(i32::from(command.delivery_seconds))
-            .set_parameters(Some(parameters.collect()));
-        let Err(error) = call.send().await else { return Ok(()) };
-        let error = AwsError::new(SEND, node, error);
-        let is_away = error.code() == NOT_VALID;
-        let failure = EntryFailure::from(&error);
-        Err(EntryFailure { retryable: failure.retryable || is_away, ..failure })
+        Err(failure)
     }
 
     async fn invocation(
