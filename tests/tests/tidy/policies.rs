@@ -61,7 +61,7 @@ fn is_on_given_target_groups(policy: &Value, function: &Function) -> bool {
 
 /// Nodes, and the document that applies roles, are no resources of the stack. What it is asked about them knows no resources.
 fn is_of_run_command(policy: &Value, function: &Function) -> bool {
-    let told = function.environment().get("ROLES_SOURCE") == Some(&json!({ "Ref": "RolesSource" }));
+    let told = function.environment().get("ROLES_SOURCE").is_some_and(|value| value["Ref"] == "RolesSource");
     let arn = |end: &str| json!({ "Fn::Sub": format!("arn:${{AWS::Partition}}:{end}") });
     let own =
         |service: &str, of: &str| arn(&format!("{service}:${{AWS::Region}}:${{AWS::AccountId}}:{of}/*"));
