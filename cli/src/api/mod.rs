@@ -161,21 +161,11 @@ impl Api {
         id: &str,
         answered: Result<T, CliError>,
     ) -> Result<T, CliError> {
-        let Err(CliError::Refused { status: 404, .. }) = answered else { return answered };
-        Err(self.not_found(view, id).await)
-    }
-
-    /// That there is no such thing, with the nearest id that there is.
-    pub(crate) async fn not_found(&self, view: View<'_>, id: &str) -> CliError {
+        let Err(refused @ CliError::Refused { status: 404, .. }) = answered else { return answered };
         // Without the list there is no nearest id, and the error is the same.
         let ids = self.ids(view).await.unwrap_or_default();
-        let hint = crate::near::nearest(id, ids.iter().map(String::as_str));
-        CliError::NotFound {
-            what: view.one().to_owned().into(),
-            name: id.to_owned(),
-            hint: hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
-            list: Some(view.listed_by()),
-        }
+        // What there is was refused for another reason: a host whose incident is closed has no incident any more.
+        Err(if ids.iter().any(|known| known == id) { refused } else { missing(view, id, &ids) })
     }
 
     /// The ids of a view.
@@ -373,6 +363,17 @@ impl Api {
             advice: if self.local { LOCAL_ADVICE } else { AWS_ADVICE },
             source: error.without_url().into(),
         }
+    }
+}
+
+/// That there is none of this id, with the nearest of those that there are.
+fn missing(view: View<'_>, id: &str, ids: &[String]) -> CliError {
+    let hint = crate::near::nearest(id, ids.iter().map(String::as_str));
+    CliError::NotFound {
+        what: view.one().to_owned().into(),
+        name: id.to_owned(),
+        hint: hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
+        list: Some(view.listed_by()),
     }
 }
 

@@ -115,6 +115,20 @@ async fn a_misspelt_id_is_told_the_nearest_one() {
     assert_eq!(error.to_string(), "there is no host \"x\"; `hostler hosts list` lists them");
 }
 
+/// A host may have a row, and no incident that is open.
+#[tokio::test]
+async fn what_there_is_is_refused_for_the_reason_that_came_and_not_as_missing() {
+    let refused = (404, "", json!({ "error": "no-incident", "message": "no incident is open" }));
+    let row = json!({ "host": "h-01", "pool": "web", "phase": "in-service", "version": 1, "updatedAt": "2026-01-31T12:00:00Z" });
+    let (client, _came) = serve(vec![refused, (200, "", json!({ "rows": [row], "next": null }))]);
+    let on = (View::Host, "h-01");
+    let error = client
+        .command_on(Said("approvals approve"), on, "approve-remediation", &json!({}))
+        .await
+        .unwrap_err();
+    assert_eq!((error.label(), error.code()), ("no-incident", 4));
+}
+
 #[tokio::test]
 async fn sagas_of_any_application_are_found_by_what_it_tells_of_itself() {
     let register = json!({

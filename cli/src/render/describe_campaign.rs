@@ -4,6 +4,7 @@ use hostler_events::campaign::{LaneHeld, PatchEnd};
 use hostler_events::{CampaignEvent, LaneEvent};
 
 use crate::render::describe::{Line, Mark};
+use crate::render::{counted, time};
 
 /// What happened to a campaign.
 pub(crate) fn campaign(event: &CampaignEvent) -> Line {
@@ -12,16 +13,16 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
             Line::new(Mark::Begun, format!("to patch {}{}", e.advisory, lane(e.emergency))).because(&e.reason)
         }
         CampaignEvent::Prioritised(e) => {
-            let deadline = e.deadline.map_or_else(|| "none".to_owned(), |deadline| deadline.to_string());
+            let deadline = e.deadline.map_or_else(|| "none".to_owned(), time::moment);
             Line::new(Mark::Other, format!("its deadline is now {deadline}{}", lane(e.emergency)))
                 .because(&e.reason)
         }
         CampaignEvent::Planned(e) => {
             let waves: Vec<String> = e.waves.iter().map(ToString::to_string).collect();
             let text = format!(
-                "planned for {} hosts in {} racks, in waves of {} %; {} with an exception, {} without a fix, {} in pools that are only observed",
-                e.hosts,
-                e.racks,
+                "planned for {} in {}, in waves of {} %; {} with an exception, {} without a fix, {} in pools that are only observed",
+                counted(e.hosts, "host"),
+                counted(e.racks, "rack"),
                 waves.join(", "),
                 e.excepted,
                 e.without_fix,
@@ -39,10 +40,10 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
         CampaignEvent::WaveStarted(e) => Line::new(
             Mark::Begun,
             format!(
-                "wave {} of {} hosts in {} racks, of {} not patched yet; {} may fail",
+                "wave {} of {} in {}, of {} not patched yet; {} may fail",
                 e.wave,
-                e.hosts,
-                e.racks.len(),
+                counted(e.hosts, "host"),
+                counted(e.racks.len(), "rack"),
                 e.left,
                 e.errors_max
             ),
@@ -71,7 +72,11 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
         .because(&e.lifts),
         CampaignEvent::DeadlineBreached(e) => Line::new(
             Mark::Failed,
-            format!("the deadline {} was missed: {} hosts are not patched", e.deadline, e.left),
+            format!(
+                "the deadline {} was missed: {} not patched",
+                time::moment(e.deadline),
+                counted(e.left, "host")
+            ),
         ),
         CampaignEvent::Completed(e) => {
             let mark = if e.failed == 0 { Mark::Done } else { Mark::Failed };
@@ -94,7 +99,7 @@ fn lane(emergency: bool) -> &'static str {
 pub(crate) fn rack(event: &LaneEvent) -> Line {
     match event {
         LaneEvent::WaveBegun(e) => {
-            Line::new(Mark::Begun, format!("wave {} has {} hosts here", e.wave, e.hosts))
+            Line::new(Mark::Begun, format!("wave {} has {} here", e.wave, counted(e.hosts, "host")))
         }
         LaneEvent::Held(LaneHeld { rule, limit, value, lifts, .. }) => {
             let text = format!("held back by the rule {rule} (limit {limit}, value {value})");

@@ -16,3 +16,20 @@ mod describe_packages;
 mod describe_pool;
 mod describe_request;
 mod describe_saga;
+
+use std::fmt::Display;
+
+/// So many of them, in words: `1 host`, `3 hosts`.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    if count == N::from(1) { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!([0_u32, 1, 2].map(|count| counted(count, "rack")), ["0 racks", "1 rack", "2 racks"]);
+    }
+}

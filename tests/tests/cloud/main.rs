@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod bmc;
+mod campaigns;
 mod configuring;
 mod edge;
 mod faults;
@@ -18,7 +19,6 @@ mod iam;
 mod ledger;
 mod monitoring;
 mod outbox;
-mod patching;
 mod provisioning;
 mod recovery;
 mod restore;

@@ -109,9 +109,18 @@ impl World {
     }
 
     pub async fn enrol_within(&self, patience: Duration, pool: &str) {
-        for host in self.site.fleet.hosts() {
+        self.enrol_where(patience, pool, |_, rack| rack.to_owned()).await;
+    }
+
+    /// Enrols every host into a pool, one after the other into the next of so many racks.
+    pub async fn enrol_in_racks(&self, pool: &str, racks: usize) {
+        self.enrol_where(PATIENCE, pool, |n, _| format!("r-{:02}", n % racks + 1)).await;
+    }
+
+    async fn enrol_where(&self, patience: Duration, pool: &str, rack: impl Fn(usize, &str) -> String) {
+        for (n, host) in self.site.fleet.hosts().iter().enumerate() {
             let command = json!({
-                "host": host.host_id, "pool": pool, "sku": host.sku, "faultDomain": host.rack,
+                "host": host.host_id, "pool": pool, "sku": host.sku, "faultDomain": rack(n, &host.rack),
                 "bmc": { "systemUrl": host.bmc_url },
                 "labels": { "metrics.address": host.metrics_address, "metrics.path": host.metrics_path,
                     "agent.url": host.agent_url },

@@ -68,6 +68,10 @@ fn a_scenario_is_played_in_a_running_system_and_whatever_it_broke_is_mended() {
     assert_eq!((reactions.len(), &report["repairs"]), (12, &Value::from(0)), "{report:#}");
     assert!(report["heldBack"]["correlated"].as_u64().unwrap() >= 8, "{report:#}");
 
+    // Nothing is broken: the CMDB is wrong about two hosts, and is corrected.
+    let report = played(&fixture, "simulate cmdb-drift");
+    assert_eq!((&report["repairs"], &report["reactions"]), (&Value::from(0), &serde_json::json!([])));
+
     // Nothing is broken: that there is an incident is said by alerts alone.
     let report = played(&fixture, "simulate rack-loss --signals");
     assert!(report["reactions"].as_array().unwrap().len() >= 4, "{report:#}");

@@ -73,6 +73,12 @@ impl AdvisoryState {
         AdvisoryBrief::of(self.decision.as_ref()?, records.cloned().collect())
     }
 
+    /// Whether all that was published of it is withdrawn.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        !self.records.is_empty() && self.records.values().all(|record| record.withdrawn_at.is_some())
+    }
+
     /// The facts by which it is decided.
     #[must_use]
     pub fn facts(&self) -> AdvisoryFacts {
@@ -325,8 +331,10 @@ fn prioritise(state: &AdvisoryState, table: &VulnerabilityPolicy, now: Timestamp
     let Some(advisory) = state.advisory.clone() else { return Decision::nothing() };
     let facts = state.facts();
     let before = state.decision.as_ref();
-    let priority = table.priority(&facts, true);
-    let unexposed = table.priority(&facts, false);
+    // What is withdrawn has no deadline, also where it is known to be exploited: otherwise it would have a campaign for no host.
+    let is_withdrawn = state.is_withdrawn();
+    let priority_of = |exposed| if is_withdrawn { Priority::Track } else { table.priority(&facts, exposed) };
+    let (priority, unexposed) = (priority_of(true), priority_of(false));
     let emergency = table.emergency.contains(&priority);
     let known = before.map(|of| (of.priority, of.unexposed, of.emergency, of.table));
     if known == Some((priority, unexposed, emergency, table.version)) && !state.is_stale {

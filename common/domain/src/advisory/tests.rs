@@ -89,6 +89,19 @@ fn new_facts_lead_to_a_new_decision_and_no_deadline_moves_back() {
     assert_eq!(tell(state, &prioritise(), 30).1, Decision::nothing());
 }
 
+/// What has no deadline has no campaign.
+#[test]
+fn an_advisory_that_is_withdrawn_has_no_deadline_even_where_it_is_known_to_be_exploited() {
+    let mut withdrawn = record(3, &[NETWORK]);
+    let AdvisoryInput::Record { record: of, .. } = &mut withdrawn else { panic!("no record") };
+    of.withdrawn_at = Some(at(3));
+    let before = [(record(0, &[NETWORK]), 0), (exploited(), 1), (prioritise(), 1)];
+    assert_eq!(decided(&told(&before)).priority, Priority::Act);
+    let is = decided(&told(&[&before[..], &[(withdrawn, 3), (prioritise(), 3)]].concat()));
+    assert_eq!((is.priority, is.unexposed, is.emergency), (Priority::Track, Priority::Track, false));
+    assert_eq!((is.deadline, is.unexposed_deadline), (None, None));
+}
+
 #[test]
 fn an_older_record_or_the_same_again_changes_nothing() {
     let state = told(&[(record(5, &[NETWORK]), 5)]);

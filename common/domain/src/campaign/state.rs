@@ -105,7 +105,7 @@ pub struct Wave {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CampaignState {
-    /// What it was asked for; absent until it was.
+    /// What it was asked for, with the newest reason; absent until it was.
     pub request: Option<CampaignRequested>,
     /// Until when it is to be done.
     pub deadline: Option<Timestamp>,
@@ -240,6 +240,9 @@ pub(super) fn evolve(mut state: CampaignState, event: &CampaignEvent) -> Campaig
                 state.breached = false;
             }
             (state.deadline, state.emergency) = (of.deadline, of.emergency);
+            if let Some(request) = &mut state.request {
+                request.reason.clone_from(&of.reason);
+            }
         }
         CampaignEvent::Planned(plan) => {
             state.excepted = plan.excepted;

@@ -1,18 +1,15 @@
-//! `approvals`: remediations that wait for a person's word.
+//! `approvals`: what waits for a person's word, and the word about remediations.
+
+mod list;
 
 use clap::{Args, Subcommand};
-use comfy_table::Cell;
-use hostler_domain::health::name_of;
-use hostler_domain::views::IncidentView;
 use hostler_events::{HostId, PoolId};
 use serde_json::json;
 
-use crate::api::{IncidentRow, View};
+use crate::api::View;
 use crate::commands::datacentre::{Word, decide};
 use crate::error::CliError;
 use crate::output::Out;
-use crate::render::table::{plain, text};
-use crate::render::time;
 use crate::target::{Global, Target};
 use crate::values::Reason;
 
@@ -25,8 +22,10 @@ pub(crate) struct ApprovalsArgs {
 
 #[derive(Debug, Subcommand)]
 enum ApprovalsVerb {
-    /// List the remediations that wait for approval
-    #[command(after_help = "Example:\n  hostler approvals list --pool web")]
+    /// List what waits for approval: remediations, drift, campaigns, scaling and requests, with what approves each
+    #[command(
+        after_help = "Examples:\n  hostler approvals list --pool web\n  hostler approvals list --kind drift"
+    )]
     List(ListArgs),
     /// Have a host repaired as it is proposed
     #[command(after_help = "Example:\n  hostler approvals approve h-17 --reason \"nobody is in the room\"")]
@@ -41,6 +40,9 @@ struct ListArgs {
     /// Only those of this pool
     #[arg(long)]
     pool: Option<PoolId>,
+    /// Only those of this kind
+    #[arg(long, value_enum)]
+    kind: Option<list::Kind>,
 }
 
 #[derive(Debug, Args)]
@@ -55,7 +57,7 @@ struct DecideArgs {
 pub(crate) async fn run(args: ApprovalsArgs, global: &Global, out: Out) -> Result<(), CliError> {
     let target = Target::open(global).await?;
     match args.verb {
-        ApprovalsVerb::List(args) => list(&args, &target, out).await,
+        ApprovalsVerb::List(args) => list::run(&args, &target, out).await,
         ApprovalsVerb::Approve(args) => {
             let said = ("approvals approve", "approve-remediation", "the approval");
             decide(word(&args, said), &target, out).await
@@ -65,31 +67,6 @@ pub(crate) async fn run(args: ApprovalsArgs, global: &Global, out: Out) -> Resul
             decide(word(&args, said), &target, out).await
         }
     }
-}
-
-async fn list(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
-    let rows: Vec<IncidentRow> = target.api.rows(None).await?;
-    let mut rows: Vec<IncidentView> = rows.into_iter().map(|row| row.incident).collect();
-    rows.retain(|incident| {
-        let of_pool = args.pool.as_ref().is_none_or(|pool| *pool == incident.pool);
-        of_pool && incident.status == "awaits-approval"
-    });
-    out.list(&rows, |row| row.host.as_str(), "No remediation waits for approval.", table, |_| String::new())
-}
-
-fn table(rows: &[IncidentView]) -> String {
-    let mut table = plain(["HOST", "POOL", "RACK", "FAULT", "WOULD DO", "WAITS UNTIL"]);
-    for row in rows {
-        table.add_row([
-            Cell::new(&row.host),
-            Cell::new(&row.pool),
-            Cell::new(&row.rack),
-            Cell::new(&row.fault),
-            Cell::new(row.rung.map_or("-", name_of)),
-            Cell::new(row.until.map_or_else(|| "-".to_owned(), time::moment)),
-        ]);
-    }
-    text(&table)
 }
 
 fn word<'a>(args: &'a DecideArgs, (said, command, what): (&'a str, &'a str, &str)) -> Word<'a> {

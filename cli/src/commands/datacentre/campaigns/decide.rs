@@ -1,6 +1,6 @@
 //! `campaigns create`, and what a person says of a campaign: `approve`, `reject`, `pause`, `resume`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{CreateArgs, ReasonArgs};
 use crate::api::{Said, View};
@@ -12,6 +12,8 @@ use crate::target::Target;
 /// Asks for a campaign.
 pub(super) async fn create(args: &CreateArgs, target: &Target, out: Out) -> Result<(), CliError> {
     let campaign = args.campaign.as_str();
+    // Of an advisory that nobody knows no host has anything: a campaign would look for some for an hour.
+    let _known: Value = target.api.document(View::Advisory, args.advisory.as_str(), &[]).await?;
     let mut body = json!({
         "campaign": campaign, "advisory": args.advisory, "emergency": args.emergency, "reason": args.reason.reason,
     });

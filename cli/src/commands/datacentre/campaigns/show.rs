@@ -14,7 +14,7 @@ use crate::entity::{Thing, show};
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table::{plain, text};
-use crate::render::time;
+use crate::render::{counted, time};
 use crate::target::Target;
 
 /// How many hosts are named of each kind. `-o json` has all of them.
@@ -58,11 +58,11 @@ fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
         line("waits for", what);
     }
     for (rule, (racks, lifts)) in held(lanes) {
-        line("held back", format!("{racks} racks by the rule {rule}: {lifts}"));
+        line("held back", format!("{} by the rule {rule}: {lifts}", counted(racks, "rack")));
     }
     let running = lanes.iter().filter_map(|lane| lane.running.as_ref());
     for running in running.clone().take(NAMED_MAX) {
-        let (host, saga) = (&running.host, &running.saga);
+        let (host, saga) = (&running.host, running.saga.to_string().replacen('#', "/", 1));
         line("patches", format!("{host}, by {saga}: hostler sagas show {saga}"));
     }
     more(&mut line, running.count());
@@ -98,8 +98,11 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
             format!("`hostler campaigns resume {}`: it was paused, because {reason}", campaign.campaign)
         }
         Stop::Halted(halted) => format!(
-            "a person: {} hosts of wave {} have failed, and {} may; {}",
-            halted.value, halted.wave, halted.limit, halted.lifts
+            "a person: {} of wave {} failed, and {} may; {}",
+            counted(halted.value, "host"),
+            halted.wave,
+            halted.limit,
+            halted.lifts
         ),
     });
     let held = campaign.held.as_ref().map(|held| held.lifts.clone());
@@ -197,10 +200,10 @@ mod tests {
              \x20    because  act, by decision table 1\n\
              \x20   deadline  2026-02-03 12:00:00 UTC, which it has missed\n\
              \x20      hosts  40: 4 patched, 3 failed, 1 skipped; 2 more have an exception\n\
-             \x20  waits for  a person: 3 hosts of wave 2 have failed, and 2 may; look at them\n\
+             \x20  waits for  a person: 3 hosts of wave 2 failed, and 2 may; look at them\n\
              \x20  waits for  2 racks, to end the wave\n\
              \x20  held back  2 racks by the rule budget-pool: h-9 must end\n\
-             \x20    patches  h-31, by patching#CVE-2026-1.1.h-31: hostler sagas show patching#CVE-2026-1.1.h-31\n\
+             \x20    patches  h-31, by patching/CVE-2026-1.1.h-31: hostler sagas show patching/CVE-2026-1.1.h-31\n\
              \x20     failed  h-30: it is not healthy"
         );
         let cells: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().take(8).collect();

@@ -6,7 +6,9 @@ use hostler_events::FindingStatus;
 
 use super::args::ListArgs;
 use crate::api::FindingRow;
+use crate::commands::datacentre::pools;
 use crate::error::CliError;
+use crate::near::require;
 use crate::output::Out;
 use crate::render::table::{plain, tally, text};
 use crate::render::time;
@@ -14,6 +16,9 @@ use crate::target::Target;
 
 /// Lists vulnerabilities of hosts.
 pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<(), CliError> {
+    if let Some(pool) = &args.pool {
+        require("pool", pool.as_str(), pools(target).await?.iter().map(String::as_str))?;
+    }
     let group = args.advisory.as_ref().zip(args.status.as_ref());
     let group = group.map(|(advisory, status)| format!("{advisory}/{status}"));
     let rows: Vec<FindingRow> = target.api.rows(group.as_deref()).await?;

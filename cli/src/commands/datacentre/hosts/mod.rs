@@ -70,7 +70,10 @@ enum HostsVerb {
     /// Apply the role of a host in service again, in the revision that it has
     #[command(
         after_help = "Example:\n  hostler hosts configure h-03 --reason \"its drift was looked at\"\n\n\
-        Drift that awaits approval is approved by this."
+        Drift that awaits approval is approved by this: `hostler approvals list --kind drift`.\n\n\
+        A newer revision of the role is not applied: the host serves meanwhile, and no disruption budget is asked. It comes \
+        with a new installation, by `hostler hosts release` and a request. `hostler roles show <role> --outdated` lists the \
+        hosts that have another revision than the newest."
     )]
     Configure(ConfigureArgs),
 }

@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::near::require;
 use crate::output::Out;
 use crate::render::table::{plain, text};
-use crate::render::time;
+use crate::render::{counted, time};
 use crate::target::Target;
 
 /// A revision of a role.
@@ -53,7 +53,8 @@ pub(super) async fn run(args: &ListArgs, target: &Target, out: Out) -> Result<()
         |shown| {
             let hosts: usize = shown.iter().map(|row| row.hosts).sum();
             let drifted: usize = shown.iter().map(|row| row.drifted).sum();
-            format!("{} revisions on {hosts} hosts, of which {drifted} have drifted", shown.len())
+            let (revisions, hosts) = (counted(shown.len(), "revision"), counted(hosts, "host"));
+            format!("{revisions} on {hosts}; drifted: {drifted}")
         },
     )
 }

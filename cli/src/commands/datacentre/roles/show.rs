@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::near::require;
 use crate::output::Out;
 use crate::render::table::{plain, text};
-use crate::render::{describe_drift, time};
+use crate::render::{counted, describe_drift, time};
 use crate::target::Target;
 
 /// Shows which hosts have a role.
@@ -30,7 +30,7 @@ pub(super) async fn run(args: &ShowArgs, target: &Target, out: Out) -> Result<()
         |rows| table(rows, newest.as_deref()),
         |rows| {
             let drifted = rows.iter().filter(|row| row.drift.is_some()).count();
-            format!("{} hosts, of which {drifted} have drifted", rows.len())
+            format!("{}; drifted: {drifted}", counted(rows.len(), "host"))
         },
     )
 }

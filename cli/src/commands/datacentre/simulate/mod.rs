@@ -12,6 +12,7 @@ mod scenario;
 mod site;
 mod streams;
 mod tidy;
+mod vulnerabilities;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -94,6 +95,7 @@ async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) ->
         loads: Vec::new(),
         away: BTreeSet::new(),
         records: BTreeMap::new(),
+        published: None,
         signal_token: signal_token(args, &target),
         missed: Vec::new(),
         escalated: Vec::new(),
@@ -108,7 +110,7 @@ async fn simulate(name: &str, args: &SimulateArgs, global: &Global, out: Out) ->
         )));
     }
     out.say(format!("{}: {}", out.bold(name), scenario.title))?;
-    out.say(out.faint(format!("pool {}; {}", scenario.pool, play.means.said())))?;
+    out.say(out.faint(format!("pool {}; {}", scenario.pool, play.by())))?;
     let wanted = args.hosts.unwrap_or(scenario.hosts);
     let work = async {
         play.prepare(usize::try_from(wanted).unwrap_or(usize::MAX)).await?;
@@ -192,16 +194,18 @@ async fn report_of(play: &Play<'_>, seconds: f64, stopped: bool) -> Result<Repor
         repairs += of_host.iter().map(|reaction| reaction.repairs).sum::<usize>();
         reactions.extend(of_host);
     }
+    reactions.extend(play.patches().await?);
     reactions.sort_by_key(|reaction| (reaction.caused_at, reaction.detected_at));
     Ok(Report {
         scenario: play.name.to_owned(),
-        by: play.means.said(),
+        by: play.by(),
         began_at: play.began_at,
         seconds,
         stopped,
         reactions,
         held_back,
         budget: streams::budget(target, play.began_at).await?,
+        campaign: play.patched().await?,
         repairs,
         repairs_max: play.scenario.repairs_max,
         escalated: play.escalated.clone(),

@@ -7,12 +7,13 @@ use hostler_domain::Phase;
 use hostler_events::SitePolicy;
 use hostler_events::signal::{Direction, SignalStatus};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::means::Means;
 use super::records::Records;
 use super::scenario::{Break, Scenario, Step, Until};
 use super::site;
+use super::vulnerabilities::Published;
 use crate::api::{Accepted, HostRow, PoolRow, Said};
 use crate::commands::runtime::breakers;
 use crate::error::CliError;
@@ -25,6 +26,8 @@ use crate::target::Target;
 pub(super) const ESCALATED: &str = "escalated";
 /// How often it is looked whether what is waited for is so.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+/// How long it may take until hosts are known that have a vulnerability. Later none will be.
+const FOUND_WITHIN: Duration = Duration::from_secs(90);
 /// How long hosts may take into service before a scenario begins.
 const PREPARED_WITHIN: Duration = Duration::from_secs(300);
 /// How much longer than the scenario a dependency stays away if this process dies.
@@ -64,7 +67,9 @@ pub(super) struct Play<'a> {
     pub(super) away: BTreeSet<String>,
     /// What the CMDB was made to say.
     pub(super) records: Records,
-    /// With what that is sent.
+    /// The vulnerability that was published.
+    pub(super) published: Option<Published>,
+    /// With what signals are sent.
     pub(super) signal_token: Option<String>,
     /// What was waited for in vain.
     pub(super) missed: Vec<String>,
@@ -145,6 +150,8 @@ impl Play<'_> {
                 Step::Away(dependency) => self.away(dependency).await?,
                 Step::Back(dependency) => self.back(dependency).await?,
                 Step::Record(record) => self.record(*record).await?,
+                Step::Publish(package) => self.publish(package).await?,
+                Step::Exploit => self.exploit().await?,
                 Step::Pause(length) => self.pause(*length).await?,
                 Step::Wait(until) => {
                     if !self.wait(*until).await? {
@@ -154,6 +161,23 @@ impl Play<'_> {
             }
         }
         Ok(())
+    }
+
+    /// By what it is played, in words.
+    pub(super) fn by(&self) -> &'static str {
+        match self.scenario.disturbs_hosts() {
+            true => self.means.said(),
+            false => "it is played by what others say: no host is broken",
+        }
+    }
+
+    /// Sends a signal in a form, as its system would.
+    pub(super) async fn signal(&self, form: &str, body: &Value) -> Result<(), CliError> {
+        let Some(token) = &self.signal_token else {
+            let why = "signals are sent with the stack's SignalToken: give it with --signal-token";
+            return Err(CliError::Usage(why.to_owned()));
+        };
+        self.target.api.signal(form, token, body).await
     }
 
     async fn load(&mut self, each: f64) -> Result<(), CliError> {
@@ -227,9 +251,15 @@ impl Play<'_> {
     async fn wait(&mut self, until: Until) -> Result<bool, CliError> {
         let begun = Instant::now();
         while !self.holds(until).await? {
-            if self.began.elapsed() >= self.lasts {
+            let is_in_vain = until == Until::Found && begun.elapsed() >= FOUND_WITHIN;
+            if is_in_vain || self.began.elapsed() >= self.lasts {
                 let waited = time::span(begun.elapsed());
-                self.missed.push(format!("{until}: not after {waited}"));
+                let hint = if until == Until::Found {
+                    ". Hosts must have told of the package: `hostler up --plain` has none"
+                } else {
+                    ""
+                };
+                self.missed.push(format!("{until}: not after {waited}{hint}"));
                 self.say(&format!("not so within the time of the scenario: {until}"))?;
                 return Ok(false);
             }
@@ -241,6 +271,7 @@ impl Play<'_> {
     }
 
     async fn look(&mut self) -> Result<(), CliError> {
+        self.follow().await?;
         if self.loads.is_empty() {
             return Ok(());
         }
@@ -253,6 +284,8 @@ impl Play<'_> {
         let hosts: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
         match until {
             Until::AsRecorded => self.is_as_recorded().await,
+            Until::Found => self.is_found().await,
+            Until::Patched => self.is_patched().await,
             Until::Served => {
                 let serving = site::in_service(target, pool).await?;
                 let row = site::pool(target, pool).await?;

@@ -59,14 +59,9 @@ impl Play<'_> {
 
     async fn tell_records(&self) -> Result<(), CliError> {
         let (table, columns) = table(&self.policy)?;
-        let Some(token) = &self.signal_token else {
-            return Err(CliError::Usage(
-                "records are sent with the stack's SignalToken: give it with --signal-token".to_owned(),
-            ));
-        };
         for (host, recorded) in &self.records {
             let change = change(table, columns, (host.as_str(), recorded), Timestamp::now());
-            self.target.api.signal("debezium", token, &change).await?;
+            self.signal("debezium", &change).await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::streams::{BudgetSeen, HeldBack, Reaction};
+use super::vulnerabilities::Patched;
 use crate::error::CliError;
 use crate::output::Out;
 use crate::render::table::{plain, short, text};
@@ -36,6 +37,9 @@ pub(super) struct Report {
     pub(super) held_back: HeldBack,
     /// How the disruption budget was used.
     pub(super) budget: BudgetSeen,
+    /// The campaign of the vulnerability that was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) campaign: Option<Patched>,
     /// How many hosts were repaired.
     pub(super) repairs: usize,
     /// How many hosts may be repaired, where the scenario says so.
@@ -66,7 +70,7 @@ impl Report {
         }
         out.line("")?;
         if self.reactions.is_empty() {
-            out.line("Nothing reacted to it.")?;
+            out.line("Nothing was done to a host or a pool because of it.")?;
         } else {
             out.line(table(&self.reactions))?;
             let more = self.reactions.len().saturating_sub(DRAWN_MAX);
@@ -97,12 +101,18 @@ impl Report {
             false => format!("exceeded: {}", exceeded.join("; ")),
         };
         let of = self.repairs_max.map(|max| format!(", of at most {max}")).unwrap_or_default();
-        let mut lines = vec![
-            ("held back", counted(&self.held_back)),
-            ("budget", budget),
+        let mut lines = vec![("held back", counted(&self.held_back)), ("budget", budget)];
+        lines.extend(self.campaign.iter().map(|of| {
+            let Patched { campaign, status, waves, patched, failed } = of;
+            (
+                "campaign",
+                format!("{campaign} is {status}: {patched} patched in {waves} waves, {failed} failed"),
+            )
+        }));
+        lines.extend([
             ("repairs", format!("{}{of}", self.repairs)),
             ("took", time::span(Duration::from_secs_f64(self.seconds))),
-        ];
+        ]);
         lines.extend(self.escalated.iter().map(|host| ("escalated", host.clone())));
         lines.extend(self.missed.iter().map(|missed| ("missed", missed.clone())));
         if self.left.is_empty() {
@@ -123,6 +133,9 @@ impl Report {
         }
         if !self.budget.exceeded.is_empty() {
             wrong.push("the budget was exceeded".to_owned());
+        }
+        if self.campaign.as_ref().is_some_and(|campaign| campaign.failed > 0) {
+            wrong.push("hosts could not be patched".to_owned());
         }
         if self.repairs_max.is_some_and(|max| self.repairs > max) {
             wrong.push("hosts were repaired that are well".to_owned());
@@ -202,6 +215,13 @@ mod tests {
             ],
             held_back: [("correlated".to_owned(), 4)].into(),
             budget: BudgetSeen { most: 1, granted: 1, exceeded: Vec::new() },
+            campaign: Some(Patched {
+                campaign: "CVE-2026-1.1".parse().unwrap(),
+                status: "completed".to_owned(),
+                waves: 3,
+                patched: 6,
+                failed: 0,
+            }),
             repairs: 1,
             repairs_max: None,
             escalated: Vec::new(),
@@ -231,7 +251,8 @@ mod tests {
             report.verdict().map_err(|error| error.to_string())
         };
         assert_eq!(verdict(&|_| {}), Ok(()));
-        let wrong: [(Change<'_>, &str); 5] = [
+        let wrong: [(Change<'_>, &str); 6] = [
+            (&|report| report.campaign.as_mut().unwrap().failed = 1, "patched"),
             (&|report| report.stopped = true, "stopped"),
             (&|report| report.missed.push("x".to_owned()), "in time"),
             (&|report| report.budget.exceeded.push("x".to_owned()), "budget"),

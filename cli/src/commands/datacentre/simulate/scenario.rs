@@ -62,6 +62,10 @@ pub(super) enum Step {
     Pause(Duration),
     /// The CMDB tells of the pool's hosts in service.
     Record(Record),
+    /// A vulnerability of a package becomes known.
+    Publish(Package),
+    /// It is exploited.
+    Exploit,
     /// Until something is so.
     Wait(Until),
 }
@@ -74,6 +78,18 @@ pub(super) enum Record {
     AsIs,
     /// In another rack.
     Elsewhere,
+}
+
+/// A package that has a vulnerability, in all versions before the one that fixes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Package {
+    /// Its name.
+    pub(super) package: String,
+    /// The distribution and its release, as OSV names them.
+    pub(super) ecosystem: String,
+    /// The version that fixes it.
+    pub(super) fixed: String,
 }
 
 /// What breaks, and how.
@@ -105,6 +121,13 @@ pub(super) enum Fault {
     Hang,
     ServiceDown,
     Disk,
+}
+
+impl Scenario {
+    /// Whether hosts break or have more to do in it. Otherwise it is played by what others say.
+    pub(super) fn disturbs_hosts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Load(_) | Step::Break(_)))
+    }
 }
 
 impl Fault {
@@ -152,6 +175,10 @@ pub(super) enum Until {
     Closed,
     /// The inventory knows what the CMDB says, and whether it is as expected.
     AsRecorded,
+    /// Hosts are known that have the vulnerability.
+    Found,
+    /// None of them has it any more.
+    Patched,
 }
 
 impl fmt::Display for Until {
@@ -163,6 +190,8 @@ impl fmt::Display for Until {
             Self::CommonIncident => "what the broken hosts share is one incident",
             Self::Closed => "all incidents are closed",
             Self::AsRecorded => "the inventory knows what the CMDB says",
+            Self::Found => "hosts are known that have the vulnerability",
+            Self::Patched => "no host has the vulnerability any more",
         })
     }
 }
@@ -248,7 +277,7 @@ fn check(scenario: &Scenario) -> Result<(), String> {
     if scenario.hosts == 0 {
         return Err("hosts: give 1 or more".to_owned());
     }
-    let (mut broken, mut recorded) = (false, false);
+    let (mut broken, mut recorded, mut published) = (false, false, false);
     for (n, step) in scenario.steps.iter().enumerate() {
         match step {
             Step::Load(load) if !(0.0..=100.0).contains(load) => {
@@ -256,13 +285,26 @@ fn check(scenario: &Scenario) -> Result<(), String> {
             }
             Step::Break(_) => broken = true,
             Step::Record(_) => recorded = true,
+            Step::Publish(_) if published => {
+                return Err(format!("steps[{n}]: a scenario publishes one vulnerability"));
+            }
+            Step::Publish(_) => published = true,
+            Step::Exploit | Step::Wait(Until::Found | Until::Patched) if !published => {
+                return Err(format!("steps[{n}]: nothing is published before it"));
+            }
             Step::Wait(Until::AsRecorded) if !recorded => {
                 return Err(format!("steps[{n}]: nothing is recorded before it"));
             }
             Step::Mend | Step::Wait(Until::Detected | Until::CommonIncident | Until::Closed) if !broken => {
                 return Err(format!("steps[{n}]: nothing is broken before it"));
             }
-            Step::Load(_) | Step::Mend | Step::Away(_) | Step::Back(_) | Step::Pause(_) | Step::Wait(_) => {}
+            Step::Load(_)
+            | Step::Mend
+            | Step::Away(_)
+            | Step::Back(_)
+            | Step::Pause(_)
+            | Step::Exploit
+            | Step::Wait(_) => {}
         }
     }
     Ok(())
@@ -303,6 +345,9 @@ mod tests {
         for (steps, said) in [
             ("  - wait: closed", "steps[0]: nothing is broken before it"),
             ("  - wait: as-recorded", "steps[0]: nothing is recorded before it"),
+            ("  - exploit", "steps[0]: nothing is published before it"),
+            ("  - wait: patched", "steps[0]: nothing is published before it"),
+            ("  - publish: { package: x, fixed: 1 }", "steps[0].publish"),
             ("  - load: -1", "steps[0].load: give a number"),
             ("  - pause: soon", "steps[0].pause: give a length of time"),
             ("  - break: { where: moon, fault: hang }", "steps[0].break.where: unknown variant `moon`"),

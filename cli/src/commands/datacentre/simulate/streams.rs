@@ -88,6 +88,22 @@ fn cordons(commits: &[CommitShown]) -> BTreeMap<SagaRef, Timestamp> {
     cordons
 }
 
+/// From when to when each saga had a host to itself.
+pub(super) fn worked(commits: &[CommitShown]) -> BTreeMap<SagaRef, (Timestamp, Option<Timestamp>)> {
+    let mut worked: BTreeMap<SagaRef, (Timestamp, Option<Timestamp>)> =
+        cordons(commits).into_iter().map(|(saga, began)| (saga, (began, None))).collect();
+    for commit in commits {
+        for event in commit.events.iter().filter_map(read::<HostDecider>) {
+            if let HostEvent::Uncordoned(uncordoned) = event
+                && let Some((_, ended)) = worked.get_mut(&uncordoned.saga)
+            {
+                ended.get_or_insert(commit.recorded_at);
+            }
+        }
+    }
+    worked
+}
+
 /// The reactions of a host's health to what broke it, one for each incident; and what was held back until the scenario ended.
 pub(super) fn of_host(
     (health, host): (&[CommitShown], &[CommitShown]),

@@ -36,6 +36,7 @@ impl Play<'_> {
         };
         note(self.mend().await.map(drop));
         note(self.correct_records().await);
+        note(self.withdraw().await);
         for dependency in self.away.clone() {
             note(self.back(&dependency).await);
         }
@@ -53,7 +54,9 @@ impl Play<'_> {
     async fn give_back(&mut self) -> Result<(), CliError> {
         let (reason, begun) = (self.why(), Instant::now());
         let mut told: BTreeSet<(String, &'static str)> = BTreeSet::new();
-        self.say("everything is mended")?;
+        if self.scenario.disturbs_hosts() {
+            self.say("everything is mended")?;
+        }
         while begun.elapsed() < SETTLED_WITHIN {
             let hosts = site::hosts(self.target, &self.scenario.pool).await?;
             let broken: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
@@ -115,7 +118,9 @@ impl Play<'_> {
     /// What is not as it should be.
     pub(super) async fn left(&self) -> Result<Vec<String>, CliError> {
         let hosts: BTreeSet<&str> = self.broken.keys().map(String::as_str).collect();
-        site::left(self.target, &self.scenario.pool, &self.at_first, &hosts).await
+        let mut left = site::left(self.target, &self.scenario.pool, &self.at_first, &hosts).await?;
+        left.extend(self.unpatched().await?);
+        Ok(left)
     }
 
     /// The hosts that broke, and when.

@@ -168,9 +168,17 @@ fn no_wave_starts_outside_of_a_window_and_an_emergency_waits_for_none() {
     assert_eq!((held.rule.as_str(), held.until), ("window", "2027-01-15T22:00:00Z".parse().unwrap()));
     assert_eq!(campaign.timers.last().unwrap().due_at, held.until);
     // It becomes urgent.
-    let urgent = urgency(Some(86_400), true, campaign.now);
-    let decision = campaign.when(&urgent).unwrap();
+    let reason = "act: it is exploited";
+    let urgent = Urgency {
+        campaign: id(NAME),
+        advisory: id("CVE-2026-1"),
+        deadline: Some(after(campaign.now, 86_400)),
+        emergency: true,
+        reason: reason.to_owned(),
+    };
+    let decision = campaign.when(&CampaignInput::Prioritised(urgent)).unwrap();
     assert_eq!(decision.commands[0].type_name(), "look-at-campaign");
+    assert_eq!(campaign.state.request.as_ref().unwrap().reason, reason);
     assert_eq!(campaign.names(&look(&fleet)), ["campaign.wave-started"]);
     // What was known already changes nothing.
     assert!(campaign.ignores(&CampaignInput::Prioritised(Urgency {
