@@ -9,9 +9,9 @@ use hostler_domain::{BudgetDecider, BudgetState, CampaignDecider, CampaignState,
 use hostler_domain::{HostDecider, LaneDecider, Patching};
 use hostler_events::budget::{BudgetEvent, Disruption};
 use hostler_events::campaign::{CampaignEvent, LaneEvent, LaneHostStarted, WaveStarted};
-use hostler_events::host::{HostCordoned, PackageChangeStarted};
+use hostler_events::host::{HostCordoned, PackageChangeKind, PackageChangeStarted};
 use hostler_events::packages::{FindingDetected, FindingEvent};
-use hostler_events::patching::{Fix, PackageChangeKind};
+use hostler_events::patching::Fix;
 use hostler_events::{CampaignId, FaultDomain, HostEvent, HostId};
 use hostler_testkit::world::Invariants;
 use jiff::{SignedDuration, Timestamp};

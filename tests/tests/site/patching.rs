@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use hostler_runtime::ports::Clock;
 use hostler_testkit::clock::Random;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -121,8 +122,7 @@ impl Site {
         }
     }
 
-    fn clock_in(&self, after: Duration) -> jiff::Timestamp {
-        use hostler_runtime::ports::Clock;
+    fn clock_in(&self, after: Duration) -> Timestamp {
         self.clock.now() + SignedDuration::try_from(after).unwrap()
     }
 

@@ -103,7 +103,7 @@ impl Systems {
         runs_it: impl Fn() -> bool + Send + Sync + 'static,
     ) {
         let row = if is_cleaned { PackagesRow::default() } else { Brings::to(host).row() };
-        self.write(&PlainPackages::<ControlState>::key(host), &json!(row));
+        write(&self.control, &PlainPackages::<ControlState>::key(host), &json!(row));
         if !is_cleaned {
             let after = after + AGENT;
             let read_at = self.clock.now() + SignedDuration::try_from(after).unwrap();
@@ -121,19 +121,15 @@ impl Systems {
         let now = self.clock.now();
         for (_, host) in self.by_hand.extract_if(.., |(at, _)| *at <= now) {
             let key = PlainConfiguration::<ControlState>::key(&host);
-            let Some(mut row) = self.read(&key) else { continue };
+            let Some(mut row) = read(&self.control, &key) else { continue };
             row["revision"] = json!(BY_HAND);
             write(&self.control, &key, &row);
         }
     }
+}
 
-    fn read(&self, key: &str) -> Option<Value> {
-        self.control.get(key).now_or_never().unwrap().unwrap().map(|entry| entry.value)
-    }
-
-    fn write(&self, key: &str, value: &Value) {
-        write(&self.control, key, value);
-    }
+fn read(control: &MemoryControl, key: &str) -> Option<Value> {
+    control.get(key).now_or_never().unwrap().unwrap().map(|entry| entry.value)
 }
 
 /// Nobody can be faster: it is one thread.
