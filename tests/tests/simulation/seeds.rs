@@ -93,8 +93,7 @@ const ON_HOSTS: &str = "effects on hosts are recorded on the hosts' streams: the
 const BY_HTTP: &str = "keys keep their order on commands only, which come by HTTP here: promises/triage.rs";
 
 /// Why rolling packages back is seldom given up.
-const UNPATCHED: &str =
-    "where no host is well with the fix, on one host in twenty: journeys/patching.rs";
+const UNPATCHED: &str = "where no host is well with the fix, on one host in twenty: journeys/patching.rs";
 
 /// Why hardly a host is repaired.
 const UNREPAIRED: &str = "few hosts in service fail here: journeys/recovering.rs";
