@@ -24,6 +24,8 @@ use serde_json::Value;
 
 use super::systems::Systems;
 
+use super::nodes::Nodes;
+
 /// The service that each host has.
 pub const SERVICE: &str = "web-server";
 /// How long an image takes until it calls back.
@@ -178,6 +180,7 @@ impl Faults {
 pub struct Fleet {
     pub bmcs: WiredBmcs,
     pub faults: Faults,
+    pub nodes: Nodes,
     callers: Callers,
     inner: Rc<RefCell<Inner>>,
 }
@@ -229,7 +232,8 @@ impl Fleet {
             disks: Arc::default(),
             clock: ports.clock.clone(),
         };
-        Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }
+        let nodes = Nodes::new(ports.clock.clone());
+        Self { bmcs, faults, nodes, callers: ports.callers.clone(), inner: Rc::default() }
     }
 
     /// Here is what is installed on hosts.

@@ -4,6 +4,7 @@ mod checks;
 mod fleet;
 mod functions;
 mod hosts;
+mod nodes;
 mod patches;
 mod patching;
 mod systems;
