@@ -17,6 +17,7 @@ mod recoveries;
 mod remembered;
 mod setting;
 mod start;
+mod timers;
 mod unhealthy;
 
 use hostler_core::saga::SAGAS_QUEUE;
@@ -38,6 +39,7 @@ pub use recoveries::Recoveries;
 pub use remembered::Remembered;
 pub use setting::{SettingError, setting};
 pub use start::start;
+pub use timers::check_due;
 pub use unhealthy::{UnhealthyHosts, UnhealthyOfPool};
 
 /// The data-centre orchestrator.

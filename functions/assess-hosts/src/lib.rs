@@ -12,7 +12,7 @@ mod scans;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::FollowedPolicies;
+use hostler_app::{FollowedPolicies, check_due};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired, command_sets};
 use hostler_domain::advisory::again_of;
 use hostler_domain::{AdvisoryDecider, AdvisoryInput, FindingDecider, FindingInput};
@@ -86,6 +86,7 @@ impl AssessHosts {
     }
 
     async fn wake(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
+        check_due(timer.due_at, self.worker.shell.now())?;
         match (timer.stream.category(), again_of(&timer.name)) {
             (AdvisoryDecider::CATEGORY, Some(revision)) => {
                 let input = AdvisoryInput::Again { revision };

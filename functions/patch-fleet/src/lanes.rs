@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use hostler_core::saga::SagaRef;
-use hostler_core::{Decider, Failure, StreamId, TimerFired};
+use hostler_core::{Decider, Failure, StreamId, TimerFired, mutants};
 use hostler_domain::budget::{BudgetDecider, BudgetInput, Held};
 use hostler_domain::campaign::is_open;
 use hostler_domain::campaign::lane::{Hold, LaneInput, LaneTimer, lane_key};
@@ -69,7 +69,8 @@ impl PatchFleet {
         }
         let of = self.shell.load::<CampaignDecider>(&campaign_stream(campaign)?).await?.state;
         let now = self.shell.now();
-        let Some(advisory) = of.advisory().filter(|_| of.runs(lane.wave)) else {
+        let goes_on = of.runs(lane.wave) || mutants::on("patch-fleet.begins-for-whoever-is-stopped");
+        let Some(advisory) = of.advisory().filter(|_| goes_on) else {
             return self.tell_lane(&part(cause, "stopped")?, &stream, &LaneInput::Stopped).await;
         };
         let policies = self.policies.now().await?;
@@ -159,6 +160,7 @@ impl PatchFleet {
         let input = BudgetInput::Claim(Box::new(claim));
         match self.shell.execute::<BudgetDecider>(&budget_stream()?, &claimed, &input).await {
             Ok(_) => {}
+            Err(ExecuteError::Refused(_)) if mutants::on("patch-fleet.begins-without-a-claim") => {}
             Err(ExecuteError::Refused(held)) => return Ok(Begun::Held(held)),
             Err(error) => return Err(error.into()),
         }
@@ -212,6 +214,9 @@ impl PatchFleet {
 
     /// Gives back what was claimed for a host, if anything was.
     pub(crate) async fn give_back_claim(&self, cause: &Cause, saga: &SagaRef) -> Result<(), Failure> {
+        if mutants::on("patch-fleet.keeps-its-claims") {
+            return Ok(());
+        }
         let budget = PolicySet::new(SITE).map_err(Failure::invalid)?;
         let input = BudgetInput::Return { budget, saga: saga.clone() };
         let cause = part(cause, "return")?;

@@ -11,7 +11,7 @@ mod lanes;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::{FollowedPolicies, UnhealthyHosts};
+use hostler_app::{FollowedPolicies, UnhealthyHosts, check_due};
 use hostler_core::{Category, Decider, Failure, Incoming, Payload, StreamId, TimerFired};
 use hostler_domain::campaign::{CampaignTimer, Urgency};
 use hostler_domain::{CampaignDecider, CampaignInput, CampaignState, LaneDecider};
@@ -110,6 +110,7 @@ impl PatchFleet {
     }
 
     async fn wake(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
+        check_due(timer.due_at, self.shell.now())?;
         if timer.stream.category() == LaneDecider::CATEGORY {
             return self.wake_lane(cause, timer).await;
         }

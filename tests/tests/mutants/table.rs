@@ -36,6 +36,7 @@ const fn suite(package: &'static str, target: &'static str) -> Suite {
 
 /// The simulation.
 pub(crate) const SEEDS: Suite = suite("hostler-tests", "simulation");
+const JOURNEYS: Suite = suite("hostler-tests", "journeys");
 const PROMISES: Suite = suite("hostler-runtime", "promises");
 const RUNTIME: Suite = suite("hostler-runtime", "lib");
 const CORE: Suite = suite("hostler-core", "lib");
@@ -60,7 +61,12 @@ const fn by_seeds(name: &'static str, breaks: &'static str) -> Mutant {
     mutant(name, breaks, SEEDS, "mutants::the_seeds_that_look_for_mutants_are_quiet_without_one")
 }
 
-/// All of them, by their names.
+/// Noticed by seeds of the simulation in which a vulnerability is published.
+const fn by_patched_seeds(name: &'static str, breaks: &'static str) -> Mutant {
+    mutant(name, breaks, SEEDS, "mutants::the_patched_seeds_that_look_for_mutants_are_quiet_without_one")
+}
+
+/// All of them, by their names; those of the fleet's patching, drift and inventory at the end.
 #[rustfmt::skip]
 pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("accept-commands.believes-every-boot", "a boot is reported with any token", EDGE, "a_request_without_a_caller_is_refused_and_a_callback_is_not"),
@@ -177,4 +183,26 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("triage.uses-up-its-attempts", "triage's own messages become dead letters that nobody reads", PROMISES, "triage::triages_own_messages_wait_for_as_long_as_what_they_need_is_away"),
     mutant("triage.waits-for-lost-copies", "a failure whose copy was lost stays open without a word", PROMISES, "triage::a_copy_that_nobody_hears_of_is_quarantined_after_a_day"),
     mutant("views.take-unknown-events", "an event of newer code is acknowledged", VIEWS, "an_event_that_this_build_does_not_know_is_a_failure"),
+    mutant("campaign.goes-on-whatever-fails", "errors halt no wave", DOMAIN, "campaign::tests::stopping::a_wave_is_halted_with_one_error_more_than_may_be"),
+    mutant("campaign.has-no-canary", "the first wave is as large as the second", DOMAIN, "campaign::tests::deciding::a_canary_comes_first_and_then_waves_of_what_is_left"),
+    by_patched_seeds("campaign.soaks-for-no-time", "a wave follows before anybody can have seen what the last one has done"),
+    mutant("lane.patches-two-of-a-rack", "two hosts of a rack are patched at a time", DOMAIN, "campaign::tests::lanes::one_host_of_a_rack_is_patched_at_a_time"),
+    mutant("lane.tells-failures-late", "a campaign hears of failures when the rack has ended its wave", DOMAIN, "campaign::tests::lanes::a_failure_is_told_at_once"),
+    mutant("lane.tries-a-host-again", "a host that was tried is tried again in the next wave", DOMAIN, "campaign::tests::lanes::a_host_that_was_left_alone_is_looked_at_again_in_the_next_wave_and_one_that_was_tried_is_not"),
+    mutant("patch-fleet.begins-for-whoever-is-stopped", "hosts are begun for a campaign that is paused or halted", JOURNEYS, "campaigns::a_paused_campaign_finishes_what_runs_and_begins_nothing_until_it_is_resumed"),
+    mutant("patch-fleet.begins-without-a-claim", "a host is patched that the disruption budget holds back", JOURNEYS, "campaigns::an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget"),
+    by_patched_seeds("patch-fleet.keeps-its-claims", "the part of the budget of a host that was patched is never given back"),
+    mutant("patching.looks-not-again", "a host that has lost its finding is patched all the same", DOMAIN, "patching::tests::a_host_without_the_finding_is_never_touched"),
+    mutant("host.rolls-nothing-back", "a host that is not healthy on the fix keeps it", DOMAIN, "host::tests::patching::a_saga_that_turns_back_has_its_packages_back_and_nothing_installed_after_it"),
+    mutant("host.forgets-the-versions-before", "a second attempt takes the first one's work for what was there before", DOMAIN, "host::tests::patching::a_second_attempt_does_not_forget_what_was_there_before_the_first"),
+    mutant("version.ignores-epochs", "1:2.0 is older than 9.0", DOMAIN, "packages::version::tests::versions_compare_by_the_rules_of_debian"),
+    mutant("packages.overlooks-backports", "a fix that was ported back is not seen", DOMAIN, "packages::tests::a_fixed_backport_is_not_vulnerable"),
+    mutant("packages.fixed-before-the-reboot", "what is installed and waits for a reboot counts as fixed", DOMAIN, "packages::tests::what_is_installed_and_waits_for_a_reboot_is_not_fixed"),
+    mutant("packages.takes-older-lists", "a list that comes late replaces a newer one", DOMAIN, "packages::tests::an_older_list_changes_nothing"),
+    mutant("finding.excepted-for-ever", "an exception does not end", DOMAIN, "finding::tests::an_exception_has_an_owner_a_reason_and_an_end_and_ends_by_itself"),
+    mutant("finding.takes-older-words", "a comparison that comes late replaces a newer one", DOMAIN, "finding::tests::an_older_word_changes_nothing"),
+    by_patched_seeds("host.only-says-that-it-restores", "drift is said to be repaired, and nothing is done"),
+    mutant("host.drifted-for-ever", "a second check of a host that was restored does not end its drift", DOMAIN, "host::tests::drifting::drift_is_repaired_by_autonomy_and_a_suppression_says_its_rule"),
+    mutant("inventory.not-observed-is-absent", "a host that was not found counts as said to be gone", DOMAIN, "inventory::tests::a_host_that_its_bmc_does_not_know_is_gone_only_beside_two_words"),
+    mutant("inventory.believes-who-is-silent", "the word of a source that nobody hears counts", DOMAIN, "inventory::tests::the_word_of_a_source_that_nobody_hears_does_not_count"),
 ];

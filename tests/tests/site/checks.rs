@@ -1,19 +1,23 @@
 //! What holds of every site at rest, whatever went wrong on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::StreamId;
 use hostler_core::saga::{SagaDefinition, SagaStatus};
+use hostler_core::{Decider, StreamId};
+use hostler_domain::finding::Seen;
 use hostler_domain::provisioning::host_of;
 use hostler_domain::{
-    Approval, BudgetDecider, CapacityDecider, Condition, Deprovisioning, HealthDecider, HostDecider,
-    HostPhase, Provisioning, Recovery, ReservationDecider,
+    Approval, BudgetDecider, CampaignDecider, CapacityDecider, Condition, Deprovisioning, FindingDecider,
+    FindingState, HealthDecider, HostDecider, HostPhase, LaneDecider, PackagesDecider, Provisioning,
+    Recovery, ReservationDecider,
 };
 use hostler_drivers::PowerState;
+use hostler_events::packages::FindingStatus;
 use hostler_events::site::SITE;
 use serde_json::Value;
 
 use super::Site;
+use super::systems::{Brings, CVE, FIXED, PACKAGE, VULNERABLE};
 
 impl Site {
     /// At rest, complete, nothing leaked, no dead letters, and no step done twice.
@@ -29,6 +33,8 @@ impl Site {
         self.check_hosts();
         self.check_health();
         self.check_effects();
+        self.check_campaigns();
+        self.check_packages();
     }
 
     /// Every saga that was asked for has ended, and holds a host only if that is where it ended: a host that came into
@@ -125,6 +131,100 @@ impl Site {
             assert!(matches!(status, "completed" | "compensated"), "{id} is {status}");
         }
         assert_eq!(self.state::<BudgetDecider>(SITE).holders, [], "the budget is given back");
+    }
+
+    /// No campaign waits for anything but a person's word, and no rack has a host that is patched for ever.
+    fn check_campaigns(&self) {
+        for stream in self.streams_of::<CampaignDecider>() {
+            let state = self.fold::<CampaignDecider>(&stream).state;
+            let is_held = state.held.as_ref().is_some_and(|held| held.rule == "approval");
+            let waits = state.stop.is_some() || is_held;
+            assert!(state.is_over() || waits, "{stream} waits for ever: {state:#?}");
+        }
+        for stream in self.streams_of::<LaneDecider>() {
+            let state = self.fold::<LaneDecider>(&stream).state;
+            assert_eq!(state.running, None, "{stream} waits for ever");
+        }
+    }
+
+    /// Each host has on its disk what its events say, what is known of it is what is on its disk, and it has the finding exactly
+    /// where it is vulnerable.
+    fn check_packages(&self) {
+        for host in self.hosts_with_packages() {
+            let state = self.host(&host);
+            let known = self.state::<PackagesDecider>(&host);
+            let finding = self.finding_of(&host);
+            if state.phase != HostPhase::InService {
+                let status = finding.map_or(FindingStatus::Resolved, |finding| finding.status());
+                let is_clean = state.phase != HostPhase::Available || status == FindingStatus::Resolved;
+                assert!(is_clean, "{host} is free and clean, and has a finding");
+                continue;
+            }
+            let installed = self.fleet.faults.installed(&host);
+            assert!(!self.fleet.faults.is_broken(&host), "{host} is in service, and is not well");
+            let version = installed.get(PACKAGE).map(String::as_str);
+            let brought = Brings::to(&host);
+            if !brought.is_vulnerable() {
+                assert_eq!(
+                    self.control_value(&format!("packages/{host}"))["changes"],
+                    0,
+                    "{host} is patched"
+                );
+                assert!(finding.is_none(), "{host} is not vulnerable: {finding:#?}");
+                continue;
+            }
+            assert_eq!(version, Some(self.version_by_events(&host)), "{host}: what was done is on record");
+            // Nothing is compared of a host that has never told what its system is.
+            if known.ecosystem.is_empty() {
+                continue;
+            }
+            let versions = known.installed.iter().map(|(name, is)| (name.clone(), is.version.clone()));
+            assert_eq!(
+                versions.collect::<BTreeMap<_, _>>(),
+                installed,
+                "{host}: what is known is what is so"
+            );
+            let seen = finding.map(|finding| finding.seen).unwrap_or_default();
+            let is_vulnerable = version == Some(VULNERABLE);
+            assert_eq!(seen == Seen::Present, is_vulnerable, "{host} has {version:?}, and is {seen:?}");
+        }
+        // By now each host was checked for drift and, where it had drifted, restored.
+        for host in self.hosts_with_packages() {
+            let state = self.host(&host);
+            let row = self.control_value(&format!("configuration/{host}"));
+            if state.phase == HostPhase::InService {
+                let revision = row["revision"].to_string();
+                assert_eq!(state.revision, Some(revision), "{host} has drifted: {:#?}", state.drift);
+            }
+        }
+    }
+
+    /// The hosts of which somebody has told what is installed, in the runs of seeds that patch.
+    pub(super) fn hosts_with_packages(&self) -> Vec<String> {
+        let hosts = if self.is_patched { self.streams_of::<PackagesDecider>() } else { Vec::new() };
+        hosts.into_iter().map(|stream| stream.key().to_owned()).collect()
+    }
+
+    fn finding_of(&self, host: &str) -> Option<FindingState> {
+        let rack = self.host(host).profile.unwrap().fault_domain;
+        let stream: StreamId = format!("finding#{CVE}/{rack}/{host}").parse().unwrap();
+        Some(self.fold::<FindingDecider>(&stream).state).filter(|state| state.finding.is_some())
+    }
+
+    /// The version of the package that a host has by what is recorded of it.
+    fn version_by_events(&self, host: &str) -> &'static str {
+        let stream = StreamId::new(HostDecider::CATEGORY, host).unwrap();
+        let mut version = VULNERABLE;
+        for event in self.store.commits(&stream).iter().flat_map(|commit| &commit.events) {
+            match event.event_type.as_str() {
+                "host.packages-installed" => version = FIXED,
+                "host.packages-rolled-back" | "host.deploy-started" | "host.reimage-started" => {
+                    version = VULNERABLE;
+                }
+                _ => {}
+            }
+        }
+        version
     }
 
     /// No step did its work on the outside world twice.

@@ -4,20 +4,25 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use hostler_drivers::memory::{MemoryBmc, MemoryBmcState, MemoryBmcs, busy};
 use hostler_drivers::{
-    At, Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, DriverError, Patience, PowerChange, PowerGoal,
-    PowerState, SystemFacts,
+    At, Bmc, BmcEndpoint, Bmcs, BootImage, BootMethod, ControlState, DriverError, Patience, PlainPackages,
+    PowerChange, PowerGoal, PowerState, SystemFacts,
 };
-use hostler_runtime::ports::Clock;
+use hostler_runtime::ports::{Clock, Control};
 use hostler_runtime::serving::http::Request;
+use hostler_testkit::memory::MemoryControl;
 use hostler_testkit::world::{Callers, Ports, Switch};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
+use serde_json::Value;
+
+use super::systems::Systems;
 
 use super::nodes::Nodes;
 
@@ -75,6 +80,8 @@ pub struct Faults {
     booting: Arc<Mutex<BTreeMap<String, Timestamp>>>,
     /// Versions of packages on which no host is well.
     pub bad_versions: Arc<Mutex<BTreeSet<String>>>,
+    /// Where it is read what is installed on hosts, past all that may go wrong.
+    disks: Arc<OnceLock<MemoryControl>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -117,6 +124,15 @@ impl Faults {
         } else {
             broken.remove(host);
         }
+    }
+
+    /// The versions of the packages that are on a host's disk.
+    pub fn installed(&self, host: &str) -> BTreeMap<String, String> {
+        let key = PlainPackages::<ControlState>::key(host);
+        let row = self.disks.get().and_then(|disks| disks.get(&key).now_or_never()?.ok()?);
+        let versions = row.and_then(|row| row.value["installed"].as_object().cloned()).unwrap_or_default();
+        let text = |version: &Value| version.as_str().unwrap_or_default().to_owned();
+        versions.iter().map(|(package, version)| (package.clone(), text(version))).collect()
     }
 
     /// How often the power of a host was switched.
@@ -174,6 +190,8 @@ struct Inner {
     machines: BTreeMap<String, Machine>,
     /// The image URL of each boot, in order.
     boots: Vec<String>,
+    /// What images bring, where that matters.
+    systems: Option<Systems>,
 }
 
 #[derive(Default)]
@@ -211,10 +229,21 @@ impl Fleet {
             requests: Arc::default(),
             booting: Arc::default(),
             bad_versions: Arc::default(),
+            disks: Arc::default(),
             clock: ports.clock.clone(),
         };
         let nodes = Nodes::new(ports.clock.clone());
         Self { bmcs, faults, nodes, callers: ports.callers.clone(), inner: Rc::default() }
+    }
+
+    /// Here is what is installed on hosts.
+    pub fn has_disks(&self, disks: &MemoryControl) {
+        assert!(self.faults.disks.set(disks.clone()).is_ok(), "there is one world");
+    }
+
+    /// From here on images bring packages.
+    pub fn runs(&self, systems: Systems) {
+        self.inner.borrow_mut().systems = Some(systems);
     }
 
     /// Breaks a host.
@@ -262,7 +291,10 @@ impl Fleet {
     /// Looks at every machine whose BMC was told something since the last look; one that was just booted from an image will call back,
     /// if it still runs what it was booted from.
     pub fn look(&self) {
-        let Inner { machines, boots } = &mut *self.inner.borrow_mut();
+        let Inner { machines, boots, systems } = &mut *self.inner.borrow_mut();
+        if let Some(systems) = systems {
+            systems.pass_time();
+        }
         for host in std::mem::take(&mut *self.bmcs.told.lock().unwrap()) {
             let Some(machine) = machines.get_mut(&host) else { continue };
             let bmc = self.bmcs.memory.bmc(&machine.system_url);
@@ -281,14 +313,19 @@ impl Fleet {
             let cleaning = image.image.ends_with("/cleaner");
             let next = if cleaning { machine.cleans.pop_front() } else { machine.deploys.pop_front() };
             boots.push(url);
-            let body = match next.unwrap_or(Boot::Succeeds) {
-                Boot::Succeeds => r#"{"outcome":"succeeded"}"#,
-                Boot::Fails => r#"{"outcome":"failed","reason":"the disk is full"}"#,
-                Boot::Silent => continue,
-            };
             let runs_it = move || {
                 let state = bmc.state();
                 state.power == PowerState::On && state.resets == resets
+            };
+            let body = match next.unwrap_or(Boot::Succeeds) {
+                Boot::Succeeds => {
+                    if let Some(systems) = systems {
+                        systems.boots(&host, cleaning, INSTALL, runs_it.clone());
+                    }
+                    r#"{"outcome":"succeeded"}"#
+                }
+                Boot::Fails => r#"{"outcome":"failed","reason":"the disk is full"}"#,
+                Boot::Silent => continue,
             };
             self.callers.call_if_there(INSTALL, callback(&image.callback, body), runs_it);
         }

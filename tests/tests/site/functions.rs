@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use configure_host::ConfigureHost;
 use deploy_host::{Candidates, DeployHost, DeploySettings};
 use hostler_app::{FollowedPolicies, Hostler, Settings, UnhealthyHosts};
+use hostler_core::{Failure, Incoming};
 use hostler_drivers::memory::{self, busy};
 use hostler_drivers::{
     ApplyRole, Applying, At, ChangeOrder, Changing, Checking, Configuration, ControlState, Deregistered,
@@ -19,10 +20,12 @@ use hostler_drivers::{
     RestartService, RunCommandConfiguration, Services, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
+use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::operations::flow::Backpressure;
 use hostler_runtime::ports::Clock;
 use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
+use hostler_runtime::serving::http::{HttpHandler, Request, Response};
 use hostler_testkit::world::{Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
@@ -48,7 +51,30 @@ pub const SIGNAL_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const PATIENCE: Patience =
     Patience { deadline: Duration::from_secs(60), poll_interval: Duration::from_millis(1) };
 
-pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSignals>, Own) {
+/// All that is asked over HTTP: what other systems tell, and the rest.
+pub struct Edges {
+    commands: AcceptCommands,
+    signals: Arc<IngestSignals>,
+}
+
+#[async_trait]
+impl Handler for Edges {
+    async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
+        self.commands.handle(message).await
+    }
+}
+
+#[async_trait]
+impl HttpHandler for Edges {
+    async fn answer(&self, request: &Request) -> Response {
+        match request.segments()[..] {
+            ["signals", _] => self.signals.answer(request).await,
+            _ => self.commands.answer(request).await,
+        }
+    }
+}
+
+pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<Edges>, Own) {
     let (control, clock, switch) = (&ports.control, &ports.clock, &ports.switch);
     let worker = || ports.worker::<Hostler>();
     let callback_key = CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
@@ -152,7 +178,7 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
         ("patch-host", Arc::new(patch_host)),
         ("watch-inventory", Arc::new(watch_inventory)),
     ];
-    (Arc::new(accept_commands), ingest_signals, own)
+    (Arc::new(Edges { commands: accept_commands, signals: ingest_signals }), own)
 }
 
 fn settings(callback_key: CallbackKey) -> DeploySettings {
@@ -285,14 +311,20 @@ impl<T: Packages> Packages for Disks<T> {
 
     async fn change(&self, order: &ChangeOrder) -> Result<Changing, DriverError> {
         let host = &order.host.host;
-        let changing = self.inner.change(order).await?;
-        if let Changing::Done(changed) = &changing {
-            changed.changed.iter().for_each(|(_, _, version)| self.faults.has_version(host, version));
-            if changed.reboot_pending {
-                self.pending.lock().unwrap().entry(host.clone()).or_insert(self.faults.resets(host));
+        let before = self.faults.installed(host);
+        let changing = self.inner.change(order).await;
+        // What is installed is installed, also where its answer is lost.
+        for (package, version) in self.faults.installed(host) {
+            if before.get(&package) != Some(&version) {
+                self.faults.has_version(host, &version);
             }
         }
-        Ok(changing)
+        if let Ok(Changing::Done(changed)) = &changing
+            && changed.reboot_pending
+        {
+            self.pending.lock().unwrap().entry(host.clone()).or_insert(self.faults.resets(host));
+        }
+        changing
     }
 }
 

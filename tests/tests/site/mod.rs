@@ -5,18 +5,21 @@ mod fleet;
 mod functions;
 mod hosts;
 mod nodes;
+mod patches;
+mod patching;
+mod systems;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_app::Hostler;
 use hostler_core::saga::SagaDefinition;
-use hostler_domain::{Deprovisioning, HostDecider, HostState, Provisioning, ProvisioningState};
-use hostler_runtime::serving::http::{HttpHandler, Request, Response};
+use hostler_domain::{
+    Deprovisioning, HostDecider, HostState, Patching, Provisioning, ProvisioningState, Recovery,
+};
+use hostler_runtime::serving::http::{Request, Response};
 use hostler_testkit::World;
 use hostler_testkit::clock::Random;
-use ingest_signals::IngestSignals;
 use serde_json::{Value, json};
 
 pub use fleet::{Boot, Fleet, HostFault, system_url};
@@ -24,6 +27,7 @@ pub use functions::APPROVAL_ABOVE;
 pub use hostler_testkit::world::{
     Bug, Chaos, ChaosRates, Ended, Ends, Order, Pace, STORE, Setup, Triaged, WriteFault,
 };
+pub use patching::is_patched;
 
 /// What these functions do is guarded by conditional writes, so that they may come back from the dead.
 const ZOMBIES: &[&str] = &["configure-host", "monitor-host", "shift-traffic"];
@@ -33,8 +37,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub struct Site {
     pub world: World<Hostler>,
     pub fleet: Fleet,
-    /// Takes what monitoring says.
-    signals: Arc<IngestSignals>,
+    /// Whether a vulnerability is published in its run.
+    is_patched: bool,
 }
 
 impl Deref for Site {
@@ -60,27 +64,20 @@ impl Site {
         let mut outside = None;
         let mut world = World::with_edge(setup, |ports| {
             let fleet = Fleet::new(ports);
-            let (commands, signals, own) = functions::wire(ports, &fleet);
-            outside = Some((fleet, signals));
-            (commands, own)
+            let wired = functions::wire(ports, &fleet);
+            outside = Some(fleet);
+            wired
         });
-        let (fleet, signals) = outside.unwrap();
+        let fleet = outside.unwrap();
+        fleet.has_disks(&world.control);
         let machines = fleet.clone();
         world.outside(move || machines.look());
-        Self { world, fleet, signals }
+        Self { world, fleet, is_patched: false }
     }
 
     /// What a system of monitoring sends.
     pub async fn post_signals(&self, form: &str, body: &Value) -> Response {
-        let authorization = format!("Bearer {}", functions::SIGNAL_TOKEN);
-        let request = Request {
-            method: "POST".to_owned(),
-            path: format!("/signals/{form}"),
-            headers: [("authorization".to_owned(), authorization)].into(),
-            body: body.to_string(),
-            ..Request::default()
-        };
-        self.signals.answer(&request).await
+        self.http(&systems::signal(form, body)).await
     }
 
     /// A site on which everything goes wrong by chance.
@@ -91,6 +88,7 @@ impl Site {
         site.unleash(Chaos { zombies: ZOMBIES, ..chaos });
         let invariants = hosts::HostsHold::of(&site.fleet);
         site.must_hold(invariants);
+        site.must_hold(patches::PatchesHold::default());
         // In some runs a dependency is away for an hour.
         if chaos.rates.throttle > 0 && chaos.seed.is_multiple_of(4) {
             let which = usize::try_from(chaos.seed / 4 % 4).unwrap();
@@ -107,9 +105,15 @@ impl Site {
         let mut random = Random::new(seed ^ 0xca11);
         // Figures are of runs in which nothing is cancelled, and are of sagas without traffic.
         let has_traffic = cancels_percent > 0 && has_traffic(seed);
-        if has_traffic {
-            self.post_later(Duration::ZERO, Duration::from_secs(1), "apply-policies", &with_traffic());
+        self.is_patched = cancels_percent > 0 && is_patched(seed);
+        if self.is_patched {
+            self.plan_patching(seed, hosts, &pool(has_traffic));
+        } else if has_traffic {
+            let policy = json!({ "pools": { "web": pool(has_traffic) } });
+            let apply = json!({ "policies": "site", "policy": policy, "reason": "the first" });
+            self.post_later(Duration::ZERO, Duration::from_secs(1), "apply-policies", &apply);
         }
+        let mut fails = Random::new(seed ^ 0xfa11);
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         for number in 0..hosts {
             let host = format!("h-{number}");
@@ -120,6 +124,9 @@ impl Site {
             // Of some nobody knows where they take requests, so that they cannot join, and are undone.
             if has_traffic && number % 10 != 9 {
                 labels["metrics.address"] = json!("10.0.0.7:9100");
+            }
+            if self.is_patched {
+                patching::labels(&mut fails, &mut labels);
             }
             let body = json!({
                 "host": host, "pool": "web", "sku": "cpu", "faultDomain": format!("rack-{}", number % 7),
@@ -157,6 +164,9 @@ impl Site {
             self.run().await;
         }
         assert_eq!(self.stuck(), [], "stuck without a cause");
+        if self.is_patched {
+            self.look_at_each_host().await;
+        }
         self.check_at_rest();
         self.ended()
     }
@@ -225,13 +235,14 @@ impl Site {
 
     /// The sagas that need an operator.
     fn stuck(&self) -> Vec<(&'static str, String)> {
-        let provisionings = self.world.sagas::<Provisioning>().into_iter().map(|id| (Provisioning::KIND, id));
-        let others = self.world.sagas::<Deprovisioning>().into_iter().map(|id| (Deprovisioning::KIND, id));
-        let is_stuck = |(kind, id): &(&str, String)| match *kind {
-            Provisioning::KIND => self.status(id) == "stuck",
-            _ => self.world.status::<Deprovisioning>(id) == "stuck",
-        };
-        provisionings.chain(others).filter(is_stuck).collect()
+        let world = &self.world;
+        let kinds = [
+            stuck::<Provisioning>(world),
+            stuck::<Deprovisioning>(world),
+            stuck::<Patching>(world),
+            stuck::<Recovery>(world),
+        ];
+        kinds.concat()
     }
 
     /// The sagas and how they stand.
@@ -246,9 +257,17 @@ fn has_traffic(seed: u64) -> bool {
     seed > 12 && seed % 3 == 1
 }
 
-/// Policies by which hosts take requests, and nothing else is done to them.
-fn with_traffic() -> Value {
-    let traffic = json!({ "backend": "web", "port": 80, "drainSeconds": 60 });
-    let pool = json!({ "role": "web-server", "image": "debian-13", "hosts": 40, "traffic": traffic });
-    json!({ "policies": "site", "policy": { "pools": { "web": pool } }, "reason": "the first" })
+/// The policies of a pool whose hosts take requests, or do not. Nothing else is done to them.
+fn pool(has_traffic: bool) -> Value {
+    let mut pool = json!({ "role": "web-server", "image": "debian-13", "hosts": 40 });
+    if has_traffic {
+        pool["traffic"] = json!({ "backend": "web", "port": 80, "drainSeconds": 60 });
+    }
+    pool
+}
+
+/// The sagas of a kind that need an operator.
+fn stuck<D: SagaDefinition>(world: &World<Hostler>) -> Vec<(&'static str, String)> {
+    let is_stuck = |id: &String| world.status::<D>(id) == "stuck";
+    world.sagas::<D>().into_iter().filter(is_stuck).map(|id| (D::KIND, id)).collect()
 }

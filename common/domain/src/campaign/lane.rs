@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hostler_core::saga::{SagaCommand, StartSaga};
-use hostler_core::{Decider, Decision, SetTimer};
+use hostler_core::{Decider, Decision, SetTimer, mutants};
 use hostler_events::campaign::{
     LaneEvent, LaneHeld, LaneHostEnded, LaneHostStarted, LaneWaveBegun, LaneWaveEnded, PatchEnd,
     PatchFleetCommand, RackReported, ReportLane, RunLane,
@@ -159,13 +159,17 @@ impl LaneState {
     /// Whether it has yet to begin a host in this wave, and patches none.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.campaign.is_some() && self.running.is_none() && !self.finished
+        let is_alone = self.running.is_none() || mutants::on("lane.patches-two-of-a-rack");
+        self.campaign.is_some() && is_alone && !self.finished
     }
 
     /// Whether the campaign may begin this host in this wave: none that was tried, and none that was left alone in this wave.
     #[must_use]
     pub fn may_begin(&self, host: &HostId) -> bool {
-        self.outcomes.get(host).is_none_or(|outcome| !outcome.tried && outcome.wave < self.wave)
+        self.outcomes.get(host).is_none_or(|outcome| {
+            let was_tried = outcome.tried && !mutants::on("lane.tries-a-host-again");
+            !was_tried && outcome.wave < self.wave
+        })
     }
 
     fn count(&self, end: PatchEnd) -> u32 {
@@ -351,7 +355,7 @@ impl Draft {
         }));
         if self.state.used >= self.state.hosts {
             self.finish();
-        } else if end == PatchEnd::Failed {
+        } else if end == PatchEnd::Failed && !mutants::on("lane.tells-failures-late") {
             self.report();
         }
     }

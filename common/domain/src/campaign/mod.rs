@@ -5,7 +5,7 @@
 //! seen. What stops a campaign is an event that says what would lift it. Every wait has a timer, or is for a person.
 
 use hostler_core::saga::SagaCommand;
-use hostler_core::{Decider, Decision, SetTimer, command_sets};
+use hostler_core::{Decider, Decision, SetTimer, command_sets, mutants};
 use hostler_events::CampaignId;
 use hostler_events::campaign::{
     CampaignApproved, CampaignCompleted, CampaignDeadlineBreached, CampaignEvent, CampaignPaused,
@@ -321,7 +321,7 @@ impl Draft {
         };
         let (limit, value) = (wave.errors_max, self.state.errors());
         let is_halted = matches!(self.state.stop, Some(Stop::Halted(_)));
-        if value <= limit || is_halted {
+        if value <= limit || is_halted || mutants::on("campaign.goes-on-whatever-fails") {
             return;
         }
         let lifts = format!(
@@ -342,7 +342,8 @@ impl Draft {
         else {
             return;
         };
-        let soak = if wave.percent == 100 { VIEW_LAGS_SECONDS } else { wave.soak_seconds };
+        let is_last = wave.percent == 100 || mutants::on("campaign.soaks-for-no-time");
+        let soak = if is_last { VIEW_LAGS_SECONDS } else { wave.soak_seconds };
         let soak_until = after(self.now, soak);
         self.record(CampaignEvent::WaveCompleted(WaveCompleted {
             campaign,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::mutants;
 use hostler_events::FaultDomain;
 use hostler_events::campaign::{CampaignEvent, CampaignHeld, CampaignPlanned, RackShare, WaveStarted};
 use hostler_events::campaigns::CampaignsPolicy;
@@ -39,7 +40,7 @@ impl<'a> Pace<'a> {
     /// The size of a wave, in a hundred of what is left. After the last one that is named, all are as large as that.
     fn percent(&self, wave: u32) -> u32 {
         let index = usize::try_from(wave.saturating_sub(2)).unwrap_or(usize::MAX);
-        if wave < 2 {
+        if wave < 2 && !mutants::on("campaign.has-no-canary") {
             return self.canary_percent;
         }
         self.waves.get(index).or(self.waves.last()).copied().unwrap_or(100)

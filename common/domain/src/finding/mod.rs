@@ -3,7 +3,7 @@
 //! It hears what comparisons on its host have shown, and has what people say of it: exceptions. Its deadline and the end of an
 //! exception are timers.
 
-use hostler_core::{Decider, Decision, NoCommand, SetTimer};
+use hostler_core::{Decider, Decision, NoCommand, SetTimer, mutants};
 use hostler_events::findings::{ExceptFinding, NoteFinding, Urgency};
 use hostler_events::packages::{
     Exception, Finding, FindingChanged, FindingDeadlineBreached, FindingDetected, FindingEvent,
@@ -149,7 +149,11 @@ impl Decider for FindingDecider {
         now: Timestamp,
     ) -> Result<FindingDecision, FindingRefusal> {
         match input {
-            FindingInput::Note(note) if note.sequence <= state.sequence => Ok(Decision::nothing()),
+            FindingInput::Note(note)
+                if note.sequence <= state.sequence && !mutants::on("finding.takes-older-words") =>
+            {
+                Ok(Decision::nothing())
+            }
             FindingInput::Note(note) => Ok(match &note.verdict {
                 Some(verdict) => shown(state, note, verdict, now),
                 None => gone(state, note, now),
@@ -304,6 +308,7 @@ fn timer(state: &FindingState, name: &str, now: Timestamp) -> FindingDecision {
     let Ok(at) = at.parse::<Timestamp>() else { return Decision::nothing() };
     match &state.exception {
         None if about == DEADLINE => Decision::events(breach(state, at, now)),
+        Some(_) if mutants::on("finding.excepted-for-ever") => Decision::nothing(),
         Some(exception) if about == EXCEPTION && exception.until == at => {
             let ended = FindingExceptionEnded { finding, ended_at: now };
             let breach = state.found.as_ref().and_then(|found| breach(state, found.deadline?, now));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hostler_core::failure::clip;
-use hostler_core::{Decision, SetTimer};
+use hostler_core::{Decision, SetTimer, mutants};
 use hostler_events::drift::{
     CHANGES_MAX, CheckAsked, CheckRole, CheckScheduled, CheckStarted, ConfigurationChecked,
     ConfigurationDrifted, ConfigurationRestored, ConfigurationRunFailed, DriftChange, DriftRepair,
@@ -237,7 +237,7 @@ fn drifted(
     let changes_left_off = left_off.saturating_add(over);
     let repair = repair(known, policies);
     let (host, DriftRun { step, role, revision, .. }) = (known.host(), run.clone());
-    let is_begun = repair == DriftRepair::Begun;
+    let is_begun = repair == DriftRepair::Begun && !mutants::on("host.only-says-that-it-restores");
     let drifted =
         ConfigurationDrifted { host, step: step.clone(), role, revision, changes, changes_left_off, repair };
     let decision = Decision::events([HostEvent::ConfigurationDrifted(drifted)]);

@@ -1,5 +1,6 @@
 //! How a host's events add up to what is known of it.
 
+use hostler_core::mutants;
 use hostler_core::saga::SagaRef;
 use hostler_events::drift::DriftRunKind;
 use hostler_events::host::{
@@ -108,7 +109,8 @@ pub(super) fn evolve(mut state: HostState, event: &HostEvent) -> HostState {
             drifting::run_started(&mut state, DriftRunKind::Restore, (&e.step, &e.role, &e.revision));
         }
         HostEvent::ConfigurationChecked(_) | HostEvent::ConfigurationRestored(_) => {
-            drifting::run_ended(&mut state, None);
+            let before = state.drift.found.take().filter(|_| mutants::on("host.drifted-for-ever"));
+            drifting::run_ended(&mut state, before);
         }
         HostEvent::ConfigurationDrifted(e) => drifting::run_ended(&mut state, Some(drifting::found(e))),
         // What is known of drift is what it was.

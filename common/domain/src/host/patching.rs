@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use hostler_core::failure::clip;
 use hostler_core::saga::{Answers, SagaRef, StepOutcome, StepReply};
-use hostler_core::{Category, Decision};
+use hostler_core::{Category, Decision, mutants};
 use hostler_events::host::{
     PackageChangeKind, PackageChangeStarted, PackagesInstalled, PackagesReport, PackagesRolledBack,
     RollBackFailed, RunOutcome,
@@ -237,7 +237,7 @@ fn start_roll_back(known: Known<'_>, saga: &SagaRef, step: &StepId) -> HostDecis
     if patch.undone.is_some() {
         return answer();
     }
-    if patch.before.is_empty() {
+    if patch.before.is_empty() || mutants::on("host.rolls-nothing-back") {
         return rolled_back(known, saga, step, &[]);
     }
     let to = patch
@@ -338,7 +338,10 @@ pub(super) fn change_started(state: &mut HostState, e: &PackageChangeStarted) {
     let Some(cordon) = state.cordon.as_mut().filter(|cordon| cordon.saga == e.saga) else { return };
     for Fix { package, version } in &e.before {
         // What a second attempt finds may be the first one's work.
-        cordon.patch.before.entry(package.clone()).or_insert_with(|| version.clone());
+        let before = cordon.patch.before.entry(package.clone()).or_insert_with(|| version.clone());
+        if mutants::on("host.forgets-the-versions-before") {
+            before.clone_from(version);
+        }
     }
     let (step, change, to) = (e.step.clone(), e.change, e.to.clone());
     cordon.patch.running = Some(RunningChange { step, change, to });

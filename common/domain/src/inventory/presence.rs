@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::mutants;
 use hostler_events::inventory::{HostVanished, Presence, Standing};
 use hostler_events::{InventoryEvent, InventorySource};
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ impl InventoryState {
         self.sources
             .iter()
             .filter(|(source, observed)| {
-                **source != InventorySource::Reconcile
+                (**source != InventorySource::Reconcile || mutants::on("inventory.not-observed-is-absent"))
                     && observed.presence == Presence::Gone
                     && self.seen_at.is_none_or(|seen_at| observed.observed_at > seen_at)
             })
@@ -35,7 +36,9 @@ impl Story {
     /// The words that count now: not those of sources that are themselves missed.
     fn words_that_count(&self, input: &InventoryInput) -> BTreeMap<InventorySource, Timestamp> {
         let mut words = self.state.words();
-        words.retain(|source, _| input.lost.as_ref().is_some_and(|lost| !lost.contains(source)));
+        let is_heard =
+            |source: &InventorySource| input.lost.as_ref().is_some_and(|lost| !lost.contains(source));
+        words.retain(|source, _| is_heard(source) || mutants::on("inventory.believes-who-is-silent"));
         words
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use hostler_core::mutants;
 use hostler_events::advisory::{AdvisoryRecord, Affected, AffectedRange};
 use hostler_events::packages::{AffectedPackage, InstalledVersion, PackageName};
 
@@ -95,7 +96,10 @@ fn version_of<'a>(list: &Affected, name: &str, is: &'a InstalledVersion) -> Opti
 /// Whether a version is in a range.
 pub(crate) fn is_in(range: &AffectedRange, version: &str) -> bool {
     let from = range.introduced == "0" || compare(&range.introduced, version) != Ordering::Greater;
-    let before_fix = range.fixed.as_ref().is_none_or(|fixed| compare(version, fixed) == Ordering::Less);
+    // Without its revision, a backport is as old as its upstream version.
+    let upstream = version.split('-').next().unwrap_or(version);
+    let compared = if mutants::on("packages.overlooks-backports") { upstream } else { version };
+    let before_fix = range.fixed.as_ref().is_none_or(|fixed| compare(compared, fixed) == Ordering::Less);
     let up_to = range.last_affected.as_ref().is_none_or(|last| compare(version, last) != Ordering::Greater);
     from && before_fix && up_to
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use hostler_core::saga::{SagaCommand, SagaRef, StepReply};
-use hostler_core::{Decider, Decision, command_sets};
+use hostler_core::{Decider, Decision, command_sets, mutants};
 use hostler_events::findings::{FindingsCommand, NoteFinding, PackageReport, ScanHost};
 use hostler_events::packages::{
     AffectedPackage, FindingId, InstalledVersion, PackageName, PackagesAssessed, PackagesEvent,
@@ -261,7 +261,8 @@ fn observe(
     if report.packages.len() > PACKAGES_MAX {
         return Err(PackagesRefusal::TooMany { packages: report.packages.len() });
     }
-    if state.observed_at.is_some_and(|newest| report.observed_at < newest) {
+    let is_older = state.observed_at.is_some_and(|newest| report.observed_at < newest);
+    if is_older && !mutants::on("packages.takes-older-lists") {
         return Ok(Decision::nothing());
     }
     let (mut installed, mut removed) = (BTreeMap::new(), Vec::new());
@@ -384,7 +385,7 @@ fn verdict(state: &PackagesState, brief: &AdvisoryBrief, known: Option<&Verdict>
     let packages = affected(&state.ecosystem, &state.installed, &brief.records);
     match known {
         _ if !packages.is_empty() => Some(Verdict { packages, reboot_pending: false }),
-        Some(known) if state.reboot_pending => {
+        Some(known) if state.reboot_pending && !mutants::on("packages.fixed-before-the-reboot") => {
             let packages: Vec<AffectedPackage> = known.packages.clone();
             Some(Verdict { packages, reboot_pending: true })
         }

@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use hostler_core::mutants;
+
 /// A version in its parts.
 struct Parts<'a> {
     epoch: &'a str,
@@ -16,9 +18,9 @@ struct Parts<'a> {
 #[must_use]
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (parts(a), parts(b));
-    by_parts(a.epoch, b.epoch)
-        .then_with(|| by_parts(a.upstream, b.upstream))
-        .then_with(|| by_parts(a.revision, b.revision))
+    let epochs =
+        if mutants::on("version.ignores-epochs") { Ordering::Equal } else { by_parts(a.epoch, b.epoch) };
+    epochs.then_with(|| by_parts(a.upstream, b.upstream)).then_with(|| by_parts(a.revision, b.revision))
 }
 
 /// An epoch that is missing is 0, and so is a revision.

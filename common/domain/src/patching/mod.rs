@@ -8,7 +8,7 @@ use hostler_core::saga::{
     Action, Ask, Facts, Plan, RetryPolicy, Saga, SagaDefinition, SagaRef, SagaRefusal, SagaState, SagaStatus,
     Step, StepName,
 };
-use hostler_core::{Category, InvalidId};
+use hostler_core::{Category, InvalidId, mutants};
 use hostler_events::commands::PowerCycleHost;
 use hostler_events::health::CheckKind;
 use hostler_events::patching::{
@@ -216,6 +216,7 @@ impl SagaDefinition for Patching {
     fn applies(step: PatchingStep, _: Option<u32>, facts: &Facts<'_, Self>) -> bool {
         let wanted =
             facts.output::<PatchingWanted>(PatchingStep::BeginPatching).is_ok_and(|begun| begun.wanted);
+        let wanted = wanted || mutants::on("patching.looks-not-again");
         let installed = || facts.output::<InstalledPackages>(PatchingStep::InstallPackages);
         let needs_reboot = || installed().is_ok_and(|installed| installed.reboot_pending);
         wanted && (step != PatchingStep::RebootHost || needs_reboot())
