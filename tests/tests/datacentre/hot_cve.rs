@@ -99,6 +99,8 @@ pub struct Patched {
     pub resolved: BTreeMap<String, Timestamp>,
     /// The hosts that had it at their deadline.
     pub breached: BTreeSet<String>,
+    /// How many hosts the campaign had when it was planned.
+    pub planned: u32,
     /// When each wave was started, and how many hosts it has.
     pub waves: Vec<(Timestamp, u32)>,
     /// When each was over.
@@ -121,6 +123,7 @@ impl Patched {
             detected: BTreeMap::new(),
             resolved: BTreeMap::new(),
             breached: BTreeSet::new(),
+            planned: 0,
             waves: Vec::new(),
             waves_over: Vec::new(),
             completed: Vec::new(),
@@ -165,13 +168,13 @@ impl Patched {
                     );
                 }
                 CampaignDecider::CATEGORY => match CampaignEvent::from_data(name, version, data).unwrap() {
+                    CampaignEvent::Planned(planned) => self.planned = planned.hosts,
                     CampaignEvent::WaveStarted(wave) => self.waves.push((at, wave.hosts)),
                     CampaignEvent::WaveCompleted(_) => self.waves_over.push(at),
                     CampaignEvent::WaveHalted(halted) => panic!("a wave is halted: {halted:?}"),
                     CampaignEvent::Completed(completed) => self.completed.push(completed),
                     CampaignEvent::Requested(_)
                     | CampaignEvent::Prioritised(_)
-                    | CampaignEvent::Planned(_)
                     | CampaignEvent::Approved(_)
                     | CampaignEvent::Rejected(_)
                     | CampaignEvent::Paused(_)
@@ -293,7 +296,8 @@ fn hot_cve() {
 fn tell(patched: &Patched, published: Timestamp) {
     let minutes = |at: &Timestamp| at.duration_since(published).as_secs_f64() / 60.0;
     let last = minutes(patched.detected.values().max().unwrap());
-    println!("  found on {} hosts, on the last after {last:.1} min", patched.detected.len());
+    println!("  found on {} hosts, on the last after {:.1} s", patched.detected.len(), last * 60.0);
+    println!("  planned: {} hosts", patched.planned);
     for (number, ((began, hosts), over)) in patched.waves.iter().zip(&patched.waves_over).enumerate() {
         let (began, over) = (minutes(began), minutes(over));
         println!(
