@@ -23,6 +23,8 @@ BIN = os.path.dirname(sys.executable)
 EXCEPTIONS = json.load(open(os.path.join(HERE, "exceptions.json"), encoding="utf-8"))
 # Under this condition a role may do what Lambda needs for subnets: these actions know no resources.
 IN_SUBNETS = "HasSubnets"
+# What is asked of Systems Manager about nodes and commands knows no resources either.
+OF_NO_RESOURCE = {"ssm:DescribeInstanceInformation", "ssm:ListCommands", "ssm:GetCommandInvocation"}
 
 
 class NoManagedPolicies:
@@ -88,6 +90,8 @@ def roles(template, written):
             found.append(f"{name} has managed policies: {role['ManagedPolicyArns']}")
         for policy in policies(role):
             for statement in statements(policy):
+                if OF_NO_RESOURCE.issuperset(as_list(statement["Action"])):
+                    continue
                 for text in as_list(statement["Action"]) + as_list(statement["Resource"]):
                     if text == "*" or (isinstance(text, str) and text.endswith(":*")):
                         found.append(f"{name} has {text} in {policy['PolicyName']}")

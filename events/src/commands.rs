@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::{ApproveCampaign, CreateCampaign, PauseCampaign, RejectCampaign, ResumeCampaign};
 use crate::drift::{CheckConfiguration, CheckRole, RestoreConfiguration, RestoreRole};
 use crate::findings::{ExceptFinding, RefreshAdvisory, RescanHost};
+use crate::host::ReadRoleRun;
 use crate::ids::{HostId, Image, PoolId, Role, Sku, StepId};
 use crate::patching::{
     AssessCommand, BeginPatching, ChangePackages, InstallPackages, PatchCommand, RollBackPackages,
@@ -85,6 +86,7 @@ contracts! {
         "apply-role" v 1 @ "configure-host" => ApplyRole(ApplyRole),
         "check-role" v 1 @ "configure-host" => CheckRole(CheckRole),
         "restore-role" v 1 @ "configure-host" => RestoreRole(RestoreRole),
+        "read-role-run" v 1 @ "configure-host" => ReadRoleRun(ReadRoleRun),
     }
 }
 

@@ -19,7 +19,10 @@ mod patching;
 mod releasing;
 mod repairing;
 
-pub use configuring::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
+pub use configuring::{
+    ConfigurationStarted, ReadRoleRun, RoleRun, RunCommandEnd, RunOutcome, RunReport, TASKS_MAX, TaskResult,
+    TaskRun,
+};
 pub use patching::{
     PackageChangeKind, PackageChangeStarted, PackagesInstalled, PackagesReport, PackagesRolledBack,
     RollBackFailed,

@@ -51,11 +51,13 @@ pub enum Capability {
     Recovery,
     /// Target groups of Elastic Load Balancing, without a load balancer behind them.
     TargetGroups,
+    /// Commands to nodes, without an agent that runs them.
+    RunCommand,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Functions,
         Self::Processes,
         Self::Iam,
@@ -67,6 +69,7 @@ impl Capability {
         Self::Guard,
         Self::Recovery,
         Self::TargetGroups,
+        Self::RunCommand,
     ];
 
     /// What is lacking without it.
@@ -84,6 +87,7 @@ impl Capability {
             Self::Guard => "guard of ours against pages in a browser",
             Self::Recovery => "recovery of tables",
             Self::TargetGroups => "target groups",
+            Self::RunCommand => "commands to nodes without agents",
         }
     }
 }
@@ -132,7 +136,8 @@ impl EndpointKind {
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
         match self {
-            Self::Ministack => true,
+            // It sends commands to instances that run, which takes Docker.
+            Self::Ministack => capability != Capability::RunCommand,
             Self::LocalStackHost => match capability {
                 Capability::Functions | Capability::Processes | Capability::HttpApi | Capability::Guard => {
                     true
@@ -145,14 +150,18 @@ impl EndpointKind {
                 | Capability::Schedules
                 | Capability::LoopDetection
                 | Capability::Recovery
-                | Capability::TargetGroups => false,
+                | Capability::TargetGroups
+                | Capability::RunCommand => false,
             },
             // Functions run in containers, which our loopback is not the loopback of; there are no HTTP APIs.
             Self::LocalStack => capability == Capability::Functions,
             Self::Moto => {
                 matches!(
                     capability,
-                    Capability::VerbatimBodies | Capability::Guard | Capability::TargetGroups
+                    Capability::VerbatimBodies
+                        | Capability::Guard
+                        | Capability::TargetGroups
+                        | Capability::RunCommand
                 )
             }
             // Nobody knows but who runs it, so what it answers decides; that its processes are ours is not so.
@@ -286,8 +295,11 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named() {
-        let all = Capability::ALL;
-        assert_eq!(EndpointKind::Ministack.lacks(&all), None);
+        let reason = EndpointKind::Ministack.lacks(&Capability::ALL).unwrap();
+        assert_eq!(reason, "it has no commands to nodes without agents");
+        let others: Vec<Capability> =
+            Capability::ALL.into_iter().filter(|it| *it != Capability::RunCommand).collect();
+        assert_eq!(EndpointKind::Ministack.lacks(&others), None);
         let reason = EndpointKind::Moto.lacks(&[Capability::VerbatimBodies, Capability::Functions]).unwrap();
         assert_eq!(reason, "it has no functions that run");
         let reason = EndpointKind::LocalStackHost.lacks(&[Capability::HttpApi, Capability::Iam]).unwrap();

@@ -4,7 +4,7 @@
 #[path = "../../common/drivers/tests/load_balancer/contract.rs"]
 mod load_balancer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,13 +20,16 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum, TargetTypeEnum};
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_ssm::types::ParameterType;
 use hostler_aws::meter::Metered;
 use hostler_aws::{Aws, Class, Settings, SqsQueues, SystemClock, tables};
 use hostler_drivers::{LoadBalancer, TargetGroupLoadBalancer, TrafficServer};
 use hostler_localstack::{Account, Cloud, needs};
 use hostler_runtime::messages::relay::Relay;
 use hostler_runtime::messages::timers::{TIMERS_QUEUE, fire};
-use hostler_runtime::ports::{Clock, Control, EventBus, EventStore, Queues, StoreError, Views};
+use hostler_runtime::ports::{
+    Clock, Control, EventBus, EventStore, NodeCommand, NodeCommands, Parameters, Queues, StoreError, Views,
+};
 use hostler_testkit::contract::{self, Delivery, Inbox, Supports};
 use hostler_testkit::memory::outbox_records;
 use hostler_testkit::{TestClock, sample};
@@ -330,6 +333,38 @@ async fn target_groups_keep_the_contract_of_load_balancers() {
         format!("{group},{gone}").parse().unwrap(),
     );
     load_balancer::holds(Registered { driver, client, group }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_run_command_is_sent_to_a_node_once_and_found_by_its_comment() {
+    needs!(RunCommand);
+    let account = Cloud::shared_services().await.unwrap().new_account();
+    let client = aws_sdk_ssm::Client::new(&account.sdk_config());
+    let call = client.put_parameter().name("/hostler/roles/web").value("7").r#type(ParameterType::String);
+    call.send().await.unwrap();
+    let nodes = hostler_aws::SsmNodes::new(client.clone());
+    assert_eq!(nodes.parameter("/hostler/roles/web").await.unwrap().as_deref(), Some("7"));
+    assert_eq!(nodes.parameter("/hostler/roles/db").await.unwrap(), None);
+    let order = |step: &str, revision: &str| NodeCommand {
+        document: "AWS-ApplyAnsiblePlaybooks".to_owned(),
+        parameters: BTreeMap::from([("Check".to_owned(), "False".to_owned())]),
+        comment: format!("hostler/h-1/{step}/newest/{revision}"),
+        same: format!("hostler/h-1/{step}/newest/"),
+        delivery_seconds: 120,
+    };
+    let node = "mi-0123456789abcdef0";
+    for (step, revision) in [("one", "7"), ("one", "8"), ("two", "8")] {
+        nodes.send(node, &order(step, revision)).await.unwrap();
+    }
+    let sent = client.list_commands().instance_id(node).send().await.unwrap();
+    let comments: BTreeSet<&str> = sent.commands().iter().filter_map(|command| command.comment()).collect();
+    assert_eq!(comments, BTreeSet::from(["hostler/h-1/one/newest/7", "hostler/h-1/two/newest/8"]));
+    let command = sent.commands()[0].command_id().unwrap();
+    // The endpoint knows one step, of another document.
+    let told = nodes.invocation(command, node, "aws:runShellScript").await.unwrap().unwrap();
+    assert!(comments.contains(&*told.comment), "{told:?}");
+    assert_eq!(nodes.invocation(command, node, "runShellScript").await.unwrap(), None);
+    assert_eq!(nodes.invocation(command, "mi-1", "aws:runShellScript").await.unwrap(), None);
 }
 
 /// What is not there is missing, not broken: callers retry, and the text says what to deploy.

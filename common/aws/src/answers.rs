@@ -10,14 +10,17 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use hostler_runtime::ports::{
-    Control, EventBus, EventStore, Outbound, Queues, StoreError, TargetGroups, Views,
+    Control, EventBus, EventStore, ManagedNode, NodeCommand, NodeCommands, Outbound, Parameters, Queues,
+    StoreError, TargetGroups, Views,
 };
 use hostler_testkit::sample;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{DynamoControl, DynamoEventStore, DynamoViews, ElbTargetGroups, EventBridgeBus, SqsQueues};
+use crate::{
+    DynamoControl, DynamoEventStore, DynamoViews, ElbTargetGroups, EventBridgeBus, SqsQueues, SsmNodes,
+};
 
 /// An endpoint that gives prepared answers, one for each request, and keeps what it was asked.
 struct Endpoint {
@@ -67,6 +70,10 @@ impl Endpoint {
 
     fn target_groups(&self) -> ElbTargetGroups {
         ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
+    }
+
+    fn nodes(&self) -> SsmNodes {
+        SsmNodes::new(aws_sdk_ssm::Client::new(&self.config))
     }
 
     fn queues(&self) -> SqsQueues {
@@ -311,4 +318,100 @@ async fn what_a_target_group_refuses_is_sorted_by_what_can_be_done() {
     }
     let gone = Endpoint::answering([refusal("TargetGroupNotFound", "so it is")]).await;
     gone.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
+}
+
+fn node_command() -> NodeCommand {
+    NodeCommand {
+        document: "AWS-ApplyAnsiblePlaybooks".to_owned(),
+        parameters: BTreeMap::from([("Check".to_owned(), "False".to_owned())]),
+        comment: "hostler/h-1/0123456789abcdef/newest/7".to_owned(),
+        same: "hostler/h-1/0123456789abcdef/newest/".to_owned(),
+        delivery_seconds: 120,
+    }
+}
+
+#[tokio::test]
+async fn nodes_are_found_by_their_tag_on_all_pages() {
+    let listed = |id: &str, ping: &str| json!({ "InstanceId": id, "PingStatus": ping, "RegistrationDate": 1_769_857_200.0 });
+    let endpoint = Endpoint::answering([
+        (200, json!({ "InstanceInformationList": [], "NextToken": "more" })),
+        (200, json!({ "InstanceInformationList": [listed("mi-0123456789abcdef0", "Online"), listed("mi-1", "ConnectionLost")] })),
+    ])
+    .await;
+    let nodes = endpoint.nodes().nodes("hostler-host", "h-1").await.unwrap();
+    let registered_at = Some("2026-01-31T11:00:00Z".parse().unwrap());
+    let node = |id: &str, is_online| ManagedNode { id: id.to_owned(), registered_at, is_online };
+    assert_eq!(nodes, [node("mi-0123456789abcdef0", true), node("mi-1", false)]);
+    let asked = endpoint.asked();
+    assert_eq!(asked[0]["Filters"], json!([{ "Key": "tag:hostler-host", "Values": ["h-1"] }]));
+    assert_eq!(asked[1]["NextToken"], "more");
+}
+
+/// `SendCommand` has no client token: what was sent is known by its comment.
+#[tokio::test]
+async fn an_order_that_a_node_has_already_is_not_sent_again() {
+    let older = json!({ "Comment": "hostler/h-1/0123456789abcdef/newest/6" });
+    let other = json!({ "Comment": "hostler/h-1/0123456789abcdef/asked/6" });
+    let endpoint = Endpoint::answering([(200, json!({ "Commands": [{}, older] }))]).await;
+    endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
+    assert_eq!(endpoint.asked().len(), 1);
+    let sent = (200, json!({ "Command": { "CommandId": "c-1" } }));
+    let page = |commands: Value, next: &str| (200, json!({ "Commands": commands, "NextToken": next }));
+    let endpoint = Endpoint::answering([page(json!([other]), "more"), page(json!([]), ""), sent]).await;
+    endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
+    let asked = endpoint.asked();
+    assert_eq!((&asked[0]["InstanceId"], &asked[1]["NextToken"]), (&json!("mi-1"), &json!("more")));
+    let expected = json!({
+        "InstanceIds": ["mi-1"], "DocumentName": "AWS-ApplyAnsiblePlaybooks", "TimeoutSeconds": 120,
+        "Comment": "hostler/h-1/0123456789abcdef/newest/7", "Parameters": { "Check": ["False"] },
+    });
+    assert_eq!(asked[2], expected);
+}
+
+#[tokio::test]
+async fn a_node_whose_agent_does_not_answer_is_tried_again_and_a_document_that_is_none_is_not() {
+    for (code, retryable) in [("InvalidInstanceId", true), ("InvalidDocument", false)] {
+        let refused = (400, json!({ "__type": code, "message": "so it is" }));
+        let endpoint = Endpoint::answering([(200, json!({})), refused]).await;
+        let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.retryable), (code, retryable));
+    }
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+    let none = (200, json!({}));
+    let lost = (500, json!({ "__type": "InternalServerError", "message": "oh" }));
+    let sent = json!({ "Commands": [{ "Comment": "hostler/h-1/0123456789abcdef/newest/7" }] });
+    let endpoint = Endpoint::answering([none.clone(), lost.clone(), (200, sent)]).await;
+    endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
+    let endpoint = Endpoint::answering([none.clone(), lost.clone(), none, lost]).await;
+    let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
+    assert!(failure.retryable && failure.code == "InternalServerError", "{failure}");
+    assert_eq!(endpoint.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn an_invocation_that_is_not_seen_yet_and_a_parameter_that_is_not_there_are_none() {
+    let told = json!({
+        "Comment": "hostler/…", "StatusDetails": "Failed", "ResponseCode": 2,
+        "StandardOutputContent": "PLAY [all]", "StandardErrorContent": "oh",
+    });
+    let endpoint = Endpoint::answering([(200, told)]).await;
+    let told = endpoint.nodes().invocation("c-1", "mi-1", "runShellScript").await.unwrap().unwrap();
+    assert_eq!((told.details.as_str(), told.code, told.output.as_str()), ("Failed", 2, "PLAY [all]"));
+    assert_eq!((told.comment.as_str(), told.errors.as_str()), ("hostler/…", "oh"));
+    assert_eq!(
+        endpoint.asked()[0],
+        json!({ "CommandId": "c-1", "InstanceId": "mi-1", "PluginName": "runShellScript" })
+    );
+    let nodes = Endpoint::failing("InvocationDoesNotExist").await.nodes();
+    assert_eq!(nodes.invocation("c-1", "mi-1", "runShellScript").await.unwrap(), None);
+    let nodes = Endpoint::failing("AccessDeniedException").await.nodes();
+    let failure = nodes.invocation("c-1", "mi-1", "runShellScript").await.unwrap_err();
+    assert!(failure.retryable && failure.message.contains("ssm:GetCommandInvocation"), "{failure}");
+    let endpoint = Endpoint::answering([(200, json!({ "Parameter": { "Value": "7" } }))]).await;
+    assert_eq!(endpoint.nodes().parameter("/hostler/roles/web").await.unwrap().as_deref(), Some("7"));
+    let nodes = Endpoint::failing("ParameterNotFound").await.nodes();
+    assert_eq!(nodes.parameter("/hostler/roles/web").await.unwrap(), None);
 }

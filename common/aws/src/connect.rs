@@ -11,7 +11,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use crate::meter::Meter;
 use crate::{
     DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, ElbTargetGroups,
-    EventBridgeBus, EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues,
+    EventBridgeBus, EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues, SsmNodes,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -188,6 +188,17 @@ impl Aws {
             balancing = balancing.interceptor(meter.clone());
         }
         ElbTargetGroups::new(aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing.build()))
+    }
+
+    /// Managed nodes and parameters of Systems Manager that the function's policy lets it use.
+    #[must_use]
+    pub fn nodes(&self) -> SsmNodes {
+        // As with schedules: only the function that asks for it links it.
+        let mut ssm = aws_sdk_ssm::config::Builder::from(&self.config);
+        if let Some(meter) = &self.meter {
+            ssm = ssm.interceptor(meter.clone());
+        }
+        SsmNodes::new(aws_sdk_ssm::Client::from_conf(ssm.build()))
     }
 
     /// Who works off the queues of `MAPPINGS`.

@@ -240,6 +240,7 @@ impl World {
             StepCommand::Configure(ConfigureCommand::CheckRole(_) | ConfigureCommand::RestoreRole(_)) => {
                 panic!("no host is looked at for drift here")
             }
+            StepCommand::Configure(ConfigureCommand::ReadRoleRun(_)) => panic!("no commit asks for it"),
             StepCommand::Deploy(DeployCommand::ReserveHost(c)) => return self.reserve(c),
             StepCommand::Deploy(DeployCommand::ReleaseReservation(c)) => {
                 return self.release(&c.saga, &c.step);

@@ -18,6 +18,7 @@ mod operations;
 pub mod packages;
 pub mod prometheus;
 pub mod redfish;
+pub mod run_command;
 pub mod services;
 pub mod simulate;
 pub mod state;
@@ -41,6 +42,7 @@ pub use packages::{
 };
 pub use prometheus::{PrometheusMonitoring, PrometheusSettings};
 pub use redfish::{RedfishBmc, RedfishBmcs, RedfishLimits};
+pub use run_command::{RolesSource, RolesSourceError, RunCommandConfiguration};
 pub use services::{AgentServices, AgentSettings, RestartService, Services};
 pub use state::{ControlState, StateStore};
 pub use target_groups::{Backends, TargetGroupLoadBalancer, TargetGroupsError};

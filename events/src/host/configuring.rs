@@ -94,6 +94,32 @@ pub enum TaskResult {
     Unreachable,
 }
 
+/// How a command of Run Command ended, as its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunCommandEnd {
+    /// The document did all its steps.
+    Succeeded,
+    /// A step failed, or the node could not be reached.
+    Failed,
+    /// It was not begun, or not ended, in time.
+    TimedOut,
+    /// Somebody has cancelled it.
+    Cancelled,
+}
+
+/// Read what a command of Run Command did on a node, and tell the host whose role it has applied. It may be another's command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadRoleRun {
+    /// The command's id.
+    pub command: String,
+    /// The node's id.
+    pub node: String,
+    /// How it ended.
+    pub end: RunCommandEnd,
+}
+
 /// What a runner says of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]

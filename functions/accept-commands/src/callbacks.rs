@@ -1,15 +1,12 @@
 //! What is the same for all who call back about a step on a host: the address that they were given, and the cause of their word.
 
-use hostler_app::Hosts;
-use hostler_core::{Commit, Failure, StreamId, StreamVersion};
+use hostler_app::{Hosts, host_steps};
+use hostler_core::{Failure, StreamId};
 use hostler_domain::{HostDecider, HostInput};
 use hostler_events::{HostId, StepId};
 use hostler_runtime::register::{Accepted, Rejected};
 use hostler_runtime::serving::http::{Request, Response};
 use hostler_runtime::state::shell::{Cause, Shell};
-
-/// How far back on a host's stream the commits of a step that calls back are looked for.
-const COMMITS_OF_STEP_MAX: usize = 32;
 
 /// What the URL of a callback says.
 pub(crate) struct Address {
@@ -49,33 +46,8 @@ pub(crate) async fn report_of(
     input: HostInput,
 ) -> Result<Accepted, Rejected> {
     let fold = shell.load::<HostDecider>(stream).await.map_err(Failure::from)?;
-    let cause = of_step(shell, cause, stream, fold.version, step).await?;
+    let cause = host_steps::cause_of(shell, cause, stream, fold.version, step).await?;
     let done = shell.execute_from(stream, fold, &cause, &input).await;
     let details = [("host".to_owned(), host.as_str().into())].into_iter().collect();
     Accepted::of::<Hosts>(stream.clone(), done, details)
-}
-
-/// A callback knows its step, and not the request that the step belongs to. The commits around the step do, so
-/// that one request keeps one correlation, one trace and one count of hops.
-async fn of_step(
-    shell: &Shell,
-    cause: &Cause,
-    stream: &StreamId,
-    newest: StreamVersion,
-    step: &StepId,
-) -> Result<Cause, Rejected> {
-    let after = StreamVersion(newest.0.saturating_sub(COMMITS_OF_STEP_MAX as u64));
-    let commits = shell.store().read(stream, after, COMMITS_OF_STEP_MAX).await;
-    let commits = commits.map_err(Failure::from)?;
-    let of_step =
-        |commit: &&Commit| commit.events.iter().any(|event| event.data.to_value()["step"] == step.as_str());
-    Ok(match commits.iter().rev().find(of_step) {
-        Some(commit) => Cause {
-            correlation_id: commit.correlation_id,
-            trace_context: commit.trace_context.clone(),
-            hops: commit.hops,
-            ..cause.clone()
-        },
-        None => cause.clone(),
-    })
 }

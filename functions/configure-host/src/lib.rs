@@ -1,7 +1,8 @@
 //! Applies a role's configuration to a host, checks hosts for drift from it, and records how it went; or has a runner do so, which
-//! reports how it went to accept-commands.
+//! reports how it went to accept-commands; or the hosts' agents, which AWS tells of.
 
 mod drift;
+mod ended;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, host_steps};
 use hostler_core::{Decider, Failure, Incoming, StreamId, mutants};
 use hostler_domain::{HostDecider, HostInput, HostState, Move};
-use hostler_drivers::{Applied, Applying, Configuration};
+use hostler_drivers::{Applied, Applying, Configuration, RunCommandConfiguration};
 use hostler_events::commands::ApplyRole;
 use hostler_events::{ConfigureCommand, HostId, Role, StepId};
 use hostler_runtime::effects::breakers::BreakerOpen;
@@ -27,6 +28,8 @@ pub struct ConfigureHost {
     pub worker: StepWorker,
     /// What applies roles.
     pub configuration: Arc<dyn Configuration>,
+    /// What reads the commands that have ended, where Run Command applies roles.
+    pub run_command: Option<RunCommandConfiguration>,
     /// What the tokens are made with by which a runner's reports are believed.
     pub callback_key: CallbackKey,
     /// The site's policies.
@@ -41,6 +44,7 @@ impl Handler for ConfigureHost {
             ConfigureCommand::ApplyRole(command) => worker.run(self, cause, command).await.map(drop),
             ConfigureCommand::CheckRole(command) => worker.run(self, cause, command).await.map(drop),
             ConfigureCommand::RestoreRole(command) => worker.run(self, cause, command).await.map(drop),
+            ConfigureCommand::ReadRoleRun(command) => self.read(cause, command).await,
         }
     }
 }

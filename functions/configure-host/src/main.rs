@@ -6,7 +6,8 @@ use configure_host::ConfigureHost;
 use hostler_app::{FollowedPolicies, start};
 use hostler_aws::lambda::Error;
 use hostler_drivers::{
-    AnsibleConfiguration, Configuration, ControlState, PlainConfiguration, RunnerSettings,
+    AnsibleConfiguration, Configuration, ControlState, PlainConfiguration, RunCommandConfiguration,
+    RunnerSettings,
 };
 use hostler_runtime::effects::steps::StepWorker;
 use hostler_runtime::serving::callback::CallbackKey;
@@ -15,11 +16,19 @@ use hostler_runtime::serving::callback::CallbackKey;
 async fn main() -> Result<(), Error> {
     let function = start("configure-host").await?;
     let variable = |name| std::env::var(name).unwrap_or_default();
-    let (url, token) = (variable("RUNNER_URL"), variable("RUNNER_TOKEN"));
-    let configuration: Arc<dyn Configuration> = if url.is_empty() {
+    let (url, roles) = (variable("RUNNER_URL"), variable("ROLES_SOURCE"));
+    let mut run_command = None;
+    // With both, the runner changes packages, and roles are applied by Run Command.
+    let configuration: Arc<dyn Configuration> = if !roles.is_empty() {
+        let nodes = Arc::new(function.nodes());
+        let driver = RunCommandConfiguration::new(nodes.clone(), nodes, roles.parse()?);
+        run_command = Some(driver.clone());
+        Arc::new(driver)
+    } else if url.is_empty() {
         Arc::new(PlainConfiguration::new(ControlState(function.control()?)))
     } else {
-        let settings = RunnerSettings { url, token, timeout: RunnerSettings::TIMEOUT };
+        let settings =
+            RunnerSettings { url, token: variable("RUNNER_TOKEN"), timeout: RunnerSettings::TIMEOUT };
         let ansible = AnsibleConfiguration::new(&settings);
         Arc::new(
             ansible
@@ -31,6 +40,6 @@ async fn main() -> Result<(), Error> {
     let (shell, once, breakers) = (function.shell()?, function.once()?, function.breakers()?);
     let policies = FollowedPolicies::new(shell.clone());
     let worker = StepWorker { shell, once, breakers };
-    let handler = ConfigureHost { worker, configuration, callback_key, policies };
+    let handler = ConfigureHost { worker, configuration, run_command, callback_key, policies };
     function.serve_queue("configure-host", handler).await
 }

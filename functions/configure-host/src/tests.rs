@@ -1,6 +1,8 @@
 //! Orders that come late, and those that a runner carries out, on the ports in memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod ended;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +49,7 @@ fn configure_host() -> ConfigureHost {
         policies: FollowedPolicies::new(shell.clone()),
         worker: StepWorker { shell, once, breakers },
         configuration: Arc::new(PlainConfiguration::new(state)),
+        run_command: None,
         callback_key: CallbackKey::new(b"0123456789abcdef0123456789abcdef").unwrap(),
     }
 }

@@ -1,7 +1,7 @@
 //! Takes what monitoring and other systems say over HTTP and from EventBridge, and tells it in one form to those who decide.
 //!
 //! A request is put on the queue `signals` as it came, and only then answered. Off the queue it is read: what is understood
-//! goes to `recover-hosts`, `scale-pools`, `assess-hosts` and `watch-inventory`; what is not is a dead letter with its reason.
+//! goes to `recover-hosts`, `scale-pools`, `assess-hosts`, `configure-host` and `watch-inventory`; what is not is a dead letter with its reason.
 
 pub mod adopt;
 mod edge;
@@ -45,6 +45,7 @@ impl Handler for IngestSignals {
             thresholds = reading.thresholds.len(),
             advisories = reading.advisories.len(),
             packages = reading.packages.len(),
+            runs = reading.runs.len(),
             inventory = reading.inventory.len(),
             quiet = reading.quiet,
             not_understood = reading.not_understood.len(),

@@ -7,7 +7,9 @@ use hostler_core::{
     Payload,
 };
 use hostler_events::signal::{SignalHeader, TakeSignals};
-use hostler_events::{FindingsCommand, IngestCommand, RecoverCommand, SOURCE, ScaleCommand};
+use hostler_events::{
+    ConfigureCommand, FindingsCommand, IngestCommand, RecoverCommand, SOURCE, ScaleCommand,
+};
 use hostler_runtime::ports::{EntryFailure, Outbound};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -58,6 +60,11 @@ impl IngestSignals {
             let id = of_message(n, json!(["packages", list.host]));
             told(message, id, message.since(), &FindingsCommand::from(list))
         });
+        let runs = reading.runs.into_iter().map(|run| {
+            // A command ends on a node once.
+            let id = CommandId(uuid_of(&json!(["run", run.command, run.node])));
+            told(message, id, received_at, &ConfigureCommand::from(run))
+        });
         let inventory = reading.inventory.into_iter().chain(reading.beside).map(|command| {
             let id = json!([command.type_name(), command.to_data().to_value()]);
             // The same message says it again; whoever says it anew says something newer.
@@ -68,6 +75,7 @@ impl IngestSignals {
             .chain(thresholds)
             .chain(advisories)
             .chain(packages)
+            .chain(runs)
             .chain(inventory)
             .filter(|told| seen.insert(told.envelope.command_id))
             .collect();

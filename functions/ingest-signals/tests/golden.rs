@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use hostler_events::host::RunCommandEnd;
 use hostler_events::inventory::{ObserveHost, ObserveRecord, Presence, RecordChange};
 use hostler_events::signal::{
     Direction, ReportSignal, ReportThreshold, SignalForm, SignalStatus, TakeSignals,
@@ -296,6 +297,36 @@ fn a_finding_of_inspector_that_is_closed_says_that_the_package_is_gone_and_other
     closed["detail"]["status"] = "ACTIVE".into();
     closed["detail"]["resources"][0]["type"] = "AWS_ECR_CONTAINER_IMAGE".into();
     assert_eq!(reading(SignalForm::EventBridge, closed).quiet, 1);
+}
+
+#[test]
+fn an_invocation_of_run_command_that_ended_is_a_run_to_be_read_and_others_say_nothing() {
+    let reading = of(SignalForm::EventBridge, "run-command");
+    let [run] = &reading.runs[..] else { panic!("{reading:#?}") };
+    assert_eq!(
+        (run.command.as_str(), run.node.as_str(), run.end),
+        ("e8d3c0e4-71f7-4491-898f-c9b35bee5f3b", "i-9bb89e2b", RunCommandEnd::Succeeded)
+    );
+    let with = |field: &str, value: &str| {
+        let mut body = sample("run-command");
+        body["detail"][field] = value.into();
+        read(&TakeSignals { form: SignalForm::EventBridge, received_at: at(NOW), body })
+    };
+    for (status, end) in [
+        ("Failed", RunCommandEnd::Failed),
+        ("TimedOut", RunCommandEnd::TimedOut),
+        ("Cancelled", RunCommandEnd::Cancelled),
+    ] {
+        assert_eq!(with("status", status).runs[0].end, end);
+    }
+    for status in ["Pending", "InProgress", "Delayed", "Cancelling"] {
+        assert_eq!(with("status", status).quiet, 1, "{status}");
+    }
+    assert_eq!(with("document-name", "AWS-RunPatchBaseline").quiet, 1);
+    for (field, wrong) in [("status", "Done"), ("command-id", "c-1"), ("instance-id", "h-1; rm")] {
+        let complaint = with(field, wrong).complaint().unwrap();
+        assert!(complaint.contains(&format!("its {field} is {wrong:?}")), "{complaint}");
+    }
 }
 
 /// The one record that a body is about.

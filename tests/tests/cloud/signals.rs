@@ -143,6 +143,7 @@ async fn each_event_of_aws_that_is_a_signal_is_matched_by_one_rule() {
         ("aws-health", "HealthSignalsRule"),
         ("auto-scaling-terminate", "LifecycleSignalsRule"),
         ("auto-scaling-launch", "LifecycleSignalsRule"),
+        ("run-command", "RoleRunSignalsRule"),
     ] {
         assert_eq!(matched_by(&sample(name)).await, [rule], "{name}");
     }

@@ -23,6 +23,7 @@ mod provisioning;
 mod queries;
 mod recovering;
 mod releasing;
+mod run_command;
 mod scaling;
 mod shadowing;
 #[path = "../site/mod.rs"]

@@ -19,6 +19,8 @@ use hostler_testkit::world::{Callers, Ports, Switch};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
+use super::nodes::Nodes;
+
 /// The service that each host has.
 pub const SERVICE: &str = "web-server";
 /// How long an image takes until it calls back.
@@ -162,6 +164,7 @@ impl Faults {
 pub struct Fleet {
     pub bmcs: WiredBmcs,
     pub faults: Faults,
+    pub nodes: Nodes,
     callers: Callers,
     inner: Rc<RefCell<Inner>>,
 }
@@ -210,7 +213,8 @@ impl Fleet {
             bad_versions: Arc::default(),
             clock: ports.clock.clone(),
         };
-        Self { bmcs, faults, callers: ports.callers.clone(), inner: Rc::default() }
+        let nodes = Nodes::new(ports.clock.clone());
+        Self { bmcs, faults, nodes, callers: ports.callers.clone(), inner: Rc::default() }
     }
 
     /// Breaks a host.

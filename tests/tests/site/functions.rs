@@ -16,7 +16,7 @@ use hostler_drivers::{
     ApplyRole, Applying, At, ChangeOrder, Changing, Checking, Configuration, ControlState, Deregistered,
     DriverError, FirstSample, HostAsked, LoadBalancer, Monitoring, PackageList, Packages, Patience,
     PlainConfiguration, PlainLoadBalancer, PlainMonitoring, PlainPackages, RegisterHost, Registered,
-    RestartService, Services, TlsTrust, TrafficServer,
+    RestartService, RunCommandConfiguration, Services, TlsTrust, TrafficServer,
 };
 use hostler_events::{Image, ProvisioningPolicy};
 use hostler_runtime::operations::flow::Backpressure;
@@ -37,6 +37,7 @@ use watch_inventory::WatchInventory;
 
 use super::Fleet;
 use super::fleet::Faults;
+use super::nodes::Chosen;
 
 /// How many hosts a request may ask for without a second person's word.
 pub const APPROVAL_ABOVE: u32 = 60;
@@ -70,10 +71,18 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<AcceptCommands>, Arc<IngestSig
     let deploy_host = DeployHost { worker: worker(), candidates, bmcs, settings };
     let configuration = PlainConfiguration::new(ControlState(control.clone()));
     let configuration = Flaky { inner: configuration, switch: switch.clone() };
-    let configuration = Arc::new(configuration);
-    let policies = FollowedPolicies::new(ports.shell::<Hostler>());
-    let configure_host =
-        ConfigureHost { worker: worker(), configuration, callback_key: callback_key.clone(), policies };
+    let nodes = Arc::new(fleet.nodes.clone());
+    let roles = "https://s3.test/roles/web".parse().unwrap();
+    let run_command = RunCommandConfiguration::new(nodes.clone(), nodes, roles);
+    let configuration =
+        Chosen { nodes: fleet.nodes.clone(), run_command: run_command.clone(), otherwise: configuration };
+    let configure_host = ConfigureHost {
+        worker: worker(),
+        configuration: Arc::new(configuration),
+        run_command: Some(run_command),
+        callback_key: callback_key.clone(),
+        policies: FollowedPolicies::new(ports.shell::<Hostler>()),
+    };
     let monitoring = PlainMonitoring::new(ControlState(control.clone()), clock.clone());
     let monitoring = Flaky { inner: monitoring, switch: switch.clone() };
     let monitoring = Faulty {

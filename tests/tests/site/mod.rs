@@ -4,6 +4,7 @@ mod checks;
 mod fleet;
 mod functions;
 mod hosts;
+mod nodes;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

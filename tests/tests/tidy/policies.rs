@@ -27,7 +27,8 @@ fn no_policy_has_a_star() {
             let inline = policy["PolicyDocument"]["Statement"].is_array();
             let fine = inline
                 || (in_subnets && !function.properties["VpcConfig"].is_null())
-                || is_on_given_target_groups(policy, &function);
+                || is_on_given_target_groups(policy, &function)
+                || is_of_run_command(policy, &function);
             findings.unless(fine, FILE, format!("{role} has a policy without statements: {policy}"));
         }
         for grant in function.grants() {
@@ -56,6 +57,29 @@ fn is_on_given_target_groups(policy: &Value, function: &Function) -> bool {
     policy["Fn::If"][0] == "HasTargetGroups"
         && told == Some(&given)
         && matches!(*statements, [statement] if statement["Resource"] == given && statement["Action"] == changes)
+}
+
+/// Nodes, and the document that applies roles, are no resources of the stack. What it is asked about them knows no resources.
+fn is_of_run_command(policy: &Value, function: &Function) -> bool {
+    let told = function.environment().get("ROLES_SOURCE").is_some_and(|value| value["Ref"] == "RolesSource");
+    let arn = |end: &str| json!({ "Fn::Sub": format!("arn:${{AWS::Partition}}:{end}") });
+    let own =
+        |service: &str, of: &str| arn(&format!("{service}:${{AWS::Region}}:${{AWS::AccountId}}:{of}/*"));
+    let allowed =
+        |action: Value, resource: Value| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
+    let mut nodes =
+        allowed("ssm:SendCommand".into(), json!([own("ec2", "instance"), own("ssm", "managed-instance")]));
+    nodes["Condition"] = json!({ "StringLike": { "ssm:resourceTag/hostler-host": "?*" } });
+    let document = arn("ssm:${AWS::Region}::document/AWS-ApplyAnsiblePlaybooks");
+    let changes = json!([
+        allowed("ssm:SendCommand".into(), document),
+        nodes,
+        allowed("ssm:GetParameter".into(), own("ssm", "parameter/hostler/roles")),
+    ]);
+    let asked = json!(["ssm:DescribeInstanceInformation", "ssm:ListCommands", "ssm:GetCommandInvocation"]);
+    let reads = json!([allowed(asked, "*".into())]);
+    let statements = &policy["Fn::If"][1]["PolicyDocument"]["Statement"];
+    policy["Fn::If"][0] == "HasRolesSource" && told && (*statements == changes || *statements == reads)
 }
 
 #[test]

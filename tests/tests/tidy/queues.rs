@@ -248,7 +248,7 @@ fn every_command_has_its_queue_and_the_relay_sends_there() {
         "the queue of every command exists, and whoever sends it is told of it and may send to it",
     );
     // No commit carries these: the function that takes signals sends them itself.
-    let of_signals = ["take-signals", "report-signal", "report-threshold"];
+    let of_signals = ["take-signals", "report-signal", "report-threshold", "read-role-run"];
     let functions = functions();
     let relay = functions.iter().find(|function| function.folder() == "relay-outbox").unwrap();
     let ingest = functions.iter().find(|function| function.folder() == "ingest-signals").unwrap();

@@ -21,7 +21,7 @@ use hostler_runtime::ports::{
 };
 use hostler_runtime::state::shell::Shell;
 
-use crate::{Aws, SettingsError, SystemClock, UuidV7, telemetry};
+use crate::{Aws, SettingsError, SsmNodes, SystemClock, UuidV7, telemetry};
 
 pub use lambda_runtime::Error;
 
@@ -134,6 +134,12 @@ impl Function {
     #[must_use]
     pub fn target_groups(&self) -> Arc<dyn TargetGroups> {
         Arc::new(self.aws.target_groups())
+    }
+
+    /// The machines that take commands, and the parameters beside them.
+    #[must_use]
+    pub fn nodes(&self) -> SsmNodes {
+        self.aws.nodes()
     }
 
     /// The depths of the queues.

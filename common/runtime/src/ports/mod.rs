@@ -1,6 +1,7 @@
 //! The ports: what the runtime needs of the outside. Each has an adapter on AWS and one in memory.
 
 mod error;
+mod nodes;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use error::{EntryFailure, EntryResults, PortError, StoreError};
+pub use nodes::{Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
 
 /// The most bytes of a message on a queue that functions work off, attributes included: the `MaximumMessageSize` of all of
 /// them.

@@ -11,12 +11,14 @@ mod item;
 mod osv;
 mod packages;
 mod redfish;
+mod run_command;
 mod threshold;
 
 use std::fmt::Write;
 
 use hostler_events::InventoryCommand;
 use hostler_events::findings::{RecordAdvisory, RecordPackages};
+use hostler_events::host::ReadRoleRun;
 use hostler_events::signal::{ReportSignal, ReportThreshold, SignalForm, TakeSignals};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -37,6 +39,8 @@ pub struct Reading {
     pub advisories: Vec<RecordAdvisory>,
     /// What it says of the packages of hosts.
     pub packages: Vec<RecordPackages>,
+    /// What it says of runs of roles.
+    pub runs: Vec<ReadRoleRun>,
     /// What it says of the inventory.
     pub inventory: Vec<InventoryCommand>,
     /// What follows beside that from its having come at all: its source is there, or its host is.
@@ -62,7 +66,7 @@ impl Reading {
     #[must_use]
     pub fn len(&self) -> usize {
         let told = self.signals.len() + self.thresholds.len() + self.advisories.len() + self.packages.len();
-        told + self.inventory.len() + self.quiet + self.not_understood.len()
+        told + self.runs.len() + self.inventory.len() + self.quiet + self.not_understood.len()
     }
 
     /// Whether the body says nothing at all.
@@ -147,6 +151,7 @@ fn event_bridge(body: &Value, received_at: Timestamp) -> Reading {
         ("aws.cloudwatch", cloudwatch::KIND) => cloudwatch::read(body, received_at),
         ("aws.health", health::KIND) => health::read(body, received_at),
         ("aws.inspector2", inspector::KIND) => inspector::read(body, received_at),
+        ("aws.ssm", run_command::KIND) => run_command::read(body),
         ("aws.autoscaling", auto_scaling::TERMINATES | auto_scaling::LAUNCHES) => {
             auto_scaling::read(body, received_at)
         }
@@ -155,7 +160,7 @@ fn event_bridge(body: &Value, received_at: Timestamp) -> Reading {
             Reading::misread(
                 "the event",
                 format!(
-                    "{kind:?} of {source:?} is no signal: have the rule match alarms of CloudWatch, AWS Health, Auto Scaling or findings of Inspector only"
+                    "{kind:?} of {source:?} is no signal: have the rule match alarms of CloudWatch, AWS Health, Auto Scaling, findings of Inspector or invocations of Run Command only"
                 ),
             )
         }
