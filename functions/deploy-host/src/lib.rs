@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostler_core::{Decider, Failure, Incoming, StreamId};
+use hostler_domain::host::is_scheduled_check;
 use hostler_domain::{HostDecider, HostInput, HostState};
 use hostler_drivers::{Bmc, Bmcs};
 use hostler_events::{DeployCommand, HostId};
@@ -44,6 +45,7 @@ impl Handler for DeployHost {
         let (worker, cause) = (&self.worker, &Cause::of(message));
         if let Incoming::Timer(timer) = message {
             let input = HostInput::Timer { name: timer.name.clone() };
+            let cause = if is_scheduled_check(&timer.name) { &afresh(cause) } else { cause };
             return worker.tell::<HostDecider>(&timer.stream, cause, &input).await.map(drop);
         }
         match &message.command::<DeployCommand>()? {
@@ -82,6 +84,14 @@ fn seen_through_bmc(host: &HostId) -> Target {
 /// BMC opposite orders.
 fn worked_on_through_bmc(host: &HostId) -> Target {
     seen_through_bmc(host).leased(format!("bmc/{host}"))
+}
+
+/// A scheduled check is due by the clock, and not by what led to the one before: the chain of causes begins anew. Otherwise a host
+/// would come to the limit of chains ([`HOPS_MAX`]), and be checked no more.
+///
+/// [`HOPS_MAX`]: hostler_core::envelope::HOPS_MAX
+fn afresh(cause: &Cause) -> Cause {
+    Cause { hops: 0, ..cause.clone() }
 }
 
 fn host_stream(host: &HostId) -> Result<StreamId, Failure> {

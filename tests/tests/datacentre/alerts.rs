@@ -107,6 +107,7 @@ impl Alerts {
             }
             Happening::Breaks(..)
             | Happening::Heals(_)
+            | Happening::IsChanged(_)
             | Happening::SamplesPools
             | Happening::SaysOfPool(..) => {}
         }

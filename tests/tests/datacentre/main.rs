@@ -10,7 +10,9 @@
 )]
 
 mod alerts;
+mod drift;
 mod elastic;
+mod hot_cve;
 mod load;
 mod model;
 mod planned;

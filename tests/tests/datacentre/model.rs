@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::alerts::Alerts;
+use crate::drift::changed_by_hand;
 use crate::elastic::Elastic;
 use crate::load::{Loads, Work};
 use crate::site::{HostFault, Pace, Setup, Site, system_url};
@@ -70,6 +71,8 @@ pub struct Place {
     pub power_domain: usize,
     /// It is free at first: one in each rack, where no pool scales.
     pub is_free: bool,
+    /// The labels that it is enrolled with.
+    pub labels: Value,
 }
 
 impl Place {
@@ -83,6 +86,7 @@ impl Place {
             rack,
             power_domain: rack / size.racks_per_power_domain,
             is_free,
+            labels: json!({}),
         }
     }
 
@@ -122,6 +126,8 @@ pub enum Happening {
     SamplesPools,
     /// Alertmanager tells of one of the two rules about a pool.
     SaysOfPool(usize, usize),
+    /// Somebody changes a host by hand, by its number.
+    IsChanged(usize),
 }
 
 /// What is wrong with a host.
@@ -166,6 +172,12 @@ impl DataCentre {
     /// All hosts are in service, but for the free ones, and these policies hold.
     pub async fn with(size: Size, policies: Value) -> Self {
         Self::made((0..size.hosts()).map(|number| Place::of(number, size)).collect(), size, policies).await
+    }
+
+    /// The same, and hosts have these labels, by their numbers.
+    pub async fn labelled(size: Size, policies: Value, labels: impl Fn(usize) -> Value) -> Self {
+        let place = |number: usize| Place { labels: labels(number), ..Place::of(number, size) };
+        Self::made((0..size.hosts()).map(place).collect(), size, policies).await
     }
 
     /// So many hosts of each pool are in service, spread over all racks, and the others are free; these policies hold.
@@ -273,6 +285,10 @@ impl DataCentre {
                 let mut next = Vec::new();
                 self.loads.says(now, (pool, rule), &self.site, &mut next).await;
                 next.into_iter().for_each(|(at, happening)| self.plan(at, happening));
+            }
+            Happening::IsChanged(number) => {
+                let (host, drifting) = (&self.places[number].host, self.watch.drifting.as_mut().unwrap());
+                changed_by_hand(&self.site, drifting, host, now).await;
             }
             Happening::Heals(number) => self.site.fleet.heals(&self.places[number].host),
             Happening::Fires(..)
@@ -388,6 +404,11 @@ impl Template {
         commit.stream = StreamId::new(HostDecider::CATEGORY, &place.host).unwrap();
         for event in &mut commit.events {
             event.data = serde_json::from_str(&renamed(event.data.text())).unwrap();
+            if event.event_type == "host.enrolled" {
+                let mut enrolled: Value = serde_json::from_str(event.data.text()).unwrap();
+                enrolled["labels"] = place.labels.clone();
+                event.data = serde_json::from_str(&enrolled.to_string()).unwrap();
+            }
         }
         site.store.append(&commit).await.unwrap();
         let fold = site.fold::<HostDecider>(&commit.stream);

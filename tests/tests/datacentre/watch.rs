@@ -12,7 +12,9 @@ use hostler_events::site::{BudgetPolicy, Rung, SITE};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::drift::Drifting;
 use crate::elastic::Elastic;
+use crate::hot_cve::Patched;
 use crate::model::{Place, What};
 use crate::site::Site;
 
@@ -81,6 +83,10 @@ struct Cordon {
 pub struct Watch {
     /// The pools that scale, where some do.
     pub elastic: Option<Elastic>,
+    /// The patching of all hosts, where that goes on.
+    pub patched: Option<Patched>,
+    /// The hosts that are changed by hand, where that happens.
+    pub drifting: Option<Drifting>,
     places: BTreeMap<String, Place>,
     limits: BudgetPolicy,
     pool_limit: usize,
@@ -122,6 +128,8 @@ impl Watch {
         let part = (pool * limits.pool_percent as usize).div_ceil(100);
         Self {
             elastic: None,
+            patched: None,
+            drifting: None,
             places: places.iter().map(|place| (place.host.clone(), place.clone())).collect(),
             limits,
             pool_limit: part.min(limits.pool as usize),
@@ -211,6 +219,9 @@ impl Watch {
         // Names, ids and the like of each part, as they are stored: short.
         let parts = 200 + 40 * (commit.events.len() + commit.commands.len() + commit.timers.len());
         self.write_units += (bytes + parts).div_ceil(1_024) as u64;
+        if let Some(patched) = &mut self.patched {
+            patched.commit(commit);
+        }
         let (category, key) = (commit.stream.category(), commit.stream.key());
         for event in &commit.events {
             *self.events.entry(event.event_type.clone()).or_default() += 1;
@@ -231,8 +242,14 @@ impl Watch {
 
     fn host_event(&mut self, host: &str, event: &str, at: Timestamp) {
         let place = self.places[host].clone();
-        let is_faulty = self.broken.contains_key(host);
-        assert!(is_faulty || place.is_free, "{host} is in service and well, and there is {event}");
+        if let Some(patched) = &mut self.patched {
+            patched.host_event(&place, event);
+        } else if let Some(drifting) = &mut self.drifting {
+            drifting.host_event(host, event, at);
+        } else {
+            let is_faulty = self.broken.contains_key(host);
+            assert!(is_faulty || place.is_free, "{host} is in service and well, and there is {event}");
+        }
         match event {
             "host.cordoned" => {
                 let Place { rack, pool, power_domain, .. } = place;
@@ -269,6 +286,9 @@ impl Watch {
         assert!(rack <= limits.rack as usize, "{rack} hosts of a rack are disturbed at a time");
         assert!(pool <= self.pool_limit, "{pool} hosts of a pool are disturbed at a time");
         assert!(power_domain <= limits.power_domain as usize, "{power_domain} hosts of a power domain");
+        if self.patched.is_some() {
+            return;
+        }
         let window = SignedDuration::from_secs(limits.window_seconds.into());
         self.cordoned_lately.push(at);
         self.cordoned_lately.retain(|cordoned| at.duration_since(*cordoned) < window - BEGUN_TO_CORDONED);

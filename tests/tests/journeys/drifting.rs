@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_core::{Commit, Decider, StreamId};
+use hostler_domain::HostDecider;
 use hostler_drivers::{ApplyRole, Configuration, ControlState, PlainConfiguration};
 use serde_json::{Value, json};
 
@@ -101,6 +103,13 @@ async fn a_schedule_has_a_host_checked_each_day_until_the_policies_end_it() {
     let checks = site.count("host.configuration-check-started");
     site.advance(DAY * 3).await;
     assert_eq!(site.count("host.configuration-check-started") - checks, 3);
+    // A chain of causes that went on from check to check would come to its limit, and the host be checked no more.
+    let commits = site.store.commits(&StreamId::new(HostDecider::CATEGORY, "h-1").unwrap());
+    let is_check = |commit: &&Commit| {
+        commit.events.iter().any(|event| event.event_type == "host.configuration-check-started")
+    };
+    let hops: Vec<u16> = commits.iter().filter(is_check).map(|commit| commit.hops).collect();
+    assert!(hops.len() > 4 && hops.iter().all(|hops| *hops <= 1), "{hops:?}");
     policies(&mut site, None, "auto").await;
     site.advance(DAY).await;
     assert!(row(&site).await.get("nextCheck").is_none());

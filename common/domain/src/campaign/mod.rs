@@ -295,9 +295,17 @@ impl Draft {
                 reason,
             }));
             self.watch_deadline(deadline.filter(|_| changes_deadline));
-            // An emergency waits for no window.
-            self.ask(LookAtCampaign { campaign });
+            // An emergency waits for no window, but for the hosts to be known: seconds after an advisory few of them are.
+            if !self.settles() {
+                self.ask(LookAtCampaign { campaign });
+            }
         }
+    }
+
+    /// Whether the first count is still to come, by its timer.
+    fn settles(&self) -> bool {
+        let settled = |request: &CampaignRequested| after(request.requested_at, SETTLE_SECONDS) <= self.now;
+        self.state.stage == Stage::Requested && !self.state.request.as_ref().is_some_and(settled)
     }
 
     /// A report says how much has happened since the campaign began: an older one, or a repeat, says nothing new.

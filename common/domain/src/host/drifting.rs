@@ -172,8 +172,17 @@ fn next_check(known: Known<'_>, decision: HostDecision, next: Option<NextCheck>)
     }
 }
 
+/// What the names of the timers of scheduled checks begin with.
+const CHECK_TIMER: &str = "check:";
+
 fn name_of_check(at: Timestamp) -> String {
-    format!("check:{at}")
+    format!("{CHECK_TIMER}{at}")
+}
+
+/// Whether this timer has a host checked by schedule.
+#[must_use]
+pub fn is_scheduled_check(timer: &str) -> bool {
+    timer.starts_with(CHECK_TIMER)
 }
 
 /// Has the host checked as often as the policies say by now. Where that is news the first check comes at another time for each

@@ -37,7 +37,7 @@ mod verifying;
 #[cfg(test)]
 mod tests;
 
-pub use drifting::{Drift, DriftFound, DriftRun};
+pub use drifting::{Drift, DriftFound, DriftRun, is_scheduled_check};
 pub use enrolment::{LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX};
 pub use input::{HostFacts, HostInput, StepFailure};
 pub use patching::{PATCHING_FAILED, Patch, PatchInput, RunningChange, Undone};

@@ -190,6 +190,21 @@ fn no_wave_starts_outside_of_a_window_and_an_emergency_waits_for_none() {
     })));
 }
 
+/// The advisory is published, and seconds later it is known to be exploited: a count now would miss most hosts.
+#[test]
+fn new_facts_do_not_have_hosts_counted_before_they_are_known() {
+    let mut campaign = Campaign::new();
+    let published = urgency(Some(14 * 86_400), false, campaign.now);
+    let first = campaign.when(&published).unwrap().timers[0].due_at;
+    pass(&mut campaign, 5);
+    let exploited = urgency(Some(3 * 86_400), true, campaign.now);
+    let decision = campaign.when(&exploited).unwrap();
+    assert_eq!((decision.events.len(), decision.commands), (1, Vec::new()));
+    campaign.now = first;
+    assert_eq!(campaign.names(&look(&fleet_of(4, 25))), STARTED);
+    assert!(campaign.state.emergency);
+}
+
 #[test]
 fn the_emergency_lane_has_larger_waves_and_a_shorter_soak() {
     let mut fleet = fleet_of(10, 40);
