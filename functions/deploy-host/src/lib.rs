@@ -45,7 +45,8 @@ impl Handler for DeployHost {
         let (worker, cause) = (&self.worker, &Cause::of(message));
         if let Incoming::Timer(timer) = message {
             let input = HostInput::Timer { name: timer.name.clone() };
-            let cause = if is_scheduled_check(&timer.name) { &afresh(cause) } else { cause };
+            // It is due by the clock, and not by what led to the check before.
+            let cause = if is_scheduled_check(&timer.name) { &cause.afresh() } else { cause };
             return worker.tell::<HostDecider>(&timer.stream, cause, &input).await.map(drop);
         }
         match &message.command::<DeployCommand>()? {
@@ -84,14 +85,6 @@ fn seen_through_bmc(host: &HostId) -> Target {
 /// BMC opposite orders.
 fn worked_on_through_bmc(host: &HostId) -> Target {
     seen_through_bmc(host).leased(format!("bmc/{host}"))
-}
-
-/// A scheduled check is due by the clock, and not by what led to the one before: the chain of causes begins anew. Otherwise a host
-/// would come to the limit of chains ([`HOPS_MAX`]), and be checked no more.
-///
-/// [`HOPS_MAX`]: hostler_core::envelope::HOPS_MAX
-fn afresh(cause: &Cause) -> Cause {
-    Cause { hops: 0, ..cause.clone() }
 }
 
 fn host_stream(host: &HostId) -> Result<StreamId, Failure> {

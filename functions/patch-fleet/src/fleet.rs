@@ -20,8 +20,8 @@ const PAGE_ROWS: usize = 1_000;
 const PAGES_MAX: usize = 300;
 /// How many pages of a rack are looked at: more hosts than a rack has.
 const RACK_PAGES_MAX: usize = 20;
-/// How many rows one page of a rack has.
-const RACK_PAGE_ROWS: usize = 100;
+/// How many rows one page of a rack has: a rack of usual size. What is beyond its end is of other racks, and read for nothing.
+const RACK_PAGE_ROWS: usize = 40;
 /// Whoever has one of these has it still: what is installed and waits for a reboot is not fixed.
 const TO_PATCH: [FindingStatus; 2] = [FindingStatus::Open, FindingStatus::RebootPending];
 

@@ -40,7 +40,8 @@ pub struct PatchFleet {
 #[async_trait]
 impl Handler for PatchFleet {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
-        let cause = &afresh(&Cause::of(message));
+        // Each wave and each host is decided on by what is seen then. A host takes minutes, and each look has its delay.
+        let cause = &Cause::of(message).afresh();
         match message {
             Incoming::Event(event) if AdvisoryEvent::NAMES.contains(&event.event_type.as_str()) => {
                 let (name, version) = (&event.event_type, event.schema_version);
@@ -131,15 +132,6 @@ impl PatchFleet {
         let stream = campaign_stream(campaign)?;
         Ok(self.shell.execute::<CampaignDecider>(&stream, cause, input).await.map(drop)?)
     }
-}
-
-/// Each wave and each host is decided on by what is seen then, and not by what led to the one before: the chain of causes begins
-/// anew. Otherwise a campaign of a thousand hosts would come to the limit of chains ([`HOPS_MAX`]). It is no hot loop: a host
-/// takes minutes, and each look has its delay.
-///
-/// [`HOPS_MAX`]: hostler_core::envelope::HOPS_MAX
-fn afresh(cause: &Cause) -> Cause {
-    Cause { hops: 0, ..cause.clone() }
 }
 
 fn campaign_stream(campaign: &CampaignId) -> Result<StreamId, Failure> {

@@ -38,13 +38,14 @@ pub struct ScalePools {
 impl Handler for ScalePools {
     async fn handle(&self, message: &Incoming) -> Result<(), Failure> {
         let cause = &Cause::of(message);
+        // A decision follows what is measured, and each has its cooldown or its delay.
         match message {
-            Incoming::Event(event) => self.hear(&afresh(cause), &event.stream).await,
-            Incoming::Timer(timer) => self.wake(&afresh(cause), timer).await,
+            Incoming::Event(event) => self.hear(&cause.afresh(), &event.stream).await,
+            Incoming::Timer(timer) => self.wake(&cause.afresh(), timer).await,
             Incoming::Command(_) => match message.command::<ScaleCommand>()? {
                 ScaleCommand::ReportThreshold(report) => self.report(cause, report).await,
                 ScaleCommand::LookAtPool(LookAtPool { pool }) => self.look(cause, &pool).await,
-                ScaleCommand::LendHosts(ask) => self.lend(&afresh(cause), ask).await,
+                ScaleCommand::LendHosts(ask) => self.lend(&cause.afresh(), ask).await,
             },
         }
     }
@@ -124,15 +125,6 @@ impl ScalePools {
         tracing::info!(%stream, outcome = ?done.outcome, in_flight = state.in_flight.len(), leaving = state.leaving.len(), "pool looked at");
         self.release(cause, facts, state).await
     }
-}
-
-/// A decision follows what is measured, and not what led to the last one: the chain of causes begins anew. Otherwise a pool
-/// that grows host by host, or that is held back for a week, would come to the limit of chains ([`HOPS_MAX`]), and its
-/// provisionings with it. It is no hot loop: what follows one decision upon another has its cooldown, or its delay.
-///
-/// [`HOPS_MAX`]: hostler_core::envelope::HOPS_MAX
-fn afresh(cause: &Cause) -> Cause {
-    Cause { hops: 0, ..cause.clone() }
 }
 
 fn pool_stream(pool: &PoolId) -> Result<StreamId, Failure> {

@@ -59,8 +59,9 @@ impl Handler for WatchInventory {
         };
         let policy = Followed { of: policy, version: policies.policy_version };
         let cause = &Cause::of(message);
+        // What a timer or a schedule sets in motion follows from no message before.
         if let Incoming::Timer(timer) = message {
-            return self.wake(&afresh(cause), timer, policy).await;
+            return self.wake(&cause.afresh(), timer, policy).await;
         }
         match message.command::<InventoryCommand>()? {
             InventoryCommand::ObserveHost(said) => self.observe(cause, said, policy).await,
@@ -69,7 +70,7 @@ impl Handler for WatchInventory {
                 self.hear(cause, heard.source, heard.received_at, policy).await
             }
             InventoryCommand::LookForHost(look) => self.look_for(cause, &look.host, policy).await,
-            InventoryCommand::SweepInventory(sweep) => self.sweep(&afresh(cause), sweep).await,
+            InventoryCommand::SweepInventory(sweep) => self.sweep(&cause.afresh(), sweep).await,
         }
     }
 }
@@ -149,7 +150,7 @@ impl WatchInventory {
         let Some(of_source) = policy.of.sources.get(&source) else { return Ok(()) };
         let input = SourceInput::Heard { source, at, silent_seconds: of_source.silent_seconds };
         // A source that is back has all hosts looked at, whatever led to its word.
-        self.shell.execute::<SourceDecider>(&source_stream(source)?, &afresh(cause), &input).await?;
+        self.shell.execute::<SourceDecider>(&source_stream(source)?, &cause.afresh(), &input).await?;
         Ok(())
     }
 
@@ -179,11 +180,6 @@ impl WatchInventory {
         }
         Ok(lost)
     }
-}
-
-/// What a timer or a schedule sets in motion follows from no message before: the chain of causes begins anew.
-fn afresh(cause: &Cause) -> Cause {
-    Cause { hops: 0, ..cause.clone() }
 }
 
 fn source_stream(source: InventorySource) -> Result<StreamId, Failure> {

@@ -59,6 +59,16 @@ impl Cause {
         }
     }
 
+    /// This cause at the head of a chain of its own: for what is decided by the clock or by what is measured, and not by what led to
+    /// the decision before. Otherwise a stream that is looked at for long enough would come to the limit of chains ([`HOPS_MAX`]),
+    /// and whatever it asks for with it. What follows by it must have a delay of its own, for no limit ends it.
+    ///
+    /// [`HOPS_MAX`]: hostler_core::envelope::HOPS_MAX
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self { hops: 0, ..self.clone() }
+    }
+
     /// A part of this cause, for handling that commits more than once on a stream.
     ///
     /// # Errors
