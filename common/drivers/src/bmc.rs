@@ -53,18 +53,21 @@ pub struct BmcLogin {
 }
 
 impl BmcLogin {
-    /// Reads it from the variables `BMC_USERNAME`, `BMC_PASSWORD` and `BMC_CA` (certificates as PEM text; without it the system's
-    /// authorities are believed).
+    /// What it is read from: user, password, and certificates as PEM text, without which the system's authorities are believed.
+    pub const VARIABLES: [&'static str; 3] = ["BMC_USERNAME", "BMC_PASSWORD", "BMC_CA"];
+
+    /// Reads it from its [`VARIABLES`](Self::VARIABLES).
     ///
     /// # Errors
     /// [`NotSet`] names a variable that is missing or empty.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, NotSet> {
         let set = |name| variable(name).filter(|text| !text.is_empty());
         let required = |name| set(name).ok_or(NotSet(name));
+        let [username, password, authorities] = Self::VARIABLES;
         Ok(Self {
-            username: required("BMC_USERNAME")?,
-            password: required("BMC_PASSWORD")?,
-            trust: set("BMC_CA").map_or(TlsTrust::System, TlsTrust::Authorities),
+            username: required(username)?,
+            password: required(password)?,
+            trust: set(authorities).map_or(TlsTrust::System, TlsTrust::Authorities),
         })
     }
 

@@ -10,7 +10,7 @@ mod releases;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_app::{FollowedPolicies, UnhealthyHosts};
+use hostler_app::{FollowedPolicies, UnhealthyHosts, check_due};
 use hostler_core::{Category, Decider, Failure, Incoming, StreamId, TimerFired};
 use hostler_domain::pool::{PoolDecider, PoolFacts, PoolInput, PoolState, PoolTimer};
 use hostler_events::signal::{LendHosts, LookAtPool, ReportThreshold};
@@ -91,6 +91,7 @@ impl ScalePools {
             let reason = format!("the timer {} of {} means nothing here", timer.name, timer.stream);
             return Err(Failure::terminal(Category::Validation, reason));
         };
+        check_due(timer.due_at, self.shell.now())?;
         let pool = PoolId::new(timer.stream.key()).map_err(Failure::invalid)?;
         let fold = self.shell.load::<PoolDecider>(&timer.stream).await?;
         match timer_of {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use hostler_aws::tables::env;
 use hostler_core::triage::FAILURES_QUEUE;
+use hostler_drivers::BmcLogin;
 
 use crate::repository::{Findings, folders, read, sources};
 use crate::stack::{FILE, Function, functions, pascal, template};
@@ -110,6 +111,9 @@ fn needed(function: &Function) -> BTreeSet<String> {
     let prefix = format!("functions/{}/src/", function.folder());
     for file in sources().iter().filter(|file| file.path.starts_with(&prefix)) {
         let production = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+        if production.contains("BmcLogin::read") {
+            needed.extend(BmcLogin::VARIABLES.map(str::to_owned));
+        }
         needed.extend(
             production.split('"').skip(1).step_by(2).filter(|text| is_variable(text)).map(str::to_owned),
         );

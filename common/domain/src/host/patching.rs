@@ -27,8 +27,9 @@ use crate::support::after;
 pub const PATCHING_FAILED: &str = "patching-failed";
 /// Who says so.
 const SAID_BY: &str = "hostler";
-/// For how long that is news. What it leads to may take longer.
-const SAID_SECONDS: u32 = 120;
+/// For how long that holds: a week. It is said once, and stays true until the host is healed, so it must outlast a late message and
+/// the longest toleration, which is a day.
+const SAID_SECONDS: u32 = 7 * 86_400;
 /// How often rolling back may fail for now before it counts as failed for good.
 const ROLL_BACKS_MAX: u32 = 3;
 /// How much of a name, a version, and of what is said of a failure is recorded.

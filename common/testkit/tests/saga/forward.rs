@@ -1,8 +1,9 @@
 //! The way forward: stages, branches, retries, deadlines, callbacks and approvals.
 
 use hostler_core::Category;
-use hostler_core::saga::{Operation, SagaEvent, SagaInput, SagaStatus};
+use hostler_core::saga::{Answers, Operation, SagaEvent, SagaInput, SagaStatus, StepName, StepOutcome};
 use hostler_testkit::sample_saga::OrderRun;
+use serde_json::Value;
 
 use super::{
     alive, approve, by, child_completed, count, failed, id, operate, refused, start, started, succeed,
@@ -108,6 +109,23 @@ fn heartbeats_do_not_move_the_deadline() {
     run.tell(&alive(step.clone()));
     run.tell(&SagaInput::Timer { name: format!("deadline:{step}") });
     assert!(matches!(run.state.status, SagaStatus::Compensating { .. }));
+}
+
+/// Whoever answers for a step, whichever attempt it is at, may do so between two attempts.
+#[test]
+fn between_two_attempts_success_is_heard_and_nothing_is_told_of_an_attempt_that_is_over() {
+    let said =
+        |step: &str, outcome| SagaInput::Answer { answers: Answers::Step(StepName::said(step)), outcome };
+    let until = "2026-02-01T00:00:00Z".parse().unwrap();
+    let reason = || "no luck".to_owned();
+    let mut run = started(10);
+    let step = run.at("reserve");
+    run.tell(&failed(step, Category::Transient));
+    let failure = StepOutcome::Failed { category: Category::Business, reason: reason(), uncertain: true };
+    assert_eq!(run.tell(&said("reserve", failure)), 0);
+    assert_eq!(run.tell(&said("reserve", StepOutcome::Deferred { until, reason: reason() })), 0);
+    assert_eq!(run.state.status, SagaStatus::Running);
+    assert!(run.tell(&said("reserve", StepOutcome::Succeeded { output: Value::Null })) > 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use hostler_core::saga::{Answers, SagaCommand, StepOutcome, StepReply};
 use hostler_events::host::{PackageChangeKind, PackagesReport, RunOutcome, RunReport};
 use hostler_events::patching::{InstalledPackages, PackageChange, PackageFailed};
 use hostler_events::{PatchCommand, RecoverCommand};
+use jiff::SignedDuration;
 
 use super::*;
 
@@ -181,6 +182,11 @@ fn where_rolling_back_fails_for_good_the_host_stays_out_of_traffic_and_its_healt
     let signal = &signal.unwrap().signal;
     assert_eq!(signal.fault.as_str(), PATCHING_FAILED);
     assert!(signal.summary.contains("the archive is damaged"), "{}", signal.summary);
+    let holds = signal.header.expires_at.duration_since(signal.header.observed_at);
+    assert!(
+        holds > SignedDuration::from_hours(24),
+        "it is said once, and a site may tolerate a fault for a day: {holds:?}"
+    );
     assert!(!host.state.may_join_traffic_for(&recovery("r-1")));
     host.when(&uncordon("r-1", "c.h-1/uncordon-host/1")).unwrap();
     host.when(&cordon("r-2", "h-1.1/cordon-host/1")).unwrap();
