@@ -5,17 +5,17 @@ use hostler_testkit::seeds;
 use crate::seeds::run_with;
 use crate::site::{Chaos, ChaosRates, is_patched};
 
-/// The seeds that a mutant has to show itself.
+/// Among these are the seeds in which a mutant has to show itself.
 const SEEDS: std::ops::Range<u64> = 1..41;
 
-/// Those of them in which a vulnerability is published, each of which takes longer.
+/// Among these are those in which a vulnerability is published, each of which takes longer.
 const PATCHED_SEEDS: std::ops::Range<u64> = 1..11;
 
 /// Without a mutant they are quiet. The test of mutants runs this with one switched on, and has it fail.
 #[test]
 fn the_seeds_that_look_for_mutants_are_quiet_without_one() {
     let rates = ChaosRates { dependency: 3_500, give_way: 3_000, stall: 150, ..ChaosRates::EVERYTHING };
-    for seed in SEEDS {
+    for seed in SEEDS.filter(|seed| !is_patched(*seed)) {
         let run = || {
             run_with(Chaos { rates, ..Chaos::seeded(seed) }, |site| site.plan(seed, (8, 6, 2), 80));
         };
