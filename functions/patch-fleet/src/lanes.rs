@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, StreamId, TimerFired, mutants};
-use hostler_domain::budget::{BudgetDecider, BudgetInput, Held};
+use hostler_domain::budget::{BudgetDecider, BudgetInput, Held, Holder};
 use hostler_domain::campaign::is_open;
 use hostler_domain::campaign::lane::{Hold, LaneInput, LaneTimer, lane_key};
 use hostler_domain::patching::patching_of;
@@ -26,6 +26,8 @@ use crate::{PatchFleet, campaign_stream, meaningless, part};
 
 /// After so long the claim of a host is void: longer than any patching takes that has not got stuck.
 const PATCH_HOLD_SECONDS: u32 = 6 * 3_600;
+/// For so long a claim may be in the hands of somebody who is about to begin its host: longer than an invocation may run.
+const AT_WORK_SECONDS: i64 = 60;
 /// How many hosts of a rack are looked at in one invocation. Those that are left are looked at in the next one.
 const HOSTS_MAX: usize = 100;
 
@@ -71,14 +73,14 @@ impl PatchFleet {
         let now = self.shell.now();
         let goes_on = of.runs(lane.wave) || mutants::on("patch-fleet.begins-for-whoever-is-stopped");
         let Some(advisory) = of.advisory().filter(|_| goes_on) else {
-            return self.tell_lane(&part(cause, "stopped")?, &stream, &LaneInput::Stopped).await;
+            return self.begin_none(cause, (&stream, &lane), "stopped", &LaneInput::Stopped).await;
         };
         let policies = self.policies.now().await?;
         if let Some(until) = closed(&of, &policies, now) {
             let lifts = format!("the next maintenance window opens at {until}");
             let (rule, until) = ("window".to_owned(), Some(until));
             let hold = Hold { rule, limit: 0, value: 0, lifts, until, after_wait };
-            return self.tell_lane(&part(cause, "held")?, &stream, &LaneInput::Hold(hold)).await;
+            return self.begin_none(cause, (&stream, &lane), "held", &LaneInput::Hold(hold)).await;
         }
         let rows = self.rack(advisory, rack).await?;
         let may_begin = |row: &&FindingView| {
@@ -122,12 +124,34 @@ impl PatchFleet {
         let Some(Held { rule, limit, value, lifts, .. }) = first_held else {
             return match left {
                 0 => Ok(()),
-                _ => self.tell_lane(&part(cause, "exhausted")?, stream, &LaneInput::Exhausted).await,
+                _ => self.begin_none(cause, (stream, lane), "exhausted", &LaneInput::Exhausted).await,
             };
         };
         let rule = format!("budget-{}", rule.name());
         let hold = Hold { rule, limit, value, lifts, until: None, after_wait };
-        self.tell_lane(&part(cause, "held")?, stream, &LaneInput::Hold(hold)).await
+        self.begin_none(cause, (stream, lane), "held", &LaneInput::Hold(hold)).await
+    }
+
+    /// No host of a rack is begun now. What was claimed for one before we died, and is wanted no more, is given back. A host
+    /// that is stuck keeps its part: it was begun.
+    async fn begin_none(
+        &self,
+        cause: &Cause,
+        (stream, lane): (&StreamId, &LaneState),
+        name: &str,
+        why: &LaneInput,
+    ) -> Result<(), Failure> {
+        let (Some(campaign), Some(rack)) = (&lane.campaign, &lane.rack) else { return Ok(()) };
+        let now = self.shell.now();
+        let held_for = |until: Timestamp| i64::from(PATCH_HOLD_SECONDS) - until.duration_since(now).as_secs();
+        let holders = self.shell.load::<BudgetDecider>(&budget_stream()?).await?.state.holders;
+        for Holder { saga, disruption: Disruption { host, rack: of, .. }, until, .. } in holders {
+            let is_ours = of == *rack && patching_of(campaign, &host).is_ok_and(|ours| ours == saga);
+            if is_ours && held_for(until) > AT_WORK_SECONDS && !lane.outcomes.contains_key(&host) {
+                self.give_back_claim(&part(cause, host.as_str())?, &saga).await?;
+            }
+        }
+        self.tell_lane(&part(cause, name)?, stream, why).await
     }
 
     async fn begin(

@@ -53,7 +53,7 @@ impl RecoverHosts {
         let input = BudgetInput::Begin { budget: budget_name()?, saga: saga.clone(), step: step.clone() };
         let cause = part(cause, "begin")?;
         let done = self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await?;
-        Ok(done.fold.state.has_begun(saga))
+        Ok(done.fold.state.has_begun(saga, self.shell.now()))
     }
 
     pub(crate) async fn return_disruption(&self, cause: &Cause, saga: &SagaRef) -> Result<(), Failure> {

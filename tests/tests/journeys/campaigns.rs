@@ -16,7 +16,7 @@ use hostler_runtime::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::site::{Site, system_url};
+use crate::site::{Site, WriteFault, system_url};
 
 const CVE: &str = "CVE-2026-12345";
 const CAMPAIGN: &str = "CVE-2026-12345.1";
@@ -288,6 +288,30 @@ async fn the_end_of_a_patching_that_nobody_tells_is_found_all_the_same() {
     assert_eq!(lost, 6);
     until(&mut site, 1_200, |site| campaign(site).is_over()).await;
     assert_eq!((campaign(&site).stage, campaign(&site).patched()), (Stage::Completed, 20));
+    is_at_rest(&site);
+}
+
+/// The number of the write that begins the first host: the last one of the invocation that has claimed its part of the budget.
+async fn write_that_begins_the_first_host() -> usize {
+    let mut site = site(campaigns()).await;
+    publish(&mut site).await;
+    assert!(site.run_until(|site| !site.state::<BudgetDecider>("site").holders.is_empty()).await);
+    site.switch.writes().len() - 1
+}
+
+/// patch-fleet dies with a part of the budget in its hands, and meanwhile a person ends the campaign.
+#[tokio::test]
+async fn what_was_claimed_for_a_host_that_is_not_begun_is_given_back() {
+    let n = write_that_begins_the_first_host().await;
+    let mut site = site(campaigns()).await;
+    site.switch.plan(n, WriteFault::DieBefore);
+    publish(&mut site).await;
+    assert!(site.run_until(|site| !site.state::<BudgetDecider>("site").holders.is_empty()).await);
+    assert_eq!((patched_now(&site), site.world.sagas::<Patching>().len()), (Vec::new(), 0));
+    let word = json!({ "campaign": CAMPAIGN, "reason": "not today" });
+    site.accepted("reject-campaign", word).await;
+    site.advance(10 * MINUTE).await;
+    assert_eq!((campaign(&site).stage, site.world.sagas::<Patching>().len()), (Stage::Rejected, 0));
     is_at_rest(&site);
 }
 

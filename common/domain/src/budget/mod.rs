@@ -201,10 +201,10 @@ impl BudgetState {
         self.holders.iter().any(|holder| holder.saga == *saga)
     }
 
-    /// Whether somebody holds a part of it and has begun.
+    /// Whether somebody holds a part of it that is not void, and has begun.
     #[must_use]
-    pub fn has_begun(&self, saga: &SagaRef) -> bool {
-        self.holders.iter().any(|holder| holder.saga == *saga && !holder.waits)
+    pub fn has_begun(&self, saga: &SagaRef, now: Timestamp) -> bool {
+        self.holders.iter().any(|holder| holder.saga == *saga && holder.until > now && !holder.waits)
     }
 }
 

@@ -180,14 +180,17 @@ fn what_was_granted_and_never_began_takes_no_place_in_the_window() {
     assert_eq!(budget.names(&ask(&later(2))), ["budget.granted"]);
 }
 
+/// Whether it began with its grant or has yet to begin: nobody has looked at the budget since.
 #[test]
 fn a_claim_that_is_void_must_not_begin() {
-    let mut budget = Budget::given([ask(&later(0))]);
-    budget.now = after(budget.now, 3_600);
-    let told = budget.when(&begin(0)).unwrap();
-    assert!(told.events.is_empty() && !budget.state.has_begun(&saga_ref("r-0")));
-    let SagaCommand::Answer(reply) = told.commands[0].clone() else { panic!("{:?}", told.commands) };
-    assert!(format!("{reply:?}").contains("it must be claimed anew"), "{reply:?}");
+    for waits in [true, false] {
+        let mut budget = Budget::given([ask(&Claim { waits, ..later(0) })]);
+        budget.now = after(budget.now, 3_600);
+        let told = budget.when(&begin(0)).unwrap();
+        assert!(told.events.is_empty() && !budget.state.has_begun(&saga_ref("r-0"), budget.now));
+        let SagaCommand::Answer(reply) = told.commands[0].clone() else { panic!("{:?}", told.commands) };
+        assert!(format!("{reply:?}").contains("it must be claimed anew"), "{reply:?}");
+    }
 }
 
 #[test]
