@@ -140,5 +140,6 @@ fn operators_say_why_and_about_which_saga() {
     let silent = |reason: String| SagaInput::Operate { operation: Operation::Resume, actor: by(), reason };
     assert_eq!(refused(&run, &silent(String::new())), "no-reason");
     assert_eq!(refused(&run, &silent("x".repeat(1_001))), "reason-too-long");
+    assert!(run.clone().try_tell(&silent("x".repeat(1_000))).is_ok());
     assert_eq!(refused(&OrderRun::new(), &resume()), "unknown");
 }

@@ -4,7 +4,7 @@ use hostler_core::Category;
 use hostler_core::saga::{Facts, Outgoing, SagaEvent};
 use serde_json::json;
 
-use super::basket::{BasketSaga, BasketStep, before};
+use super::basket::{BasketRun, BasketSaga, BasketStep, before};
 use super::{succeed, succeeded, with_output};
 
 #[test]
@@ -65,7 +65,13 @@ fn an_output_of_a_compensation_is_kept_and_not_checked() {
             .iter()
             .any(|event| matches!(event, SagaEvent::StepCompensated { output, .. } if output == "note 7"))
     );
+    let kept = |run: &BasketRun, name: &str| {
+        let mut outputs = run.state.outputs.iter();
+        outputs.find(|(step, _)| step.as_str() == name).map(|(_, output)| output.clone())
+    };
+    assert_eq!(kept(&run, "refund"), Some(json!("note 7")));
     let release = run.at("release.0");
     run.tell(&succeeded(release));
     assert!(run.state.status.is_over());
+    assert_eq!(kept(&run, "release.0"), None, "it had nothing to say");
 }

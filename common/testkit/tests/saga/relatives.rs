@@ -66,6 +66,7 @@ fn a_child_that_is_started_again_by_a_later_attempt_tells_that_one_its_end() {
     child.tell(&start("s-1/order/1"));
     child.tell(&start("s-1/order/2"));
     assert_eq!(child.tell(&start("s-1/order/1")), 0, "a late copy changes nothing");
+    assert_eq!(child.tell(&start("s-1/order/2")), 0, "nor does a repeat");
     fail(&mut child);
     child.tell(&start("s-1/order/3"));
     let steps: Vec<String> = ends(&child).into_iter().map(|(step, _)| step).collect();
