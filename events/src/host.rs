@@ -20,8 +20,8 @@ mod releasing;
 mod repairing;
 
 pub use configuring::{
-    ConfigurationStarted, ReadRoleRun, RoleRun, RunCommandEnd, RunOutcome, RunReport, TASKS_MAX, TaskResult,
-    TaskRun,
+    ConfigurationStarted, ReadRoleRun, RoleRun, RunCommandEnd, RunOutcome, RunReport, TASKS_MAX, TaskBegun,
+    TaskResult, TaskRun,
 };
 pub use patching::{
     PackageChangeKind, PackageChangeStarted, PackagesInstalled, PackagesReport, PackagesRolledBack,

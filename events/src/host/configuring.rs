@@ -120,12 +120,26 @@ pub struct ReadRoleRun {
     pub end: RunCommandEnd,
 }
 
+/// The task that a run is at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskBegun {
+    /// Its name.
+    pub name: String,
+    /// How many tasks it has begun by then, this one included.
+    pub number: u32,
+}
+
 /// What a runner says of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum RunReport {
     /// It waits for its turn, or runs.
-    Running,
+    Running {
+        /// The task that it is at; absent where it has begun none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<TaskBegun>,
+    },
     /// A change of packages has ended.
     PackagesChanged(PackagesReport),
     /// A run of a role has ended.

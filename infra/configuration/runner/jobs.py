@@ -143,17 +143,23 @@ class Jobs:
             _, folder = self._role(job, job["revision"])
             cancelled = lambda: job["id"] in self._cancelled
             limit = self._settings.limit_seconds
-            return play.run(job, self._place(job["id"]), folder, self._settings, cancelled, limit)
+            begun = lambda name, number: self._begun(job, name, number)
+            return play.run(job, self._place(job["id"]), folder, self._settings, cancelled, limit, begun)
         except Refused as refused:
             return play.Ran("failed", False, str(refused), [], 0)
         except Exception as error:  # a fault of ours ends this job, and no other
             LOG.exception("the job %s could not be run", job["id"])
             return play.Ran("lost", False, play.clip(f"the runner failed: {error!r}"), [], 0)
 
+    def _begun(self, job, name, number):
+        with self._changed:
+            job["task"] = {"name": name, "number": number}
+
     def _finish(self, job, ran):
         """Under the lock."""
         if self._ended:
             return
+        job.pop("task", None)
         job.update(state="ended", ended=self._clock(), outcome=ran.outcome, changed=ran.changed,
                    message=ran.message, tasks=ran.tasks, tasks_left_off=ran.tasks_left_off,
                    changes=ran.changes, changes_left_off=ran.changes_left_off)
@@ -221,6 +227,6 @@ class Jobs:
 
 def shown(job):
     """What others see of a job: not the token of its callback."""
-    names = ("id", "mode", "host", "role", "revision", "state", "outcome", "changed", "message", "tasks", "tasks_left_off",
+    names = ("id", "mode", "host", "role", "revision", "state", "task", "outcome", "changed", "message", "tasks", "tasks_left_off",
              "changes", "changes_left_off", "packages", "packages_changed", "packages_failed", "reboot_pending")
     return {name: job[name] for name in names if name in job}

@@ -47,8 +47,8 @@ class Ran:
 class Tasks:
     """Takes in the events of a run."""
 
-    def __init__(self, transient, changes=None, of_packages=None):
-        self._transient = transient
+    def __init__(self, transient, changes=None, of_packages=None, begun=lambda name, number: None):
+        self._transient, self._begun, self._number = transient, begun, 0
         self.packages = of_packages
         # What would be changed, in check mode: nothing is.
         self.would = changes
@@ -62,6 +62,9 @@ class Tasks:
         """One event of ansible-runner. None is kept on disk."""
         kind, data = event.get("event", ""), event.get("event_data") or {}
         result = data.get("res") or {}
+        if kind == "playbook_on_task_start":
+            self._number += 1
+            self._begun(clip(data.get("task") or "?", NAME_CHARS_MAX), self._number)
         if kind == "runner_on_ok" and self.packages and "packages_changed" in result:
             self.packages.heard(result)
         if kind == "runner_on_ok" and result.get("changed"):
@@ -102,8 +105,8 @@ class Tasks:
         self.tasks.append({"task": name, "result": result, "message": clip(message)})
 
 
-def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
-    """Applies a role to a host. `folder` is the job's, and what the run leaves there is removed."""
+def run(job, folder, role_folder, settings, is_cancelled, limit_seconds, begun):
+    """Applies a role to a host. `folder` is the job's, and what the run leaves there is removed. `begun` is told of each task."""
     place = os.path.join(folder, "run")
     shutil.rmtree(place, ignore_errors=True)
     for name in ("project", "tmp", "env"):
@@ -117,7 +120,7 @@ def run(job, folder, role_folder, settings, is_cancelled, limit_seconds):
     is_check = job["mode"] == "check"
     would = Changes(reach["host_root"]) if is_check else None
     of_packages = packages.Changes() if job["mode"] == "packages" else None
-    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])), would, of_packages)
+    tasks = Tasks(transient_tasks(os.path.join(role_folder, job["role"])), would, of_packages, begun)
     runner = ansible_runner.interface.init_runner(
         private_data_dir=place,
         playbook="play.yaml",

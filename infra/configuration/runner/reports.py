@@ -34,8 +34,9 @@ class Reports:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect())
 
     def alive(self, job):
-        """Reported once: the next one follows."""
-        self._beats.submit(self._call, job, {"state": "running"})
+        """Reported once, with the task that it is at: the next one follows."""
+        at = {"task": job["task"]} if "task" in job else {}
+        self._beats.submit(self._call, job, {"state": "running", **at})
 
     def ended(self, job, heard):
         """`heard` is called with the job's id once nothing is left to report."""

@@ -227,6 +227,8 @@ class Runs(RunnerTest):
         self.hand_in("b", host="h-2")
         alive = lambda: {query["step"] for _, _, query, body in self.heard.reports if body["state"] == "running"}
         self.until("signs of life of both", lambda: alive() == {"a", "b"})
+        at = lambda: [body["task"] for _, _, query, body in self.heard.reports if query["step"] == "a" and "task" in body]
+        self.until("how far it is", lambda: {"name": "web : Take long", "number": 2} in at() or {"name": "Take long", "number": 2} in at())
         self.end_of("b")
         self.until("both ends", lambda: len(self.heard.ends()) == 2)
 

@@ -7,7 +7,9 @@ use hostler_core::Decision;
 use hostler_core::failure::clip;
 use hostler_core::saga::{SagaRef, StepReply};
 use hostler_events::commands::ApplyRole;
-use hostler_events::host::{ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskRun};
+use hostler_events::host::{
+    ConfigurationStarted, RoleRun, RunOutcome, RunReport, TASKS_MAX, TaskBegun, TaskRun,
+};
 use hostler_events::{HostEvent, Role, StepId};
 
 use super::state::Configuration;
@@ -68,7 +70,7 @@ pub(super) fn reported(
     {
         return Ok(match report {
             RunReport::PackagesChanged(report) => patching::changed(known, &cordon.saga, running, report),
-            RunReport::Running => patching::at_work(&cordon.saga, step, known.now),
+            RunReport::Running { .. } => patching::at_work(&cordon.saga, step, known.now),
             RunReport::Ended { .. } => Decision::nothing(),
         });
     }
@@ -76,7 +78,7 @@ pub(super) fn reported(
         return Err(HostRefusal::NotWaiting { host: known.host(), step: step.clone(), phase: known.phase() });
     };
     let RunReport::Ended { revision, outcome, changed, message, tasks, tasks_left_off, .. } = report else {
-        return Ok(Decision::nothing().command(more_time(known, run, "the role is being applied").into()));
+        return Ok(Decision::nothing().command(more_time(known, run, &progress(report)).into()));
     };
     let ran = role_run(known, run, revision, *outcome, (tasks, *tasks_left_off));
     let mut decision = Decision::events([HostEvent::RoleRun(ran)]);
@@ -94,6 +96,18 @@ pub(super) fn reported(
     decision.events.extend(rest.events);
     decision.commands.extend(rest.commands);
     Ok(if is_applied { drifting::follow(known, decision, policies) } else { decision })
+}
+
+/// How far a run is, as the saga's timeline shows it.
+fn progress(report: &RunReport) -> String {
+    match report {
+        RunReport::Running { task: Some(TaskBegun { name, number }) } => {
+            format!("the role is at its task {number}: {}", cut(name, NAME_CHARS_MAX))
+        }
+        RunReport::Running { task: None } | RunReport::PackagesChanged(_) | RunReport::Ended { .. } => {
+            "the role is being applied".to_owned()
+        }
+    }
 }
 
 fn role_run(

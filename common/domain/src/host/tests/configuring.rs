@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hostler_core::saga::{SagaCommand, StepOutcome};
 use hostler_events::ConfigureCommand;
 use hostler_events::commands::ApplyRole;
-use hostler_events::host::{RunOutcome, RunReport, TASKS_MAX, TaskResult, TaskRun};
+use hostler_events::host::{RunOutcome, RunReport, TASKS_MAX, TaskBegun, TaskResult, TaskRun};
 
 use super::*;
 
@@ -89,11 +89,20 @@ fn a_failed_tasks_own_message_is_the_reason_of_the_step_and_says_whether_to_try_
 #[test]
 fn a_sign_of_life_gives_the_step_its_time_again_and_is_no_event() {
     let mut host = begun();
-    let decision = host.when(&report(STEP, RunReport::Running)).unwrap();
+    let decision = host.when(&report(STEP, RunReport::Running { task: None })).unwrap();
     assert!(decision.events.is_empty());
     assert!(matches!(told(&host), StepOutcome::Deferred { until, .. } if until == host.now));
-    let other = host.when(&report("s/apply/0", RunReport::Running));
+    let other = host.when(&report("s/apply/0", RunReport::Running { task: None }));
     assert!(matches!(other, Err(HostRefusal::NotWaiting { .. })), "of a step that was given up");
+}
+
+#[test]
+fn a_sign_of_life_says_at_which_task_the_run_is() {
+    let mut host = begun();
+    let task = Some(TaskBegun { name: "web : Install nginx".to_owned(), number: 7 });
+    host.when(&report(STEP, RunReport::Running { task })).unwrap();
+    let StepOutcome::Deferred { reason, .. } = told(&host) else { panic!() };
+    assert_eq!(reason, "the role is at its task 7: web : Install nginx");
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn a_run_of_which_nothing_is_heard_is_given_up_at_its_deadline_and_the_host_serv
         }
         let alive = HostInput::ConfigurationReported {
             step: step.clone(),
-            report: RunReport::Running,
+            report: RunReport::Running { task: None },
             policies: Arc::default(),
         };
         assert!(host.ignores(&alive), "a sign of life is no event");
