@@ -3,6 +3,7 @@
 //! nothing happens to a host without the package. Beside it: the same hosts, patched in a maintenance window.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use hostler_core::{Commit, Decider, Payload};
@@ -30,6 +31,8 @@ const FIXED: &str = "3.0.16-1~deb12u1";
 const WITHOUT_PERCENT: u8 = 2;
 /// On so many in a hundred it cannot be installed.
 const FAILS_PERCENT: u8 = 2;
+/// How long the packages of a host take to be changed.
+const INSTALL_SECONDS: u32 = 480;
 /// How long the deadline of what is exploited is.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(72);
 /// Days between two maintenance windows, where there is one a month, and one a week.
@@ -248,6 +251,7 @@ async fn centre(size: Size) -> DataCentre {
         }
     }
     centre.pass(600).await;
+    centre.site.fleet.faults.install_seconds.store(INSTALL_SECONDS, Ordering::Relaxed);
     centre.watch.patched = Some(Patched::new(&centre.places, &policies));
     centre
 }

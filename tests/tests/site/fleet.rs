@@ -74,6 +74,8 @@ pub struct Faults {
     pub scrape_seconds: Arc<AtomicU32>,
     /// How many seconds a host takes that was healed until it is well.
     pub boot_seconds: Arc<AtomicU32>,
+    /// How many seconds a change of packages takes until its end is told; 0 where it is told at once.
+    pub install_seconds: Arc<AtomicU32>,
     /// How many requests hosts have that do not end.
     pub requests: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Until when hosts boot that were healed.
@@ -226,6 +228,7 @@ impl Fleet {
             restarts: Arc::default(),
             scrape_seconds: Arc::default(),
             boot_seconds: Arc::default(),
+            install_seconds: Arc::default(),
             requests: Arc::default(),
             booting: Arc::default(),
             bad_versions: Arc::default(),

@@ -26,7 +26,7 @@ use hostler_runtime::ports::Clock;
 use hostler_runtime::serving::bearer::BearerToken;
 use hostler_runtime::serving::callback::CallbackKey;
 use hostler_runtime::serving::http::{HttpHandler, Request, Response};
-use hostler_testkit::world::{Own, Ports, Switch};
+use hostler_testkit::world::{Callers, Own, Ports, Switch};
 use ingest_signals::IngestSignals;
 use jiff::Timestamp;
 use monitor_host::{MonitorHost, OutOfBand};
@@ -35,6 +35,7 @@ use patch_host::PatchHost;
 use recover_hosts::RecoverHosts;
 use restart_service::RestartServices;
 use scale_pools::ScalePools;
+use serde_json::{Value, json};
 use shift_traffic::ShiftTraffic;
 use watch_inventory::WatchInventory;
 
@@ -138,8 +139,8 @@ pub fn wire(ports: &Ports, fleet: &Fleet) -> (Arc<Edges>, Own) {
     let unhealthy = UnhealthyHosts::new(shell.clone(), views.clone());
     let packages = PlainPackages::new(ControlState(control.clone()), clock.clone());
     let packages = Flaky { inner: packages, switch: switch.clone() };
-    let packages =
-        Arc::new(Disks { inner: packages, faults: fleet.faults.clone(), pending: Mutex::default() });
+    let (faults, callers) = (fleet.faults.clone(), ports.callers.clone());
+    let packages = Arc::new(Disks { inner: packages, faults, callers, pending: Mutex::default() });
     let patch_host =
         PatchHost { worker: worker(), packages: packages.clone(), callback_key: callback_key.clone() };
     let assess_hosts = AssessHosts {
@@ -292,6 +293,7 @@ impl<T: LoadBalancer> LoadBalancer for Flaky<T> {
 struct Disks<T> {
     inner: T,
     faults: Faults,
+    callers: Callers,
     /// How often the power of a host had been switched when it began to ask for a reboot.
     pending: Mutex<BTreeMap<String, u32>>,
 }
@@ -324,7 +326,43 @@ impl<T: Packages> Packages for Disks<T> {
         {
             self.pending.lock().unwrap().entry(host.clone()).or_insert(self.faults.resets(host));
         }
-        changing
+        match self.faults.install_seconds.load(Ordering::Relaxed) {
+            0 => changing,
+            seconds => Ok(self.told_later(order, changing, Duration::from_secs(seconds.into()))),
+        }
+    }
+}
+
+impl<T> Disks<T> {
+    /// A runner tells the end, after so long.
+    fn told_later(
+        &self,
+        order: &ChangeOrder,
+        ended: Result<Changing, DriverError>,
+        after: Duration,
+    ) -> Changing {
+        let mut body = match ended {
+            Ok(Changing::Begun) => return Changing::Begun,
+            Ok(Changing::Done(done)) => {
+                let changed = done.changed.into_iter();
+                let changed: Vec<Value> = changed
+                    .map(|(package, from, to)| json!({ "package": package, "from": from, "to": to }))
+                    .collect();
+                json!({ "outcome": "succeeded", "changed": changed, "rebootPending": done.reboot_pending })
+            }
+            Err(error) => json!({ "outcome": "failed", "message": error.to_string() }),
+        };
+        body["state"] = json!("packages-changed");
+        let query = [("host", &order.host.host), ("step", &order.step), ("token", &order.token)];
+        let request = Request {
+            method: "POST".to_owned(),
+            path: "/callbacks/configuration".to_owned(),
+            query: query.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+            body: body.to_string(),
+            ..Request::default()
+        };
+        self.callers.call_if_there(after, request, || true);
+        Changing::Begun
     }
 }
 
