@@ -233,7 +233,7 @@ pub struct RackReported {
     pub sequence: u64,
     /// How many hosts were patched.
     pub patched: u32,
-    /// How many were left alone, because there was nothing to do or they were not in service.
+    /// How many were left alone, because there was nothing to do or they were not in service, or are patched in part.
     pub skipped: u32,
     /// How many failed.
     pub failed: u32,
@@ -368,8 +368,11 @@ pub struct LaneHostStarted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PatchEnd {
-    /// It has what it was to have, and a scan has seen that.
+    /// It has what it was to have, and a scan has seen that. Where nobody could look, the next scan says so.
     Patched,
+    /// Some packages could not be installed, and a scan still finds the vulnerability. The host is healthy with the others.
+    /// That halts nothing, and the campaign does not try it again.
+    Partial,
     /// There was nothing to do, or it was not in service. A later wave looks at it again.
     Skipped,
     /// It has what it had before, or a person has to see to it. The campaign does not try it again.

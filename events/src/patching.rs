@@ -217,6 +217,9 @@ pub struct PackageFailed {
 pub struct InstalledPackages {
     /// What has changed.
     pub changed: Vec<PackageChange>,
+    /// The packages that were to be changed, and could not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// Whether the host's system asks for a reboot.
     pub reboot_pending: bool,
 }

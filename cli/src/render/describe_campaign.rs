@@ -109,6 +109,7 @@ pub(crate) fn rack(event: &LaneEvent) -> Line {
         LaneEvent::HostEnded(e) => {
             let (mark, what) = match e.end {
                 PatchEnd::Patched => (Mark::Done, "is patched"),
+                PatchEnd::Partial => (Mark::Other, "is patched in part"),
                 PatchEnd::Skipped => (Mark::Other, "is skipped"),
                 PatchEnd::Failed => (Mark::Failed, "failed"),
             };

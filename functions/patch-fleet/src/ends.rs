@@ -66,14 +66,45 @@ impl PatchFleet {
 fn told(outcome: PatchOutcome) -> (PatchEnd, String) {
     match outcome {
         PatchOutcome::NothingToDo { why } => (PatchEnd::Skipped, why),
-        PatchOutcome::Patched { resolved: Some(false), reboot_pending: true } => {
+        PatchOutcome::Patched { resolved: Some(false), missing, .. } if !missing.is_empty() => {
+            (PatchEnd::Partial, format!("not installed: {}", missing.join(", ")))
+        }
+        PatchOutcome::Patched { resolved: Some(false), reboot_pending: true, .. } => {
             (PatchEnd::Failed, "it is installed, and waits for a reboot".to_owned())
         }
-        PatchOutcome::Patched { resolved: Some(false), reboot_pending: false } => {
+        PatchOutcome::Patched { resolved: Some(false), reboot_pending: false, .. } => {
             (PatchEnd::Failed, "it is installed, and a scan still finds the vulnerability".to_owned())
         }
         // The next scan says what nobody could see now.
         PatchOutcome::Patched { resolved: Some(true) | None, .. } => (PatchEnd::Patched, String::new()),
         PatchOutcome::Failed { reason, .. } | PatchOutcome::Stuck { reason } => (PatchEnd::Failed, reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patched(resolved: Option<bool>, reboot_pending: bool, missing: &[&str]) -> PatchOutcome {
+        let missing = missing.iter().map(|package| (*package).to_owned()).collect();
+        PatchOutcome::Patched { resolved, reboot_pending, missing }
+    }
+
+    /// What still has the vulnerability has failed, but for what was installed in part: its own system knows why.
+    #[test]
+    fn what_became_of_a_host_is_what_a_scan_has_seen() {
+        let end =
+            |resolved, reboot_pending, missing: &[&str]| told(patched(resolved, reboot_pending, missing));
+        assert_eq!(end(Some(true), false, &[]).0, PatchEnd::Patched);
+        assert_eq!(
+            end(Some(true), false, &["libssl3"]).0,
+            PatchEnd::Patched,
+            "what is missing was not affected"
+        );
+        assert_eq!(end(None, false, &[]).0, PatchEnd::Patched, "the next scan says so");
+        assert_eq!(end(Some(false), false, &[]).0, PatchEnd::Failed);
+        assert_eq!(end(Some(false), true, &[]).0, PatchEnd::Failed, "reboot pending is not fixed");
+        let partial = (PatchEnd::Partial, "not installed: libssl3, openssl".to_owned());
+        assert_eq!(end(Some(false), true, &["libssl3", "openssl"]), partial);
     }
 }

@@ -167,7 +167,10 @@ async fn a_host_is_patched_alone_and_is_back_in_traffic_when_it_is_healthy_on_th
     let mut site = vulnerable(Setup::default(), &[], true).await;
     patch(&mut site, FIXED).await;
     site.check();
-    assert_eq!(came_of(&site), PatchOutcome::Patched { resolved: Some(true), reboot_pending: false });
+    assert_eq!(
+        came_of(&site),
+        PatchOutcome::Patched { resolved: Some(true), reboot_pending: false, missing: Vec::new() }
+    );
     assert_eq!(installed(&site), FIXED);
     assert_eq!((site.count("host.packages-installed"), site.count("host.power-cycled")), (1, 1));
     serves(&site);
@@ -183,7 +186,10 @@ async fn every_message_twice_changes_nothing_of_the_end() {
     let mut site = vulnerable(setup, &[], true).await;
     patch(&mut site, FIXED).await;
     site.check();
-    assert_eq!(came_of(&site), PatchOutcome::Patched { resolved: Some(true), reboot_pending: false });
+    assert_eq!(
+        came_of(&site),
+        PatchOutcome::Patched { resolved: Some(true), reboot_pending: false, missing: Vec::new() }
+    );
     assert_eq!(site.control_value("packages/h-1")["changes"], 1, "it was installed once");
     assert_eq!(site.count("host.power-cycled"), 1);
     serves(&site);
@@ -289,7 +295,10 @@ async fn dying_at_any_write_changes_nothing_of_the_end() {
     while let Some((n, site)) = runs.next().await {
         println!("{:?} at write {n}", faults[n % 2]);
         site.check();
-        assert_eq!(came_of(&site), PatchOutcome::Patched { resolved: Some(true), reboot_pending: false });
+        assert_eq!(
+            came_of(&site),
+            PatchOutcome::Patched { resolved: Some(true), reboot_pending: false, missing: Vec::new() }
+        );
         assert_eq!(site.control_value("packages/h-1")["changes"], 1, "it was installed once");
         serves(&site);
     }

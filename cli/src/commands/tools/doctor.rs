@@ -114,7 +114,7 @@ pub(crate) async fn run(args: DoctorArgs, global: &Global, out: Out) -> Result<(
         Finding::optional(
             "dpkg",
             version("dpkg-deb", &["--version"]).await,
-            "for real configuration of the local cloud's hosts by Ansible: apt install dpkg",
+            "to configure and patch the local cloud's hosts by Ansible; without it both are only noted: apt install dpkg",
         ),
         Finding::optional(
             "cargo-lambda",

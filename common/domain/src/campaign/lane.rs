@@ -186,7 +186,7 @@ impl LaneState {
             finished: self.finished,
             sequence: self.sequence,
             patched: self.count(PatchEnd::Patched),
-            skipped: self.count(PatchEnd::Skipped),
+            skipped: self.count(PatchEnd::Skipped).saturating_add(self.count(PatchEnd::Partial)),
             failed: self.count(PatchEnd::Failed),
         };
         Some(ReportLane { report })

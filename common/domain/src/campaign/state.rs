@@ -62,7 +62,7 @@ pub struct Rack {
     pub sequence: u64,
     /// How many hosts were patched since the campaign began.
     pub patched: u32,
-    /// How many were left alone.
+    /// How many were left alone, or are patched in part.
     pub skipped: u32,
     /// How many failed.
     pub failed: u32,
@@ -196,7 +196,7 @@ impl CampaignState {
         self.sum(|rack| rack.patched)
     }
 
-    /// How many were left alone.
+    /// How many were left alone, or are patched in part.
     #[must_use]
     pub fn skipped(&self) -> u32 {
         self.sum(|rack| rack.skipped)

@@ -202,17 +202,19 @@ fn installed(
     reboot_pending: bool,
 ) -> HostDecision {
     let changed: Vec<_> = changed.iter().take(FIXES_MAX).map(cut_change).collect();
-    let output = InstalledPackages { changed: changed.clone(), reboot_pending };
     let failed = failed.iter().take(FIXES_MAX).map(|failed| PackageFailed {
         package: cut(&failed.package, NAME_CHARS_MAX),
         reason: cut(&failed.reason, MESSAGE_CHARS_MAX),
     });
+    let failed: Vec<_> = failed.collect();
+    let missing = failed.iter().map(|failed| failed.package.clone()).collect();
+    let output = InstalledPackages { changed: changed.clone(), missing, reboot_pending };
     let installed = PackagesInstalled {
         host: known.host(),
         saga: saga.clone(),
         step: step.clone(),
         changed,
-        failed: failed.collect(),
+        failed,
         reboot_pending,
     };
     // This answers whichever attempt the saga waits for by now.
@@ -352,7 +354,8 @@ pub(super) fn packages_installed(state: &mut HostState, e: &PackagesInstalled) {
     let Some(cordon) = state.cordon.as_mut().filter(|cordon| cordon.saga == e.saga) else { return };
     cordon.patch.running = None;
     let (changed, reboot_pending) = (e.changed.clone(), e.reboot_pending);
-    cordon.patch.installed = Some(InstalledPackages { changed, reboot_pending });
+    let missing = e.failed.iter().map(|failed| failed.package.clone()).collect();
+    cordon.patch.installed = Some(InstalledPackages { changed, missing, reboot_pending });
 }
 
 pub(super) fn undone(state: &mut HostState, saga: &SagaRef, how: Undone) {

@@ -111,12 +111,14 @@ pub enum PatchOutcome {
         /// Why.
         why: String,
     },
-    /// The packages are installed, and the host is healthy and back in traffic.
+    /// The packages are installed, or some of them, and the host is healthy and back in traffic.
     Patched {
         /// Whether the finding is gone, as a scan says; absent where nobody could look.
         resolved: Option<bool>,
         /// Whether what is installed takes effect with the next reboot only.
         reboot_pending: bool,
+        /// The packages that could not be installed.
+        missing: Vec<String>,
     },
     /// It did not work, and what was done is undone.
     Failed {
@@ -152,7 +154,12 @@ fn completed(state: &PatchingState) -> PatchOutcome {
     }
     let scanned = output::<PackagesScanned>(&state.outputs, PatchingStep::ScanPackages);
     let resolved = scanned.as_ref().map(|scanned| scanned.resolved);
-    PatchOutcome::Patched { resolved, reboot_pending: scanned.is_some_and(|scanned| scanned.reboot_pending) }
+    let installed = output::<InstalledPackages>(&state.outputs, PatchingStep::InstallPackages);
+    PatchOutcome::Patched {
+        resolved,
+        reboot_pending: scanned.is_some_and(|scanned| scanned.reboot_pending),
+        missing: installed.map(|installed| installed.missing).unwrap_or_default(),
+    }
 }
 
 /// Part of the saga only where the host still has the finding.

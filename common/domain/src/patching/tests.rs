@@ -81,12 +81,27 @@ fn a_host_is_patched_alone_and_out_of_traffic_and_is_healthy_before_it_is_back()
         "scan-packages",
     ];
     assert_eq!(asked(&saga), expected);
-    let patched = PatchOutcome::Patched { resolved: Some(true), reboot_pending: false };
-    assert_eq!(outcome(&saga.state), Some(patched));
+    let fixed = patched(Some(true), false);
+    assert_eq!(outcome(&saga.state), Some(fixed));
     let Outgoing::Step(StepCommand::Monitor(command)) = &saga.commands[5] else { panic!() };
     assert!(
         matches!(command, hostler_events::MonitorCommand::CheckHost(look) if look.check == CheckKind::Gate)
     );
+}
+
+fn patched(resolved: Option<bool>, reboot_pending: bool) -> PatchOutcome {
+    PatchOutcome::Patched { resolved, reboot_pending, missing: Vec::new() }
+}
+
+/// The host is healthy with what was installed, and is not rolled back.
+#[test]
+fn what_is_installed_in_part_is_no_failure() {
+    let mut saga = alone();
+    says(&mut saga, json!({ "changed": [], "missing": ["libssl3"], "rebootPending": false }));
+    done(&mut saga, 3);
+    says(&mut saga, json!({ "resolved": false, "rebootPending": false }));
+    let Some(PatchOutcome::Patched { resolved, missing, .. }) = outcome(&saga.state) else { panic!() };
+    assert_eq!((resolved, missing), (Some(false), vec!["libssl3".to_owned()]));
 }
 
 #[test]
@@ -100,7 +115,7 @@ fn a_host_is_rebooted_only_where_its_system_asks_for_it_and_the_order_lets_it() 
     assert_eq!(asked(&saga)[4..], ["check-host"]);
     done(&mut saga, 3);
     says(&mut saga, json!({ "resolved": false, "rebootPending": true }));
-    let pending = PatchOutcome::Patched { resolved: Some(false), reboot_pending: true };
+    let pending = patched(Some(false), true);
     assert_eq!(outcome(&saga.state), Some(pending), "installed, reboot pending is not fixed");
 }
 
@@ -151,7 +166,7 @@ fn a_finding_that_nobody_could_look_at_again_undoes_nothing() {
     let mut saga = installed(false);
     done(&mut saga, 3);
     fails(&mut saga, "the runner does not know the host");
-    let unknown = PatchOutcome::Patched { resolved: None, reboot_pending: false };
+    let unknown = patched(None, false);
     assert_eq!(outcome(&saga.state), Some(unknown));
 }
 

@@ -54,7 +54,7 @@ pub struct CampaignView {
     pub hosts: u32,
     /// How many were patched.
     pub patched: u32,
-    /// How many were left alone, because there was nothing to do or they were not in service.
+    /// How many were left alone, because there was nothing to do or they were not in service, or are patched in part.
     pub skipped: u32,
     /// How many failed.
     pub failed: u32,
@@ -162,7 +162,7 @@ pub struct LaneView {
     /// What holds it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<LaneHeld>,
-    /// The hosts that failed or were left alone, and why.
+    /// The hosts that failed, were left alone or are patched in part, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_patched: Vec<NotPatched>,
 }

@@ -66,12 +66,13 @@ fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
         line("patches", format!("{host}, by {saga}: hostler sagas show {saga}"));
     }
     more(&mut line, running.count());
-    let failed = lanes.iter().flat_map(|lane| &lane.not_patched);
-    let failed = failed.filter(|host| host.end == PatchEnd::Failed);
-    for host in failed.clone().take(NAMED_MAX) {
-        line("failed", format!("{}: {}", host.host, host.reason));
+    for (what, end) in [("failed", PatchEnd::Failed), ("in part", PatchEnd::Partial)] {
+        let hosts = lanes.iter().flat_map(|lane| &lane.not_patched).filter(|host| host.end == end);
+        for host in hosts.clone().take(NAMED_MAX) {
+            line(what, format!("{}: {}", host.host, host.reason));
+        }
+        more(&mut line, hosts.count());
     }
-    more(&mut line, failed.count());
     if campaign.waves.is_empty() {
         return said;
     }

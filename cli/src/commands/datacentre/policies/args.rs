@@ -48,7 +48,7 @@ pub(super) struct ListArgs {
     /// Only this section
     #[arg(long, value_parser = [
         "topology", "faults", "runbooks", "correlation", "budget", "recovery", "patching", "pools", "vulnerabilities", "campaigns",
-        "configuration",
+        "configuration", "inventory",
     ])]
     pub(super) section: Option<String>,
 }

@@ -66,6 +66,21 @@ fn a_failure_is_told_at_once() {
     assert_eq!((told.report.failed, told.report.finished), (1, false));
 }
 
+/// Partial success halts nothing, and is not tried again.
+#[test]
+fn a_host_that_is_patched_in_part_is_neither_patched_nor_failed() {
+    let mut lane = Lane::given([run(1, 2), start("h-1")]);
+    lane.when(&ended("h-1", PatchEnd::Partial)).unwrap();
+    assert_eq!(names(&lane), ["start-saga"], "it halts nothing");
+    lane.when(&LaneInput::Exhausted).unwrap();
+    let CampaignCommand::Fleet(PatchFleetCommand::ReportLane(told)) = lane.commands.last().unwrap() else {
+        panic!("no report")
+    };
+    assert_eq!((told.report.patched, told.report.failed, told.report.skipped), (0, 0, 1));
+    lane.when(&run(2, 1)).unwrap();
+    assert!(lane.ignores(&start("h-1")));
+}
+
 #[test]
 fn a_lane_that_is_asked_again_says_how_far_it_is() {
     let mut lane = Lane::given([run(1, 1), start("h-1")]);

@@ -11,6 +11,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         12 => Just(PatchEnd::Patched),
         1 => Just(PatchEnd::Failed),
         1 => Just(PatchEnd::Skipped),
+        1 => Just(PatchEnd::Partial),
     ];
     (end, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(|(end, is_lost, comes_twice)| Fate {
         end,
