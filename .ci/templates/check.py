@@ -24,7 +24,12 @@ EXCEPTIONS = json.load(open(os.path.join(HERE, "exceptions.json"), encoding="utf
 # Under this condition a role may do what Lambda needs for subnets: these actions know no resources.
 IN_SUBNETS = "HasSubnets"
 # What is asked of Systems Manager about nodes and commands knows no resources either.
-OF_NO_RESOURCE = {"ssm:DescribeInstanceInformation", "ssm:ListCommands", "ssm:GetCommandInvocation"}
+OF_NO_RESOURCE = {
+    "ssm:DescribeInstanceInformation",
+    "ssm:ListCommands",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommandInvocations",
+}
 
 
 class NoManagedPolicies:

@@ -10,8 +10,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use hostler_runtime::ports::{
-    Control, EventBus, EventStore, ManagedNode, NodeCommand, NodeCommands, Outbound, Parameters, Queues,
-    StoreError, TargetGroups, Views,
+    CommandStatus, Control, EventBus, EventStore, ManagedNode, NodeCommand, NodeCommands, Outbound,
+    Parameters, Queues, StoreError, TargetGroups, Views,
 };
 use hostler_testkit::sample;
 use serde_json::{Value, json};
@@ -405,8 +405,11 @@ async fn an_invocation_that_is_not_seen_yet_and_a_parameter_that_is_not_there_ar
         endpoint.asked()[0],
         json!({ "CommandId": "c-1", "InstanceId": "mi-1", "PluginName": "runShellScript" })
     );
-    let nodes = Endpoint::failing("InvocationDoesNotExist").await.nodes();
-    assert_eq!(nodes.invocation("c-1", "mi-1", "runShellScript").await.unwrap(), None);
+    // A step that has not ended, or never began, is no plugin, and an agent that is away makes its node no valid one.
+    for code in ["InvocationDoesNotExist", "InvalidPluginName", "InvalidInstanceId"] {
+        let nodes = Endpoint::failing(code).await.nodes();
+        assert_eq!(nodes.invocation("c-1", "mi-1", "runShellScript").await.unwrap(), None, "{code}");
+    }
     let nodes = Endpoint::failing("AccessDeniedException").await.nodes();
     let failure = nodes.invocation("c-1", "mi-1", "runShellScript").await.unwrap_err();
     assert!(failure.retryable && failure.message.contains("ssm:GetCommandInvocation"), "{failure}");
@@ -414,4 +417,24 @@ async fn an_invocation_that_is_not_seen_yet_and_a_parameter_that_is_not_there_ar
     assert_eq!(endpoint.nodes().parameter("/hostler/roles/web").await.unwrap().as_deref(), Some("7"));
     let nodes = Endpoint::failing("ParameterNotFound").await.nodes();
     assert_eq!(nodes.parameter("/hostler/roles/web").await.unwrap(), None);
+}
+
+/// A command that never began has no result of any step, and is known all the same.
+#[tokio::test]
+async fn a_command_is_named_by_its_invocations_where_no_step_was_begun() {
+    let told = json!({ "CommandInvocations": [{
+        "CommandId": "c-1", "InstanceId": "mi-1", "Comment": "hostler/…", "Status": "TimedOut",
+        "StatusDetails": "DeliveryTimedOut",
+    }]});
+    let endpoint = Endpoint::answering([(200, told), (200, json!({ "CommandInvocations": [] }))]).await;
+    let nodes = endpoint.nodes();
+    let status = CommandStatus { comment: "hostler/…".to_owned(), details: "DeliveryTimedOut".to_owned() };
+    assert_eq!(nodes.status("c-1", "mi-1").await.unwrap(), Some(status));
+    assert_eq!(endpoint.asked()[0], json!({ "CommandId": "c-1", "InstanceId": "mi-1" }));
+    assert_eq!(nodes.status("c-1", "mi-1").await.unwrap(), None, "not listed yet");
+    let nodes = Endpoint::failing("InvalidInstanceId").await.nodes();
+    assert_eq!(nodes.status("c-1", "mi-1").await.unwrap(), None);
+    let failure =
+        Endpoint::failing("AccessDeniedException").await.nodes().status("c-1", "mi-1").await.unwrap_err();
+    assert!(failure.retryable && failure.message.contains("ssm:ListCommandInvocations"), "{failure}");
 }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{InstanceInformation, InstanceInformationStringFilter, PingStatus};
-use hostler_runtime::ports::{EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
+use hostler_runtime::ports::{
+    CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+};
 use jiff::Timestamp;
 
 use crate::error::AwsError;
@@ -13,10 +15,12 @@ const DESCRIBE: &str = "ssm:DescribeInstanceInformation";
 const LIST: &str = "ssm:ListCommands";
 const SEND: &str = "ssm:SendCommand";
 const INVOCATION: &str = "ssm:GetCommandInvocation";
+const STATUS: &str = "ssm:ListCommandInvocations";
 const PARAMETER: &str = "ssm:GetParameter";
 /// What the service says of a node whose agent does not answer, among other things (*API reference: SendCommand, Errors*).
 const NOT_VALID: &str = "InvalidInstanceId";
-const NO_INVOCATION: &str = "InvocationDoesNotExist";
+/// What it says where it has no result of a step: it knows no such command yet, or the step has not ended, or was never begun.
+const NO_INVOCATION: [&str; 3] = ["InvocationDoesNotExist", "InvalidPluginName", NOT_VALID];
 const NO_PARAMETER: &str = "ParameterNotFound";
 const SERVICE: &str = "Systems Manager";
 /// How often a command is sent whose answer does not come.
@@ -139,7 +143,25 @@ impl NodeCommands for SsmNodes {
                 }))
             }
             Err(error) => match AwsError::new(INVOCATION, format!("{command} on {node}"), error) {
-                error if error.code() == NO_INVOCATION => Ok(None),
+                error if NO_INVOCATION.contains(&error.code()) => Ok(None),
+                error => Err(EntryFailure::from(&error)),
+            },
+        }
+    }
+
+    async fn status(&self, command: &str, node: &str) -> Result<Option<CommandStatus>, EntryFailure> {
+        let call = self.client.list_command_invocations().command_id(command).instance_id(node);
+        match call.send().await {
+            Ok(told) => {
+                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                let told = told.command_invocations().first();
+                Ok(told.map(|told| CommandStatus {
+                    comment: text(told.comment()),
+                    details: text(told.status_details()),
+                }))
+            }
+            Err(error) => match AwsError::new(STATUS, format!("{command} on {node}"), error) {
+                error if error.code() == NOT_VALID => Ok(None),
                 error => Err(EntryFailure::from(&error)),
             },
         }

@@ -4,6 +4,7 @@
 //! while it runs, so that it must end before the deadline of the step that it is for. `SendCommand` has no client token: a repeat is
 //! known by the command's comment. Where that is not seen yet the role is applied twice, which changes nothing.
 
+mod ended;
 mod output;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostler_runtime::ports::{EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
+use hostler_runtime::ports::{
+    CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+};
 use reqwest::Url;
 use serde_json::json;
 
@@ -32,16 +35,13 @@ const NEWEST: &str = "/hostler/roles/";
 const OURS: &str = "hostler/";
 /// *API reference: SendCommand, Comment.*
 const COMMENT_CHARS_MAX: usize = 100;
-/// How long a node may take to begin, and how long a run may take. Together they are shorter than the deadline of a step.
+/// How long a node may take to begin, and how long a run may take. With three minutes for the download they are no longer than the
+/// deadline of a step.
 const DELIVERY_SECONDS: u16 = 120;
-const RUN_SECONDS: u16 = 720;
+const RUN_SECONDS: u16 = 600;
 /// How much of a step's token is in a comment, which everybody reads who may list commands. The rest of it stays secret.
 const MARK_CHARS: usize = 16;
 const REVISION_CHARS_MAX: usize = 40;
-/// How much is told of what a run wrote to its standard error.
-const MESSAGE_CHARS_MAX: usize = 300;
-/// How many tasks are told.
-const TASKS_MAX: usize = 50;
 
 /// Why `ROLES_SOURCE` cannot be used; the function does not start.
 #[derive(thiserror::Error)]
@@ -183,7 +183,8 @@ impl RunCommandConfiguration {
         Self { nodes, parameters, roles }
     }
 
-    /// What became of a command of ours that has ended; none where it is not ours.
+    /// What became of a command of ours that has ended; none where it is not ours, which it is only on a node of the host that it
+    /// names.
     ///
     /// # Errors
     /// [`DriverError`], where it cannot be read, or not yet.
@@ -194,10 +195,32 @@ impl RunCommandConfiguration {
         end: CommandEnd,
     ) -> Result<Option<Run>, DriverError> {
         let at = At { system: node.to_owned(), doing: "reading what a command did" };
-        let read =
+        let unseen = || away(&at, format!("what the command {command} did is not there yet"));
+        let step =
             self.nodes.invocation(command, node, STEP).await.map_err(|failure| failed(&at, failure))?;
-        let unseen = || away(&at, format!("nothing is known of the command {command} yet"));
-        Ok(run_of(&read.ok_or_else(unseen)?, end))
+        let is_read = step.is_some();
+        let invocation = match step {
+            Some(step) => step,
+            None => self.unbegun(&at, command, node).await?.ok_or_else(unseen)?,
+        };
+        let Some(order) = ended::order(&invocation.comment) else { return Ok(None) };
+        if !ended::is_settled(end, &invocation.details, is_read) {
+            return Err(unseen());
+        }
+        let nodes = self.nodes.nodes(HOST_TAG, order.host).await.map_err(|failure| failed(&at, failure))?;
+        if !nodes.iter().any(|of_host| of_host.id == node) {
+            tracing::warn!(command, node, host = order.host, "a command names a host that its node is not");
+            return Ok(None);
+        }
+        Ok(Some(ended::run(order, &invocation, end)))
+    }
+
+    /// What is known of a command whose step has no result: it may never have begun.
+    async fn unbegun(&self, at: &At, command: &str, node: &str) -> Result<Option<Invocation>, DriverError> {
+        let status = self.nodes.status(command, node).await.map_err(|failure| failed(at, failure))?;
+        let of =
+            |CommandStatus { comment, details }| Invocation { comment, details, ..Invocation::default() };
+        Ok(status.map(of))
     }
 
     /// Sends a command that applies a role, or checks what it would change.
@@ -314,82 +337,6 @@ impl Configuration for RunCommandConfiguration {
     async fn check_role(&self, request: &ApplyRole) -> Result<Checking, DriverError> {
         self.run(request, true).await.map(|()| Checking::Begun)
     }
-}
-
-/// The run that an invocation is; none where its comment is not ours.
-fn run_of(invocation: &Invocation, end: CommandEnd) -> Option<Run> {
-    let mut parts = invocation.comment.strip_prefix(OURS)?.rsplitn(4, '/');
-    let (revision, asked, mark, host) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let was_asked_for = match asked {
-        "asked" => true,
-        "newest" => false,
-        _ => return None,
-    };
-    let output::Read { has_begun, is_whole, mut tasks } = output::read(&invocation.output);
-    let (end, message) = ending(invocation, end, has_begun, &tasks);
-    let tasks_left_off = u32::try_from(tasks.len().saturating_sub(TASKS_MAX)).unwrap_or(u32::MAX);
-    tasks.truncate(TASKS_MAX);
-    Some(Run {
-        host: host.to_owned(),
-        revision: revision.to_owned(),
-        was_asked_for,
-        mark: mark.to_owned(),
-        end,
-        message,
-        tasks,
-        tasks_left_off,
-        is_whole,
-    })
-}
-
-/// How a run ended, and why it did not succeed.
-fn ending(invocation: &Invocation, end: CommandEnd, has_begun: bool, tasks: &[RanTask]) -> (RunEnd, String) {
-    // `Delivery Timed Out` in answers, `DeliveryTimedOut` in the documentation.
-    let details: String = invocation.details.chars().filter(|c| !c.is_whitespace()).collect();
-    match (end, details.as_str()) {
-        (CommandEnd::Succeeded, _) => (RunEnd::Succeeded, String::new()),
-        (CommandEnd::Cancelled, _) => (RunEnd::Lost, "the command was cancelled".to_owned()),
-        (CommandEnd::TimedOut, "DeliveryTimedOut") | (CommandEnd::Failed, "Undeliverable") => {
-            let message = format!("the host's agent did not take the command within {DELIVERY_SECONDS} s");
-            (RunEnd::Unreachable, message)
-        }
-        (CommandEnd::TimedOut, _) => (RunEnd::TimedOut, format!("it was ended after {RUN_SECONDS} s")),
-        (CommandEnd::Failed, _) if has_begun => {
-            let failed = tasks.iter().rev().find(|task| task.result != RanTaskResult::Changed);
-            match failed {
-                Some(task) if task.result == RanTaskResult::Unreachable => {
-                    (RunEnd::Unreachable, of_task(task))
-                }
-                Some(task) => (RunEnd::Failed, of_task(task)),
-                None => (
-                    RunEnd::Failed,
-                    format!("the playbook ended with {}: {}", invocation.code, told(invocation)),
-                ),
-            }
-        }
-        (CommandEnd::Failed, _) => (
-            // A role that does not parse, and a bundle without a playbook, are no better the next time.
-            match invocation.errors.contains("ERROR") || invocation.errors.contains("doesn't exist") {
-                true => RunEnd::Failed,
-                false => RunEnd::FailedTransiently,
-            },
-            format!(
-                "no task was run: see that the host may fetch the bundle, that the bundle has {PLAYBOOK}, and that Ansible is installed: {}",
-                told(invocation)
-            ),
-        ),
-    }
-}
-
-fn of_task(task: &RanTask) -> String {
-    format!("{}: {}", task.task, task.message)
-}
-
-/// The end of what it wrote to its standard error.
-fn told(invocation: &Invocation) -> String {
-    let errors = invocation.errors.trim();
-    let skipped = errors.chars().count().saturating_sub(MESSAGE_CHARS_MAX);
-    errors.chars().skip(skipped).collect()
 }
 
 /// What a token begins with.

@@ -82,6 +82,40 @@ async fn a_role_that_fails_is_undone_with_the_tasks_own_message_on_record() {
     assert_eq!(tasks[2]["message"], "the configuration names no port");
 }
 
+/// A bundle that could not be downloaded must not cost a fresh host its installation.
+#[tokio::test]
+async fn a_host_that_has_no_bundle_for_now_is_asked_again_and_configured() {
+    let mut site = configuring().await;
+    site.fleet.nodes.write_errors("The specified Playbook file doesn't exist in the downloaded bundle.");
+    ends(&mut site, 0, "Failed", "Running Ansible in /var/lib/amazon/ssm\n").await;
+    assert!(sent(&mut site, 2).await, "another try");
+    site.settle().await;
+    assert_eq!(site.phase("h-1"), "configuring");
+    ends(&mut site, 1, "Success", APPLIED).await;
+    site.run().await;
+    site.check();
+    assert_eq!((site.status("r-1.1"), site.phase("h-1")), ("completed", "in-service"));
+}
+
+/// There is no result of a step that was never begun, and no need to wait for the deadline.
+#[tokio::test]
+async fn a_command_that_an_agent_does_not_take_is_told_at_once_and_sent_again() {
+    for (status, details) in [("TimedOut", "DeliveryTimedOut"), ("Failed", "Undeliverable")] {
+        let mut site = configuring().await;
+        let event = site.fleet.nodes.end_unbegun(0, status, details);
+        site.send(&event).await;
+        site.settle().await;
+        assert_eq!(events(&site, "host.role-run")[0]["outcome"], "unreachable", "{details}");
+        assert!(sent(&mut site, 2).await, "the next attempt");
+        site.settle().await;
+        ends(&mut site, 1, "Success", APPLIED).await;
+        site.run().await;
+        site.check();
+        assert_eq!((site.status("r-1.1"), site.phase("h-1")), ("completed", "in-service"));
+        assert_eq!(site.failures().len(), 0);
+    }
+}
+
 /// What is not told is ended by the step's deadline, and the next attempt is a command of its own.
 #[tokio::test]
 async fn an_end_that_is_lost_costs_an_attempt_and_is_refused_when_it_comes_late() {

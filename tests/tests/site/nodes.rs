@@ -9,7 +9,7 @@ use hostler_drivers::{ApplyRole, Applying, Checking, Configuration, DriverError,
 use hostler_events::IngestCommand;
 use hostler_events::signal::{SignalForm, TakeSignals};
 use hostler_runtime::ports::{
-    Clock, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+    Clock, CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -22,6 +22,7 @@ pub struct Sent {
     pub node: String,
     pub command: NodeCommand,
     invocation: Option<Invocation>,
+    status: Option<CommandStatus>,
 }
 
 /// All of them. Shared by its clones.
@@ -32,12 +33,19 @@ pub struct Nodes {
     /// The newest revision of each role, where it is another one than `7`.
     pub revisions: Arc<Mutex<BTreeMap<String, String>>>,
     sent: Arc<Mutex<Vec<Sent>>>,
+    errors: Arc<Mutex<String>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Nodes {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { on: Arc::default(), revisions: Arc::default(), sent: Arc::default(), clock }
+        let (on, revisions, sent, errors) = Default::default();
+        Self { on, revisions, sent, errors, clock }
+    }
+
+    /// What the next command that ends writes to its standard error.
+    pub fn write_errors(&self, errors: &str) {
+        errors.clone_into(&mut self.errors.lock().unwrap());
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -47,14 +55,27 @@ impl Nodes {
     /// A command ends with this status and output: what AWS's event of it says, as it comes off the queue.
     pub fn end(&self, number: usize, status: &str, output: &str) -> IngestCommand {
         let mut sent = self.sent.lock().unwrap();
-        let Sent { id, node, command, invocation } = &mut sent[number];
-        *invocation = Some(Invocation {
-            comment: command.comment.clone(),
+        let of = &mut sent[number];
+        of.invocation = Some(Invocation {
+            comment: of.command.comment.clone(),
             details: status.to_owned(),
             code: if status == "Success" { 0 } else { 2 },
             output: output.to_owned(),
-            errors: String::new(),
+            errors: std::mem::take(&mut *self.errors.lock().unwrap()),
         });
+        self.event(number, of, status)
+    }
+
+    /// A command ends that its node has not taken: there is nothing that a step of it did.
+    pub fn end_unbegun(&self, number: usize, status: &str, details: &str) -> IngestCommand {
+        let mut sent = self.sent.lock().unwrap();
+        let of = &mut sent[number];
+        of.status = Some(CommandStatus { comment: of.command.comment.clone(), details: details.to_owned() });
+        self.event(number, of, status)
+    }
+
+    fn event(&self, number: usize, of: &Sent, status: &str) -> IngestCommand {
+        let Sent { id, node, command, .. } = of;
         let received_at = self.clock.now();
         let body = json!({
             "id": Uuid::from_u128(0x5e11_u128 + number as u128), "source": "aws.ssm", "time": received_at,
@@ -76,13 +97,23 @@ impl NodeCommands for Nodes {
         let mut sent = self.sent.lock().unwrap();
         if !sent.iter().any(|of| of.node == node && of.command.comment.starts_with(&command.same)) {
             let id = Uuid::from_u128(0xc0_u128 + sent.len() as u128).to_string();
-            sent.push(Sent { id, node: node.to_owned(), command: command.clone(), invocation: None });
+            sent.push(Sent {
+                id,
+                node: node.to_owned(),
+                command: command.clone(),
+                invocation: None,
+                status: None,
+            });
         }
         Ok(())
     }
 
     async fn invocation(&self, id: &str, _: &str, _: &str) -> Result<Option<Invocation>, EntryFailure> {
         Ok(self.sent().into_iter().find(|of| of.id == id).and_then(|of| of.invocation))
+    }
+
+    async fn status(&self, id: &str, _: &str) -> Result<Option<CommandStatus>, EntryFailure> {
+        Ok(self.sent().into_iter().find(|of| of.id == id).and_then(|of| of.status))
     }
 }
 

@@ -76,7 +76,9 @@ fn is_of_run_command(policy: &Value, function: &Function) -> bool {
         nodes,
         allowed("ssm:GetParameter".into(), own("ssm", "parameter/hostler/roles")),
     ]);
-    let asked = json!(["ssm:DescribeInstanceInformation", "ssm:ListCommands", "ssm:GetCommandInvocation"]);
+    let asked =
+        ["DescribeInstanceInformation", "ListCommands", "GetCommandInvocation", "ListCommandInvocations"];
+    let asked = json!(asked.map(|action| format!("ssm:{action}")));
     let reads = json!([allowed(asked, "*".into())]);
     let statements = &policy["Fn::If"][1]["PolicyDocument"]["Statement"];
     policy["Fn::If"][0] == "HasRolesSource" && told && (*statements == changes || *statements == reads)

@@ -8,6 +8,10 @@ use super::{RanTask, RanTaskResult};
 const PLAY: &str = "PLAY [";
 const RECAP: &str = "PLAY RECAP ";
 const TASKS: [&str; 2] = ["TASK [", "RUNNING HANDLER ["];
+/// What the line of each host says after the recap.
+const OF_HOST: &str = ": ok=";
+/// From how many bytes on an output is taken for one that was cut: the agent keeps 24,000.
+const CUT_BYTES: usize = 23_000;
 /// What follows the failure of a task that may fail.
 const IGNORED: &str = "...ignoring";
 
@@ -18,6 +22,10 @@ pub(super) struct Read {
     pub(super) has_begun: bool,
     /// Whether its last lines are there: the beginning of an output is all that is kept.
     pub(super) is_whole: bool,
+    /// Whether it is so long that its end was not kept.
+    pub(super) is_cut: bool,
+    /// Whether its last lines name a host on which tasks were run.
+    pub(super) has_hosts: bool,
     /// The tasks that changed something or failed, in their order.
     pub(super) tasks: Vec<RanTask>,
 }
@@ -25,13 +33,15 @@ pub(super) struct Read {
 /// Reads the output of a run on one host.
 pub(super) fn read(output: &str) -> Read {
     let (mut read, mut task) = (Read::default(), String::new());
-    let mut at = 0;
+    let (mut at, mut has_recap) = (0, false);
     for line in output.split_inclusive('\n') {
         let rest = &output[at..];
         at += line.len();
         let line = line.trim_end();
         if line.starts_with(RECAP) {
-            read.is_whole = true;
+            has_recap = true;
+        } else if has_recap && line.contains(OF_HOST) {
+            read.has_hosts = true;
         } else if line.starts_with(PLAY) {
             read.has_begun = true;
         } else if let Some(named) = TASKS.iter().find_map(|prefix| line.strip_prefix(prefix)) {
@@ -44,6 +54,9 @@ pub(super) fn read(output: &str) -> Read {
             note(&mut read.tasks, ran(&task, result, &told(rest)));
         }
     }
+    read.is_cut = output.len() >= CUT_BYTES;
+    // The end may be missing from right behind the recap on.
+    read.is_whole = has_recap && (read.has_hosts || !read.is_cut);
     read
 }
 
@@ -52,7 +65,9 @@ fn result(line: &str) -> Option<RanTaskResult> {
         return Some(RanTaskResult::Changed);
     }
     let failed = line.starts_with("fatal: [") || line.starts_with("failed: [");
-    failed.then(|| match line.contains("UNREACHABLE!") {
+    // What is behind the arrow are the task's own words.
+    let head = line.split_once("=>").map_or(line, |(head, _told)| head);
+    failed.then(|| match head.trim_end().ends_with(": UNREACHABLE!") {
         true => RanTaskResult::Unreachable,
         false => RanTaskResult::Failed,
     })

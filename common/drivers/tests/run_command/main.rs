@@ -1,4 +1,5 @@
-//! Roles by Run Command: what is sent, and what the ends of commands are taken for. The outputs are what Ansible 2.19 writes.
+//! Roles by Run Command: what is sent, and what the ends of commands are taken for. The outputs are what the document's `unzip` and
+//! Ansible 2.19 write.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
@@ -7,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use hostler_drivers::run_command::{CommandEnd, RanTaskResult, Run, RunEnd};
 use hostler_drivers::{ApplyRole, Applying, Checking, Configuration, DriverError, RunCommandConfiguration};
-use hostler_runtime::ports::{EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
+use hostler_runtime::ports::{
+    CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -20,13 +23,14 @@ struct Memory {
     parameters: BTreeMap<String, String>,
     sent: Mutex<Vec<(String, NodeCommand)>>,
     invocation: Option<Invocation>,
+    status: Option<CommandStatus>,
     failure: Option<EntryFailure>,
 }
 
 #[async_trait]
 impl NodeCommands for Memory {
     async fn nodes(&self, tag: &str, value: &str) -> Result<Vec<ManagedNode>, EntryFailure> {
-        assert_eq!((tag, value), ("hostler-host", "h-1"));
+        assert!(tag == "hostler-host" && ["h-1", "rack-1/h-1"].contains(&value), "{tag}={value}");
         Ok(self.nodes.clone())
     }
 
@@ -44,6 +48,10 @@ impl NodeCommands for Memory {
     async fn invocation(&self, _: &str, _: &str, step: &str) -> Result<Option<Invocation>, EntryFailure> {
         assert_eq!(step, "runShellScript");
         Ok(self.invocation.clone())
+    }
+
+    async fn status(&self, _: &str, _: &str) -> Result<Option<CommandStatus>, EntryFailure> {
+        Ok(self.status.clone())
     }
 }
 
@@ -102,9 +110,9 @@ async fn the_newest_revision_is_sent_to_the_node_of_the_host_with_what_tells_who
     assert_eq!(bundle, json!({ "path": path }));
     assert_eq!((told("PlaybookFile"), told("Check"), told("SourceType")), ("playbook.yaml", "False", "S3"));
     assert_eq!(told("ExtraVariables"), "SSM=True hostler_role=web hostler_revision=9f3b1c7d");
-    // A step's deadline is 15 minutes, and nothing is heard of a run before its end.
+    // A step's deadline is 15 minutes, and nothing is heard of a run before its end. The download takes its time as well.
     let run: u16 = told("TimeoutSeconds").parse().unwrap();
-    assert!(command.delivery_seconds + run < 900);
+    assert!(command.delivery_seconds + run <= 900 - 180);
 }
 
 /// A worker that died sends again, and the newest revision may be another one by then.
@@ -246,6 +254,29 @@ async fn a_role_that_fails_says_the_tasks_own_message_and_is_no_better_the_next_
 }
 
 #[tokio::test]
+async fn a_task_whose_own_words_are_those_of_a_host_that_does_not_answer_has_failed() {
+    let output = "PLAY [all] ***\n\nTASK [web : x] ***\nfatal: [localhost]: FAILED! => {\"msg\": \"db: UNREACHABLE!\"}\n";
+    let run = ended(CommandEnd::Failed, "Failed", 2, (output, "")).await;
+    assert_eq!((run.end, run.message.as_str()), (RunEnd::Failed, "web : x: db: UNREACHABLE!"));
+    let item = "PLAY [all] ***\n\nTASK [web : x] ***\nfailed: [localhost] (item=UNREACHABLE!) => {\"msg\": \"no\"}\n";
+    assert_eq!(ended(CommandEnd::Failed, "Failed", 2, (item, "")).await.end, RunEnd::Failed);
+}
+
+#[tokio::test]
+async fn a_playbook_that_has_nothing_for_the_host_has_applied_nothing() {
+    let recap = "PLAY RECAP ******\n";
+    let output = format!("PLAY [db] ******\nskipping: no hosts matched\n\n{recap}\n");
+    let run = ended(CommandEnd::Succeeded, "Success", 0, (&output, "")).await;
+    assert_eq!((run.end, run.is_whole), (RunEnd::Failed, true));
+    assert!(run.message.contains("playbook.yaml has no play for localhost"), "{}", run.message);
+    // What was cut right behind the recap does not say so.
+    let tasks = "TASK [web : one] ***\nok: [localhost] => {\"changed\": false}\n".repeat(400);
+    let cut = format!("PLAY [all] ******\n{tasks}{recap}");
+    let run = ended(CommandEnd::Succeeded, "Success", 0, (&cut, "")).await;
+    assert_eq!((run.end, run.is_whole), (RunEnd::Succeeded, false));
+}
+
+#[tokio::test]
 async fn what_a_role_would_change_is_told_by_its_tasks() {
     let run = ended(CommandEnd::Succeeded, "Success", 0, (include_str!("checked.txt"), "")).await;
     let expected = [
@@ -269,18 +300,56 @@ async fn an_output_of_which_the_end_is_missing_is_known_by_that() {
     assert_eq!(tasks(&run), [("web : Write the configuration", RanTaskResult::Changed, "", "")]);
 }
 
+/// The document writes the name of each file of a bundle before Ansible writes anything.
+#[tokio::test]
+async fn an_output_that_the_names_of_files_have_filled_is_judged_by_the_exit_code() {
+    let names: String = (0..700).map(|n| format!("  inflating: roles/web/files/{n:04}.conf  \n")).collect();
+    let output = format!("Archive:  ./9f3b1c7d.zip\n{}", &names[..23_975]);
+    let no_playbook = "The specified Playbook file doesn't exist in the downloaded bundle.";
+    for (code, errors, expected) in [
+        (2, "exit status 2", RunEnd::Failed),
+        (4, "exit status 4", RunEnd::Unreachable),
+        (1, "exit status 1", RunEnd::FailedTransiently),
+        (2, no_playbook, RunEnd::FailedTransiently),
+    ] {
+        let run = ended(CommandEnd::Failed, "Failed", code, (&output, errors)).await;
+        assert_eq!((run.end, run.is_whole), (expected, false), "{code} {errors}");
+        assert!(run.message.contains(errors), "{}", run.message);
+    }
+    let run = ended(CommandEnd::Succeeded, "Success", 0, (&output, "")).await;
+    assert_eq!((run.end, run.is_whole), (RunEnd::Succeeded, false));
+    // Where there was place for more, nothing was run.
+    let few = "Archive:  ./9f3b1c7d.zip\n  inflating: playbook.yaml\n";
+    assert_eq!(ended(CommandEnd::Failed, "Failed", 2, (few, "")).await.end, RunEnd::FailedTransiently);
+    // The same where the end of the playbook is missing.
+    let failed = include_str!("failed.txt");
+    let cut = &failed[..failed.find("TASK [web : Check").unwrap()];
+    assert_eq!(ended(CommandEnd::Failed, "Failed", 4, (cut, "")).await.end, RunEnd::Unreachable);
+}
+
 #[tokio::test]
 async fn every_other_end_of_a_command_is_of_the_same_kinds_as_a_runners() {
-    let none = "no task was run: see that the host may fetch the bundle";
+    let none = "no task was run: see that Ansible and unzip are installed";
+    let no_bundle = "is not in S3, could not be downloaded, or has no playbook.yaml";
     for (end, details, errors, expected, said) in [
         (CommandEnd::TimedOut, "Delivery Timed Out", "", RunEnd::Unreachable, "did not take the command"),
         (CommandEnd::TimedOut, "DeliveryTimedOut", "", RunEnd::Unreachable, "did not take the command"),
         (CommandEnd::Failed, "Undeliverable", "", RunEnd::Unreachable, "did not take the command"),
-        (CommandEnd::TimedOut, "Execution Timed Out", "", RunEnd::TimedOut, "ended after 720 s"),
+        (CommandEnd::TimedOut, "Execution Timed Out", "", RunEnd::TimedOut, "ended after 600 s"),
         (CommandEnd::Cancelled, "Cancelled", "", RunEnd::Lost, "was cancelled"),
         (CommandEnd::Failed, "Failed", "", RunEnd::FailedTransiently, none),
         (CommandEnd::Failed, "Failed", "[ERROR]: YAML parsing failed", RunEnd::Failed, "YAML parsing failed"),
-        (CommandEnd::Failed, "Failed", "The specified Playbook file doesn't exist", RunEnd::Failed, none),
+        // So it says also where it could not download the bundle.
+        (
+            CommandEnd::Failed,
+            "Failed",
+            "The specified Playbook file doesn't exist",
+            RunEnd::FailedTransiently,
+            no_bundle,
+        ),
+        (CommandEnd::Failed, "Execution Timed Out", "", RunEnd::TimedOut, "ended after 600 s"),
+        (CommandEnd::Failed, "Invalid Platform", "", RunEnd::FailedTransiently, "says InvalidPlatform"),
+        (CommandEnd::Failed, "Success", "", RunEnd::FailedTransiently, "another one of the document failed"),
     ] {
         let run = ended(end, details, -1, ("", errors)).await;
         assert_eq!(run.end, expected, "{details}");
@@ -291,21 +360,79 @@ async fn every_other_end_of_a_command_is_of_the_same_kinds_as_a_runners() {
 #[tokio::test]
 async fn a_command_that_is_not_ours_is_none_and_one_that_is_not_seen_yet_is_asked_for_again() {
     for comment in ["", "patching", "hostler/", "hostler/h-1/newest/7", "hostler/h-1/0123/oldest/7"] {
-        let invocation = Some(Invocation { comment: comment.to_owned(), ..Invocation::default() });
-        let (_, driver) = driver(Memory { invocation, ..memory() });
-        assert_eq!(driver.ended("c-1", NODE, CommandEnd::Succeeded).await.unwrap(), None, "{comment}");
+        let comment = comment.to_owned();
+        let status = CommandStatus { comment: comment.clone(), details: "Success".to_owned() };
+        let invocation = Some(Invocation { comment, ..Invocation::default() });
+        for memory in [Memory { invocation, ..memory() }, Memory { status: Some(status), ..memory() }] {
+            let (_, driver) = driver(memory);
+            assert_eq!(driver.ended("c-1", NODE, CommandEnd::Succeeded).await.unwrap(), None);
+        }
     }
-    let (_, driver) = driver(memory());
-    let error = driver.ended("c-1", NODE, CommandEnd::Succeeded).await.unwrap_err();
-    assert!(error.is_transient(), "{error}");
+    for end in [CommandEnd::Succeeded, CommandEnd::Failed, CommandEnd::TimedOut, CommandEnd::Cancelled] {
+        let (_, driver) = driver(memory());
+        let error = driver.ended("c-1", NODE, end).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+}
+
+/// Whoever may send commands may write any comment.
+#[tokio::test]
+async fn a_command_that_names_another_host_than_its_node_is_not_ours() {
+    let comment = "hostler/h-1/0123456789abcdef/newest/9f3b1c7d".to_owned();
+    let invocation = Invocation { comment, details: "Success".to_owned(), ..Invocation::default() };
+    let (_, driver) = driver(Memory { invocation: Some(invocation), ..memory() });
+    assert!(driver.ended("c-1", NODE, CommandEnd::Succeeded).await.unwrap().is_some());
+    assert_eq!(driver.ended("c-1", "mi-2", CommandEnd::Succeeded).await.unwrap(), None);
+}
+
+/// The API is eventually consistent: an event may be known before what it is about.
+#[tokio::test]
+async fn what_is_older_than_the_end_of_a_command_is_read_again() {
+    let comment = "hostler/h-1/0123456789abcdef/newest/9f3b1c7d";
+    for (end, details) in [CommandEnd::Succeeded, CommandEnd::Failed]
+        .into_iter()
+        .flat_map(|end| ["", "Pending", "In Progress", "InProgress", "Delayed"].map(|details| (end, details)))
+    {
+        let (comment, details) = (comment.to_owned(), details.to_owned());
+        let invocation = Some(Invocation { comment, details, ..Invocation::default() });
+        let (_, driver) = driver(Memory { invocation, ..memory() });
+        let error = driver.ended("c-1", NODE, end).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("is not there yet"), "{error}");
+    }
+    // The command is known to have ended, and what its step did is not there yet.
+    for (end, details) in [(CommandEnd::Succeeded, "Success"), (CommandEnd::Failed, "Failed")] {
+        let status = CommandStatus { comment: comment.to_owned(), details: details.to_owned() };
+        let (_, driver) = driver(Memory { status: Some(status), ..memory() });
+        assert!(driver.ended("c-1", NODE, end).await.unwrap_err().is_transient(), "{details}");
+    }
+}
+
+/// Where no step was begun there is no result of one, not even later.
+#[tokio::test]
+async fn the_end_of_a_command_that_was_never_begun_is_told_at_once() {
+    for (end, details, expected) in [
+        (CommandEnd::TimedOut, "Delivery Timed Out", RunEnd::Unreachable),
+        (CommandEnd::TimedOut, "Pending", RunEnd::Unreachable),
+        (CommandEnd::Failed, "Undeliverable", RunEnd::Unreachable),
+        (CommandEnd::Failed, "Access Denied", RunEnd::FailedTransiently),
+        (CommandEnd::Cancelled, "Cancelled", RunEnd::Lost),
+        (CommandEnd::Cancelled, "", RunEnd::Lost),
+    ] {
+        let comment = "hostler/h-1/0123456789abcdef/newest/9f3b1c7d".to_owned();
+        let status = CommandStatus { comment, details: details.to_owned() };
+        let (_, driver) = driver(Memory { status: Some(status), ..memory() });
+        let run = driver.ended("c-1", NODE, end).await.unwrap().unwrap();
+        assert_eq!((run.end, run.host.as_str(), run.tasks.len()), (expected, "h-1", 0), "{details}");
+        assert!(run.is_of(TOKEN) && !run.message.is_empty());
+    }
 }
 
 /// Ids of hosts may have slashes.
 #[tokio::test]
 async fn the_host_of_a_comment_is_all_before_its_last_parts() {
     let comment = "hostler/rack-1/h-1/0123456789abcdef/asked/7".to_owned();
-    let (_, driver) =
-        driver(Memory { invocation: Some(Invocation { comment, ..Invocation::default() }), ..memory() });
+    let invocation = Invocation { comment, details: "Success".to_owned(), ..Invocation::default() };
+    let (_, driver) = driver(Memory { invocation: Some(invocation), ..memory() });
     let run = driver.ended("c-1", NODE, CommandEnd::Succeeded).await.unwrap().unwrap();
     assert_eq!((run.host.as_str(), run.was_asked_for, run.revision.as_str()), ("rack-1/h-1", true, "7"));
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use error::{EntryFailure, EntryResults, PortError, StoreError};
-pub use nodes::{Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
+pub use nodes::{CommandStatus, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
 
 /// The most bytes of a message on a queue that functions work off, attributes included: the `MaximumMessageSize` of all of
 /// them.

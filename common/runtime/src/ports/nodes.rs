@@ -48,6 +48,15 @@ pub struct Invocation {
     pub errors: String,
 }
 
+/// How a command stands on a node as a whole, whatever its steps did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandStatus {
+    /// The comment of the command.
+    pub comment: String,
+    /// How it ended, in detail, such as `DeliveryTimedOut`.
+    pub details: String,
+}
+
 /// Commands to machines that have an agent.
 #[async_trait]
 pub trait NodeCommands: Send + Sync {
@@ -64,7 +73,8 @@ pub trait NodeCommands: Send + Sync {
     /// When it was not taken, or there was no answer. A node that is away for now is a reason to try again.
     async fn send(&self, node: &str, command: &NodeCommand) -> Result<(), EntryFailure>;
 
-    /// What became of a step of a command on a node; none where nothing is known of it, or not yet.
+    /// What became of a step of a command on a node; none where nothing is known of it, or not yet. Nothing is ever known of a step
+    /// that was not begun.
     ///
     /// # Errors
     /// When there was no answer, or it may not be asked.
@@ -74,6 +84,12 @@ pub trait NodeCommands: Send + Sync {
         node: &str,
         step: &str,
     ) -> Result<Option<Invocation>, EntryFailure>;
+
+    /// How a command stands on a node, also where none of its steps was begun; none where nothing is known of it, or not yet.
+    ///
+    /// # Errors
+    /// When there was no answer, or it may not be asked.
+    async fn status(&self, command: &str, node: &str) -> Result<Option<CommandStatus>, EntryFailure>;
 }
 
 /// Parameters that are kept under a name, and are no secrets.

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hostler_core::Failure;
+use hostler_core::{Failure, RecordedEvent};
 use hostler_drivers::RunCommandConfiguration;
 use hostler_events::host::{ReadRoleRun, RunCommandEnd};
-use hostler_runtime::ports::{EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters};
+use hostler_runtime::ports::{
+    CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+};
 use hostler_runtime::serving::callback::CallbackKey;
 
 use super::{World, serving, stream};
@@ -34,6 +36,10 @@ impl NodeCommands for Node {
 
     async fn invocation(&self, _: &str, _: &str, _: &str) -> Result<Option<Invocation>, EntryFailure> {
         Ok(self.invocation.lock().unwrap().clone())
+    }
+
+    async fn status(&self, _: &str, _: &str) -> Result<Option<CommandStatus>, EntryFailure> {
+        Ok(None)
     }
 }
 
@@ -128,8 +134,8 @@ async fn what_is_not_ours_is_passed_over_and_what_cannot_be_read_yet_is_read_lat
     let failure = world.read(RunCommandEnd::Succeeded).await.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure}");
     for comment in ["a patch", "hostler/h-2/0123456789abcdef/newest/8"] {
-        let comment = comment.to_owned();
-        *node.invocation.lock().unwrap() = Some(Invocation { comment, ..Invocation::default() });
+        let (comment, details) = (comment.to_owned(), "Success".to_owned());
+        *node.invocation.lock().unwrap() = Some(Invocation { comment, details, ..Invocation::default() });
         world.read(RunCommandEnd::Succeeded).await.unwrap();
     }
     let without = World::new().await;
