@@ -342,7 +342,7 @@ async fn an_order_of_run_command_is_sent_to_a_node_once_and_found_by_its_comment
     let client = aws_sdk_ssm::Client::new(&account.sdk_config());
     let call = client.put_parameter().name("/hostler/roles/web").value("7").r#type(ParameterType::String);
     call.send().await.unwrap();
-    let nodes = hostler_aws::SsmNodes::new(client.clone());
+    let nodes = hostler_aws::SsmNodes::new(client.clone(), Arc::new(SystemClock));
     assert_eq!(nodes.parameter("/hostler/roles/web").await.unwrap().as_deref(), Some("7"));
     assert_eq!(nodes.parameter("/hostler/roles/db").await.unwrap(), None);
     let order = |step: &str, revision: &str| NodeCommand {

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use hostler_runtime::ports::{
-    CommandStatus, Control, EventBus, EventStore, ManagedNode, NodeCommand, NodeCommands, Outbound,
+    Clock, CommandStatus, Control, EventBus, EventStore, ManagedNode, NodeCommand, NodeCommands, Outbound,
     Parameters, Queues, StoreError, TargetGroups, Views,
 };
 use hostler_testkit::sample;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +75,11 @@ impl Endpoint {
     }
 
     fn nodes(&self) -> SsmNodes {
-        SsmNodes::new(aws_sdk_ssm::Client::new(&self.config))
+        self.nodes_at(&Noon::default())
+    }
+
+    fn nodes_at(&self, clock: &Noon) -> SsmNodes {
+        SsmNodes::new(aws_sdk_ssm::Client::new(&self.config), Arc::new(clock.clone()))
     }
 
     fn queues(&self) -> SqsQueues {
@@ -320,6 +326,21 @@ async fn what_a_target_group_refuses_is_sorted_by_what_can_be_done() {
     gone.target_groups().deregister(WEB, "10.0.0.7:80".parse().unwrap()).await.unwrap();
 }
 
+/// A clock that stands at noon, and keeps how long was waited.
+#[derive(Debug, Clone, Default)]
+struct Noon(Arc<Mutex<Vec<Duration>>>);
+
+#[async_trait]
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        "2026-01-31T12:00:00.5Z".parse().unwrap()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.lock().unwrap().push(time);
+    }
+}
+
 fn node_command() -> NodeCommand {
     NodeCommand {
         document: "AWS-ApplyAnsiblePlaybooks".to_owned(),
@@ -361,6 +382,12 @@ async fn an_order_that_a_node_has_already_is_not_sent_again() {
     endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
     let asked = endpoint.asked();
     assert_eq!((&asked[0]["InstanceId"], &asked[1]["NextToken"]), (&json!("mi-1"), &json!("more")));
+    // Only what the order may be among is read, and not all that the node ever did.
+    let filters = json!([
+        { "key": "InvokedAfter", "value": "2026-01-31T11:00:00Z" },
+        { "key": "DocumentName", "value": "AWS-ApplyAnsiblePlaybooks" },
+    ]);
+    assert_eq!((&asked[0]["Filters"], &asked[1]["Filters"]), (&filters, &filters));
     let expected = json!({
         "InstanceIds": ["mi-1"], "DocumentName": "AWS-ApplyAnsiblePlaybooks", "TimeoutSeconds": 120,
         "Comment": "hostler/h-1/0123456789abcdef/newest/7", "Parameters": { "Check": ["False"] },
@@ -376,6 +403,11 @@ async fn a_node_whose_agent_does_not_answer_is_tried_again_and_a_document_that_i
         let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
         assert_eq!((failure.code.as_str(), failure.retryable), (code, retryable));
     }
+    // Also where it is only asked for its commands.
+    for (code, retryable) in [("InvalidInstanceId", true), ("InvalidFilterKey", false)] {
+        let failure = Endpoint::failing(code).await.nodes().send("mi-1", &node_command()).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.retryable), (code, retryable));
+    }
 }
 
 #[tokio::test]
@@ -384,7 +416,10 @@ async fn a_command_whose_answer_was_lost_is_looked_for_before_it_is_sent_again()
     let lost = (500, json!({ "__type": "InternalServerError", "message": "oh" }));
     let sent = json!({ "Commands": [{ "Comment": "hostler/h-1/0123456789abcdef/newest/7" }] });
     let endpoint = Endpoint::answering([none.clone(), lost.clone(), (200, sent)]).await;
-    endpoint.nodes().send("mi-1", &node_command()).await.unwrap();
+    let clock = Noon::default();
+    endpoint.nodes_at(&clock).send("mi-1", &node_command()).await.unwrap();
+    // The API is eventually consistent: what was sent a moment ago is not listed yet.
+    assert_eq!(*clock.0.lock().unwrap(), [Duration::from_secs(2)]);
     let endpoint = Endpoint::answering([none.clone(), lost.clone(), none, lost]).await;
     let failure = endpoint.nodes().send("mi-1", &node_command()).await.unwrap_err();
     assert!(failure.retryable && failure.code == "InternalServerError", "{failure}");

@@ -1,5 +1,6 @@
 //! The connection to AWS, made once for each process, and the ports on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -12,6 +13,7 @@ use crate::meter::Meter;
 use crate::{
     DynamoControl, DynamoEventLog, DynamoEventStore, DynamoLeases, DynamoViews, ElbTargetGroups,
     EventBridgeBus, EventBridgeSchedules, LambdaConsumers, Settings, SettingsError, SqsQueues, SsmNodes,
+    SystemClock,
 };
 
 /// How often the SDK sends one request, the first time included.
@@ -198,7 +200,7 @@ impl Aws {
         if let Some(meter) = &self.meter {
             ssm = ssm.interceptor(meter.clone());
         }
-        SsmNodes::new(aws_sdk_ssm::Client::from_conf(ssm.build()))
+        SsmNodes::new(aws_sdk_ssm::Client::from_conf(ssm.build()), Arc::new(SystemClock))
     }
 
     /// Who works off the queues of `MAPPINGS`.

@@ -1,13 +1,19 @@
 //! Managed nodes of AWS Systems Manager: commands by Run Command, and parameters of Parameter Store.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::types::{InstanceInformation, InstanceInformationStringFilter, PingStatus};
-use hostler_runtime::ports::{
-    CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+use aws_sdk_ssm::error::BuildError;
+use aws_sdk_ssm::types::{
+    CommandFilter, CommandFilterKey, InstanceInformation, InstanceInformationStringFilter, PingStatus,
 };
-use jiff::Timestamp;
+use hostler_runtime::ports::{
+    Clock, CommandStatus, EntryFailure, Invocation, ManagedNode, NodeCommand, NodeCommands, Parameters,
+};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::AwsError;
 
@@ -25,29 +31,37 @@ const NO_PARAMETER: &str = "ParameterNotFound";
 const SERVICE: &str = "Systems Manager";
 /// How often a command is sent whose answer does not come.
 const SENDS_MAX: usize = 2;
+/// How long it takes until a command that was sent is listed, mostly: the API is eventually consistent.
+const SEEN_AFTER: Duration = Duration::from_secs(2);
+/// The longest time that anybody asks for a command of one order: a step is given up before.
+const ORDER_LASTS: SignedDuration = SignedDuration::from_hours(1);
 const PAGE: i32 = 50;
 /// A page may be empty and not the last one.
 const PAGES_MAX: usize = 10;
 
 /// Managed nodes, the commands that they are sent, and parameters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SsmNodes {
     client: Client,
+    clock: Arc<dyn Clock>,
 }
 
 impl SsmNodes {
     /// Speaks by this client.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock }
     }
 
-    /// Whether a node has a command of the same order already. `SendCommand` has no client token.
-    async fn has(&self, node: &str, command: &NodeCommand) -> Result<bool, AwsError> {
+    /// Whether a node has a command of the same order already. `SendCommand` has no client token. A node has a history of a month,
+    /// of which only the part is read in which the order may be.
+    async fn has(&self, node: &str, command: &NodeCommand) -> Result<bool, EntryFailure> {
+        let filters = self.of_order(&command.document).map_err(unbuilt)?;
         let mut next = None;
         for _ in 0..PAGES_MAX {
-            let call = self.client.list_commands().instance_id(node).max_results(PAGE).set_next_token(next);
-            let page = call.send().await.map_err(|error| AwsError::new(LIST, node, error))?;
+            let call = self.client.list_commands().instance_id(node).set_filters(Some(filters.clone()));
+            let page = call.max_results(PAGE).set_next_token(next).send().await;
+            let page = page.map_err(|error| of_node(&AwsError::new(LIST, node, error)))?;
             let is_same = |comment: &str| comment.starts_with(&command.same);
             if page.commands().iter().any(|sent| sent.comment().is_some_and(is_same)) {
                 return Ok(true);
@@ -59,9 +73,17 @@ impl SsmNodes {
         }
         Ok(false)
     }
-}
 
-impl SsmNodes {
+    fn of_order(&self, document: &str) -> Result<Vec<CommandFilter>, BuildError> {
+        let since = self.clock.now().saturating_sub(ORDER_LASTS).unwrap_or(Timestamp::MIN);
+        // Whole seconds, as in the API reference: CommandFilter.
+        let since = since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let since = CommandFilter::builder().key(CommandFilterKey::InvokedAfter).value(since).build()?;
+        let document =
+            CommandFilter::builder().key(CommandFilterKey::DocumentName).value(document).build()?;
+        Ok(vec![since, document])
+    }
+
     /// Without the SDK's retries: a command whose answer was lost is looked for before it is sent again.
     async fn send_once(&self, node: &str, command: &NodeCommand) -> Result<(), AwsError> {
         let parameters = command.parameters.iter().map(|(name, value)| (name.clone(), vec![value.clone()]));
@@ -83,11 +105,7 @@ impl SsmNodes {
 impl NodeCommands for SsmNodes {
     async fn nodes(&self, tag: &str, value: &str) -> Result<Vec<ManagedNode>, EntryFailure> {
         let tagged = InstanceInformationStringFilter::builder().key(format!("tag:{tag}")).values(value);
-        let tagged = tagged.build().map_err(|error| EntryFailure {
-            retryable: false,
-            code: "InvalidRequest".to_owned(),
-            message: error.to_string(),
-        })?;
+        let tagged = tagged.build().map_err(unbuilt)?;
         let (mut nodes, mut next) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let call = self.client.describe_instance_information().filters(tagged.clone()).max_results(PAGE);
@@ -106,17 +124,17 @@ impl NodeCommands for SsmNodes {
 
     async fn send(&self, node: &str, command: &NodeCommand) -> Result<(), EntryFailure> {
         let mut failure = EntryFailure::no_answer(SERVICE);
-        for _ in 0..SENDS_MAX {
-            let has = self.has(node, command).await;
-            if has.map_err(|error| EntryFailure::from(&error))? {
+        for sends in 0..SENDS_MAX {
+            if sends > 0 {
+                self.clock.sleep(SEEN_AFTER).await;
+            }
+            if self.has(node, command).await? {
                 return Ok(());
             }
             failure = match self.send_once(node, command).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.code() == NOT_VALID => {
-                    return Err(EntryFailure { retryable: true, ..EntryFailure::from(&error) });
-                }
-                Err(error) if !error.class().retryable() => return Err(EntryFailure::from(&error)),
+                // It was not taken.
+                Err(error) if !error.class().retryable() => return Err(of_node(&error)),
                 Err(error) => EntryFailure::from(&error),
             };
         }
@@ -179,6 +197,17 @@ impl Parameters for SsmNodes {
             },
         }
     }
+}
+
+/// A request that lacks something.
+fn unbuilt(error: BuildError) -> EntryFailure {
+    EntryFailure { retryable: false, code: "InvalidRequest".to_owned(), message: error.to_string() }
+}
+
+/// A node that is not valid may be again: its agent does not answer, or it is being registered.
+fn of_node(error: &AwsError) -> EntryFailure {
+    let failure = EntryFailure::from(error);
+    EntryFailure { retryable: failure.retryable || error.code() == NOT_VALID, ..failure }
 }
 
 fn node(told: &InstanceInformation) -> Option<ManagedNode> {

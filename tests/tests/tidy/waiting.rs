@@ -32,7 +32,7 @@ const PAUSES: [&str; 8] = [
 ];
 
 /// Who pauses, how often in its code, and why that is no polling for work.
-const PAUSING: [(&str, usize, &str); 12] = [
+const PAUSING: [(&str, usize, &str); 14] = [
     ("common/runtime/src/ports/mod.rs", 3, "the port itself, and waiting for a moment by it"),
     ("common/aws/src/process.rs", 2, "the port's adapter"),
     (
@@ -64,6 +64,12 @@ const PAUSING: [(&str, usize, &str); 12] = [
         "a BMC takes its boot address while it is asked, within one step",
     ),
     ("common/drivers/src/simulate.rs", 1, "a simulated dependency is as slow as a label says"),
+    (
+        "common/aws/src/nodes.rs",
+        1,
+        "a command whose answer was lost is listed a moment later, within one step",
+    ),
+    ("common/aws/src/answers.rs", 1, "the clock of a test, which keeps how long was waited"),
     ("common/aws/src/queues.rs", 1, "the messages of a dead letter queue, which an operator asks for"),
 ];
 
