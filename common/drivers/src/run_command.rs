@@ -296,30 +296,38 @@ impl RunCommandConfiguration {
         value.map(|value| value.trim().to_owned()).ok_or_else(missing)
     }
 
-    /// The node that a host is: the one that was registered last, for a host that is installed again is another one.
+    /// The node that a host is: the one that was registered last, for a host that is installed again is another one. Of several
+    /// that may be the last, it is the one that is online.
     async fn node(&self, at: &At, host: &str) -> Result<String, DriverError> {
         let nodes = self.nodes.nodes(HOST_TAG, host).await.map_err(|failure| failed(at, failure))?;
         let newest = nodes.iter().map(|node| node.registered_at).max();
-        let mut last = nodes.iter().filter(|node| Some(node.registered_at) == newest);
-        match (last.next(), last.next()) {
-            (None, _) => Err(not_yet(
+        let last: Vec<&ManagedNode> =
+            nodes.iter().filter(|node| Some(node.registered_at) == newest).collect();
+        if last.is_empty() {
+            return Err(not_yet(
                 at,
                 format!(
                     "no managed node has the tag {HOST_TAG}={host}: give it to the host's activation or instance, and see that its agent runs"
                 ),
-            )),
+            ));
+        }
+        let mut online = last.iter().filter(|node| node.is_online);
+        match (online.next(), online.next()) {
+            (Some(node), None) => Ok(node.id.clone()),
             (Some(one), Some(other)) => Err(refused(
                 at,
                 format!(
-                    "{} and {} both have the tag {HOST_TAG}={host}, and none of them was registered last: leave it to one of them",
+                    "{} and {} both have the tag {HOST_TAG}={host} and are online, and none of them was registered last: leave it to one of them",
                     one.id, other.id
                 ),
             )),
-            (Some(ManagedNode { id, is_online: false, .. }), None) => Err(not_yet(
-                at,
-                format!("the agent of {id} is not online: see that it runs, and reaches Systems Manager"),
-            )),
-            (Some(ManagedNode { id, .. }), None) => Ok(id.clone()),
+            (None, _) => {
+                let ids: Vec<&str> = last.iter().map(|node| &*node.id).collect();
+                let ids = ids.join(" or ");
+                let reason =
+                    format!("no agent of {ids} is online: see that it runs, and reaches Systems Manager");
+                Err(not_yet(at, reason))
+            }
         }
     }
 }

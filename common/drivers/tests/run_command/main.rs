@@ -161,10 +161,28 @@ async fn a_host_is_the_node_that_was_registered_last() {
     assert_eq!(memory.sent.lock().unwrap()[0].0, "mi-2");
     for (nodes, said, transient) in [
         (vec![], "no managed node has the tag hostler-host=h-1", true),
-        (vec![node("mi-1", "2026-01-31T11:00:00Z", false)], "the agent of mi-1 is not online", true),
-        (vec![node("i-1", "", true), node("i-2", "", true)], "i-1 and i-2 both have the tag", false),
+        (vec![node("mi-1", "2026-01-31T11:00:00Z", false)], "no agent of mi-1 is online", true),
     ] {
         let (_, driver) = driver(Memory { nodes, ..self::memory() });
+        let (told, is_transient) = reason(&driver.apply_role(&request()).await.unwrap_err());
+        assert!(told.contains(said) && is_transient == transient, "{told}");
+    }
+}
+
+/// Instances have no date of registration.
+#[tokio::test]
+async fn of_nodes_of_which_none_was_registered_last_the_one_that_is_online_is_the_host() {
+    let both = |one, other| vec![node("i-1", "", one), node("i-2", "", other)];
+    for (one, other, expected) in [(true, false, "i-1"), (false, true, "i-2")] {
+        let (memory, driver) = driver(Memory { nodes: both(one, other), ..memory() });
+        driver.apply_role(&request()).await.unwrap();
+        assert_eq!(memory.sent.lock().unwrap()[0].0, expected);
+    }
+    for (nodes, said, transient) in [
+        (both(true, true), "i-1 and i-2 both have the tag", false),
+        (both(false, false), "no agent of i-1 or i-2 is online", true),
+    ] {
+        let (_, driver) = driver(Memory { nodes, ..memory() });
         let (told, is_transient) = reason(&driver.apply_role(&request()).await.unwrap_err());
         assert!(told.contains(said) && is_transient == transient, "{told}");
     }
