@@ -100,13 +100,16 @@ fn report(run: Run, is_check: bool) -> RunReport {
     let changes: Vec<DriftChange> = changes.map(told).collect();
     let ran = |RanTask { task, result, message, .. }| TaskRun { task, result: told_result(result), message };
     let over = u32::try_from(changes.len().saturating_sub(CHANGES_MAX)).unwrap_or(u32::MAX);
+    // Of what was not kept it is only known that there may be more.
+    let left_off = over.saturating_add(tasks_left_off).max(u32::from(!is_whole));
     RunReport::Ended {
         revision,
         outcome,
-        changed,
+        // What it changed may be in what was not kept.
+        changed: changed || (!is_check && !is_whole),
         message,
         changes: changes.into_iter().take(CHANGES_MAX).collect(),
-        changes_left_off: if is_check { over.saturating_add(tasks_left_off) } else { 0 },
+        changes_left_off: if is_check { left_off } else { 0 },
         tasks: tasks.into_iter().map(ran).collect(),
         tasks_left_off,
     }

@@ -162,3 +162,46 @@ async fn a_check_of_which_the_end_is_missing_does_not_say_that_nothing_has_drift
     assert_eq!(last.event_type, "host.configuration-run-failed");
     assert!(last.data.to_value()["reason"].as_str().unwrap().contains("more than Run Command keeps"));
 }
+
+/// The last event of the host.
+async fn last_event(world: &World) -> RecordedEvent {
+    let commits = world.function.worker.shell.store().load(&stream()).await.unwrap();
+    commits.last().unwrap().events.last().unwrap().clone()
+}
+
+const CUT: &str = "PLAY [all] ***\n\nTASK [web : one] ***\nok: [localhost] => {\"chan";
+
+#[tokio::test]
+async fn a_run_of_which_the_end_is_missing_does_not_say_that_it_changed_nothing() {
+    let (world, node) = by_run_command(World::new().await);
+    world.run(&world.cause(), STEP).await.unwrap();
+    node.ended(0, CUT);
+    world.read(RunCommandEnd::Succeeded).await.unwrap();
+    let applied = last_event(&world).await;
+    assert_eq!(applied.event_type, "host.configuration-applied");
+    assert_eq!(applied.data.to_value()["changed"], true);
+    let (world, node) = by_run_command(serving(None).await);
+    let order = world.restore().await;
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    node.ended(0, CUT);
+    world.read(RunCommandEnd::Succeeded).await.unwrap();
+    let restored = last_event(&world).await;
+    assert_eq!(restored.event_type, "host.configuration-restored");
+    assert_eq!(restored.data.to_value()["changed"], true);
+}
+
+#[tokio::test]
+async fn a_check_of_which_the_end_is_missing_says_that_there_may_be_more_than_it_found() {
+    let (world, node) = by_run_command(serving(None).await);
+    let order = world.check().await;
+    world.function.worker.run(&world.function, &world.cause(), &order).await.unwrap();
+    node.ended(0, &format!("PLAY [all] ***\n\nTASK [web : zero] ***\nchanged: [localhost] => {{}}\n{CUT}"));
+    world.read(RunCommandEnd::Succeeded).await.unwrap();
+    let drifted = last_event(&world).await;
+    assert_eq!(drifted.event_type, "host.configuration-drifted");
+    let drifted = drifted.data.to_value();
+    assert_eq!(
+        (drifted["changes"].as_array().map(Vec::len), &drifted["changesLeftOff"]),
+        (Some(1), &1.into())
+    );
+}
