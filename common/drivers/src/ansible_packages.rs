@@ -61,10 +61,6 @@ pub fn packages_of<S: StateStore + 'static>(
 
 #[async_trait]
 impl Packages for AnsiblePackages {
-    fn calls_back(&self) -> bool {
-        true
-    }
-
     async fn list(&self, HostAsked { host, .. }: &HostAsked) -> Result<PackageList, DriverError> {
         let at = At { system: host.clone(), doing: "reading what is installed" };
         let body = self.runner.post(&at, "packages", &json!({ "host": host }), LIST_BYTES_MAX).await?;

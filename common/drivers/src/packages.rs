@@ -116,9 +116,6 @@ pub enum Changing {
 /// All return [`DriverError`], of which [`DriverError::is_transient`] says whether to call again.
 #[async_trait]
 pub trait Packages: Send + Sync {
-    /// Whether the end of a change is reported by a callback. Then who asks says so on record before it does.
-    fn calls_back(&self) -> bool;
-
     /// What is installed on a host now.
     async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError>;
 
@@ -184,10 +181,6 @@ impl<S: StateStore> PlainPackages<S> {
 
 #[async_trait]
 impl<S: StateStore> Packages for PlainPackages<S> {
-    fn calls_back(&self) -> bool {
-        false
-    }
-
     async fn list(&self, HostAsked { host, .. }: &HostAsked) -> Result<PackageList, DriverError> {
         let row = self.row(host).await?;
         let installed = |(name, version): (&String, &String)| Installed {

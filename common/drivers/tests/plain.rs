@@ -236,5 +236,9 @@ async fn packages_are_noted_and_one_that_a_host_does_not_have_is_left_alone() {
     driver.change(&change("3", false, &once)).await.unwrap();
     assert!(!driver.change(&change("1", true, &once)).await.unwrap_err().is_transient());
     let plain = hostler_drivers::packages_of(String::new(), String::new(), (store, Arc::new(clock))).unwrap();
-    assert!(!plain.calls_back(), "without a runner's address there is no runner");
+    assert_eq!(
+        plain.list(&host).await.unwrap().packages,
+        list.packages,
+        "without a runner's address there is no runner"
+    );
 }

@@ -24,10 +24,6 @@ struct Runner(Mutex<Vec<ChangeOrder>>);
 
 #[async_trait]
 impl Packages for Runner {
-    fn calls_back(&self) -> bool {
-        true
-    }
-
     async fn list(&self, _: &HostAsked) -> Result<PackageList, DriverError> {
         Ok(list(&[("openssl", "1.0")]))
     }

@@ -226,10 +226,6 @@ impl<T: Configuration> Configuration for Flaky<T> {
 
 #[async_trait]
 impl<T: Packages> Packages for Flaky<T> {
-    fn calls_back(&self) -> bool {
-        self.inner.calls_back()
-    }
-
     async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
         self.check("configuration")?;
         self.inner.list(host).await
@@ -300,10 +296,6 @@ struct Disks<T> {
 
 #[async_trait]
 impl<T: Packages> Packages for Disks<T> {
-    fn calls_back(&self) -> bool {
-        self.inner.calls_back()
-    }
-
     async fn list(&self, host: &HostAsked) -> Result<PackageList, DriverError> {
         let list = self.inner.list(host).await?;
         let since = self.pending.lock().unwrap().get(&host.host).copied();
