@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use hostler_localstack::lacks_monitoring;
+use hostler_localstack::{ConfigurationRunner, lacks_monitoring};
 use serde_json::Value;
 
 use super::{Document, Fixture, TURN, is_elsewhere, start};
@@ -71,6 +71,14 @@ fn a_scenario_is_played_in_a_running_system_and_whatever_it_broke_is_mended() {
     // Nothing is broken: the CMDB is wrong about two hosts, and is corrected.
     let report = played(&fixture, "simulate cmdb-drift");
     assert_eq!((&report["repairs"], &report["reactions"]), (&Value::from(0), &serde_json::json!([])));
+
+    // A canary, and waves, each verified by a scan of what is installed. Without dpkg nothing is.
+    if ConfigurationRunner::missing_here().is_none() {
+        let report = played(&fixture, "simulate hot-cve");
+        let of = |field: &str| report["campaign"][field].clone();
+        let patched = (of("status"), of("waves"), of("patched"), of("failed"));
+        assert_eq!(patched, ("completed".into(), 3.into(), 6.into(), 0.into()), "{report:#}");
+    }
 
     // Nothing is broken: that there is an incident is said by alerts alone.
     let report = played(&fixture, "simulate rack-loss --signals");
