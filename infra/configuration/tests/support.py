@@ -161,6 +161,7 @@ class RunnerTest(unittest.TestCase):
         found = {}
 
         def has_ended():
+            found.clear()
             found.update(self.call("GET", "/jobs/" + urllib.parse.quote(job_id, safe=""))[1])
             return found.get("state") == "ended"
 
