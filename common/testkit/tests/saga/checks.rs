@@ -1,7 +1,8 @@
 //! Definitions are checked before they run.
 
 use hostler_core::saga::{
-    Ask, BadPlan, Plan, RetryPolicy, Saga, SagaDefinition, SagaInput, SagaRef, SagaRefusal, Step, check,
+    Ask, BadPlan, Plan, RetryPolicy, Saga, SagaDefinition, SagaInput, SagaRef, SagaRefusal, Step, StepName,
+    check,
 };
 use hostler_core::{Decider, NoCommand};
 use hostler_testkit::sample_saga::{Order, OrderRun, OrderSaga};
@@ -51,6 +52,39 @@ fn a_plan_whose_answers_could_not_be_told_apart_is_refused() {
     assert_eq!(bad(plan([ask(S::Pick).undone_by(S::Pick, ONCE)])), twice("pick"));
     let line = || ask(S::Pick).for_line(1);
     assert_eq!(bad(plan([line(), line()])), twice("pick.1"));
+}
+
+hostler_core::step_names! {
+    /// Names, of which some are no names of steps.
+    pub enum Named {
+        /// Letters, digits and hyphens.
+        Sound = "pick-2",
+        /// 40 bytes.
+        Longest = "abcdefghijklmnopqrstuvwxyz-abcdefghijklm",
+        /// One more.
+        TooLong = "abcdefghijklmnopqrstuvwxyz-abcdefghijklmn",
+        /// No byte.
+        Empty = "",
+        /// Begins with a digit.
+        Digit = "2-pick",
+        /// Begins with a hyphen.
+        Hyphen = "-pick",
+        /// Has a capital.
+        Capital = "piCk",
+        /// Has what tells lines apart.
+        Dot = "pick.2",
+    }
+}
+
+#[test]
+fn a_step_has_a_name_that_ids_can_be_made_of() {
+    let named = |name: Named| Plan::default().then(Step::ask(name, ONCE)).check();
+    for sound in [Named::Sound, Named::Longest] {
+        assert_eq!(named(sound), Ok(()));
+    }
+    for bad in [Named::TooLong, Named::Empty, Named::Digit, Named::Hyphen, Named::Capital, Named::Dot] {
+        assert_eq!(named(bad), Err(BadPlan::Name { step: StepName::of(bad, None) }));
+    }
 }
 
 #[test]
