@@ -26,7 +26,6 @@ use std::marker::PhantomData;
 use jiff::Timestamp;
 
 use crate::decider::{Decider, Decision};
-use crate::ids::StepId;
 
 pub use bad_plan::BadPlan;
 pub use check::check;
@@ -141,10 +140,4 @@ fn before_start<D: SagaDefinition>(
         | SagaInput::Timer { .. } => Ok(Decision::nothing()),
         SagaInput::Operate { .. } => Err(SagaRefusal::Unknown),
     }
-}
-
-/// The key of the saga that an attempt belongs to. None, where the id is not the id of an attempt.
-#[must_use]
-pub fn key_of(step: &StepId) -> Option<&str> {
-    step.as_str().rsplitn(3, '/').nth(2)
 }
