@@ -149,7 +149,7 @@ pub struct AdvisoryPrioritised {
     /// The deadline of an exposed host that is known to have it by now; absent where the next upgrade will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it may use the emergency lane.
+    /// Whether its campaign is an emergency.
     pub emergency: bool,
     /// How urgent it is on the other hosts.
     pub unexposed: Priority,

@@ -63,7 +63,7 @@ pub struct CampaignRequested {
     /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     pub emergency: bool,
     /// Whether a person has asked for it by name, which is as good as an approval.
     pub by_person: bool,
@@ -82,7 +82,7 @@ pub struct CampaignPrioritised {
     /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane, from the next wave on.
+    /// Whether it is an emergency, from the next wave on.
     pub emergency: bool,
     /// Why.
     pub reason: String,
@@ -109,7 +109,7 @@ pub struct CampaignPlanned {
     /// The deadline, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     pub emergency: bool,
     /// How many hosts are to be patched.
     pub hosts: u32,
@@ -454,7 +454,7 @@ pub struct CreateCampaign {
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     #[serde(default)]
     pub emergency: bool,
     /// Why.

@@ -51,7 +51,7 @@ impl Default for CampaignsPolicy {
     }
 }
 
-/// The emergency lane: larger waves, a shorter soak, and no windows. The disruption budget holds all the same.
+/// For emergencies: larger waves, a shorter soak, and no windows. The disruption budget holds all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct EmergencyPolicy {

@@ -19,7 +19,7 @@ pub struct VulnerabilityPolicy {
     pub decisions: Vec<DecisionLine>,
     /// What the outcomes mean.
     pub deadlines: DeadlinePolicy,
-    /// The outcomes that may use the emergency lane.
+    /// The outcomes whose campaigns are emergencies.
     pub emergency: BTreeSet<Priority>,
     /// Pools whose hosts are all exposed. Elsewhere a host is, if its label `exposed` is `true`.
     pub exposed_pools: BTreeSet<PoolId>,

@@ -10,11 +10,12 @@ use crate::render::{counted, time};
 pub(crate) fn campaign(event: &CampaignEvent) -> Line {
     match event {
         CampaignEvent::Requested(e) => {
-            Line::new(Mark::Begun, format!("to patch {}{}", e.advisory, lane(e.emergency))).because(&e.reason)
+            Line::new(Mark::Begun, format!("to patch {}{}", e.advisory, urgency(e.emergency)))
+                .because(&e.reason)
         }
         CampaignEvent::Prioritised(e) => {
             let deadline = e.deadline.map_or_else(|| "none".to_owned(), time::moment);
-            Line::new(Mark::Other, format!("its deadline is now {deadline}{}", lane(e.emergency)))
+            Line::new(Mark::Other, format!("its deadline is now {deadline}{}", urgency(e.emergency)))
                 .because(&e.reason)
         }
         CampaignEvent::Planned(e) => {
@@ -91,8 +92,8 @@ pub(crate) fn campaign(event: &CampaignEvent) -> Line {
     }
 }
 
-fn lane(emergency: bool) -> &'static str {
-    if emergency { ", in the emergency lane" } else { "" }
+fn urgency(emergency: bool) -> &'static str {
+    if emergency { ", as an emergency" } else { "" }
 }
 
 /// What happened in a rack of a campaign.

@@ -26,11 +26,11 @@ pub(super) fn advisory(event: &AdvisoryEvent) -> Line {
             let (table, revision) = (it.table, it.revision);
             let exposed = urgency(it.priority, it.deadline);
             let others = urgency(it.unexposed, it.unexposed_deadline);
-            let lane = if it.emergency { "; it may use the emergency lane" } else { "" };
+            let urgency = if it.emergency { "; its campaign is an emergency" } else { "" };
             Line::new(
                 Mark::Begun,
                 format!(
-                    "decision {revision}, table {table}: {exposed} on exposed hosts, {others} on others{lane}"
+                    "decision {revision}, table {table}: {exposed} on exposed hosts, {others} on others{urgency}"
                 ),
             )
         }

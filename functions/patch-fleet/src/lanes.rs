@@ -264,7 +264,7 @@ enum Begun {
     Held(Held),
 }
 
-/// When the next window opens, where none is open. The emergency lane waits for none.
+/// When the next window opens, where none is open. An emergency waits for none.
 fn closed(of: &CampaignState, policies: &PolicyState, now: Timestamp) -> Option<Timestamp> {
     if of.emergency {
         return None;

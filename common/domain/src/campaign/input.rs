@@ -18,7 +18,7 @@ pub struct Urgency {
     pub advisory: AdvisoryId,
     /// The deadline.
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     pub emergency: bool,
     /// What the table says, for people.
     pub reason: String,

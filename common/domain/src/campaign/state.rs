@@ -109,7 +109,7 @@ pub struct CampaignState {
     pub request: Option<CampaignRequested>,
     /// Until when it is to be done.
     pub deadline: Option<Timestamp>,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     pub emergency: bool,
     /// Whether a person wants it: one has approved it, or has asked for it.
     pub approved: bool,

@@ -48,7 +48,7 @@ pub struct CampaignView {
     pub deadline: Option<Timestamp>,
     /// Whether that has passed before it ended.
     pub breached: bool,
-    /// Whether it takes the emergency lane.
+    /// Whether it is an emergency.
     pub emergency: bool,
     /// How many hosts it is about; 0 before they were counted.
     pub hosts: u32,

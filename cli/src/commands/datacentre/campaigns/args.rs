@@ -71,7 +71,7 @@ pub(super) struct CreateArgs {
     /// The deadline, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) deadline: Option<Timestamp>,
-    /// Take the emergency lane: larger waves, a shorter soak, and no maintenance window
+    /// It is an emergency: larger waves, a shorter soak, and no maintenance window
     #[arg(long)]
     pub(super) emergency: bool,
     #[command(flatten)]

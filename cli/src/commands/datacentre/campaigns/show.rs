@@ -35,9 +35,9 @@ pub(super) async fn run(args: &ShowArgs, target: &Target, out: Out) -> Result<()
 }
 
 fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
-    let lane = if campaign.emergency { ", in the emergency lane" } else { "" };
+    let urgency = if campaign.emergency { ", as an emergency" } else { "" };
     let mut said = format!(
-        "campaign {} patches {} and is {}{lane}\n",
+        "campaign {} patches {} and is {}{urgency}\n",
         campaign.campaign, campaign.advisory, campaign.status
     );
     let mut line = |name: &str, what: String| {
@@ -197,7 +197,7 @@ mod tests {
         let (words, table) = text.split_once("\n\n").unwrap();
         assert_eq!(
             words,
-            "campaign CVE-2026-1.1 patches CVE-2026-1 and is halted, in the emergency lane\n\
+            "campaign CVE-2026-1.1 patches CVE-2026-1 and is halted, as an emergency\n\
              \x20    because  act, by decision table 1\n\
              \x20   deadline  2026-02-03 12:00:00 UTC, which it has missed\n\
              \x20      hosts  40: 4 patched, 3 failed, 1 skipped; 2 more have an exception\n\

@@ -199,9 +199,13 @@ fn in_words(campaign: &CampaignView) -> Vec<String> {
     let mut lines =
         vec![format!("campaign {id} was asked for ({}): its hosts are counted in a minute", campaign.reason)];
     if campaign.hosts > 0 {
-        let lane = if campaign.emergency { ", in the emergency lane" } else { "" };
+        let urgency = if campaign.emergency { ", as an emergency" } else { "" };
         let by = campaign.deadline.map(|deadline| format!(" by {}", time::moment(deadline)));
-        lines.push(format!("it patches {}{}{lane}", counted(campaign.hosts, "host"), by.unwrap_or_default()));
+        lines.push(format!(
+            "it patches {}{}{urgency}",
+            counted(campaign.hosts, "host"),
+            by.unwrap_or_default()
+        ));
     }
     for wave in &campaign.waves {
         let (number, name) = (wave.number, if wave.number == 1 { ", the canary" } else { "" });
@@ -307,7 +311,7 @@ mod tests {
             in_words(&campaign("running")),
             [
                 "campaign CVE-2026-1769860800.1 was asked for (act, by decision table 1): its hosts are counted in a minute",
-                "it patches 4 hosts by 2026-02-03 12:00:00 UTC, in the emergency lane",
+                "it patches 4 hosts by 2026-02-03 12:00:00 UTC, as an emergency",
                 "wave 1, the canary: 1 of 4 hosts",
                 "wave 1 has ended: 1 patched, 0 failed",
                 "wave 2: 3 of 4 hosts",
