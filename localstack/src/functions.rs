@@ -51,8 +51,9 @@ pub async fn build_functions(
     progress.tell(&format!("building {} functions", names.len()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    // By binary and not by package: all parts of the workspace then share one build of their dependencies.
-    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(root);
+    // By binary and of the whole workspace: all its parts then share one build of their dependencies, also where the
+    // application is one package of several.
+    command.args(["build", "--workspace", "--message-format=json-render-diagnostics"]).current_dir(root);
     if build == Build::Release {
         command.arg("--release");
     }

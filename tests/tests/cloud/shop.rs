@@ -18,9 +18,10 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
-        let room = ROOM.acquire().await.unwrap();
         let root = root().join("examples/orders");
+        // Before it takes room, so that nobody waits for a compiler.
         let functions = build_functions(&root, Build::Dev, &Progress::default()).await.unwrap();
+        let room = ROOM.acquire().await.unwrap();
         let cloud = cloud().await;
         let options = ApplicationOptions { root, functions, ..ApplicationOptions::default() };
         let stack = cloud.deploy_application(&cloud.new_account(), options).await.unwrap();
