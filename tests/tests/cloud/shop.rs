@@ -9,10 +9,11 @@ use tokio::sync::SemaphorePermit;
 
 use crate::edge::Edge;
 use crate::ledger::{Ledger, controlled};
-use crate::world::{ROOM, cloud, root};
+use crate::world::{Deployed, ROOM, cloud, root};
 
 struct Shop {
     edge: Edge,
+    _deployed: Deployed,
     _room: SemaphorePermit<'static>,
 }
 
@@ -26,7 +27,7 @@ impl Shop {
         let options = ApplicationOptions { root, functions, ..ApplicationOptions::default() };
         let stack = cloud.deploy_application(&cloud.new_account(), options).await.unwrap();
         let edge = Edge::of(&stack, &["/orders", "/shipments", "/items", "/failures"]);
-        Self { edge, _room: room }
+        Self { edge, _deployed: Deployed::new(&stack), _room: room }
     }
 
     async fn place(&self, order: &str, card: &str, (item, quantity, cents): (&str, u32, u64)) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hostler_localstack::{
-    Build, Capability, Cloud, EndpointKind, FleetOptions, Progress, Site, SiteOptions, build_functions,
+    Build, Capability, Cloud, EndpointKind, FleetOptions, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ pub static BUILD: OnceLock<Build> = OnceLock::new();
 
 /// How many sites run at a time: as many as two cores carry without passing each other's deadlines.
 const SITES: u32 = 2;
+/// Within which a stack is deleted.
+const DELETED_WITHIN: Duration = Duration::from_secs(60);
 pub static ROOM: Semaphore = Semaphore::const_new(SITES as usize);
 
 /// The endpoint of all sites, as strict as it can be: with policies enforced, if it does that. Chains of invocations are
@@ -54,7 +56,33 @@ const SIGNING_KEYS: &str = r#"{"keys":{"test":"000102030405060708090a0b0c0d0e0f1
 pub struct World {
     pub site: Site,
     edge: Edge,
+    _deployed: Deployed,
     _room: SemaphorePermit<'static>,
+}
+
+/// A stack that ends with its test: functions that go on would take the endpoint's time from all later tests.
+pub struct Deployed(Stack);
+
+impl Deployed {
+    pub fn new(stack: &Stack) -> Self {
+        Self(stack.clone())
+    }
+}
+
+impl Drop for Deployed {
+    fn drop(&mut self) {
+        let stack = self.0.clone();
+        // The test's own runtime cannot be waited for in here.
+        let ended = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { tokio::time::timeout(DELETED_WITHIN, stack.delete()).await })
+        });
+        match ended.join() {
+            Ok(Ok(Ok(()))) => {}
+            // An endpoint of the test's own may be gone before.
+            ended => eprintln!("the stack was not deleted: {ended:?}"),
+        }
+    }
 }
 
 impl World {
@@ -89,7 +117,8 @@ impl World {
         let site = Site::start(cloud, options).await.unwrap();
         eprintln!("{:>7.2?} until the site is up", begun.elapsed());
         let edge = Edge::of(&site.stack, &["/hosts", "/provisionings"]);
-        Self { site, edge, _room: room }
+        let deployed = Deployed::new(&site.stack);
+        Self { site, edge, _deployed: deployed, _room: room }
     }
 
     /// A message's body as the deployment would have signed it.
