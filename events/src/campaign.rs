@@ -34,12 +34,12 @@ contracts! {
 
 contracts! {
     /// What happens in one rack of a campaign, where one host is patched at a time.
-    pub enum LaneEvent as Event {
-        "lane.wave-begun" v 1 => WaveBegun(LaneWaveBegun),
-        "lane.held" v 1 => Held(LaneHeld),
-        "lane.host-started" v 1 => HostStarted(LaneHostStarted),
-        "lane.host-ended" v 1 => HostEnded(LaneHostEnded),
-        "lane.wave-ended" v 1 => WaveEnded(LaneWaveEnded),
+    pub enum CampaignRackEvent as Event {
+        "lane.wave-begun" v 1 => WaveBegun(RackWaveBegun),
+        "lane.held" v 1 => Held(RackHeld),
+        "lane.host-started" v 1 => HostStarted(RackHostStarted),
+        "lane.host-ended" v 1 => HostEnded(RackHostEnded),
+        "lane.wave-ended" v 1 => WaveEnded(RackWaveEnded),
     }
 }
 
@@ -47,8 +47,8 @@ contracts! {
     /// What is asked of `patch-fleet`.
     pub enum PatchFleetCommand as Command {
         "look-at-campaign" v 1 @ "patch-fleet" => LookAtCampaign(LookAtCampaign),
-        "run-lane" v 1 @ "patch-fleet" => RunLane(RunLane),
-        "report-lane" v 1 @ "patch-fleet" => ReportLane(ReportLane),
+        "run-lane" v 1 @ "patch-fleet" => RunRack(RunRack),
+        "report-lane" v 1 @ "patch-fleet" => ReportRack(ReportRack),
     }
 }
 
@@ -315,7 +315,7 @@ pub struct CampaignCompleted {
 /// A wave has begun in a rack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneWaveBegun {
+pub struct RackWaveBegun {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -329,7 +329,7 @@ pub struct LaneWaveBegun {
 /// The next host of a rack is not begun yet. It is recorded once for each change of the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneHeld {
+pub struct RackHeld {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -349,7 +349,7 @@ pub struct LaneHeld {
 /// A host is being patched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneHostStarted {
+pub struct RackHostStarted {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -382,7 +382,7 @@ pub enum PatchEnd {
 /// A host's part in a wave is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneHostEnded {
+pub struct RackHostEnded {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -403,7 +403,7 @@ pub struct LaneHostEnded {
 /// A rack has nothing left to do in a wave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneWaveEnded {
+pub struct RackWaveEnded {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -423,7 +423,7 @@ pub struct LookAtCampaign {
 /// Have so many hosts of a rack patched in a wave, one after the other. A repeat has the rack say again how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RunLane {
+pub struct RunRack {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -437,7 +437,7 @@ pub struct RunLane {
 /// Tell a campaign how far a rack is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ReportLane {
+pub struct ReportRack {
     /// How far it is.
     #[serde(flatten)]
     pub report: RackReported,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::advisory::AdvisoryEvent;
 use crate::budget::BudgetEvent;
-use crate::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
+use crate::campaign::{CampaignEvent, CampaignRackEvent, PatchFleetCommand};
 use crate::commands::{ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand};
 use crate::fault_domain::FaultDomainEvent;
 use crate::findings::FindingsCommand;
@@ -37,7 +37,7 @@ pub fn catalogue() -> Vec<Contract> {
         BudgetEvent::contracts(),
         PoolEvent::contracts(),
         CampaignEvent::contracts(),
-        LaneEvent::contracts(),
+        CampaignRackEvent::contracts(),
         PatchFleetCommand::contracts(),
         AdvisoryEvent::contracts(),
         PackagesEvent::contracts(),

@@ -33,7 +33,7 @@ pub mod traffic;
 pub mod vulnerabilities;
 
 pub use advisory::{AdvisoryEvent, Priority};
-pub use campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
+pub use campaign::{CampaignEvent, CampaignRackEvent, PatchFleetCommand};
 pub use catalogue::{catalogue, find};
 pub use commands::{
     ConfigureCommand, DeployCommand, MonitorCommand, OperatorCommand, ServiceCommand, StepCommand,

@@ -22,9 +22,9 @@ use uuid::Uuid;
 
 pub(crate) use register::Registered;
 pub(crate) use rows::{
-    Accepted, AdvisoryRow, CampaignRow, CommitShown, Entity, FailureRow, FaultDomainRow, FindingRow, HostRow,
-    IncidentRow, InventoryRow, LaneRow, PoolRow, ProvisioningRow, RequestRow, Rows, SourceRow, Timeline,
-    sort_by_id,
+    Accepted, AdvisoryRow, CampaignRackRow, CampaignRow, CommitShown, Entity, FailureRow, FaultDomainRow,
+    FindingRow, HostRow, IncidentRow, InventoryRow, PoolRow, ProvisioningRow, RequestRow, Rows, SourceRow,
+    Timeline, sort_by_id,
 };
 pub(crate) use sagas::{PROVISIONING, SagaName, SagaRow, SagaVerb};
 pub(crate) use view::View;

@@ -7,7 +7,7 @@ use hostler_core::triage::KeptMessage;
 use hostler_domain::DriftFound;
 use hostler_domain::inventory::view::{InventoryView, SourceView};
 use hostler_domain::views::{
-    AdvisoryView, CampaignView, FaultDomainView, FindingView, IncidentView, LaneView, PoolView,
+    AdvisoryView, CampaignRackView, CampaignView, FaultDomainView, FindingView, IncidentView, PoolView,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -182,13 +182,13 @@ impl Entity for CampaignRow {
 /// A rack of a campaign.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LaneRow {
+pub(crate) struct CampaignRackRow {
     #[serde(flatten)]
-    pub(crate) lane: LaneView,
+    pub(crate) campaign_rack: CampaignRackView,
 }
 
-impl Entity for LaneRow {
-    const VIEW: View<'static> = View::Lane;
+impl Entity for CampaignRackRow {
+    const VIEW: View<'static> = View::CampaignRack;
 }
 
 /// A vulnerability.

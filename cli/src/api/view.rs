@@ -1,8 +1,8 @@
 //! The views of the API, and the names of their entities.
 
 use hostler_app::{
-    Advisories, Budgets, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory, Lanes, Policies,
-    Pools, Provisionings, Requests, Sources,
+    Advisories, Budgets, CampaignRacks, Campaigns, FaultDomains, Findings, Hosts, Incidents, Inventory,
+    Policies, Pools, Provisionings, Requests, Sources,
 };
 use hostler_runtime::register::{Failures, SagaEntry, Viewed};
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ pub(crate) enum View<'a> {
     /// A campaign.
     Campaign,
     /// A rack of a campaign.
-    Lane,
+    CampaignRack,
     /// A vulnerability.
     Advisory,
     /// A vulnerability of a host.
@@ -59,7 +59,7 @@ impl<'a> View<'a> {
             Self::FaultDomain => "fault domain",
             Self::Pool => "pool",
             Self::Campaign => "campaign",
-            Self::Lane => "rack",
+            Self::CampaignRack => "rack",
             Self::Advisory => "advisory",
             Self::Finding => "finding",
             Self::Inventory => "host of the inventory",
@@ -80,7 +80,7 @@ impl<'a> View<'a> {
             | Self::Budget
             | Self::Pool
             | Self::Campaign
-            | Self::Lane
+            | Self::CampaignRack
             | Self::Advisory
             | Self::Finding
             | Self::Source => named(self.one()),
@@ -115,7 +115,7 @@ impl<'a> View<'a> {
             // What fails together is listed with the incidents of hosts.
             Self::FaultDomain => Incidents::VIEW,
             // Racks are shown with their campaign.
-            Self::Lane => Campaigns::VIEW,
+            Self::CampaignRack => Campaigns::VIEW,
             Self::Saga(_) => "sagas",
         }
     }
@@ -141,7 +141,7 @@ impl<'a> View<'a> {
             Self::FaultDomain => FaultDomains::VIEW,
             Self::Pool => Pools::VIEW,
             Self::Campaign => Campaigns::VIEW,
-            Self::Lane => Lanes::VIEW,
+            Self::CampaignRack => CampaignRacks::VIEW,
             Self::Advisory => Advisories::VIEW,
             Self::Finding => Findings::VIEW,
             Self::Inventory => Inventory::VIEW,

@@ -6,8 +6,8 @@ use hostler_core::saga::SagaEvent;
 use hostler_core::triage::FailureEvent;
 use hostler_events::inventory::SourceEvent;
 use hostler_events::{
-    AdvisoryEvent, CampaignEvent, CapacityEvent, FaultDomainEvent, FindingEvent, HealthEvent, HostEvent,
-    InventoryEvent, LaneEvent, PackagesEvent, PoolEvent, ReservationEvent,
+    AdvisoryEvent, CampaignEvent, CampaignRackEvent, CapacityEvent, FaultDomainEvent, FindingEvent,
+    HealthEvent, HostEvent, InventoryEvent, PackagesEvent, PoolEvent, ReservationEvent,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -95,7 +95,7 @@ pub(crate) fn event(event: &RecordedEvent, recorded_at: Timestamp) -> Line {
     if let Some(event) = read::<CampaignEvent>(event) {
         return describe_campaign::campaign(&event);
     }
-    if let Some(event) = read::<LaneEvent>(event) {
+    if let Some(event) = read::<CampaignRackEvent>(event) {
         return describe_campaign::rack(&event);
     }
     if let Some(event) = read::<AdvisoryEvent>(event) {

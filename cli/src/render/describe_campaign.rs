@@ -1,7 +1,7 @@
 //! Events of campaigns and of their racks, as text.
 
-use hostler_events::campaign::{LaneHeld, PatchEnd};
-use hostler_events::{CampaignEvent, LaneEvent};
+use hostler_events::campaign::{PatchEnd, RackHeld};
+use hostler_events::{CampaignEvent, CampaignRackEvent};
 
 use crate::render::describe::{Line, Mark};
 use crate::render::{counted, time};
@@ -97,17 +97,19 @@ fn urgency(emergency: bool) -> &'static str {
 }
 
 /// What happened in a rack of a campaign.
-pub(crate) fn rack(event: &LaneEvent) -> Line {
+pub(crate) fn rack(event: &CampaignRackEvent) -> Line {
     match event {
-        LaneEvent::WaveBegun(e) => {
+        CampaignRackEvent::WaveBegun(e) => {
             Line::new(Mark::Begun, format!("wave {} has {} here", e.wave, counted(e.hosts, "host")))
         }
-        LaneEvent::Held(LaneHeld { rule, limit, value, lifts, .. }) => {
+        CampaignRackEvent::Held(RackHeld { rule, limit, value, lifts, .. }) => {
             let text = format!("held back by the rule {rule} (limit {limit}, value {value})");
             Line::new(Mark::Other, text).because(lifts)
         }
-        LaneEvent::HostStarted(e) => Line::new(Mark::Begun, format!("patches {}, by {}", e.host, e.saga)),
-        LaneEvent::HostEnded(e) => {
+        CampaignRackEvent::HostStarted(e) => {
+            Line::new(Mark::Begun, format!("patches {}, by {}", e.host, e.saga))
+        }
+        CampaignRackEvent::HostEnded(e) => {
             let (mark, what) = match e.end {
                 PatchEnd::Patched => (Mark::Done, "is patched"),
                 PatchEnd::Partial => (Mark::Other, "is patched in part"),
@@ -117,6 +119,6 @@ pub(crate) fn rack(event: &LaneEvent) -> Line {
             let line = Line::new(mark, format!("{} {what}", e.host));
             if e.reason.is_empty() { line } else { line.because(&e.reason) }
         }
-        LaneEvent::WaveEnded(e) => Line::new(Mark::Done, format!("wave {} completed", e.wave)),
+        CampaignRackEvent::WaveEnded(e) => Line::new(Mark::Done, format!("wave {} completed", e.wave)),
     }
 }

@@ -1,9 +1,10 @@
 //! Campaigns and their racks: their views, and the status codes of their refusals.
 
 use hostler_domain::campaign::{
-    CAMPAIGN_TIMERS_TO, CampaignDecider, CampaignRefusal, CampaignState, LaneDecider, LaneState,
+    CAMPAIGN_TIMERS_TO, CampaignDecider, CampaignRackDecider, CampaignRackState, CampaignRefusal,
+    CampaignState,
 };
-use hostler_domain::views::{self, CAMPAIGNS, LANES};
+use hostler_domain::views::{self, CAMPAIGN_RACKS, CAMPAIGNS};
 use hostler_runtime::register::{Entity, Operated, Refused, Shown, Viewed};
 
 /// Campaigns, listed by their status.
@@ -41,18 +42,18 @@ impl Operated for Campaigns {
 
 /// The racks of campaigns, listed by campaign.
 #[derive(Debug, Clone, Copy)]
-pub struct Lanes;
+pub struct CampaignRacks;
 
-impl Entity for Lanes {
-    type Decider = LaneDecider;
+impl Entity for CampaignRacks {
+    type Decider = CampaignRackDecider;
     const TIMERS_TO: Option<&'static str> = Some(CAMPAIGN_TIMERS_TO);
 }
 
-impl Viewed for Lanes {
-    const VIEW: &'static str = LANES;
+impl Viewed for CampaignRacks {
+    const VIEW: &'static str = CAMPAIGN_RACKS;
 
-    fn show(state: &LaneState) -> Option<Shown> {
-        let lane = views::lane(state)?;
-        Some(Shown::of(lane.campaign.as_str(), &lane))
+    fn show(state: &CampaignRackState) -> Option<Shown> {
+        let campaign_rack = views::campaign_rack(state)?;
+        Some(Shown::of(campaign_rack.campaign.as_str(), &campaign_rack))
     }
 }

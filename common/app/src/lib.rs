@@ -24,7 +24,7 @@ use hostler_core::saga::SAGAS_QUEUE;
 use hostler_events::{OperatorCommand, SOURCE};
 use hostler_runtime::register::{Application, Entities, Function};
 
-pub use campaigns::{Campaigns, Lanes};
+pub use campaigns::{CampaignRacks, Campaigns};
 pub use deprovisionings::Deprovisionings;
 pub use entities::{
     Budgets, FaultDomains, Hosts, Incidents, Policies, Provisionings, Requests, Reservations,
@@ -95,7 +95,7 @@ impl Application for Hostler {
         each.saga::<Recoveries>();
         each.viewed::<Pools>();
         each.viewed::<Campaigns>();
-        each.viewed::<Lanes>();
+        each.viewed::<CampaignRacks>();
         each.viewed::<Advisories>();
         each.viewed::<PackagesOfHosts>();
         each.viewed::<Findings>();

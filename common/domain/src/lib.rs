@@ -33,8 +33,8 @@ pub use advisory::{AdvisoryBrief, AdvisoryDecider, AdvisoryInput, AdvisoryRefusa
 pub use agent::{AGENT_URL, agent_url};
 pub use budget::{BudgetDecider, BudgetInput, BudgetState, Claim, Held};
 pub use campaign::{
-    CampaignDecider, CampaignInput, CampaignRefusal, CampaignState, FleetFacts, LaneDecider, LaneInput,
-    LaneState,
+    CampaignDecider, CampaignInput, CampaignRackDecider, CampaignRackInput, CampaignRackState,
+    CampaignRefusal, CampaignState, FleetFacts,
 };
 pub use capacity::{
     Approval, CAPACITY_TIMERS_TO, CapacityDecider, CapacityInput, CapacityRefusal, CapacityState,

@@ -30,7 +30,8 @@ pub use findings::{
 mod campaigns;
 
 pub use campaigns::{
-    CAMPAIGN_STATUSES, CAMPAIGNS, CampaignView, LANES, LaneView, NotPatched, campaign, lane,
+    CAMPAIGN_RACKS, CAMPAIGN_STATUSES, CAMPAIGNS, CampaignRackView, CampaignView, NotPatched, campaign,
+    campaign_rack,
 };
 
 /// The view of all hosts, grouped by pool and phase.

@@ -7,7 +7,7 @@ use hostler_core::saga::{SagaCommand, SagaEvent, SagaOperation};
 use hostler_core::triage::{FailureCommand, FailureEvent, FailureOperation};
 use hostler_core::{Contracts, Envelope, Incoming};
 use hostler_events::budget::BudgetEvent;
-use hostler_events::campaign::{CampaignEvent, LaneEvent, PatchFleetCommand};
+use hostler_events::campaign::{CampaignEvent, CampaignRackEvent, PatchFleetCommand};
 use hostler_events::inventory::{InventoryCommand, InventoryEvent, SourceEvent, SweepEvent};
 use hostler_events::patching::{AssessCommand, PatchCommand};
 use hostler_events::pool::PoolEvent;
@@ -70,7 +70,7 @@ fn there_and_back(name: &str, version: u32, data: &Value) -> Written {
         set::<BudgetEvent>(),
         set::<PoolEvent>(),
         set::<CampaignEvent>(),
-        set::<LaneEvent>(),
+        set::<CampaignRackEvent>(),
         set::<PatchFleetCommand>(),
         set::<AdvisoryEvent>(),
         set::<PackagesEvent>(),
@@ -216,7 +216,7 @@ fn an_event_lies_on_the_stream_of_its_category() {
         };
         assert_eq!(event.stream.category(), category, "{}", contract.name);
         let said = event.data.to_value()[key].as_str().unwrap_or_default().to_owned();
-        // A lane is named by its campaign and its rack.
+        // A rack of a campaign is named by both.
         if category == "lane" {
             let data = event.data.to_value();
             let named = [&data["campaign"], &data["rack"]].map(|part| part.as_str().unwrap_or_default());

@@ -2,15 +2,15 @@
 
 use hostler_core::saga::SagaDefinition;
 use hostler_core::{Decider, Failure, StreamId};
-use hostler_domain::campaign::lane::LaneInput;
+use hostler_domain::campaign::rack::CampaignRackInput;
 use hostler_domain::patching::{PatchOutcome, Patching, PatchingSaga, outcome};
-use hostler_domain::{HostDecider, LaneDecider};
+use hostler_domain::{CampaignRackDecider, HostDecider};
 use hostler_events::CampaignId;
 use hostler_events::campaign::PatchEnd;
 use hostler_events::{FaultDomain, HostId};
 use hostler_runtime::state::shell::Cause;
 
-use crate::lanes::lane_stream;
+use crate::racks::rack_stream;
 use crate::{PatchFleet, part};
 
 impl PatchFleet {
@@ -22,7 +22,7 @@ impl PatchFleet {
         let Some(begun) = self.shell.load::<PatchingSaga>(stream).await?.state.begun else { return Ok(()) };
         let (campaign, host) = (begun.order.campaign, begun.order.host);
         // Where a host stands by now is where it stood when it was begun: a host that was enrolled anew elsewhere is found by the
-        // timer of its lane.
+        // timer of its rack.
         let of_host = StreamId::new(HostDecider::CATEGORY, host.as_str()).map_err(Failure::invalid)?;
         let profile = self.shell.load::<HostDecider>(&of_host).await?.state.profile;
         let Some(rack) = profile.map(|profile| profile.fault_domain) else { return Ok(()) };
@@ -37,16 +37,16 @@ impl PatchFleet {
         rack: &FaultDomain,
         host: &HostId,
     ) -> Result<(), Failure> {
-        let stream = lane_stream(campaign, rack)?;
-        let lane = self.shell.load::<LaneDecider>(&stream).await?;
+        let stream = rack_stream(campaign, rack)?;
+        let campaign_rack = self.shell.load::<CampaignRackDecider>(&stream).await?;
         let saga = hostler_domain::patching::patching_of(campaign, host).map_err(Failure::invalid)?;
         let state = self.shell.load::<PatchingSaga>(saga.stream()).await?.state;
         let Some(of) = outcome(&state) else {
-            let input = LaneInput::StillRunning { host: host.clone() };
+            let input = CampaignRackInput::StillRunning { host: host.clone() };
             let cause = part(cause, "again")?;
             return Ok(self
                 .shell
-                .execute_from::<LaneDecider>(&stream, lane, &cause, &input)
+                .execute_from::<CampaignRackDecider>(&stream, campaign_rack, &cause, &input)
                 .await
                 .map(drop)?);
         };
@@ -55,9 +55,9 @@ impl PatchFleet {
             self.give_back_claim(cause, &saga).await?;
         }
         let (end, reason) = told(of);
-        let input = LaneInput::Ended { host: host.clone(), end, reason };
+        let input = CampaignRackInput::Ended { host: host.clone(), end, reason };
         let cause_of_end = part(cause, "ended")?;
-        self.shell.execute_from::<LaneDecider>(&stream, lane, &cause_of_end, &input).await?;
+        self.shell.execute_from::<CampaignRackDecider>(&stream, campaign_rack, &cause_of_end, &input).await?;
         self.next(cause, campaign, rack, false).await
     }
 }

@@ -6,7 +6,7 @@
 
 mod ends;
 mod fleet;
-mod lanes;
+mod racks;
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use hostler_app::{FollowedPolicies, UnhealthyHosts, check_due};
 use hostler_core::{Category, Decider, Failure, Incoming, Payload, StreamId, TimerFired};
 use hostler_domain::campaign::{CampaignTimer, Urgency};
-use hostler_domain::{CampaignDecider, CampaignInput, CampaignState, LaneDecider};
+use hostler_domain::{CampaignDecider, CampaignInput, CampaignRackDecider, CampaignState};
 use hostler_events::CampaignId;
 use hostler_events::advisory::{AdvisoryEvent, AdvisoryPrioritised};
-use hostler_events::campaign::{LookAtCampaign, PatchFleetCommand, ReportLane};
+use hostler_events::campaign::{LookAtCampaign, PatchFleetCommand, ReportRack};
 use hostler_runtime::messages::batch::Handler;
 use hostler_runtime::ports::Views;
 use hostler_runtime::state::shell::{Cause, Shell};
@@ -25,7 +25,7 @@ use hostler_runtime::state::shell::{Cause, Shell};
 /// How many campaigns one advisory may have, one after the other.
 const ROUNDS_MAX: u32 = 1_000;
 
-/// Decides for campaigns and their lanes, and has done what was decided.
+/// Decides for campaigns and their racks, and has done what was decided.
 pub struct PatchFleet {
     /// Where they are decided on.
     pub shell: Shell,
@@ -58,8 +58,8 @@ impl Handler for PatchFleet {
                 PatchFleetCommand::LookAtCampaign(LookAtCampaign { campaign }) => {
                     self.look(cause, &campaign).await
                 }
-                PatchFleetCommand::RunLane(run) => self.run_lane(cause, run).await,
-                PatchFleetCommand::ReportLane(ReportLane { report }) => {
+                PatchFleetCommand::RunRack(run) => self.run_rack(cause, run).await,
+                PatchFleetCommand::ReportRack(ReportRack { report }) => {
                     let campaign = report.campaign.clone();
                     self.tell(cause, &campaign, &CampaignInput::Report(report)).await
                 }
@@ -112,8 +112,8 @@ impl PatchFleet {
 
     async fn wake(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
         check_due(timer.due_at, self.shell.now())?;
-        if timer.stream.category() == LaneDecider::CATEGORY {
-            return self.wake_lane(cause, timer).await;
+        if timer.stream.category() == CampaignRackDecider::CATEGORY {
+            return self.wake_rack(cause, timer).await;
         }
         let campaign = CampaignId::new(timer.stream.key()).map_err(Failure::invalid)?;
         match CampaignTimer::read(&timer.name) {

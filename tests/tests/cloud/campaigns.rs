@@ -262,9 +262,10 @@ async fn rolled_back(world: &World, web: &[String]) {
     }
     assert!((1..=RACKS).contains(&begun), "{begun} hosts of the first wave were begun");
     let told = async || {
-        let lanes = world.rows("/lanes?group=may").await;
-        let not_patched =
-            lanes.iter().flat_map(|lane| lane["notPatched"].as_array().cloned().unwrap_or_default());
+        let campaign_racks = world.rows("/lanes?group=may").await;
+        let not_patched = campaign_racks
+            .iter()
+            .flat_map(|campaign_rack| campaign_rack["notPatched"].as_array().cloned().unwrap_or_default());
         let failed = not_patched
             .filter(|of| of["end"] == "failed" && of["reason"].as_str().unwrap().contains("unhealthy"));
         (failed.count() == begun).then_some(())

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use hostler_core::{Commit, Decider, Payload};
 use hostler_domain::views::FindingView;
-use hostler_domain::{CampaignDecider, FindingDecider, LaneDecider, PackagesDecider};
+use hostler_domain::{CampaignDecider, CampaignRackDecider, FindingDecider, PackagesDecider};
 use hostler_drivers::packages::PackagesRow;
 use hostler_drivers::{ControlState, PlainPackages};
-use hostler_events::campaign::{CampaignCompleted, CampaignEvent, LaneEvent};
+use hostler_events::campaign::{CampaignCompleted, CampaignEvent, CampaignRackEvent};
 use hostler_events::packages::{FindingEvent, FindingStatus};
 use hostler_events::site::BudgetPolicy;
 use hostler_runtime::ports::Control;
@@ -109,7 +109,7 @@ pub struct Patched {
     /// When each was over.
     pub waves_over: Vec<Timestamp>,
     pub completed: Vec<CampaignCompleted>,
-    /// By which rules lanes were held back.
+    /// By which rules racks were held back.
     pub held: BTreeMap<String, u64>,
 }
 
@@ -158,11 +158,15 @@ impl Patched {
                 FindingDecider::CATEGORY => {
                     self.finding(&FindingEvent::from_data(name, version, data).unwrap(), at);
                 }
-                LaneDecider::CATEGORY => match LaneEvent::from_data(name, version, data).unwrap() {
-                    LaneEvent::HostStarted(_) => self.begun_at(at),
-                    LaneEvent::Held(held) => *self.held.entry(held.rule).or_default() += 1,
-                    LaneEvent::WaveBegun(_) | LaneEvent::HostEnded(_) | LaneEvent::WaveEnded(_) => {}
-                },
+                CampaignRackDecider::CATEGORY => {
+                    match CampaignRackEvent::from_data(name, version, data).unwrap() {
+                        CampaignRackEvent::HostStarted(_) => self.begun_at(at),
+                        CampaignRackEvent::Held(held) => *self.held.entry(held.rule).or_default() += 1,
+                        CampaignRackEvent::WaveBegun(_)
+                        | CampaignRackEvent::HostEnded(_)
+                        | CampaignRackEvent::WaveEnded(_) => {}
+                    }
+                }
                 PackagesDecider::CATEGORY => {
                     let host = commit.stream.key();
                     assert!(
@@ -320,7 +324,7 @@ fn tell(patched: &Patched, published: Timestamp) {
         "  hosts begun within the budget's window, at most: {} of {}",
         patched.begun_most, patched.limits.starts
     );
-    println!("  lanes held by: {:?}", patched.held);
+    println!("  racks held by: {:?}", patched.held);
     println!("  deadlines breached: {}", patched.breached.len());
 }
 

@@ -8,7 +8,9 @@ use hostler_core::StreamId;
 use hostler_domain::campaign::{Stage, Stop};
 use hostler_domain::patching::Patching;
 use hostler_domain::views::FindingView;
-use hostler_domain::{BudgetDecider, CampaignDecider, CampaignState, HostDecider, HostState, LaneDecider};
+use hostler_domain::{
+    BudgetDecider, CampaignDecider, CampaignRackDecider, CampaignState, HostDecider, HostState,
+};
 use hostler_drivers::packages::PackagesRow;
 use hostler_drivers::{ControlState, PlainPackages, StateStore};
 use hostler_events::packages::FindingStatus;
@@ -124,8 +126,9 @@ fn host_state(site: &Site, host: &str) -> HostState {
 
 /// The hosts that are patched now, with their racks; and that this is within the limits.
 fn patched_now(site: &Site) -> Vec<(String, String)> {
-    let lanes = (0..RACKS).map(|rack| format!("{CAMPAIGN}.rack-{rack}"));
-    let running = lanes.filter_map(|lane| site.state::<LaneDecider>(&lane).running);
+    let campaign_racks = (0..RACKS).map(|rack| format!("{CAMPAIGN}.rack-{rack}"));
+    let running =
+        campaign_racks.filter_map(|campaign_rack| site.state::<CampaignRackDecider>(&campaign_rack).running);
     let running: Vec<(String, String)> =
         running.map(|running| (running.host.to_string(), running.rack.to_string())).collect();
     let racks: BTreeSet<&String> = running.iter().map(|(_, rack)| rack).collect();

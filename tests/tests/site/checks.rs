@@ -7,9 +7,9 @@ use hostler_core::{Decider, StreamId};
 use hostler_domain::finding::Seen;
 use hostler_domain::provisioning::host_of;
 use hostler_domain::{
-    Approval, BudgetDecider, CampaignDecider, CapacityDecider, Condition, Deprovisioning, FindingDecider,
-    FindingState, HealthDecider, HostDecider, HostPhase, LaneDecider, PackagesDecider, Provisioning,
-    Recovery, ReservationDecider,
+    Approval, BudgetDecider, CampaignDecider, CampaignRackDecider, CapacityDecider, Condition,
+    Deprovisioning, FindingDecider, FindingState, HealthDecider, HostDecider, HostPhase, PackagesDecider,
+    Provisioning, Recovery, ReservationDecider,
 };
 use hostler_drivers::PowerState;
 use hostler_events::packages::FindingStatus;
@@ -141,8 +141,8 @@ impl Site {
             let waits = state.stop.is_some() || is_held;
             assert!(state.is_over() || waits, "{stream} waits for ever: {state:#?}");
         }
-        for stream in self.streams_of::<LaneDecider>() {
-            let state = self.fold::<LaneDecider>(&stream).state;
+        for stream in self.streams_of::<CampaignRackDecider>() {
+            let state = self.fold::<CampaignRackDecider>(&stream).state;
             assert_eq!(state.running, None, "{stream} waits for ever");
         }
     }

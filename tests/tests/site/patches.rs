@@ -6,9 +6,9 @@ use hostler_core::saga::{SagaDefinition, SagaRef};
 use hostler_core::{Commit, Decider, Payload, StreamId};
 use hostler_domain::campaign::{Stage, Stop};
 use hostler_domain::{BudgetDecider, BudgetState, CampaignDecider, CampaignState, FindingDecider};
-use hostler_domain::{HostDecider, LaneDecider, Patching};
+use hostler_domain::{CampaignRackDecider, HostDecider, Patching};
 use hostler_events::budget::{BudgetEvent, Disruption};
-use hostler_events::campaign::{CampaignEvent, LaneEvent, LaneHostStarted, WaveStarted};
+use hostler_events::campaign::{CampaignEvent, CampaignRackEvent, RackHostStarted, WaveStarted};
 use hostler_events::host::{HostCordoned, PackageChangeKind, PackageChangeStarted};
 use hostler_events::packages::{FindingDetected, FindingEvent};
 use hostler_events::patching::Fix;
@@ -30,12 +30,12 @@ pub struct PatchesHold {
     /// Until when what was claimed is held.
     claims: BTreeMap<SagaRef, Timestamp>,
     campaigns: BTreeMap<CampaignId, Seen>,
-    lanes: BTreeMap<StreamId, Lane>,
+    campaign_racks: BTreeMap<StreamId, CampaignRack>,
     /// The hosts that patchings have cordoned.
     cordoned: BTreeSet<(SagaRef, HostId)>,
     /// Where hosts stand.
     racks: BTreeMap<HostId, FaultDomain>,
-    /// The patchings that wait for an operator: their lanes go on.
+    /// The patchings that wait for an operator: their racks go on.
     stuck: BTreeSet<SagaRef>,
 }
 
@@ -48,7 +48,7 @@ struct Seen {
 
 /// A rack in a campaign, by its events alone.
 #[derive(Default)]
-struct Lane {
+struct CampaignRack {
     hosts: u32,
     begun: u32,
     running: Option<HostId>,
@@ -66,7 +66,7 @@ impl Invariants for PatchesHold {
         match commit.stream.category() {
             BudgetDecider::CATEGORY => self.budget(commit),
             CampaignDecider::CATEGORY => self.campaign(commit),
-            LaneDecider::CATEGORY => self.lane(commit),
+            CampaignRackDecider::CATEGORY => self.campaign_rack(commit),
             HostDecider::CATEGORY => self.host(commit),
             Patching::KIND => self.patching(commit),
             FindingDecider::CATEGORY => events(commit).for_each(|event| found(&event)),
@@ -123,17 +123,25 @@ impl PatchesHold {
         *stopped_at = (is_halted || state.is_over()).then(|| stopped_at.unwrap_or(commit.recorded_at));
     }
 
-    fn lane(&mut self, commit: &Commit) {
+    fn campaign_rack(&mut self, commit: &Commit) {
         for event in events(commit) {
-            let lane = self.lanes.entry(commit.stream.clone()).or_default();
+            let campaign_rack = self.campaign_racks.entry(commit.stream.clone()).or_default();
             match event {
-                LaneEvent::WaveBegun(begun) => (lane.hosts, lane.begun) = (begun.hosts, 0),
-                LaneEvent::HostStarted(LaneHostStarted { campaign, host, .. }) => {
+                CampaignRackEvent::WaveBegun(begun) => {
+                    (campaign_rack.hosts, campaign_rack.begun) = (begun.hosts, 0)
+                }
+                CampaignRackEvent::HostStarted(RackHostStarted { campaign, host, .. }) => {
                     let rack = &commit.stream;
-                    assert_eq!(lane.running, None, "{rack}: two hosts of a rack at a time, {host} is one");
-                    lane.begun += 1;
-                    assert!(lane.begun <= lane.hosts, "{rack}: {host} is one more than the wave has");
-                    lane.running = Some(host.clone());
+                    assert_eq!(
+                        campaign_rack.running, None,
+                        "{rack}: two hosts of a rack at a time, {host} is one"
+                    );
+                    campaign_rack.begun += 1;
+                    assert!(
+                        campaign_rack.begun <= campaign_rack.hosts,
+                        "{rack}: {host} is one more than the wave has"
+                    );
+                    campaign_rack.running = Some(host.clone());
                     let stopped_at = self.campaigns[&campaign].stopped_at;
                     let late = stopped_at.map(|stopped_at| commit.recorded_at.duration_since(stopped_at));
                     let is_late = late.is_some_and(|late| late > LOOKED_BEFORE);
@@ -142,10 +150,10 @@ impl PatchesHold {
                         "{rack}: {host} is begun for a campaign that was stopped {late:?} before"
                     );
                 }
-                LaneEvent::HostEnded(ended) => {
-                    lane.running = lane.running.take().filter(|host| *host != ended.host);
+                CampaignRackEvent::HostEnded(ended) => {
+                    campaign_rack.running = campaign_rack.running.take().filter(|host| *host != ended.host);
                 }
-                LaneEvent::Held(_) | LaneEvent::WaveEnded(_) => {}
+                CampaignRackEvent::Held(_) | CampaignRackEvent::WaveEnded(_) => {}
             }
         }
     }
@@ -177,9 +185,9 @@ impl PatchesHold {
         let campaign =
             |saga: &SagaRef, host: &HostId| saga.id().strip_suffix(host.as_str()).map(str::to_owned);
         let others = self.cordoned.iter().filter(|(other, of)| {
-            let same_lane =
+            let same_rack =
                 self.racks[of] == self.racks[&host] && campaign(other, of) == campaign(&saga, &host);
-            same_lane && !self.stuck.contains(other)
+            same_rack && !self.stuck.contains(other)
         });
         let others: Vec<_> = others.collect();
         assert!(others.is_empty(), "{host} is patched beside {others:?} of its rack");

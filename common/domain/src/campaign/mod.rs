@@ -1,6 +1,6 @@
 //! The stream `campaign#<campaign>`: one advisory is patched on all hosts that have it, in waves.
 //!
-//! A campaign counts hosts by racks and names none; each rack is a lane with a stream of its own ([`lane`]), which patches one
+//! A campaign counts hosts by racks and names none; each rack has a stream of its own ([`rack`]), which patches one
 //! host after the other. Before each wave the hosts are counted again, so that those that have come or gone meanwhile are
 //! seen. What stops a campaign is an event that says what would lift it. Every wait has a timer, or is for a person.
 
@@ -10,26 +10,26 @@ use hostler_events::CampaignId;
 use hostler_events::campaign::{
     CampaignApproved, CampaignCompleted, CampaignDeadlineBreached, CampaignEvent, CampaignPaused,
     CampaignPrioritised, CampaignRejected, CampaignRequested, CampaignResumed, CreateCampaign,
-    LookAtCampaign, PatchFleetCommand, RackReported, RunLane, WaveCompleted, WaveHalted,
+    LookAtCampaign, PatchFleetCommand, RackReported, RunRack, WaveCompleted, WaveHalted,
 };
 use jiff::Timestamp;
 
 mod input;
-pub mod lane;
 mod planning;
+pub mod rack;
 mod state;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 pub use input::{CampaignInput, FleetFacts, Urgency};
-pub use lane::{LaneDecider, LaneInput, LaneState, LaneTimer};
+pub use rack::{CampaignRackDecider, CampaignRackInput, CampaignRackState, CampaignRackTimer};
 pub use state::{CampaignState, Rack, Stage, Stop, Wave};
 pub use windows::is_open;
 
 use crate::support::after;
 
-/// The queue to which the timers of campaigns and lanes are delivered.
+/// The queue to which the timers of campaigns and racks are delivered.
 pub const CAMPAIGN_TIMERS_TO: &str = "patch-fleet";
 /// Seconds between the request and the first count: an advisory is published before the hosts that have it are known.
 const SETTLE_SECONDS: u32 = 60;
@@ -47,7 +47,7 @@ const CAMPAIGN_ID_BYTES_MAX: usize = 48;
 pub struct CampaignDecider;
 
 command_sets! {
-    /// What campaigns and their lanes ask of others.
+    /// What campaigns and their racks ask of others.
     pub enum CampaignCommand {
         /// Of `patch-fleet`.
         Fleet(PatchFleetCommand),
@@ -371,10 +371,10 @@ impl Draft {
         else {
             return;
         };
-        let racks: Vec<RunLane> = self
+        let racks: Vec<RunRack> = self
             .state
             .open_racks()
-            .map(|(rack, of)| RunLane {
+            .map(|(rack, of)| RunRack {
                 campaign: campaign.clone(),
                 rack: rack.clone(),
                 wave,

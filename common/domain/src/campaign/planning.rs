@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostler_core::mutants;
 use hostler_events::FaultDomain;
 use hostler_events::campaign::{CampaignEvent, CampaignHeld, CampaignPlanned, RackShare, WaveStarted};
-use hostler_events::campaigns::CampaignsPolicy;
+use hostler_events::campaigns::{CampaignsPolicy, EmergencyPolicy};
 use hostler_events::site::Autonomy;
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ const LOOK_AGAIN_SECONDS: u32 = 3_600;
 /// For how many seconds it is looked at by itself. After that only a person's word has it looked at.
 const LOOK_UNTIL_SECONDS: u32 = 30 * 86_400;
 
-/// The numbers of the lane that a campaign takes.
+/// The numbers that a campaign takes.
 struct Pace<'a> {
     canary_percent: u32,
     soak_seconds: u32,
@@ -28,10 +28,9 @@ struct Pace<'a> {
 
 impl<'a> Pace<'a> {
     fn of(policy: &'a CampaignsPolicy, emergency: bool) -> Self {
-        let lane = &policy.emergency;
         if emergency {
-            let (canary_percent, soak_seconds) = (lane.canary_percent, lane.soak_seconds);
-            return Self { canary_percent, soak_seconds, waves: &lane.waves };
+            let EmergencyPolicy { canary_percent, soak_seconds, waves } = &policy.emergency;
+            return Self { canary_percent: *canary_percent, soak_seconds: *soak_seconds, waves };
         }
         let (canary_percent, soak_seconds) = (policy.canary_percent, policy.soak_seconds);
         Self { canary_percent, soak_seconds, waves: &policy.waves }

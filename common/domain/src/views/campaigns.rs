@@ -1,18 +1,19 @@
 //! The rows of campaigns, and of their racks.
 
-use hostler_events::campaign::{CampaignHeld, LaneHeld, LaneHostStarted, PatchEnd};
+use hostler_events::campaign::{CampaignHeld, PatchEnd, RackHeld, RackHostStarted};
 use hostler_events::{AdvisoryId, CampaignId};
 use hostler_events::{FaultDomain, HostId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::lane::STOPPED;
-use crate::campaign::{CampaignState, LaneState, Stage, Stop, Wave};
+use crate::campaign::rack::STOPPED;
+use crate::campaign::{CampaignRackState, CampaignState, Stage, Stop, Wave};
 
 /// The view of all campaigns, grouped by their status.
 pub const CAMPAIGNS: &str = "campaigns";
 /// The view of the racks of campaigns, grouped by campaign.
-pub const LANES: &str = "lanes";
+/// Its path is from before they were called so: released names stay.
+pub const CAMPAIGN_RACKS: &str = "lanes";
 
 const REQUESTED: &str = "requested";
 const OBSERVED: &str = "observed";
@@ -143,7 +144,7 @@ fn status(state: &CampaignState) -> &'static str {
 /// A rack of a campaign as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneView {
+pub struct CampaignRackView {
     /// The campaign.
     pub campaign: CampaignId,
     /// The rack.
@@ -158,10 +159,10 @@ pub struct LaneView {
     pub ended: u32,
     /// The host that is patched now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub running: Option<LaneHostStarted>,
+    pub running: Option<RackHostStarted>,
     /// What holds it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<LaneHeld>,
+    pub held: Option<RackHeld>,
     /// The hosts that failed, were left alone or are patched in part, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_patched: Vec<NotPatched>,
@@ -181,7 +182,7 @@ pub struct NotPatched {
 
 /// A rack of a campaign as it is shown; none before it was asked for anything.
 #[must_use]
-pub fn lane(state: &LaneState) -> Option<LaneView> {
+pub fn campaign_rack(state: &CampaignRackState) -> Option<CampaignRackView> {
     let status = match (&state.running, &state.held) {
         (Some(_), _) => "patching",
         (None, _) if state.finished => "done",
@@ -190,7 +191,7 @@ pub fn lane(state: &LaneState) -> Option<LaneView> {
         (None, None) => "looking",
     };
     let not_patched = state.outcomes.iter().filter(|(_, outcome)| outcome.end != PatchEnd::Patched);
-    Some(LaneView {
+    Some(CampaignRackView {
         campaign: state.campaign.clone()?,
         rack: state.rack.clone()?,
         status: status.to_owned(),

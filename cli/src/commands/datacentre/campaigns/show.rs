@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use comfy_table::Cell;
 use hostler_domain::campaign::{Stop, Wave};
-use hostler_domain::views::{CampaignView, LaneView};
+use hostler_domain::views::{CampaignRackView, CampaignView};
 use hostler_events::campaign::PatchEnd;
 
 use super::args::ShowArgs;
-use crate::api::{LaneRow, View};
+use crate::api::{CampaignRackRow, View};
 use crate::entity::{Thing, show};
 use crate::error::CliError;
 use crate::output::Out;
@@ -28,13 +28,13 @@ pub(super) async fn run(args: &ShowArgs, target: &Target, out: Out) -> Result<()
         return show(thing, &args.shown, target, out).await;
     }
     let view: CampaignView = target.api.document(View::Campaign, campaign, &[]).await?;
-    let lanes: Vec<LaneRow> = target.api.rows(Some(campaign)).await?;
-    let lanes: Vec<LaneView> = lanes.into_iter().map(|row| row.lane).collect();
-    out.line(in_words(&view, &lanes))?;
+    let rows: Vec<CampaignRackRow> = target.api.rows(Some(campaign)).await?;
+    let racks: Vec<CampaignRackView> = rows.into_iter().map(|row| row.campaign_rack).collect();
+    out.line(in_words(&view, &racks))?;
     show(thing, &args.shown.clone().only_timeline(), target, out).await
 }
 
-fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
+fn in_words(campaign: &CampaignView, racks: &[CampaignRackView]) -> String {
     let urgency = if campaign.emergency { ", as an emergency" } else { "" };
     let mut said = format!(
         "campaign {} patches {} and is {}{urgency}\n",
@@ -57,17 +57,17 @@ fn in_words(campaign: &CampaignView, lanes: &[LaneView]) -> String {
     for what in waits_for(campaign) {
         line("waits for", what);
     }
-    for (rule, (racks, lifts)) in held(lanes) {
+    for (rule, (racks, lifts)) in held(racks) {
         line("held back", format!("{} by the rule {rule}: {lifts}", counted(racks, "rack")));
     }
-    let running = lanes.iter().filter_map(|lane| lane.running.as_ref());
+    let running = racks.iter().filter_map(|rack| rack.running.as_ref());
     for running in running.clone().take(NAMED_MAX) {
         let (host, saga) = (&running.host, running.saga.to_string().replacen('#', "/", 1));
         line("patches", format!("{host}, by {saga}: hostler sagas show {saga}"));
     }
     more(&mut line, running.count());
     for (what, end) in [("failed", PatchEnd::Failed), ("in part", PatchEnd::Partial)] {
-        let hosts = lanes.iter().flat_map(|lane| &lane.not_patched).filter(|host| host.end == end);
+        let hosts = racks.iter().flat_map(|rack| &rack.not_patched).filter(|host| host.end == end);
         for host in hosts.clone().take(NAMED_MAX) {
             line(what, format!("{}: {}", host.host, host.reason));
         }
@@ -118,9 +118,9 @@ fn waits_for(campaign: &CampaignView) -> Vec<String> {
 }
 
 /// The rules that hold racks back: how many, and what would lift it for the first of them.
-fn held(lanes: &[LaneView]) -> BTreeMap<&str, (usize, &str)> {
+fn held(racks: &[CampaignRackView]) -> BTreeMap<&str, (usize, &str)> {
     let mut rules = BTreeMap::<&str, (usize, &str)>::new();
-    for held in lanes.iter().filter_map(|lane| lane.held.as_ref()) {
+    for held in racks.iter().filter_map(|rack| rack.held.as_ref()) {
         rules.entry(&held.rule).or_insert((0, &held.lifts)).0 += 1;
     }
     rules
@@ -171,12 +171,12 @@ mod tests {
             },
         }))
         .unwrap();
-        let lane = |rack: &str, more: serde_json::Value| -> LaneView {
-            let mut lane = json!({
+        let campaign_rack = |rack: &str, more: serde_json::Value| -> CampaignRackView {
+            let mut campaign_rack = json!({
                 "campaign": "CVE-2026-1.1", "rack": rack, "status": "held-back", "wave": 2, "hosts": 2, "ended": 1,
             });
-            lane.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            serde_json::from_value(lane).unwrap()
+            campaign_rack.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value(campaign_rack).unwrap()
         };
         let held = json!({ "held": {
             "campaign": "CVE-2026-1.1", "rack": "r-1", "rule": "budget-pool", "limit": 2, "value": 2, "lifts": "h-9 must end",
@@ -192,8 +192,9 @@ mod tests {
                 { "host": "h-29", "end": "skipped", "reason": "it is available" },
             ],
         });
-        let lanes = [lane("r-1", held.clone()), lane("r-2", held), lane("r-3", running)];
-        let text = in_words(&campaign, &lanes);
+        let racks =
+            [campaign_rack("r-1", held.clone()), campaign_rack("r-2", held), campaign_rack("r-3", running)];
+        let text = in_words(&campaign, &racks);
         let (words, table) = text.split_once("\n\n").unwrap();
         assert_eq!(
             words,

@@ -206,7 +206,7 @@ fn new_facts_do_not_have_hosts_counted_before_they_are_known() {
 }
 
 #[test]
-fn the_emergency_lane_has_larger_waves_and_a_shorter_soak() {
+fn an_emergency_has_larger_waves_and_a_shorter_soak() {
     let mut fleet = fleet_of(10, 40);
     let mut campaign = Campaign::new();
     let asked = urgency(Some(3 * 86_400), true, campaign.now);

@@ -6,8 +6,8 @@ use hostler_core::saga::SagaCommand;
 use hostler_events::HostId;
 use hostler_events::campaign::PatchEnd;
 
-use super::super::lane::Hold;
-use super::lanes::{ended, start};
+use super::super::rack::Hold;
+use super::racks::{ended, start};
 use super::*;
 
 /// How long a host takes.
@@ -17,7 +17,7 @@ const PATCH_SECONDS: u32 = 480;
 #[derive(Debug, Clone, PartialEq)]
 enum Message {
     Campaign(CampaignTimer),
-    Lane(FaultDomain, LaneTimer),
+    CampaignRack(FaultDomain, CampaignRackTimer),
     Fleet(PatchFleetCommand),
     Ended(FaultDomain, HostId),
 }
@@ -34,7 +34,7 @@ pub(super) struct Fate {
 
 pub(super) struct Fleet {
     pub(super) campaign: Campaign,
-    pub(super) lanes: BTreeMap<FaultDomain, Run<LaneDecider>>,
+    pub(super) campaign_racks: BTreeMap<FaultDomain, Run<CampaignRackDecider>>,
     /// The hosts that have the vulnerability, and what becomes of them.
     vulnerable: BTreeMap<FaultDomain, BTreeMap<HostId, Fate>>,
     over: BTreeMap<HostId, PatchEnd>,
@@ -59,7 +59,7 @@ impl Fleet {
         Self {
             now: campaign.now,
             campaign,
-            lanes: BTreeMap::new(),
+            campaign_racks: BTreeMap::new(),
             vulnerable: racks.collect(),
             over: BTreeMap::new(),
             disturbed: BTreeSet::new(),
@@ -98,13 +98,13 @@ impl Fleet {
         }
     }
 
-    fn tell_lane(&mut self, rack: &FaultDomain, input: &LaneInput) {
-        let lane = self.lanes.entry(rack.clone()).or_insert_with(Run::new);
-        lane.now = self.now;
-        let decision = lane.when(input).unwrap();
+    fn tell_rack(&mut self, rack: &FaultDomain, input: &CampaignRackInput) {
+        let campaign_rack = self.campaign_racks.entry(rack.clone()).or_insert_with(Run::new);
+        campaign_rack.now = self.now;
+        let decision = campaign_rack.when(input).unwrap();
         for timer in decision.timers {
-            let of = LaneTimer::read(&timer.name).unwrap();
-            self.messages.push((timer.due_at, Message::Lane(rack.clone(), of)));
+            let of = CampaignRackTimer::read(&timer.name).unwrap();
+            self.messages.push((timer.due_at, Message::CampaignRack(rack.clone(), of)));
         }
         self.send(decision.commands);
     }
@@ -130,21 +130,21 @@ impl Fleet {
             Message::Campaign(CampaignTimer::Deadline(deadline)) => {
                 self.tell(&CampaignInput::DeadlinePassed { deadline });
             }
-            Message::Fleet(PatchFleetCommand::ReportLane(told)) => {
+            Message::Fleet(PatchFleetCommand::ReportRack(told)) => {
                 self.tell(&CampaignInput::Report(told.report));
             }
-            Message::Fleet(PatchFleetCommand::RunLane(run)) => {
+            Message::Fleet(PatchFleetCommand::RunRack(run)) => {
                 let rack = run.rack.clone();
-                self.tell_lane(&rack, &LaneInput::Run(run));
+                self.tell_rack(&rack, &CampaignRackInput::Run(run));
                 self.next(&rack, false);
             }
-            Message::Lane(rack, LaneTimer::Look(since)) => {
-                let held = self.lanes[&rack].state.held.clone();
+            Message::CampaignRack(rack, CampaignRackTimer::Look(since)) => {
+                let held = self.campaign_racks[&rack].state.held.clone();
                 if held.is_some_and(|held| held.since == since) {
                     self.next(&rack, true);
                 }
             }
-            Message::Lane(rack, LaneTimer::Running(host)) | Message::Ended(rack, host) => {
+            Message::CampaignRack(rack, CampaignRackTimer::Running(host)) | Message::Ended(rack, host) => {
                 self.look_for_end(&rack, &host);
             }
         }
@@ -162,33 +162,35 @@ impl Fleet {
 
     fn look_for_end(&mut self, rack: &FaultDomain, host: &HostId) {
         match self.over.get(host).copied() {
-            None => self.tell_lane(rack, &LaneInput::StillRunning { host: host.clone() }),
+            None => self.tell_rack(rack, &CampaignRackInput::StillRunning { host: host.clone() }),
             Some(end) => {
                 self.disturbed.remove(host);
-                self.tell_lane(rack, &ended(host.as_str(), end));
+                self.tell_rack(rack, &ended(host.as_str(), end));
                 self.next(rack, false);
             }
         }
     }
 
     fn next(&mut self, rack: &FaultDomain, after_wait: bool) {
-        let lane = &self.lanes[rack].state;
-        if !lane.is_free() {
+        let campaign_rack = &self.campaign_racks[rack].state;
+        if !campaign_rack.is_free() {
             return;
         }
-        if !self.campaign.state.runs(lane.wave) {
-            return self.tell_lane(rack, &LaneInput::Stopped);
+        if !self.campaign.state.runs(campaign_rack.wave) {
+            return self.tell_rack(rack, &CampaignRackInput::Stopped);
         }
         let hosts = self.vulnerable[rack].keys();
-        let mut hosts =
-            hosts.filter(|host| lane.may_begin(host) && self.over.get(*host) != Some(&PatchEnd::Patched));
-        let Some(host) = hosts.next().cloned() else { return self.tell_lane(rack, &LaneInput::Exhausted) };
+        let mut hosts = hosts
+            .filter(|host| campaign_rack.may_begin(host) && self.over.get(*host) != Some(&PatchEnd::Patched));
+        let Some(host) = hosts.next().cloned() else {
+            return self.tell_rack(rack, &CampaignRackInput::Exhausted);
+        };
         if self.disturbed.len() >= self.budget {
             let (rule, lifts) = ("budget-site".to_owned(), "one must end".to_owned());
             let hold = Hold { rule, limit: 0, value: 0, lifts, until: None, after_wait };
-            return self.tell_lane(rack, &LaneInput::Hold(hold));
+            return self.tell_rack(rack, &CampaignRackInput::Hold(hold));
         }
-        self.tell_lane(rack, &start(host.as_str()));
+        self.tell_rack(rack, &start(host.as_str()));
         self.begin(rack, host);
     }
 

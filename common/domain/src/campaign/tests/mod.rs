@@ -18,8 +18,8 @@ use crate::testing::{Run, id};
 
 mod deciding;
 mod fleet;
-mod lanes;
 mod properties;
+mod racks;
 mod stopping;
 
 type Campaign = Run<CampaignDecider>;

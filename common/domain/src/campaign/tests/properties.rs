@@ -66,13 +66,13 @@ proptest! {
                 prop_assert_eq!(fleet.started.len(), started, "a host was begun in a campaign that is stopped");
             }
             prop_assert!(fleet.most <= budget);
-            let running = fleet.lanes.values().filter(|lane| lane.state.running.is_some()).count();
+            let running = fleet.campaign_racks.values().filter(|campaign_rack| campaign_rack.state.running.is_some()).count();
             prop_assert!(fleet.disturbed.len() <= running, "{:?}", fleet.disturbed);
         }
         let state = &fleet.campaign.state;
         prop_assert!(state.is_over() || state.stop.is_some(), "{state:?}");
         prop_assert!(fleet.disturbed.is_empty(), "{:?}", fleet.disturbed);
-        prop_assert!(fleet.lanes.values().all(|lane| lane.state.running.is_none()));
+        prop_assert!(fleet.campaign_racks.values().all(|campaign_rack| campaign_rack.state.running.is_none()));
         for wave in &state.waves {
             prop_assert!(wave.hosts <= wave.left);
             prop_assert!(wave.patched + wave.failed <= wave.hosts, "{wave:?}");

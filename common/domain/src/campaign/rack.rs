@@ -1,7 +1,7 @@
 //! The stream `lane#<campaign>.<rack>`: the hosts of one rack in a campaign, of which one is patched at a time.
 //!
-//! Who runs it looks at the campaign, the hosts and the disruption budget right before each host, and tells the lane what it
-//! saw. A lane that is held says why, and looks again by a timer; a host that is patched is looked for by a timer as well,
+//! Who runs it looks at the campaign, the hosts and the disruption budget right before each host, and tells the rack what it
+//! saw. A rack that is held says why, and looks again by a timer; a host that is patched is looked for by a timer as well,
 //! should the end of its saga be lost.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use hostler_core::saga::{SagaCommand, StartSaga};
 use hostler_core::{Decider, Decision, SetTimer, mutants};
 use hostler_events::campaign::{
-    LaneEvent, LaneHeld, LaneHostEnded, LaneHostStarted, LaneWaveBegun, LaneWaveEnded, PatchEnd,
-    PatchFleetCommand, RackReported, ReportLane, RunLane,
+    CampaignRackEvent, PatchEnd, PatchFleetCommand, RackHeld, RackHostEnded, RackHostStarted, RackReported,
+    RackWaveBegun, RackWaveEnded, ReportRack, RunRack,
 };
 use hostler_events::patching::PatchOrder;
 use hostler_events::{CampaignId, FaultDomain, HostId};
@@ -23,22 +23,22 @@ use super::{CAMPAIGN_TIMERS_TO, CampaignCommand};
 use crate::patching::{order_value, patching_of};
 use crate::support::after;
 
-/// The rule by which a lane is held whose campaign is stopped. No timer ends that: the campaign asks the lane again.
+/// The rule by which a rack is held whose campaign is stopped. No timer ends that: the campaign asks the rack again.
 pub const STOPPED: &str = "campaign";
 /// After how many seconds the end of a host's saga is looked for that nobody has told.
 const RECONCILE_AFTER_SECONDS: u32 = 900;
-/// The shortest and the longest delay before a lane that is held looks again, in seconds.
+/// The shortest and the longest delay before a rack that is held looks again, in seconds.
 const LOOK_AGAIN_SECONDS: (u32, u32) = (20, 300);
 
 /// Decides on `lane#` streams.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneDecider;
+pub struct CampaignRackDecider;
 
-/// What a lane is told.
+/// What a rack is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LaneInput {
+pub enum CampaignRackInput {
     /// Its campaign has it patch so many hosts in a wave, or asks how far it is.
-    Run(RunLane),
+    Run(RunRack),
     /// This host may be patched now: its part of the disruption budget is claimed.
     Start {
         /// What its saga is started with.
@@ -90,16 +90,16 @@ pub struct Hold {
     pub after_wait: bool,
 }
 
-/// What a timer of a lane is about.
+/// What a timer of a rack is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LaneTimer {
+pub enum CampaignRackTimer {
     /// It looks again, where it is held since then.
     Look(Timestamp),
     /// The end of this host's saga is to be looked for.
     Running(HostId),
 }
 
-impl LaneTimer {
+impl CampaignRackTimer {
     /// Reads a timer's name.
     #[must_use]
     pub fn read(name: &str) -> Option<Self> {
@@ -129,10 +129,10 @@ pub struct Outcome {
     pub reason: String,
 }
 
-/// What is known of a lane.
+/// What is known of a rack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneState {
+pub struct CampaignRackState {
     /// The campaign; absent until it had it patch something.
     pub campaign: Option<CampaignId>,
     /// The rack.
@@ -146,20 +146,20 @@ pub struct LaneState {
     /// Whether it has nothing left to do in the wave.
     pub finished: bool,
     /// The host that is patched now.
-    pub running: Option<LaneHostStarted>,
+    pub running: Option<RackHostStarted>,
     /// What holds it back.
-    pub held: Option<LaneHeld>,
+    pub held: Option<RackHeld>,
     /// What became of its hosts.
     pub outcomes: BTreeMap<HostId, Outcome>,
     /// How much has happened.
     pub sequence: u64,
 }
 
-impl LaneState {
+impl CampaignRackState {
     /// Whether it has yet to begin a host in this wave, and patches none.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        let is_alone = self.running.is_none() || mutants::on("lane.patches-two-of-a-rack");
+        let is_alone = self.running.is_none() || mutants::on("campaign-rack.patches-two-of-a-rack");
         self.campaign.is_some() && is_alone && !self.finished
     }
 
@@ -167,7 +167,7 @@ impl LaneState {
     #[must_use]
     pub fn may_begin(&self, host: &HostId) -> bool {
         self.outcomes.get(host).is_none_or(|outcome| {
-            let was_tried = outcome.tried && !mutants::on("lane.tries-a-host-again");
+            let was_tried = outcome.tried && !mutants::on("campaign-rack.tries-a-host-again");
             !was_tried && outcome.wave < self.wave
         })
     }
@@ -177,7 +177,7 @@ impl LaneState {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    fn report(&self) -> Option<ReportLane> {
+    fn report(&self) -> Option<ReportRack> {
         let (campaign, rack) = (self.campaign.clone()?, self.rack.clone()?);
         let report = RackReported {
             campaign,
@@ -189,72 +189,73 @@ impl LaneState {
             skipped: self.count(PatchEnd::Skipped).saturating_add(self.count(PatchEnd::Partial)),
             failed: self.count(PatchEnd::Failed),
         };
-        Some(ReportLane { report })
+        Some(ReportRack { report })
     }
 }
 
-/// The key of the lane of a rack.
+/// The key of a rack of a campaign.
 #[must_use]
-pub fn lane_key(campaign: &CampaignId, rack: &FaultDomain) -> String {
+pub fn rack_key(campaign: &CampaignId, rack: &FaultDomain) -> String {
     format!("{campaign}.{rack}")
 }
 
-impl Decider for LaneDecider {
+impl Decider for CampaignRackDecider {
+    /// From before it was called the rack of a campaign: released names stay.
     const CATEGORY: &'static str = "lane";
     const STATE_VERSION: u32 = 1;
-    type State = LaneState;
-    type Input = LaneInput;
-    type Event = LaneEvent;
+    type State = CampaignRackState;
+    type Input = CampaignRackInput;
+    type Event = CampaignRackEvent;
     type Command = CampaignCommand;
-    /// What a lane is told is what somebody has seen: what means nothing changes nothing.
+    /// What a rack is told is what somebody has seen: what means nothing changes nothing.
     type Refusal = Infallible;
 
     fn decide(
-        state: &LaneState,
-        input: &LaneInput,
+        state: &CampaignRackState,
+        input: &CampaignRackInput,
         now: Timestamp,
-    ) -> Result<Decision<LaneEvent, CampaignCommand>, Infallible> {
+    ) -> Result<Decision<CampaignRackEvent, CampaignCommand>, Infallible> {
         let mut draft = Draft { state: state.clone(), now, decision: Decision::nothing() };
         match input {
-            LaneInput::Run(run) => draft.run(run),
-            LaneInput::Start { order } if state.is_free() && state.may_begin(&order.host) => {
+            CampaignRackInput::Run(run) => draft.run(run),
+            CampaignRackInput::Start { order } if state.is_free() && state.may_begin(&order.host) => {
                 draft.start(order);
             }
-            LaneInput::Skip { host, reason } if state.is_free() && state.may_begin(host) => {
+            CampaignRackInput::Skip { host, reason } if state.is_free() && state.may_begin(host) => {
                 draft.end(host, PatchEnd::Skipped, reason);
             }
-            LaneInput::Hold(hold) if state.is_free() => draft.hold(hold),
-            LaneInput::Stopped if state.is_free() => draft.stopped(),
-            LaneInput::Exhausted if state.is_free() => draft.finish(),
-            LaneInput::Ended { host, end, reason } if is_running(state, host) => {
+            CampaignRackInput::Hold(hold) if state.is_free() => draft.hold(hold),
+            CampaignRackInput::Stopped if state.is_free() => draft.stopped(),
+            CampaignRackInput::Exhausted if state.is_free() => draft.finish(),
+            CampaignRackInput::Ended { host, end, reason } if is_running(state, host) => {
                 draft.end(host, *end, reason);
             }
-            LaneInput::StillRunning { host } if is_running(state, host) => draft.reconcile(host),
-            LaneInput::Start { .. }
-            | LaneInput::Skip { .. }
-            | LaneInput::Hold(_)
-            | LaneInput::Stopped
-            | LaneInput::Exhausted
-            | LaneInput::Ended { .. }
-            | LaneInput::StillRunning { .. } => {}
+            CampaignRackInput::StillRunning { host } if is_running(state, host) => draft.reconcile(host),
+            CampaignRackInput::Start { .. }
+            | CampaignRackInput::Skip { .. }
+            | CampaignRackInput::Hold(_)
+            | CampaignRackInput::Stopped
+            | CampaignRackInput::Exhausted
+            | CampaignRackInput::Ended { .. }
+            | CampaignRackInput::StillRunning { .. } => {}
         }
         Ok(draft.decision)
     }
 
-    fn evolve(mut state: LaneState, event: &LaneEvent) -> LaneState {
+    fn evolve(mut state: CampaignRackState, event: &CampaignRackEvent) -> CampaignRackState {
         state.sequence += 1;
         match event {
-            LaneEvent::WaveBegun(begun) => {
+            CampaignRackEvent::WaveBegun(begun) => {
                 state.campaign = Some(begun.campaign.clone());
                 state.rack = Some(begun.rack.clone());
                 (state.wave, state.hosts, state.used) = (begun.wave, begun.hosts, 0);
                 (state.finished, state.held) = (false, None);
             }
-            LaneEvent::Held(held) => state.held = Some(held.clone()),
-            LaneEvent::HostStarted(started) => {
+            CampaignRackEvent::Held(held) => state.held = Some(held.clone()),
+            CampaignRackEvent::HostStarted(started) => {
                 (state.running, state.held) = (Some(started.clone()), None);
             }
-            LaneEvent::HostEnded(ended) => {
+            CampaignRackEvent::HostEnded(ended) => {
                 let tried = is_running(&state, &ended.host);
                 if tried {
                     state.running = None;
@@ -263,26 +264,26 @@ impl Decider for LaneDecider {
                 state.outcomes.insert(ended.host.clone(), Outcome { end, wave, tried, reason });
                 state.used = state.used.saturating_add(1);
             }
-            LaneEvent::WaveEnded(_) => (state.finished, state.held) = (true, None),
+            CampaignRackEvent::WaveEnded(_) => (state.finished, state.held) = (true, None),
         }
         state
     }
 }
 
-fn is_running(state: &LaneState, host: &HostId) -> bool {
+fn is_running(state: &CampaignRackState, host: &HostId) -> bool {
     state.running.as_ref().is_some_and(|running| running.host == *host)
 }
 
 /// A decision in the making, and the state as it is with what was recorded so far.
 struct Draft {
-    state: LaneState,
+    state: CampaignRackState,
     now: Timestamp,
-    decision: Decision<LaneEvent, CampaignCommand>,
+    decision: Decision<CampaignRackEvent, CampaignCommand>,
 }
 
 impl Draft {
-    fn record(&mut self, event: LaneEvent) {
-        self.state = LaneDecider::evolve(std::mem::take(&mut self.state), &event);
+    fn record(&mut self, event: CampaignRackEvent) {
+        self.state = CampaignRackDecider::evolve(std::mem::take(&mut self.state), &event);
         self.decision.events.push(event);
     }
 
@@ -295,7 +296,7 @@ impl Draft {
     }
 
     /// A wave that is known already is asked for again by a campaign that has not heard of its end.
-    fn run(&mut self, run: &RunLane) {
+    fn run(&mut self, run: &RunRack) {
         if run.wave < self.state.wave {
             return;
         }
@@ -305,8 +306,8 @@ impl Draft {
             }
             return;
         }
-        let RunLane { campaign, rack, wave, hosts } = run.clone();
-        self.record(LaneEvent::WaveBegun(LaneWaveBegun { campaign, rack, wave, hosts }));
+        let RunRack { campaign, rack, wave, hosts } = run.clone();
+        self.record(CampaignRackEvent::WaveBegun(RackWaveBegun { campaign, rack, wave, hosts }));
     }
 
     fn start(&mut self, order: &PatchOrder) {
@@ -319,7 +320,7 @@ impl Draft {
             Err(error) => return self.end(&host, PatchEnd::Skipped, &error.to_string()),
         };
         let (wave, started_at) = (self.state.wave, self.now);
-        self.record(LaneEvent::HostStarted(LaneHostStarted {
+        self.record(CampaignRackEvent::HostStarted(RackHostStarted {
             campaign,
             rack,
             wave,
@@ -344,7 +345,7 @@ impl Draft {
         };
         let (wave, ended_at) = (self.state.wave, self.now);
         let (host, reason) = (host.clone(), hostler_core::failure::clip(reason));
-        self.record(LaneEvent::HostEnded(LaneHostEnded {
+        self.record(CampaignRackEvent::HostEnded(RackHostEnded {
             campaign,
             rack,
             wave,
@@ -355,7 +356,7 @@ impl Draft {
         }));
         if self.state.used >= self.state.hosts {
             self.finish();
-        } else if end == PatchEnd::Failed && !mutants::on("lane.tells-failures-late") {
+        } else if end == PatchEnd::Failed && !mutants::on("campaign-rack.tells-failures-late") {
             self.report();
         }
     }
@@ -365,7 +366,7 @@ impl Draft {
             return;
         };
         let wave = self.state.wave;
-        self.record(LaneEvent::WaveEnded(LaneWaveEnded { campaign, rack, wave }));
+        self.record(CampaignRackEvent::WaveEnded(RackWaveEnded { campaign, rack, wave }));
         self.report();
     }
 
@@ -373,7 +374,7 @@ impl Draft {
     fn hold(&mut self, hold: &Hold) {
         // How much of the budget others hold changes all the time; when the next window opens does not.
         let is_same =
-            |held: &&LaneHeld| held.rule == hold.rule && (hold.until.is_none() || held.lifts == hold.lifts);
+            |held: &&RackHeld| held.rule == hold.rule && (hold.until.is_none() || held.lifts == hold.lifts);
         match self.state.held.as_ref().filter(is_same) {
             Some(_) if !hold.after_wait => return,
             Some(_) => {}
@@ -384,7 +385,7 @@ impl Draft {
         self.timer(format!("look:{}:{since}", due_at.as_second()), due_at);
     }
 
-    /// The longer it waits, the later it looks again; and not all lanes of a campaign at the same moment.
+    /// The longer it waits, the later it looks again; and not all racks of a campaign at the same moment.
     fn look_again(&self, since: Timestamp) -> Timestamp {
         let (shortest, longest) = LOOK_AGAIN_SECONDS;
         let waited = u32::try_from(self.now.duration_since(since).as_secs()).unwrap_or(0);
@@ -406,6 +407,6 @@ impl Draft {
             return;
         };
         let since = self.now;
-        self.record(LaneEvent::Held(LaneHeld { campaign, rack, rule, limit, value, lifts, since }));
+        self.record(CampaignRackEvent::Held(RackHeld { campaign, rack, rule, limit, value, lifts, since }));
     }
 }

@@ -1,4 +1,4 @@
-//! The lanes of campaigns: the next host of a rack is looked at, needs a part of the disruption budget, and is patched by a saga
+//! The racks of campaigns: the next host of a rack is looked at, needs a part of the disruption budget, and is patched by a saga
 //! of its own.
 
 use std::collections::BTreeSet;
@@ -7,14 +7,15 @@ use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, StreamId, TimerFired, mutants};
 use hostler_domain::budget::{BudgetDecider, BudgetInput, Held, Holder};
 use hostler_domain::campaign::is_open;
-use hostler_domain::campaign::lane::{Hold, LaneInput, LaneTimer, lane_key};
+use hostler_domain::campaign::rack::{CampaignRackInput, CampaignRackTimer, Hold, rack_key};
 use hostler_domain::patching::patching_of;
 use hostler_domain::views::FindingView;
 use hostler_domain::{
-    CampaignDecider, CampaignState, Claim, HostDecider, HostPhase, LaneDecider, LaneState, PolicyState,
+    CampaignDecider, CampaignRackDecider, CampaignRackState, CampaignState, Claim, HostDecider, HostPhase,
+    PolicyState,
 };
 use hostler_events::budget::Disruption;
-use hostler_events::campaign::RunLane;
+use hostler_events::campaign::RunRack;
 use hostler_events::patching::{PatchOrder, Reboot};
 use hostler_events::site::{Autonomy, PolicySet, SITE};
 use hostler_events::{CampaignId, FaultDomain, HostId, PoolId};
@@ -32,27 +33,27 @@ const AT_WORK_SECONDS: i64 = 60;
 const HOSTS_MAX: usize = 100;
 
 impl PatchFleet {
-    pub(crate) async fn run_lane(&self, cause: &Cause, run: RunLane) -> Result<(), Failure> {
+    pub(crate) async fn run_rack(&self, cause: &Cause, run: RunRack) -> Result<(), Failure> {
         let (campaign, rack) = (run.campaign.clone(), run.rack.clone());
-        let stream = lane_stream(&campaign, &rack)?;
+        let stream = rack_stream(&campaign, &rack)?;
         let begun = part(cause, "run")?;
-        self.shell.execute::<LaneDecider>(&stream, &begun, &LaneInput::Run(run)).await?;
+        self.shell.execute::<CampaignRackDecider>(&stream, &begun, &CampaignRackInput::Run(run)).await?;
         self.next(cause, &campaign, &rack, false).await
     }
 
-    pub(crate) async fn wake_lane(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
-        let Some(of) = LaneTimer::read(&timer.name) else { return Err(meaningless(timer)) };
-        let state = self.shell.load::<LaneDecider>(&timer.stream).await?.state;
+    pub(crate) async fn wake_rack(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
+        let Some(of) = CampaignRackTimer::read(&timer.name) else { return Err(meaningless(timer)) };
+        let state = self.shell.load::<CampaignRackDecider>(&timer.stream).await?.state;
         let (Some(campaign), Some(rack)) = (state.campaign, state.rack) else { return Ok(()) };
         match of {
             // Each chain of waits is for one reason: another one has a chain of its own.
-            LaneTimer::Look(since) if state.held.as_ref().is_some_and(|held| held.since == since) => {
+            CampaignRackTimer::Look(since) if state.held.as_ref().is_some_and(|held| held.since == since) => {
                 self.next(cause, &campaign, &rack, true).await
             }
-            LaneTimer::Running(host) if state.running.as_ref().is_some_and(|of| of.host == host) => {
+            CampaignRackTimer::Running(host) if state.running.as_ref().is_some_and(|of| of.host == host) => {
                 self.look_for_end(cause, &campaign, &rack, &host).await
             }
-            LaneTimer::Look(_) | LaneTimer::Running(_) => Ok(()),
+            CampaignRackTimer::Look(_) | CampaignRackTimer::Running(_) => Ok(()),
         }
     }
 
@@ -64,32 +65,36 @@ impl PatchFleet {
         rack: &FaultDomain,
         after_wait: bool,
     ) -> Result<(), Failure> {
-        let stream = lane_stream(campaign, rack)?;
-        let lane = self.shell.load::<LaneDecider>(&stream).await?.state;
-        if !lane.is_free() {
+        let stream = rack_stream(campaign, rack)?;
+        let campaign_rack = self.shell.load::<CampaignRackDecider>(&stream).await?.state;
+        if !campaign_rack.is_free() {
             return Ok(());
         }
         let of = self.shell.load::<CampaignDecider>(&campaign_stream(campaign)?).await?.state;
         let now = self.shell.now();
-        let goes_on = of.runs(lane.wave) || mutants::on("patch-fleet.begins-for-whoever-is-stopped");
+        let goes_on = of.runs(campaign_rack.wave) || mutants::on("patch-fleet.begins-for-whoever-is-stopped");
         let Some(advisory) = of.advisory().filter(|_| goes_on) else {
-            return self.begin_none(cause, (&stream, &lane), "stopped", &LaneInput::Stopped).await;
+            return self
+                .begin_none(cause, (&stream, &campaign_rack), "stopped", &CampaignRackInput::Stopped)
+                .await;
         };
         let policies = self.policies.now().await?;
         if let Some(until) = closed(&of, &policies, now) {
             let lifts = format!("the next maintenance window opens at {until}");
             let (rule, until) = ("window".to_owned(), Some(until));
             let hold = Hold { rule, limit: 0, value: 0, lifts, until, after_wait };
-            return self.begin_none(cause, (&stream, &lane), "held", &LaneInput::Hold(hold)).await;
+            return self
+                .begin_none(cause, (&stream, &campaign_rack), "held", &CampaignRackInput::Hold(hold))
+                .await;
         }
         let rows = self.rack(advisory, rack).await?;
         let may_begin = |row: &&FindingView| {
-            lane.may_begin(&row.host)
+            campaign_rack.may_begin(&row.host)
                 && !fixes(row).is_empty()
                 && autonomy(&row.pool, &policies) != Autonomy::Observe
         };
         let rows: Vec<&FindingView> = rows.iter().filter(may_begin).take(HOSTS_MAX).collect();
-        self.begin_one(cause, (campaign, &stream), &lane, &rows, &policies, after_wait).await
+        self.begin_one(cause, (campaign, &stream), &campaign_rack, &rows, &policies, after_wait).await
     }
 
     /// Begins the first of these hosts that may be begun. A pool whose part of the budget is used up does not hold back those of
@@ -98,13 +103,13 @@ impl PatchFleet {
         &self,
         cause: &Cause,
         (campaign, stream): (&CampaignId, &StreamId),
-        lane: &LaneState,
+        campaign_rack: &CampaignRackState,
         rows: &[&FindingView],
         policies: &PolicyState,
         after_wait: bool,
     ) -> Result<(), Failure> {
         let (mut held_pools, mut first_held) = (BTreeSet::<&PoolId>::new(), None::<Held>);
-        let mut left = lane.hosts.saturating_sub(lane.used);
+        let mut left = campaign_rack.hosts.saturating_sub(campaign_rack.used);
         for row in rows {
             if left == 0 {
                 return Ok(());
@@ -124,12 +129,20 @@ impl PatchFleet {
         let Some(Held { rule, limit, value, lifts, .. }) = first_held else {
             return match left {
                 0 => Ok(()),
-                _ => self.begin_none(cause, (stream, lane), "exhausted", &LaneInput::Exhausted).await,
+                _ => {
+                    self.begin_none(
+                        cause,
+                        (stream, campaign_rack),
+                        "exhausted",
+                        &CampaignRackInput::Exhausted,
+                    )
+                    .await
+                }
             };
         };
         let rule = format!("budget-{}", rule.name());
         let hold = Hold { rule, limit, value, lifts, until: None, after_wait };
-        self.begin_none(cause, (stream, lane), "held", &LaneInput::Hold(hold)).await
+        self.begin_none(cause, (stream, campaign_rack), "held", &CampaignRackInput::Hold(hold)).await
     }
 
     /// No host of a rack is begun now. What was claimed for one before we died, and is wanted no more, is given back. A host
@@ -137,21 +150,23 @@ impl PatchFleet {
     async fn begin_none(
         &self,
         cause: &Cause,
-        (stream, lane): (&StreamId, &LaneState),
+        (stream, campaign_rack): (&StreamId, &CampaignRackState),
         name: &str,
-        why: &LaneInput,
+        why: &CampaignRackInput,
     ) -> Result<(), Failure> {
-        let (Some(campaign), Some(rack)) = (&lane.campaign, &lane.rack) else { return Ok(()) };
+        let (Some(campaign), Some(rack)) = (&campaign_rack.campaign, &campaign_rack.rack) else {
+            return Ok(());
+        };
         let now = self.shell.now();
         let held_for = |until: Timestamp| i64::from(PATCH_HOLD_SECONDS) - until.duration_since(now).as_secs();
         let holders = self.shell.load::<BudgetDecider>(&budget_stream()?).await?.state.holders;
         for Holder { saga, disruption: Disruption { host, rack: of, .. }, until, .. } in holders {
             let is_ours = of == *rack && patching_of(campaign, &host).is_ok_and(|ours| ours == saga);
-            if is_ours && held_for(until) > AT_WORK_SECONDS && !lane.outcomes.contains_key(&host) {
+            if is_ours && held_for(until) > AT_WORK_SECONDS && !campaign_rack.outcomes.contains_key(&host) {
                 self.give_back_claim(&part(cause, host.as_str())?, &saga).await?;
             }
         }
-        self.tell_lane(&part(cause, name)?, stream, why).await
+        self.tell_rack(&part(cause, name)?, stream, why).await
     }
 
     async fn begin(
@@ -173,8 +188,8 @@ impl PatchFleet {
             (Some(_), None) => None,
         };
         if let Some(reason) = busy {
-            let input = LaneInput::Skip { host: host.clone(), reason };
-            self.tell_lane(&part(cause, &format!("skip:{host}"))?, stream, &input).await?;
+            let input = CampaignRackInput::Skip { host: host.clone(), reason };
+            self.tell_rack(&part(cause, &format!("skip:{host}"))?, stream, &input).await?;
             return Ok(Begun::LeftAlone);
         }
         let saga = patching_of(campaign, host).map_err(Failure::invalid)?;
@@ -198,9 +213,10 @@ impl PatchFleet {
             policy: policies.policy.patching,
             pool,
         });
-        let (input, started) = (LaneInput::Start { order }, part(cause, &format!("start:{host}"))?);
-        let lane = self.shell.execute::<LaneDecider>(stream, &started, &input).await?.fold.state;
-        let is_running = lane.running.as_ref().is_some_and(|running| running.host == *host);
+        let (input, started) = (CampaignRackInput::Start { order }, part(cause, &format!("start:{host}"))?);
+        let campaign_rack =
+            self.shell.execute::<CampaignRackDecider>(stream, &started, &input).await?.fold.state;
+        let is_running = campaign_rack.running.as_ref().is_some_and(|running| running.host == *host);
         if !is_running {
             // Somebody else was faster, and has begun another host, or has ended this one.
             self.give_back_claim(cause, &saga).await?;
@@ -247,9 +263,15 @@ impl PatchFleet {
         Ok(self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await.map(drop)?)
     }
 
-    async fn tell_lane(&self, cause: &Cause, stream: &StreamId, input: &LaneInput) -> Result<(), Failure> {
-        let done = self.shell.execute::<LaneDecider>(stream, cause, input).await.map_err(Failure::from)?;
-        tracing::info!(%stream, outcome = ?done.outcome, "lane looked at");
+    async fn tell_rack(
+        &self,
+        cause: &Cause,
+        stream: &StreamId,
+        input: &CampaignRackInput,
+    ) -> Result<(), Failure> {
+        let done =
+            self.shell.execute::<CampaignRackDecider>(stream, cause, input).await.map_err(Failure::from)?;
+        tracing::info!(%stream, outcome = ?done.outcome, "rack of a campaign looked at");
         Ok(())
     }
 }
@@ -272,8 +294,8 @@ fn closed(of: &CampaignState, policies: &PolicyState, now: Timestamp) -> Option<
     is_open(&policies.policy.campaigns.windows, now).err()
 }
 
-pub(crate) fn lane_stream(campaign: &CampaignId, rack: &FaultDomain) -> Result<StreamId, Failure> {
-    StreamId::new(LaneDecider::CATEGORY, &lane_key(campaign, rack)).map_err(Failure::invalid)
+pub(crate) fn rack_stream(campaign: &CampaignId, rack: &FaultDomain) -> Result<StreamId, Failure> {
+    StreamId::new(CampaignRackDecider::CATEGORY, &rack_key(campaign, rack)).map_err(Failure::invalid)
 }
 
 fn budget_stream() -> Result<StreamId, Failure> {
