@@ -12,6 +12,7 @@
 6. The listening socket is bound before ministack is imported, so that the port is ours.
 7. No page in a browser can call it (guard.py), and chains of invocations are stopped as on AWS (chains.py).
 8. Threads that wait for the interpreter do so for longer at a time.
+9. A function's processes end when its stack is deleted, as they do when it is deleted by itself.
 """
 
 import asyncio
@@ -88,6 +89,22 @@ def correct_invalidation():
             lambda_runtime.kill_workers([worker])
 
     lambda_svc.invalidate_worker, lambda_svc.release_worker = invalidate_worker, release_worker
+
+
+def end_functions_with_their_stack():
+    """Ends the processes of a function that is deleted with its stack, as a call that deletes the function does. Without this
+    they go on for as long as the endpoint does."""
+    from ministack.services import lambda_svc
+    from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
+
+    handlers = _RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    delete = handlers["delete"]
+
+    def delete_with_processes(physical_id, props):
+        delete(physical_id, props)
+        lambda_svc.invalidate_worker(physical_id)
+
+    handlers["delete"] = delete_with_processes
 
 
 def keep_streams():
@@ -194,6 +211,7 @@ def main():
     have_threads_wait_longer()
     correct_api_lookup()
     correct_invalidation()
+    end_functions_with_their_stack()
     keep_streams()
     correct_batch_actions()
     correct_batches()

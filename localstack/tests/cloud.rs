@@ -85,6 +85,29 @@ async fn stopping_ends_the_functions_too() {
 }
 
 #[tokio::test]
+async fn deleting_a_stack_ends_its_functions() {
+    needs!(Functions, Processes, HttpApi);
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = start().await;
+    let group = cloud.process_group().unwrap();
+    let stack = cloud.deploy(&cloud.new_account(), options(dir.path()).await).await.unwrap();
+    let other = cloud.deploy(&cloud.new_account(), options(dir.path()).await).await.unwrap();
+    let others = other.http().unwrap().url("/callbacks/t");
+    post(&others, None).await;
+    let without_it = group_members(group).len();
+    post(&stack.http().unwrap().url("/callbacks/t"), None).await;
+    assert!(group_members(group).len() > without_it, "its function runs");
+    stack.delete().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while group_members(group).len() > without_it {
+        assert!(Instant::now() < deadline, "still running: {:?}", group_members(group));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(post(&others, None).await.0, 200, "another account's function of the same name goes on");
+    assert_eq!(group_members(group).len(), without_it);
+}
+
+#[tokio::test]
 async fn nothing_survives_a_killed_owner() {
     needs!(Functions, Processes, HttpApi);
     let dir = tempfile::tempdir().unwrap();
