@@ -5,9 +5,10 @@ use std::process::Command;
 
 use hostler_drivers::{AnsibleConfiguration, ApplyRole, Applying, Configuration, RunnerSettings};
 use hostler_localstack::{ConfigurationRunner, Configured, SiteOptions, needs};
+use hostler_tests::root;
 use serde_json::{Value, json};
 
-use crate::world::{World, fleet, root};
+use crate::world::{World, fleet};
 
 /// A role that fails for good, with its reason.
 const BROKEN: &str = "

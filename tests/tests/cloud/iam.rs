@@ -1,10 +1,11 @@
 //! Least privilege: with policies enforced everything works, and without one permission it does not.
 
 use hostler_localstack::{DeployOptions, SiteOptions, needs};
+use hostler_tests::root;
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::world::{World, cloud, fleet, functions, root};
+use crate::world::{World, cloud, fleet, functions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_flow_passes_with_policies_enforced() {

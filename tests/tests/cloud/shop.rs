@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use hostler_localstack::{ApplicationOptions, Build, Progress, build_functions, needs};
+use hostler_tests::root;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
 use crate::edge::Edge;
 use crate::ledger::{Ledger, controlled};
-use crate::world::{Deployed, ROOM, cloud, root};
+use crate::world::{Deployed, ROOM, cloud};
 
 struct Shop {
     edge: Edge,

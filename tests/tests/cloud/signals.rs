@@ -4,9 +4,10 @@ use hostler_core::{CommandType, Incoming};
 use hostler_events::signal::ReportSignal;
 use hostler_localstack::template::Template;
 use hostler_localstack::{SiteOptions, needs};
+use hostler_tests::root;
 use serde_json::{Value, json};
 
-use crate::world::{World, cloud, fleet, root};
+use crate::world::{World, cloud, fleet};
 
 /// Sends signals as a monitoring system does: with a token, or without.
 async fn send(world: &World, form: &str, token: Option<&str>, body: &Value) -> (u16, Value) {

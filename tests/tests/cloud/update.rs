@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hostler_localstack::{DeployOptions, needs};
+use hostler_tests::root;
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
-use crate::world::{World, cloud, functions, root};
+use crate::world::{World, cloud, functions};
 
 const SAGAS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(400);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use hostler_localstack::{
     Build, Capability, Cloud, EndpointKind, FleetOptions, Progress, Site, SiteOptions, Stack, build_functions,
 };
 use hostler_runtime::messages::integrity::{Integrity, SigningKeys};
+use hostler_tests::root;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
@@ -34,11 +35,6 @@ pub async fn cloud() -> &'static Cloud {
 }
 
 static FUNCTIONS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
-
-/// The workspace's root.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 pub async fn functions() -> BTreeMap<String, PathBuf> {
     FUNCTIONS

@@ -19,7 +19,8 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use cargo_metadata::{Message, MetadataCommand};
+use cargo_metadata::Message;
+use hostler_tests::{root, workspace};
 use table::{MUTANTS, Mutant, SEEDS, Suite};
 
 /// The environment variable that switches a mutant on.
@@ -71,9 +72,8 @@ fn main() -> ExitCode {
 /// Builds the tests of the whole workspace with mutation points, so that they share the build of their dependencies with all
 /// others.
 fn build(mutants: &[&Mutant]) -> Executables {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&root).args(["test", "--locked", "--quiet", "--no-run", "--message-format=json"]);
+    command.current_dir(root()).args(["test", "--locked", "--quiet", "--no-run", "--message-format=json"]);
     command.args(["--features", "hostler-core/mutants", "--lib", "--workspace"]);
     // They have tests of the same names, and programs that would be linked for these.
     command.args(["--exclude", "hostler-example-orders", "--exclude", "hostler-example-starter"]);
@@ -90,14 +90,11 @@ fn build(mutants: &[&Mutant]) -> Executables {
     targets.dedup();
     command.args(targets.iter().flat_map(|target| ["--test", target]));
     let mut cargo = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut metadata = MetadataCommand::new();
-    metadata.current_dir(&root).no_deps().other_options(["--offline".to_owned()]);
-    let workspace = metadata.exec().unwrap();
     let mut executables = Executables::new();
     for message in Message::parse_stream(BufReader::new(cargo.stdout.take().unwrap())) {
         let Message::CompilerArtifact(artifact) = message.unwrap() else { continue };
         let (Some(executable), true) = (artifact.executable, artifact.profile.test) else { continue };
-        let Some(package) = workspace.packages.iter().find(|package| package.id == artifact.package_id)
+        let Some(package) = workspace().packages.iter().find(|package| package.id == artifact.package_id)
         else {
             continue;
         };

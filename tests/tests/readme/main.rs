@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use blocks::commands;
 use expected::{Outcome, README, TUTORIAL};
 use hostler_localstack::{is_of_the_running_package, lacks_monitoring};
+use hostler_tests::{root, workspace};
 
 /// The longest that starting the local cloud takes, and one command.
 const UP: Duration = Duration::from_secs(600);
@@ -38,10 +39,6 @@ const DOCUMENTS: [Document; 2] = [
 
 /// One document at a time: each has commands that wait for no more than so long.
 static TURN: Mutex<()> = Mutex::new(());
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// The local cloud in the background, as a reader leaves it running in another terminal.
 struct Up(Child);
@@ -77,8 +74,7 @@ impl Fixture {
         as_from_a_terminal(&mut build);
         let built = build.status().unwrap();
         assert!(built.success(), "the program is built");
-        let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();
-        let target = metadata.target_directory.into_std_path_buf();
+        let target = workspace().target_directory.clone().into_std_path_buf();
         let name = format!("hostler-{}-{}", document.path.replace('/', "-"), std::process::id());
         let state = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&state).unwrap();

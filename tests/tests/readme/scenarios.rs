@@ -32,7 +32,7 @@ fn interrupted(fixture: &Fixture, scenario: &str, says: &str) -> (Option<i32>, S
     let file = std::fs::File::create(&log).unwrap();
     let mut child = Command::new(&fixture.binary)
         .args(["simulate", scenario])
-        .current_dir(super::root())
+        .current_dir(hostler_tests::root())
         .env("HOSTLER_STATE_DIR", &fixture.state)
         .stdin(Stdio::null())
         .stdout(file.try_clone().unwrap())

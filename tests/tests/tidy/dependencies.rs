@@ -1,10 +1,9 @@
 //! Directions of dependencies: the runtime's side and the application's side meet only where they are wired.
 
-use std::sync::OnceLock;
+use cargo_metadata::{DependencyKind, Package};
+use hostler_tests::{root, workspace};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
-
-use crate::repository::{Findings, folders, function_library, root, sources};
+use crate::repository::{Findings, folders, function_library, sources};
 
 /// What each crate of `common/` and beside it may import of the workspace.
 const ALLOWED: [(&str, &[&str]); 15] = [
@@ -38,16 +37,6 @@ const MEETING_PLACE: &[&str] = &[
     "hostler-drivers",
     "hostler-localstack",
 ];
-
-/// The workspace, as Cargo sees it.
-pub(crate) fn workspace() -> &'static Metadata {
-    static METADATA: OnceLock<Metadata> = OnceLock::new();
-    METADATA.get_or_init(|| {
-        let mut command = MetadataCommand::new();
-        command.manifest_path(root().join("Cargo.toml")).no_deps().other_options(["--offline".to_owned()]);
-        command.exec().unwrap()
-    })
-}
 
 fn is_function(package: &Package) -> bool {
     package.manifest_path.as_str().contains("/functions/")

@@ -1,6 +1,7 @@
 //! Documents: links lead somewhere, and nothing that is deployed goes unsaid.
 
-use crate::repository::{File, Findings, files, folders, root};
+use crate::repository::{File, Findings, files, folders};
+use hostler_tests::root;
 
 fn documents() -> Vec<File> {
     files("md")

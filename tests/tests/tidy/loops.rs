@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_app::Register;
 use hostler_localstack::template::Template;
+use hostler_tests::root;
 
-use crate::repository::{Findings, root};
+use crate::repository::Findings;
 use crate::stack::{Function, functions_of, resource};
 
 /// All templates that we deploy, or that users begin with.

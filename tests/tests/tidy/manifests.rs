@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::dependencies::workspace;
-use crate::repository::{Findings, files, root};
+use crate::repository::{Findings, files};
+use hostler_tests::{root, workspace};
 
 #[test]
 fn every_crate_inherits_from_the_workspace() {

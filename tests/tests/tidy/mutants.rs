@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::dependencies::workspace;
 use crate::repository::{Findings, files, sources};
+use hostler_tests::workspace;
 
 #[path = "../mutants/table.rs"]
 #[allow(dead_code, reason = "what a mutant breaks is told by the test of mutants only")]

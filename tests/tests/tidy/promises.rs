@@ -1,6 +1,7 @@
 //! Promises and rules: each one that a document makes names a test that exists.
 
-use crate::repository::{Findings, read, root};
+use crate::repository::{Findings, read};
+use hostler_tests::root;
 
 #[test]
 fn every_promise_names_a_test_that_exists() {

@@ -11,8 +11,9 @@ use hostler_runtime::messages::batch::RECEIVES_MAX;
 use hostler_runtime::messages::timers::TIMERS_QUEUE;
 use hostler_runtime::ports::message_bytes_max;
 use hostler_runtime::register::COMMANDS_QUEUE;
+use hostler_tests::root;
 
-use crate::repository::{Findings, root};
+use crate::repository::Findings;
 use crate::stack::{FILE, functions, properties, queue_resource, resource, template};
 
 const DAY_SECONDS: u64 = 86_400;

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
+
+use hostler_tests::root;
 
 /// Folders that hold nothing of ours.
 const SKIPPED: [&str; 5] = ["target", ".git", ".hostler", "node_modules", "__pycache__"];
-
-/// The top of the repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// A file's text by its path from the top.
 pub(crate) fn read(path: &str) -> String {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use hostler_events::{HostPolicy, ProvisioningPolicy};
 use hostler_localstack::site_parameters;
 use hostler_runtime::operations::triage::body_hash;
+use hostler_tests::root;
 
-use crate::repository::{read, root};
+use crate::repository::read;
 use crate::stack::template;
 
 /// The site of the local cloud, which `cargo hostler up` deploys, and not SAM.

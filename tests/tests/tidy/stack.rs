@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use hostler_localstack::template::Template;
+use hostler_tests::root;
 use serde_json::Value;
-
-use crate::repository::root;
 
 /// Where findings about the template are.
 pub(crate) const FILE: &str = "template.yaml";

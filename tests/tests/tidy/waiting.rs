@@ -2,8 +2,9 @@
 //! and each is listed here with its reason.
 
 use hostler_localstack::template::Template;
+use hostler_tests::root;
 
-use crate::repository::{Findings, root, sources};
+use crate::repository::{Findings, sources};
 use crate::stack::functions_of;
 
 /// What is deployed.

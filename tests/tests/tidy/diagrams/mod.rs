@@ -14,7 +14,7 @@ use hostler_runtime::register::{Application, Entities, Entity, SagaEntry, Viewed
 use hostler_testkit::sample_saga::OrderSaga;
 use serde_json::Value;
 
-use crate::repository::root;
+use hostler_tests::root;
 
 const DOCUMENT: &str = "docs/sagas.md";
 const COMMAND: &str = "HOSTLER_BLESS=1 cargo test -p hostler-tests --test tidy diagrams";
