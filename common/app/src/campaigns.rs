@@ -40,7 +40,7 @@ impl Operated for Campaigns {
     }
 }
 
-/// The racks of campaigns, listed by campaign.
+/// The racks of campaigns, listed by campaign and status.
 #[derive(Debug, Clone, Copy)]
 pub struct CampaignRacks;
 
@@ -54,6 +54,7 @@ impl Viewed for CampaignRacks {
 
     fn show(state: &CampaignRackState) -> Option<Shown> {
         let campaign_rack = views::campaign_rack(state)?;
-        Some(Shown::of(campaign_rack.campaign.as_str(), &campaign_rack))
+        let group = views::campaign_rack_group(&campaign_rack.campaign, &campaign_rack.status);
+        Some(Shown::of(group, &campaign_rack))
     }
 }

@@ -30,8 +30,8 @@ pub use findings::{
 mod campaigns;
 
 pub use campaigns::{
-    CAMPAIGN_RACKS, CAMPAIGN_STATUSES, CAMPAIGNS, CampaignRackView, CampaignView, NotPatched, campaign,
-    campaign_rack,
+    CAMPAIGN_RACK_STATUSES, CAMPAIGN_RACKS, CAMPAIGN_STATUSES, CAMPAIGNS, CampaignRackView, CampaignView,
+    NotPatched, campaign, campaign_rack, campaign_rack_group, held_racks_group,
 };
 
 /// The view of all hosts, grouped by pool and phase.

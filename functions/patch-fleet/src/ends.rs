@@ -58,7 +58,7 @@ impl PatchFleet {
         let input = CampaignRackInput::Ended { host: host.clone(), end, reason };
         let cause_of_end = part(cause, "ended")?;
         self.shell.execute_from::<CampaignRackDecider>(&stream, campaign_rack, &cause_of_end, &input).await?;
-        self.next(cause, campaign, rack, false).await
+        self.in_turn(cause, campaign, rack, false).await
     }
 }
 

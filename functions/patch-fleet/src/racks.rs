@@ -1,13 +1,15 @@
 //! The racks of campaigns: the next host of a rack is looked at, needs a part of the disruption budget, and is patched by a saga
 //! of its own.
 
+mod turns;
+
 use std::collections::BTreeSet;
 
 use hostler_core::saga::SagaRef;
 use hostler_core::{Decider, Failure, StreamId, TimerFired, mutants};
-use hostler_domain::budget::{BudgetDecider, BudgetInput, Held, Holder};
+use hostler_domain::budget::{BudgetDecider, BudgetInput, Held, Holder, Rule};
 use hostler_domain::campaign::is_open;
-use hostler_domain::campaign::rack::{CampaignRackInput, CampaignRackTimer, Hold, rack_key};
+use hostler_domain::campaign::rack::{BY_BUDGET, CampaignRackInput, CampaignRackTimer, Hold, rack_key};
 use hostler_domain::patching::patching_of;
 use hostler_domain::views::FindingView;
 use hostler_domain::{
@@ -38,7 +40,7 @@ impl PatchFleet {
         let stream = rack_stream(&campaign, &rack)?;
         let begun = part(cause, "run")?;
         self.shell.execute::<CampaignRackDecider>(&stream, &begun, &CampaignRackInput::Run(run)).await?;
-        self.next(cause, &campaign, &rack, false).await
+        self.next(cause, &campaign, &rack, false).await.map(drop)
     }
 
     pub(crate) async fn wake_rack(&self, cause: &Cause, timer: &TimerFired) -> Result<(), Failure> {
@@ -48,7 +50,7 @@ impl PatchFleet {
         match of {
             // Each chain of waits is for one reason: another one has a chain of its own.
             CampaignRackTimer::Look(since) if state.held.as_ref().is_some_and(|held| held.since == since) => {
-                self.next(cause, &campaign, &rack, true).await
+                self.in_turn(cause, &campaign, &rack, true).await
             }
             CampaignRackTimer::Running(host) if state.running.as_ref().is_some_and(|of| of.host == host) => {
                 self.look_for_end(cause, &campaign, &rack, &host).await
@@ -57,35 +59,33 @@ impl PatchFleet {
         }
     }
 
-    /// Begins the next host of a rack, or says why none is begun.
-    pub(crate) async fn next(
+    /// Begins the next host of a rack, or records why none is begun.
+    async fn next(
         &self,
         cause: &Cause,
         campaign: &CampaignId,
         rack: &FaultDomain,
         after_wait: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Next, Failure> {
         let stream = rack_stream(campaign, rack)?;
         let campaign_rack = self.shell.load::<CampaignRackDecider>(&stream).await?.state;
         if !campaign_rack.is_free() {
-            return Ok(());
+            return Ok(Next::Nothing);
         }
         let of = self.shell.load::<CampaignDecider>(&campaign_stream(campaign)?).await?.state;
         let now = self.shell.now();
         let goes_on = of.runs(campaign_rack.wave) || mutants::on("patch-fleet.begins-for-whoever-is-stopped");
         let Some(advisory) = of.advisory().filter(|_| goes_on) else {
-            return self
-                .begin_none(cause, (&stream, &campaign_rack), "stopped", &CampaignRackInput::Stopped)
-                .await;
+            self.begin_none(cause, (&stream, &campaign_rack), "stopped", &CampaignRackInput::Stopped).await?;
+            return Ok(Next::Nothing);
         };
         let policies = self.policies.now().await?;
         if let Some(until) = closed(&of, &policies, now) {
             let lifts = format!("the next maintenance window opens at {until}");
             let (rule, until) = ("window".to_owned(), Some(until));
             let hold = Hold { rule, limit: 0, value: 0, lifts, until, after_wait };
-            return self
-                .begin_none(cause, (&stream, &campaign_rack), "held", &CampaignRackInput::Hold(hold))
-                .await;
+            self.begin_none(cause, (&stream, &campaign_rack), "held", &CampaignRackInput::Hold(hold)).await?;
+            return Ok(Next::Nothing);
         }
         let rows = self.rack(advisory, rack).await?;
         let may_begin = |row: &&FindingView| {
@@ -107,18 +107,18 @@ impl PatchFleet {
         rows: &[&FindingView],
         policies: &PolicyState,
         after_wait: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Next, Failure> {
         let (mut held_pools, mut first_held) = (BTreeSet::<&PoolId>::new(), None::<Held>);
         let mut left = campaign_rack.hosts.saturating_sub(campaign_rack.used);
         for row in rows {
             if left == 0 {
-                return Ok(());
+                return Ok(Next::Nothing);
             }
             if held_pools.contains(&row.pool) {
                 continue;
             }
             match self.begin(cause, (campaign, stream), row, policies).await? {
-                Begun::Yes => return Ok(()),
+                Begun::Yes => return Ok(Next::Begun),
                 Begun::LeftAlone => left -= 1,
                 Begun::Held(held) => {
                     held_pools.insert(&row.pool);
@@ -127,22 +127,16 @@ impl PatchFleet {
             }
         }
         let Some(Held { rule, limit, value, lifts, .. }) = first_held else {
-            return match left {
-                0 => Ok(()),
-                _ => {
-                    self.begin_none(
-                        cause,
-                        (stream, campaign_rack),
-                        "exhausted",
-                        &CampaignRackInput::Exhausted,
-                    )
-                    .await
-                }
-            };
+            if left > 0 {
+                let exhausted = CampaignRackInput::Exhausted;
+                self.begin_none(cause, (stream, campaign_rack), "exhausted", &exhausted).await?;
+            }
+            return Ok(Next::Nothing);
         };
-        let rule = format!("budget-{}", rule.name());
-        let hold = Hold { rule, limit, value, lifts, until: None, after_wait };
-        self.begin_none(cause, (stream, campaign_rack), "held", &CampaignRackInput::Hold(hold)).await
+        let name = format!("{BY_BUDGET}{}", rule.name());
+        let hold = Hold { rule: name, limit, value, lifts, until: None, after_wait };
+        self.begin_none(cause, (stream, campaign_rack), "held", &CampaignRackInput::Hold(hold)).await?;
+        Ok(Next::Held(rule))
     }
 
     /// No host of a rack is begun now. What was claimed for one before we died, and is wanted no more, is given back. A host
@@ -163,7 +157,7 @@ impl PatchFleet {
         for Holder { saga, disruption: Disruption { host, rack: of, .. }, until, .. } in holders {
             let is_ours = of == *rack && patching_of(campaign, &host).is_ok_and(|ours| ours == saga);
             if is_ours && held_for(until) > AT_WORK_SECONDS && !campaign_rack.outcomes.contains_key(&host) {
-                self.give_back_claim(&part(cause, host.as_str())?, &saga).await?;
+                self.give_back_claim(cause, &saga).await?;
             }
         }
         self.tell_rack(&part(cause, name)?, stream, why).await
@@ -259,7 +253,7 @@ impl PatchFleet {
         }
         let budget = PolicySet::new(SITE).map_err(Failure::invalid)?;
         let input = BudgetInput::Return { budget, saga: saga.clone() };
-        let cause = part(cause, "return")?;
+        let cause = part(cause, &format!("return:{}", saga.stream().key()))?;
         Ok(self.shell.execute::<BudgetDecider>(&budget_stream()?, &cause, &input).await.map(drop)?)
     }
 
@@ -274,6 +268,17 @@ impl PatchFleet {
         tracing::info!(%stream, outcome = ?done.outcome, "rack of a campaign looked at");
         Ok(())
     }
+}
+
+/// What came of a look at a rack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A host was begun.
+    Begun,
+    /// By this rule of the disruption budget none was.
+    Held(Rule),
+    /// Nothing was wanted of the budget.
+    Nothing,
 }
 
 /// What came of a host that was to be begun.

@@ -1,7 +1,9 @@
 //! Campaigns: what is urgent is patched over the fleet, in waves, within the budget, and stops where it does harm.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hostler_core::StreamId;
@@ -193,6 +195,29 @@ async fn an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget
     let longest = commits.iter().map(|commit| commit.hops).max();
     assert!(longest < Some(6), "{longest:?}");
     assert!(commits.len() < 40, "{}", commits.len());
+}
+
+/// Three hosts may be disturbed, and there are four racks: none is done while another one has yet to begin.
+#[tokio::test]
+async fn racks_that_the_budget_holds_back_have_their_turn() {
+    let mut site = site(campaigns()).await;
+    site.fleet.faults.install_seconds.store(480, Ordering::Relaxed);
+    publish(&mut site).await;
+    let apart = Cell::new(0);
+    let ended = |site: &Site| {
+        let racks = (0..RACKS).map(|rack| format!("{CAMPAIGN}.rack-{rack}"));
+        let racks: Vec<_> = racks.map(|rack| site.state::<CampaignRackDecider>(&rack)).collect();
+        // Of the last wave, in which each rack has three hosts or four.
+        if racks.iter().all(|rack| rack.wave == 3) {
+            let used = || racks.iter().map(|rack| rack.used);
+            apart.set(apart.get().max(used().max().unwrap_or(0) - used().min().unwrap_or(0)));
+        }
+        campaign(site).is_over()
+    };
+    until(&mut site, 600, ended).await;
+    assert_eq!(campaign(&site).patched(), 20);
+    assert!(apart.get() <= 2, "some rack was {} hosts behind another one", apart.get());
+    is_at_rest(&site);
 }
 
 #[tokio::test]

@@ -189,6 +189,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("campaign-rack.patches-two-of-a-rack", "two hosts of a rack are patched at a time", DOMAIN, "campaign::tests::racks::one_host_of_a_rack_is_patched_at_a_time"),
     mutant("campaign-rack.tells-failures-late", "a campaign hears of failures when the rack has ended its wave", DOMAIN, "campaign::tests::racks::a_failure_is_told_at_once"),
     mutant("campaign-rack.tries-a-host-again", "a host that was tried is tried again in the next wave", DOMAIN, "campaign::tests::racks::a_host_that_was_left_alone_is_looked_at_again_in_the_next_wave_and_one_that_was_tried_is_not"),
+    mutant("patch-fleet.gives-no-turn", "racks that have most left wait until others are done", JOURNEYS, "campaigns::racks_that_the_budget_holds_back_have_their_turn"),
     mutant("patch-fleet.begins-for-whoever-is-stopped", "hosts are begun for a campaign that is paused or halted", JOURNEYS, "campaigns::a_paused_campaign_finishes_what_runs_and_begins_nothing_until_it_is_resumed"),
     mutant("patch-fleet.begins-without-a-claim", "a host is patched that the disruption budget holds back", JOURNEYS, "campaigns::an_urgent_advisory_is_patched_over_the_fleet_in_waves_within_the_budget"),
     by_patched_seeds("patch-fleet.keeps-its-claims", "the part of the budget of a host that was patched is never given back"),

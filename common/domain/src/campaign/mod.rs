@@ -20,6 +20,7 @@ pub mod rack;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod turns;
 mod windows;
 
 pub use input::{CampaignInput, FleetFacts, Urgency};

@@ -25,6 +25,8 @@ use crate::support::after;
 
 /// The rule by which a rack is held whose campaign is stopped. No timer ends that: the campaign asks the rack again.
 pub const STOPPED: &str = "campaign";
+/// With what the rules begin by which the disruption budget holds a rack.
+pub const BY_BUDGET: &str = "budget-";
 /// After how many seconds the end of a host's saga is looked for that nobody has told.
 const RECONCILE_AFTER_SECONDS: u32 = 900;
 /// The shortest and the longest delay before a rack that is held looks again, in seconds.

@@ -11,7 +11,7 @@ use crate::campaign::{CampaignRackState, CampaignState, Stage, Stop, Wave};
 
 /// The view of all campaigns, grouped by their status.
 pub const CAMPAIGNS: &str = "campaigns";
-/// The view of the racks of campaigns, grouped by campaign.
+/// The view of the racks of campaigns, grouped by [`campaign_rack_group`].
 /// Its path is from before they were called so: released names stay.
 pub const CAMPAIGN_RACKS: &str = "lanes";
 
@@ -25,6 +25,10 @@ const PAUSED: &str = "paused";
 const HALTED: &str = "halted";
 const COMPLETED: &str = "completed";
 const REJECTED: &str = "rejected";
+const PATCHING: &str = "patching";
+const STOPPED_BY_CAMPAIGN: &str = "stopped";
+const LOOKING: &str = "looking";
+const DONE: &str = "done";
 
 /// The statuses of campaigns.
 pub const CAMPAIGN_STATUSES: [&str; 10] =
@@ -141,6 +145,22 @@ fn status(state: &CampaignState) -> &'static str {
     }
 }
 
+/// The statuses of racks of campaigns: they patch a host, are held back, are stopped by their campaign, look for their next host, or are
+/// done with their part of the wave.
+pub const CAMPAIGN_RACK_STATUSES: [&str; 5] = [PATCHING, HELD_BACK, STOPPED_BY_CAMPAIGN, LOOKING, DONE];
+
+/// The group of the racks of a campaign that have a status.
+#[must_use]
+pub fn campaign_rack_group(campaign: &CampaignId, status: &str) -> String {
+    format!("{campaign}/{status}")
+}
+
+/// The group of the racks of a campaign that are held back.
+#[must_use]
+pub fn held_racks_group(campaign: &CampaignId) -> String {
+    campaign_rack_group(campaign, HELD_BACK)
+}
+
 /// A rack of a campaign as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,7 +169,7 @@ pub struct CampaignRackView {
     pub campaign: CampaignId,
     /// The rack.
     pub rack: FaultDomain,
-    /// `patching`, `held-back`, `stopped`, `looking` for the next host, or `done` with its part of the wave.
+    /// One of [`CAMPAIGN_RACK_STATUSES`].
     pub status: String,
     /// The newest wave.
     pub wave: u32,
@@ -184,11 +204,11 @@ pub struct NotPatched {
 #[must_use]
 pub fn campaign_rack(state: &CampaignRackState) -> Option<CampaignRackView> {
     let status = match (&state.running, &state.held) {
-        (Some(_), _) => "patching",
-        (None, _) if state.finished => "done",
-        (None, Some(held)) if held.rule == STOPPED => "stopped",
+        (Some(_), _) => PATCHING,
+        (None, _) if state.finished => DONE,
+        (None, Some(held)) if held.rule == STOPPED => STOPPED_BY_CAMPAIGN,
         (None, Some(_)) => HELD_BACK,
-        (None, None) => "looking",
+        (None, None) => LOOKING,
     };
     let not_patched = state.outcomes.iter().filter(|(_, outcome)| outcome.end != PatchEnd::Patched);
     Some(CampaignRackView {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use comfy_table::Cell;
 use hostler_domain::campaign::{Stop, Wave};
-use hostler_domain::views::{CampaignRackView, CampaignView};
+use hostler_domain::views::{CAMPAIGN_RACK_STATUSES, CampaignRackView, CampaignView, campaign_rack_group};
 use hostler_events::campaign::PatchEnd;
 
 use super::args::ShowArgs;
@@ -28,8 +28,14 @@ pub(super) async fn run(args: &ShowArgs, target: &Target, out: Out) -> Result<()
         return show(thing, &args.shown, target, out).await;
     }
     let view: CampaignView = target.api.document(View::Campaign, campaign, &[]).await?;
-    let rows: Vec<CampaignRackRow> = target.api.rows(Some(campaign)).await?;
-    let racks: Vec<CampaignRackView> = rows.into_iter().map(|row| row.campaign_rack).collect();
+    let mut racks = BTreeMap::new();
+    for status in CAMPAIGN_RACK_STATUSES {
+        let group = campaign_rack_group(&view.campaign, status);
+        let rows: Vec<CampaignRackRow> = target.api.rows(Some(&group)).await?;
+        // One that moves on meanwhile is counted as what it was last.
+        racks.extend(rows.into_iter().map(|row| (row.campaign_rack.rack.clone(), row.campaign_rack)));
+    }
+    let racks: Vec<CampaignRackView> = racks.into_values().collect();
     out.line(in_words(&view, &racks))?;
     show(thing, &args.shown.clone().only_timeline(), target, out).await
 }
