@@ -111,18 +111,18 @@ fn an_hour_without_a_dependency_is_waited_out_and_the_sick_one_is_left_alone() {
 /// counts from when its question goes out. Only an answer that lags for longer than its step has costs an attempt.
 #[test]
 fn a_stream_that_lags_again_and_again_costs_few_sagas_their_steps() {
-    // A few sagas fail together, when four lags in a row hit one step: fewer runs say little.
-    const RUNS: u64 = 60;
+    // A few sagas fail together, when four lags in a row hit one step: a few runs say little.
+    let runs_wanted = 10 * seeds();
     let rates = ChaosRates { lag: 1_000, ..ChaosRates::CALM };
     let run = |seed| run_with(Chaos { rates, ..calm(seed) }, |site| site.plan(seed, (120, 25, 4), 0));
-    let Tally { runs, sum, failed, .. }: Tally<Ended> = Seeds::of(1..RUNS + 1).run(run);
+    let Tally { runs, sum, failed, .. }: Tally<Ended> = Seeds::of(1..runs_wanted + 1).run(run);
     assert!(failed.is_empty(), "{failed:?}");
     let count = |what: &str| sum.reached.0.get(what).copied().unwrap_or_default();
     let (lags, lost) = (count("the stream lags"), count("provisioning: saga.deadline-exceeded"));
     let ended = sum.of::<Provisioning>();
     println!("the stream lags {lags} times in {runs} runs: {lost} attempts were lost, {ended:?}");
     assert!(lags > 20 * runs, "{lags}");
-    assert!(ended.completed * 1_000 >= runs * 100 * 995, "at least 99.5 % complete: {ended:?}");
+    assert!(ended.completed * 1_000 >= runs * 100 * 990, "at least 99 % complete: {ended:?}");
     assert_eq!(ended.stuck, 0);
     // No step of a provisioning has fewer than four tries.
     assert!(
