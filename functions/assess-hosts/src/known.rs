@@ -51,12 +51,17 @@ impl KnownAdvisories {
     /// The advisories that speak of what is installed on a host, or that it has or had a finding of.
     ///
     /// # Errors
-    /// Those of the views.
+    /// Those of the views; and when one that the host was compared with is not listed yet.
     pub async fn of(&self, host: &PackagesState) -> Result<Vec<AdvisoryBrief>, Failure> {
         let mut index = self.read_within(&self.known).await?;
-        // Somebody else has found on it what was published since.
-        if host.verdicts.keys().any(|advisory| !index.advisories.contains_key(advisory)) {
+        // Somebody else has found on it what was published since. A listing may be old, and what it leaves out would stay open.
+        if unlisted(host, &index).is_some() {
             index = self.read_within(&self.newest).await?;
+        }
+        if let Some(advisory) = unlisted(host, &index) {
+            return Err(Failure::retryable(format!(
+                "the advisories that are listed lack {advisory}, of which it has a verdict"
+            )));
         }
         let by_name = host.names().filter_map(|name| index.by_package.get(name)).flatten();
         let chosen: BTreeSet<&AdvisoryId> = by_name.chain(host.verdicts.keys()).collect();
@@ -87,6 +92,11 @@ impl KnownAdvisories {
         }
         Ok(index)
     }
+}
+
+/// An advisory that a host was compared with, and that is not listed.
+fn unlisted<'a>(host: &'a PackagesState, index: &Index) -> Option<&'a AdvisoryId> {
+    host.verdicts.keys().find(|advisory| !index.advisories.contains_key(advisory))
 }
 
 impl Index {
