@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hostler_core::StreamVersion;
 use hostler_domain::packages::PackagesState;
 use hostler_domain::views::{AdvisoryView, FindingView, PackagesView};
 use hostler_domain::{AdvisoryDecider, FindingDecider, PackagesDecider};
@@ -9,7 +10,7 @@ use hostler_drivers::packages::PackagesRow;
 use hostler_drivers::{ControlState, PlainPackages};
 use hostler_events::Priority;
 use hostler_events::packages::FindingStatus;
-use hostler_runtime::ports::{Clock, Control};
+use hostler_runtime::ports::{Clock, Control, Row, Views};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -198,6 +199,36 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
     site.settle().await;
     let view: PackagesView = serde_json::from_value(site.views.rows("packages")[0].body.clone()).unwrap();
     assert_eq!((view.packages, view.findings.len()), (0, 0));
+}
+
+/// Given a host with a finding, when it is cleaned while the advisories that are listed lack that one, then it is compared with it once it
+/// is listed again: what is left out of a listing is not what it does not have.
+#[tokio::test]
+async fn a_listing_that_lacks_an_advisory_leaves_no_finding_open() {
+    let mut site = Site::new();
+    site.enrol("h-0", &[]).await;
+    site.run().await;
+    site.request("r-1", 1).await;
+    site.run().await;
+    list(&site, "h-0", Some(VULNERABLE), false).await;
+    publish(&site, &osv("2025-12-30T10:40:00Z", NETWORK)).await;
+    site.settle().await;
+    assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
+    let listed = site.views.rows("advisories").remove(0);
+    let views = site.views.clone();
+    let put = async |body: &Value, later: u64| {
+        let row =
+            Row { body: body.clone(), version: StreamVersion(listed.version.0 + later), ..listed.clone() };
+        assert!(views.put(&row).await.unwrap());
+    };
+    put(&Value::Null, 100).await;
+    site.accepted("release-host", json!({ "host": "h-0", "reason": "not needed" })).await;
+    let cleaned = |site: &Site| site.views.rows("packages").iter().all(|row| row.body["packages"] == 0);
+    assert!(site.run_until(|site| site.count("host.cleaned") == 2 && cleaned(site)).await);
+    site.settle().await;
+    assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
+    put(&listed.body, 200).await;
+    assert!(site.run_until(|site| site.count("finding.resolved") == 1).await);
 }
 
 /// A scan asks whoever knows what is installed; where nothing is known there, what is known here stays.
