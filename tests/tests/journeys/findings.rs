@@ -214,6 +214,8 @@ async fn a_listing_that_lacks_an_advisory_leaves_no_finding_open() {
     publish(&site, &osv("2025-12-30T10:40:00Z", NETWORK)).await;
     site.settle().await;
     assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
+    // The fleet has been looked through once more by then.
+    site.advance(DAY / 24).await;
     let listed = site.views.rows("advisories").remove(0);
     let views = site.views.clone();
     let put = async |body: &Value, later: u64| {
