@@ -73,7 +73,7 @@ async fn drift_is_found_and_repaired_by_autonomy_and_a_second_check_finds_nothin
 }
 
 #[tokio::test]
-async fn drift_that_awaits_approval_is_shown_and_repaired_by_a_persons_word() {
+async fn drift_that_awaits_approval_is_shown_and_repaired_once_it_is_approved() {
     let mut site = in_service().await;
     policies(&mut site, None, "approve").await;
     changed_by_hand(&site).await;

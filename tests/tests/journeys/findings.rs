@@ -182,9 +182,8 @@ async fn what_is_known_to_be_exploited_gets_three_days_and_a_breach_is_told_once
     assert!(findings(&site).iter().all(|finding| finding.breached));
 }
 
-/// A host that was cleaned has nothing of what it had.
-#[tokio::test]
-async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
+/// A host in service with an open finding.
+async fn site_with_a_finding() -> Site {
     let mut site = Site::new();
     site.enrol("h-0", &[]).await;
     site.run().await;
@@ -194,6 +193,13 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
     publish(&site, &osv("2025-12-30T10:40:00Z", NETWORK)).await;
     site.settle().await;
     assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
+    site
+}
+
+/// A host that was cleaned has nothing of what it had.
+#[tokio::test]
+async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
+    let mut site = site_with_a_finding().await;
     site.accepted("release-host", json!({ "host": "h-0", "reason": "not needed" })).await;
     assert!(site.run_until(|site| site.count("finding.resolved") == 1).await);
     site.settle().await;
@@ -205,15 +211,7 @@ async fn a_host_that_was_cleaned_is_rid_of_its_findings() {
 /// is listed again: what is left out of a listing is not what it does not have.
 #[tokio::test]
 async fn a_listing_that_lacks_an_advisory_leaves_no_finding_open() {
-    let mut site = Site::new();
-    site.enrol("h-0", &[]).await;
-    site.run().await;
-    site.request("r-1", 1).await;
-    site.run().await;
-    list(&site, "h-0", Some(VULNERABLE), false).await;
-    publish(&site, &osv("2025-12-30T10:40:00Z", NETWORK)).await;
-    site.settle().await;
-    assert_eq!(with(&site, FindingStatus::Open), ["h-0"]);
+    let mut site = site_with_a_finding().await;
     // The fleet has been looked through once more by then.
     site.advance(DAY / 24).await;
     let listed = site.views.rows("advisories").remove(0);

@@ -122,7 +122,7 @@ fn a_stream_that_lags_again_and_again_costs_few_sagas_their_steps() {
     let ended = sum.of::<Provisioning>();
     println!("the stream lags {lags} times in {runs} runs: {lost} attempts were lost, {ended:?}");
     assert!(lags > 20 * runs, "{lags}");
-    assert!(ended.completed * 1_000 >= runs * 100 * 990, "at least 99 % complete: {ended:?}");
+    assert!(ended.completed * 1_000 >= runs * 100 * 995, "at least 99.5 % complete: {ended:?}");
     assert_eq!(ended.stuck, 0);
     // No step of a provisioning has fewer than four tries.
     assert!(

@@ -16,7 +16,7 @@ use crate::support::after;
 const RACKS_MAX: usize = 700;
 /// After how many seconds a campaign is first looked at again that waits for a person or another policy; later each time.
 const LOOK_AGAIN_SECONDS: u32 = 3_600;
-/// For how many seconds it is looked at by itself. After that only a person's word has it looked at.
+/// For how many seconds a campaign counts hosts again by timer. After that it does so only when an operator asks.
 const LOOK_UNTIL_SECONDS: u32 = 30 * 86_400;
 
 /// The numbers that a campaign takes.

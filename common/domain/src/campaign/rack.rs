@@ -1,8 +1,8 @@
 //! The stream `lane#<campaign>.<rack>`: the hosts of one rack in a campaign, of which one is patched at a time.
 //!
-//! Who runs it looks at the campaign, the hosts and the disruption budget right before each host, and tells the rack what it
-//! saw. A rack that is held says why, and looks again by a timer; a host that is patched is looked for by a timer as well,
-//! should the end of its saga be lost.
+//! patch-fleet reads the campaign, the hosts and the disruption budget right before each host, and the rack decides by what was read.
+//! A rack that is held back records why, and a timer has it try again. Another timer checks whether the saga of a host has
+//! ended, in case its event was lost.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ use crate::support::after;
 
 /// The rule by which a rack is held whose campaign is stopped. No timer ends that: the campaign asks the rack again.
 pub const STOPPED: &str = "campaign";
-/// With what the rules begin by which the disruption budget holds a rack.
+/// The prefix of the disruption budget's rules, as a rack that is held back names them.
 pub const BY_BUDGET: &str = "budget-";
 /// After how many seconds the end of a host's saga is looked for that nobody has told.
 const RECONCILE_AFTER_SECONDS: u32 = 900;

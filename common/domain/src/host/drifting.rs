@@ -87,8 +87,8 @@ pub(super) fn check(known: Known<'_>) -> HostOutcome {
     }
 }
 
-/// An operator, or whoever else has found that the host is not as it should be, has its role applied again. A check that is under
-/// way is over by that: what it would report is no longer so.
+/// Applies the host's role again, for an operator or for whoever else has found drift. A check that is running is ended by that,
+/// because its report would be out of date.
 pub(super) fn restore(known: Known<'_>, reason: &str) -> HostOutcome {
     let (role, revision) = configured(known, Move::RestoreConfiguration, "configured again")?;
     match &known.state.drift.run {
@@ -202,7 +202,7 @@ pub(super) fn follow(known: Known<'_>, decision: HostDecision, policies: &Policy
     next_check(known, decision, next)
 }
 
-/// The runner's word about a check or restoration. Its token was checked at the edge.
+/// The runner reports on a check or restoration. The report's token was checked at the edge.
 pub(super) fn reported(
     known: Known<'_>,
     run: &DriftRun,
@@ -213,7 +213,7 @@ pub(super) fn reported(
         outcome, changed, message, tasks, tasks_left_off, changes, changes_left_off, ..
     } = report
     else {
-        // A sign of life: what has a deadline for waiting and running needs none.
+        // A heartbeat. The run has one deadline, for its wait in the queue and for itself, and heartbeats do not move it.
         return Ok(Decision::nothing());
     };
     let (tasks, tasks_left_off) = told(tasks, *tasks_left_off);
@@ -256,7 +256,7 @@ fn drifted(
     start_restore(known, decision, &run.role, &run.revision, &format!("{step} has found drift"))
 }
 
-/// Whose word it takes to put the host right, and by which rule.
+/// Whether drift is repaired automatically, needs approval or is only recorded, and by which rule.
 fn repair(known: Known<'_>, policies: &PolicyState) -> DriftRepair {
     let (policy, name) = (&policies.policy, &known.profile.pool);
     let own = policy.configuration.autonomy;

@@ -115,7 +115,7 @@ fn what_is_only_observed_is_on_record_and_nothing_is_done() {
 }
 
 #[test]
-fn what_needs_approval_waits_for_a_persons_word() {
+fn a_campaign_that_needs_approval_waits_for_it() {
     let mut fleet = fleet_of(4, 25);
     fleet.autonomy = Autonomy::Approve;
     let mut campaign = planned(&fleet);
@@ -125,15 +125,15 @@ fn what_needs_approval_waits_for_a_persons_word() {
     pass(&mut campaign, 3_600);
     let decision = campaign.when(&look(&fleet)).unwrap();
     assert_eq!((decision.events.len(), decision.timers.len()), (0, 1));
-    let decision = campaign.when(&word(approve)).unwrap();
+    let decision = campaign.when(&by_operator(approve)).unwrap();
     assert_eq!(decision.commands[0].type_name(), "look-at-campaign");
     assert_eq!(campaign.names(&look(&fleet)), ["campaign.wave-started"]);
-    let again = campaign.when(&word(approve)).unwrap_err();
+    let again = campaign.when(&by_operator(approve)).unwrap_err();
     assert_eq!(again.label(), "not-awaited");
 }
 
 #[test]
-fn what_a_person_asks_for_by_name_needs_no_second_word() {
+fn a_campaign_that_an_operator_creates_needs_no_approval() {
     let mut fleet = fleet_of(4, 25);
     fleet.autonomy = Autonomy::Approve;
     let mut campaign = Campaign::new();

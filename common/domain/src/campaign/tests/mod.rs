@@ -104,7 +104,7 @@ fn soak(campaign: &mut Campaign, fleet: &FleetFacts) -> Vec<&'static str> {
     campaign.names(&look(fleet))
 }
 
-fn word(input: fn(CampaignId, String) -> CampaignInput) -> CampaignInput {
+fn by_operator(input: fn(CampaignId, String) -> CampaignInput) -> CampaignInput {
     input(id(NAME), "agreed".to_owned())
 }
 

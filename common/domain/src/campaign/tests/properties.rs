@@ -50,7 +50,7 @@ proptest! {
             let stopped = fleet.campaign.state.stop.is_some();
             let started = fleet.started.len();
             if steps == pause_after {
-                fleet.tell(&word(pause));
+                fleet.tell(&by_operator(pause));
             }
             if !fleet.step() {
                 // Nothing is on its way any more: it is over, or a person is waited for.
@@ -58,7 +58,7 @@ proptest! {
                     break;
                 }
                 resumed += 1;
-                prop_assert!(fleet.tell(&word(resume)));
+                prop_assert!(fleet.tell(&by_operator(resume)));
             }
             steps += 1;
             prop_assert!(steps < 20_000, "it never ends: {:?}", fleet.campaign.state);

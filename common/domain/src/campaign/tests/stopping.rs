@@ -36,8 +36,8 @@ fn a_wave_is_halted_with_one_error_more_than_may_be() {
     // What runs is finished, and starts nothing.
     end_wave(&mut campaign, &mut fleet, 0);
     assert_eq!(campaign.state.stage, Stage::Running);
-    // With a person's word it goes on, and errors count anew.
-    assert_eq!(campaign.names(&word(resume)), ["campaign.resumed", "campaign.wave-completed"]);
+    // An operator resumes it, and errors are counted from zero.
+    assert_eq!(campaign.names(&by_operator(resume)), ["campaign.resumed", "campaign.wave-completed"]);
     assert_eq!(soak(&mut campaign, &fleet), ["campaign.wave-started"]);
 }
 
@@ -54,22 +54,22 @@ fn a_canary_of_one_host_that_fails_halts_the_campaign() {
 fn a_paused_campaign_begins_nothing_until_it_is_resumed() {
     let mut fleet = fleet_of(10, 40);
     let mut campaign = planned(&fleet);
-    campaign.when(&word(pause)).unwrap();
+    campaign.when(&by_operator(pause)).unwrap();
     assert!(!campaign.state.runs(1));
     assert!(campaign.ignores(&CampaignInput::StillRunning { wave: 1 }));
-    assert_eq!(campaign.when(&word(pause)).unwrap_err().label(), "already-stopped");
+    assert_eq!(campaign.when(&by_operator(pause)).unwrap_err().label(), "already-stopped");
     // One rack has ended its part, and the others are asked again.
     let ended = reported(&campaign, 0, true);
     campaign.when(&ended).unwrap();
-    let decision = campaign.when(&word(resume)).unwrap();
+    let decision = campaign.when(&by_operator(resume)).unwrap();
     let asked = decision.commands.iter().filter(|command| command.type_name() == "run-lane").count();
     assert_eq!(asked, 3);
-    assert_eq!(campaign.when(&word(resume)).unwrap_err().label(), "not-stopped");
+    assert_eq!(campaign.when(&by_operator(resume)).unwrap_err().label(), "not-stopped");
     // Between two waves it is looked at when it is resumed.
     end_wave(&mut campaign, &mut fleet, 0);
-    campaign.when(&word(pause)).unwrap();
+    campaign.when(&by_operator(pause)).unwrap();
     assert!(soak(&mut campaign, &fleet).is_empty());
-    let decision = campaign.when(&word(resume)).unwrap();
+    let decision = campaign.when(&by_operator(resume)).unwrap();
     assert_eq!(decision.commands[0].type_name(), "look-at-campaign");
     assert_eq!(campaign.names(&look(&fleet)), ["campaign.wave-started"]);
 }
@@ -78,15 +78,15 @@ fn a_paused_campaign_begins_nothing_until_it_is_resumed() {
 fn a_campaign_that_is_rejected_begins_nothing_more() {
     let mut fleet = fleet_of(10, 40);
     let mut campaign = planned(&fleet);
-    campaign.when(&word(reject)).unwrap();
+    campaign.when(&by_operator(reject)).unwrap();
     assert!(!campaign.state.runs(1));
     // What runs is finished and counted.
     end_wave(&mut campaign, &mut fleet, 1);
     assert_eq!((campaign.state.stage, campaign.state.patched()), (Stage::Rejected, 3));
     for input in [approve, pause, resume, reject] {
-        assert_eq!(campaign.when(&word(input)).unwrap_err().label(), "campaign-ended");
+        assert_eq!(campaign.when(&by_operator(input)).unwrap_err().label(), "campaign-ended");
     }
-    let nobody = Campaign::new().when(&word(reject)).unwrap_err();
+    let nobody = Campaign::new().when(&by_operator(reject)).unwrap_err();
     assert_eq!(nobody.label(), "unknown-campaign");
     let silent = CampaignInput::Pause { campaign: id(NAME), reason: String::new() };
     assert_eq!(planned(&fleet).when(&silent).unwrap_err().label(), "no-reason");
@@ -115,7 +115,7 @@ fn reports_that_come_twice_or_late_say_nothing_new() {
 }
 
 #[test]
-fn policies_that_take_back_their_word_hold_the_next_wave() {
+fn policies_that_need_approval_again_hold_the_next_wave() {
     let mut fleet = fleet_of(10, 40);
     let mut campaign = planned(&fleet);
     end_wave(&mut campaign, &mut fleet, 0);
@@ -124,6 +124,6 @@ fn policies_that_take_back_their_word_hold_the_next_wave() {
     assert_eq!(campaign.state.held.as_ref().unwrap().rule, "autonomy");
     fleet.autonomy = Autonomy::Approve;
     assert_eq!(soak(&mut campaign, &fleet), ["campaign.held"]);
-    campaign.when(&word(approve)).unwrap();
+    campaign.when(&by_operator(approve)).unwrap();
     assert_eq!(soak(&mut campaign, &fleet), ["campaign.wave-started"]);
 }
